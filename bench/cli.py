@@ -1,0 +1,157 @@
+"""The command line: arguments only.
+
+What they do is in ``bench.commands``, imported when needed, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError
+
+_LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def main() -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 all done, 1 some runs failed, 2 usage or data error, 130 interrupted.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        return int(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Finished runs are kept; the same command goes on.", err=True)
+        return 130
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--methods", metavar="LIST", help="all, paper, control, or names: cb,cb[beta=0.99]")
+@click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
+@click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")
+@click.option("--seeds", metavar="LIST", help="whole numbers: 0,1,2")
+@click.option("--epochs", type=int, help="epochs of every run, all stages together")
+@click.option(
+    "--preset", default="quick", show_default=True, help="quick, paper, imdrug or FILE.yaml"
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="any other setting, such as training.batch_size=256; may be repeated",
+)
+@click.option(
+    "--return-surplus/--discard-surplus",
+    default=None,
+    help="standard split: give surplus test samples back to training",
+)
+@click.option(
+    "--group-duplicates/--no-group-duplicates",
+    default=None,
+    help="keep equal molecules or reactions in one part of the split",
+)
+@click.option("--data", type=_FILE, help="a CSV file of yours as the data set")
+@click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data")
+@click.option("--label-col", metavar="NAME", help="class column of --data")
+@click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data")
+@click.option("--jobs", "-j", type=int, help="runs side by side; 0: one a core")
+@click.option("--device", metavar="NAME", help="auto, cpu or cuda")
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+@click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
+@click.option("--print-config", is_flag=True, help="show each setting and where it came from")
+@click.option(
+    "--list",
+    "listing",
+    type=_LISTS,
+    is_flag=False,
+    flag_value="all",
+    help="show what is registered: methods, datasets, splits, backbones, presets",
+)
+@click.option("--long", is_flag=True, help="with --list: the whole description")
+@click.version_option(__version__, prog_name="ltdd-bench")
+@click.pass_context
+def cli(context: click.Context, **arguments: Any) -> int:
+    """Benchmark long-tail methods on molecular graphs.
+
+    Without a command, runs every method on every data set, split and seed asked for, reuses the
+    runs that are done, and writes table2.md, table2.csv and runs.csv to the results folder.
+
+    \b
+    Examples:
+    python run_bench.py                                        quick real benchmark
+    python run_bench.py --methods all --splits random,standard
+    python run_bench.py --preset paper --dry-run
+    python run_bench.py --data my.csv --smiles-col smiles --label-col class
+    """  # noqa: D301 (\b keeps the lines of the examples apart)
+    if context.invoked_subcommand is not None:
+        return 0
+    if arguments["listing"]:
+        from bench.commands.listing import show_registered
+
+        return show_registered(arguments["listing"], long=arguments["long"])
+    if arguments["long"]:
+        raise click.UsageError("--long goes with --list.")
+    from bench.commands.arguments import resolve_arguments
+
+    resolved = resolve_arguments(arguments)
+    if arguments["print_config"]:
+        from bench.commands.listing import show_settings
+
+        return show_settings(resolved)
+    from bench.commands.run import run_benchmark
+
+    return run_benchmark(
+        resolved,
+        out=arguments["out"],
+        data_dir=arguments["data_dir"],
+        dry_run=arguments["dry_run"],
+    )
+
+
+@cli.command()
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def report(out: Path) -> int:
+    """Rebuild the tables of the last benchmark from its run records."""
+    from bench.commands.report import rebuild_report
+
+    return rebuild_report(out)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+@click.option("--markdown", is_flag=True, help="write Table 1 to table1.md in the results folder")
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def data(names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path) -> int:
+    """Report on data sets: rows, classes, unusable rows, duplicates, label conflicts, graphs."""
+    from bench.commands.data import report_data
+
+    return report_data(names, data_dir=data_dir, markdown=markdown, out=out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the command line does; the only room, with the reports, that prints."""

@@ -1,0 +1,75 @@
+"""What is registered, and what the settings are."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+from bench.backbone import BACKBONES
+from bench.config import PRESETS, Resolved, describe, load_yaml, preset_names
+from bench.dataset import DATASETS
+from bench.method import GROUPS, METHODS
+from bench.registry import Entry, Registry
+from bench.split import SPLITS
+
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "methods": METHODS,
+    "datasets": DATASETS,
+    "splits": SPLITS,
+    "backbones": BACKBONES,
+}
+
+
+def show_registered(which: str, *, long: bool) -> int:
+    """Print the entries of one registry or of all, and what could not be imported."""
+    for name, registry in _REGISTRIES.items():
+        if which in ("all", name):
+            _show(name, registry, long=long)
+    if which in ("all", "presets"):
+        click.secho("presets", bold=True)
+        for preset in preset_names():
+            settings = load_yaml(PRESETS / f"{preset}.yaml")
+            summary = "; ".join(
+                f"{key}: {', '.join(map(str, value))}"
+                for key, value in settings.items()
+                if isinstance(value, list)
+            )
+            click.echo(f"  {preset:24} {summary}")
+    return 0
+
+
+def show_settings(resolved: Resolved) -> int:
+    """Print each setting, its value and where it came from."""
+    rows = describe(resolved)
+    key_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for key, value, origin in rows:
+        click.echo(f"{key:{key_width}}  {value:{value_width}}  {origin}")
+    return 0
+
+
+def _show(name: str, registry: Registry[Any], *, long: bool) -> None:
+    click.secho(name, bold=True)
+    entries = sorted(registry, key=lambda entry: (_group_rank(entry), entry.name))
+    for entry in entries:
+        facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
+        click.echo(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
+        if long:
+            _show_card(entry)
+    for module, reason in sorted(registry.unavailable().items()):
+        click.echo(f"  {module:24} not available: {reason}")
+
+
+def _show_card(entry: Entry[Any]) -> None:
+    card = f"{inspect.getdoc(entry.cls) or ''}\n\nReference: {entry.facts['reference']}"
+    for key, field in entry.cls.options_type.model_fields.items():
+        bounds = ", ".join(str(item) for item in field.metadata)
+        card += f"\nOption {key} = {field.default!r}: {field.description or ''}"
+        card += f" ({bounds})" if bounds else ""
+    click.echo("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
+
+
+def _group_rank(entry: Entry[Any]) -> int:
+    group = entry.facts.get("group")
+    return GROUPS.index(group) if group in GROUPS else 0

@@ -1,0 +1,51 @@
+"""Write and print the tables of the last plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.commands.console import console
+from bench.report.table2 import table2
+from bench.report.terminal import render_terminal
+from bench.report.write import write_report
+from bench.sweep.store import Store
+
+
+def rebuild_report(out: Path) -> int:
+    """Rebuild the tables of the last benchmark in `out`; 1 when runs of it failed."""
+    return show_report(Store(out))
+
+
+def show_report(store: Store) -> int:
+    """Write the tables of the store's last plan, print Table 2 and the files written.
+
+    Returns
+    -------
+    int
+        0, or 1 when runs of the plan failed.
+    """
+    plan = store.read_plan()
+    records, failures = [], {}
+    for job in plan["jobs"]:
+        record = store.read(job["job_id"])
+        if record is not None:
+            records.append(_as_planned(record, job))
+        elif (failure := store.read_failure(job["job_id"])) is not None:
+            failures[job["job_id"]] = failure
+    paths = write_report(store.root, plan, records, failures)
+    console.print(render_terminal(table2(plan, records, failures)))
+    console.print("Written: " + ", ".join(str(path) for path in paths))
+    return 1 if failures else 0
+
+
+def _as_planned(record: dict[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """The record under the labels of this plan.
+
+    The job id says that it is the same computation; an earlier plan may have called it otherwise,
+    ``cb[beta=0.9999]`` for ``cb``, or a data file by another name.
+    """
+    labels = {kind: {"label": job[f"{kind}_label"]} for kind in ("dataset", "split", "method")}
+    parts = {kind: {**record["job"][kind], **label} for kind, label in labels.items()}
+    return {**record, "job": {**record["job"], **parts}}

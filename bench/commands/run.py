@@ -1,0 +1,130 @@
+"""The main job: plan, prepare, run what is missing, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from bench.commands.console import console, warn
+from bench.commands.prepare import Ready, prepare_dataset
+from bench.commands.progress import LiveRuns
+from bench.commands.report import show_report
+from bench.config import Resolved
+from bench.data.audit import audit
+from bench.data.cache import default_folder
+from bench.data.obtain import locate
+from bench.sweep.estimate import estimate
+from bench.sweep.local import default_jobs, run_local
+from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document
+from bench.sweep.splits import split_of
+from bench.sweep.store import Store
+from bench.sweep.worker import Task
+
+
+def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_run: bool) -> int:
+    """Run what the settings ask for and print the table.
+
+    Returns
+    -------
+    int
+        0 when every run of the plan is done, 1 when some failed.
+    """
+    grid = expand(resolved.settings)
+    store = Store(out)
+    cores = resolved.settings.jobs or default_jobs()
+    if dry_run:
+        return _dry_run(grid, store, data_dir, cores)
+    store.require_writable()
+    cache = default_folder()
+    ready = {
+        part.label: prepare_dataset(grid, part, data_dir, cache, cores) for part in grid.datasets
+    }
+    jobs = make_jobs(
+        grid,
+        {label: item.prepared.data_sha256 for label, item in ready.items()},
+        {label: [e.kind for e in item.prepared.entities] for label, item in ready.items()},
+    )
+    hashes = _make_splits(jobs, ready, cache)
+    store.write_plan(plan_document(resolved, jobs))
+    done = [job for job in jobs if store.read(job.job_id) is not None]
+    missing = [job for job in jobs if job not in done]
+    console.print(
+        f"{len(jobs)} runs: {len(done)} done before, {len(missing)} to do, {cores} side by side."
+    )
+    tasks = [
+        Task(
+            job=job,
+            data_path=ready[job.dataset.label].located.path,
+            split_hash=hashes[job.dataset.label, job.split.label, job.seed],
+            cache_dir=cache,
+            results_dir=out,
+            device=resolved.settings.device,
+        )
+        for job in missing
+    ]
+    with LiveRuns(missing) as live:
+        for outcome in run_local(tasks, jobs=cores, on_epoch=live.epoch):
+            live.finished(outcome)
+    return show_report(store)
+
+
+def _make_splits(
+    jobs: Sequence[Job], ready: dict[str, Ready], cache: Path
+) -> dict[tuple[str, str, int], str]:
+    """Make and audit every split once before anything trains; hashes by data set, split, seed."""
+    hashes: dict[tuple[str, str, int], str] = {}
+    warned: set[tuple[str, str]] = set()
+    for job in jobs:
+        key = (job.dataset.label, job.split.label, job.seed)
+        if key in hashes:
+            continue
+        prepared = ready[job.dataset.label].prepared
+        split, scaffolds = split_of(prepared, job.split, job.seed, cache_dir=cache)
+        found = audit(
+            split,
+            prepared.labels,
+            prepared.num_classes,
+            prepared.identity,
+            prepared.class_names,
+            rows=prepared.rows,
+            scaffolds=scaffolds,
+        )
+        # Seeds differ in detail only: one seed's findings stand for the others on the screen.
+        if key[:2] not in warned:
+            for text in (*found.problems, *found.warnings):
+                warn(f"{key[0]}, {key[1]} split, seed {key[2]}: {text}")
+        warned.add(key[:2])
+        hashes[key] = split.hash
+    return hashes
+
+
+def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int:
+    """Show the plan and what of it is done; reads only."""
+    sha256, kinds = {}, {}
+    for part in grid.datasets:
+        dataset = grid.open(part)
+        located = locate(dataset, data_dir=data_dir)
+        if located is None:
+            click.echo(f"{part.label}: not here yet, the run will fetch it")
+            continue
+        click.echo(f"{part.label}: {located.path.name} ({located.origin})")
+        sha256[part.label] = located.sha256
+        kinds[part.label] = [entity.kind for entity in dataset.read(located.path).entities]
+    here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
+    jobs = make_jobs(here, sha256, kinds)
+    missing = [job for job in jobs if store.read(job.job_id) is None]
+    for job in jobs:
+        failed = job in missing and store.read_failure(job.job_id) is not None
+        state = "failed" if failed else "to do" if job in missing else "done"
+        click.echo(f"{state:7} {job.describe()}")
+    runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
+    unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
+    click.echo(
+        f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
+        f"{len(missing) + unlisted} to do, {cores} side by side."
+    )
+    click.echo(f"Time: {estimate(missing, store.records(), cores, unlisted)}.")
+    return 0

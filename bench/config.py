@@ -1,0 +1,211 @@
+"""Settings of a benchmark: preset and command line, merged, checked, each value with its origin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from bench.errors import UnknownNameError, UsageError
+from bench.options import Options
+from bench.spec import explain
+from bench.training.settings import TrainingSettings
+
+PRESETS = Path(__file__).parent / "presets"
+
+# A preset is a page of text; anything much larger is a mistake.
+_LARGEST_PRESET_BYTES = 1_000_000
+
+
+class SplitSettings(Options):
+    """Choices that hold for every split that knows them."""
+
+    return_surplus: bool = Field(
+        False, description="standard split: give surplus test samples back to training"
+    )
+    group_duplicates: bool = Field(
+        False, description="keep equal molecules or reactions in one part"
+    )
+
+
+class BackboneSettings(Options):
+    """Encoders by kind of entity, each NAME or NAME[key=value]."""
+
+    molecule: str = Field("gcn", description="encoder of molecules")
+    protein: str = Field("conjoint_triad", description="encoder of proteins")
+    category: str = Field("category", description="encoder of categories")
+
+
+class Settings(Options):
+    """Everything a benchmark run depends on."""
+
+    datasets: tuple[str, ...] = Field(("chembl_target",), min_length=1)
+    methods: tuple[str, ...] = Field(("all",), min_length=1)
+    splits: tuple[str, ...] = Field(("random", "standard"), min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    training: TrainingSettings = TrainingSettings()
+    split: SplitSettings = SplitSettings()
+    backbones: BackboneSettings = BackboneSettings()
+    method_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="options of a method wherever its plain name is run"
+    )
+    jobs: int = Field(0, ge=0, le=4096, description="runs side by side; 0: one a core")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Checked settings and where each value came from.
+
+    `origins` maps dotted keys such as ``"training.epochs"`` to ``"default"``,
+    ``"preset quick"`` or ``"command line"``.
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+    preset: str
+
+
+def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
+    """Merge defaults, the preset and `overrides` (dotted keys from the command line).
+
+    Parameters
+    ----------
+    preset : str
+        Name of a file in ``bench/presets``, or the path of a YAML file.
+    overrides : mapping
+        Dotted key to value, stronger than the preset.
+
+    Raises
+    ------
+    UsageError
+        No such preset, unreadable YAML, unknown key, wrong type or value.
+    """
+    path = preset_path(preset)
+    values = _flatten(load_yaml(path))
+    origins = dict.fromkeys(values, f"preset {preset}")
+    values.update(overrides)
+    origins.update(dict.fromkeys(overrides, "command line"))
+    try:
+        settings = Settings.model_validate_json(json.dumps(_nest(values)))
+    except (ValidationError, TypeError, ValueError) as error:
+        raise UsageError(f"Settings: {explain(error, Settings, origins)}") from None
+    _check_unique("seeds", settings.seeds)
+    return Resolved(settings, origins, preset)
+
+
+def describe(resolved: Resolved) -> list[tuple[str, str, str]]:
+    """(dotted key, value, origin) for every setting, in order of declaration."""
+    rows = _flatten(resolved.settings.model_dump(mode="json"))
+    return [
+        (key, json.dumps(value), resolved.origins.get(key, "default"))
+        for key, value in rows.items()
+    ]
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the benchmark."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def preset_path(preset: str) -> Path:
+    """File of a preset given by name or path."""
+    if preset in preset_names():
+        return PRESETS / f"{preset}.yaml"
+    if preset.endswith((".yaml", ".yml")):
+        return Path(preset)
+    raise UnknownNameError("preset", preset, preset_names(), where="--preset; or a .yaml file")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without what goes wrong silently: duplicate keys, and aliases that explode."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise UsageError(f"{_place(mark)}: YAML aliases are not supported; write it out.")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise UsageError(f"{_place(key_node.start_mark)}: expected a name, got {key!r}.")
+            if key in seen:
+                raise UsageError(f"{_place(key_node.start_mark)}: key {key!r} stands twice.")
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping from `path`, strictly read.
+
+    Raises
+    ------
+    UsageError
+        Missing, too large, not UTF-8, not YAML, not a mapping, duplicate key, alias.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"Expected a settings file at {path}: {error.strerror}.") from None
+    if len(data) > _LARGEST_PRESET_BYTES:
+        raise UsageError(f"Expected a settings file under 1 MB, but {path} has {len(data)} bytes.")
+    try:
+        loader = _StrictLoader(data.decode("utf-8"))
+        loader.name = str(path)
+        content = loader.get_single_data()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"Expected UTF-8 in {path}, but byte {error.start} is not.") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply to be a settings file.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(f"Expected settings by name in {path}, got a {type(content).__name__}.")
+    return content
+
+
+def _place(mark: Any) -> str:
+    return f"{mark.name}, line {mark.line + 1}"
+
+
+# Values below these keys are free-form mappings, kept whole.
+_LEAVES = frozenset({"method_options"})
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value and name not in _LEAVES:
+            flat.update(_flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        place = nested
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"Setting {key!r}: {part!r} is a value, not a group of settings.")
+        place[last] = value
+    return nested
+
+
+def _check_unique(key: str, values: tuple[int, ...]) -> None:
+    if len(set(values)) != len(values):
+        raise UsageError(f"Expected each of {key} once, but got {list(values)}.")

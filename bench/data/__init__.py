@@ -1,0 +1,1 @@
+"""From text to batches: featurise, cache, split."""

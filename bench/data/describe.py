@@ -1,0 +1,117 @@
+"""Facts about a prepared data set for the data report and Table 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.prepared import PreparedData, Unusable
+
+
+@dataclass(frozen=True)
+class GraphSizes:
+    """Atoms and bonds of one molecule input, over all samples."""
+
+    entity: str
+    atoms_mean: float
+    atoms_min: int
+    atoms_max: int
+    bonds_mean: float
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What a data report tells.
+
+    Attributes
+    ----------
+    rows, samples : int
+        Rows of the file, and how many of them can be used.
+    class_counts : tuple of (str, int)
+        Usable samples by class.
+    imbalance_ratio : float
+        Largest class over smallest, both counted in usable samples; inf with an empty class.
+    distinct_samples : int
+        Different molecules, reactions or pairs after canonicalisation without atom maps.
+    duplicate_samples : int
+        Samples that repeat an earlier one.
+    conflicts : tuple of tuple of int
+        Rows of the file, grouped, that are the same sample under different labels.
+    distinct_molecules : int
+        Different SMILES texts over all molecule inputs.
+    graphs : tuple of GraphSizes
+        One a molecule input.
+    unusable, repaired : tuple of Unusable
+    notes : tuple of str
+    """
+
+    name: str
+    rows: int
+    samples: int
+    class_counts: tuple[tuple[str, int], ...]
+    imbalance_ratio: float
+    distinct_samples: int
+    duplicate_samples: int
+    conflicts: tuple[tuple[int, ...], ...]
+    distinct_molecules: int
+    graphs: tuple[GraphSizes, ...]
+    unusable: tuple[Unusable, ...]
+    repaired: tuple[Unusable, ...]
+    notes: tuple[str, ...]
+
+    def reasons(self) -> Counter[str]:
+        """How many rows are unusable for each reason."""
+        return Counter(row.reason for row in self.unusable)
+
+
+def describe_data(prepared: PreparedData) -> DataDescription:
+    """Collect the facts of `prepared`."""
+    counts = prepared.class_counts()
+    distinct = len(np.unique(prepared.identity))
+    return DataDescription(
+        name=prepared.name,
+        rows=prepared.total_rows,
+        samples=len(prepared),
+        class_counts=tuple(zip(prepared.class_names, counts.tolist(), strict=True)),
+        imbalance_ratio=float(counts.max() / counts.min()) if counts.min() else float("inf"),
+        distinct_samples=distinct,
+        duplicate_samples=len(prepared) - distinct,
+        conflicts=_conflicts(prepared),
+        distinct_molecules=len(prepared.graphs),
+        graphs=_graph_sizes(prepared),
+        unusable=prepared.unusable,
+        repaired=prepared.repaired,
+        notes=prepared.notes,
+    )
+
+
+def _conflicts(prepared: PreparedData) -> tuple[tuple[int, ...], ...]:
+    """Rows of samples that are equal but labelled differently, grouped, by first row."""
+    order = np.argsort(prepared.identity, kind="stable")
+    identity, labels = prepared.identity[order], prepared.labels[order]
+    starts = np.flatnonzero(np.diff(identity, prepend=identity[0] - 1))
+    mixed = np.maximum.reduceat(labels, starts) != np.minimum.reduceat(labels, starts)
+    groups = np.split(prepared.rows[order], starts[1:])
+    found = [
+        tuple(sorted(rows.tolist()))
+        for rows, differ in zip(groups, mixed, strict=True)
+        if differ
+    ]
+    return tuple(sorted(found))
+
+
+def _graph_sizes(prepared: PreparedData) -> tuple[GraphSizes, ...]:
+    atoms, bonds = prepared.graphs.atoms_per_graph(), prepared.graphs.bonds_per_graph()
+    return tuple(
+        GraphSizes(
+            entity=entity.name,
+            atoms_mean=float(atoms[entity.index].mean()),
+            atoms_min=int(atoms[entity.index].min()),
+            atoms_max=int(atoms[entity.index].max()),
+            bonds_mean=float(bonds[entity.index].mean()),
+        )
+        for entity in prepared.entities
+        if entity.kind == "molecule"
+    )

@@ -1,0 +1,207 @@
+"""Many SMILES to packed graphs, in chunks, in one or more processes.
+
+RDKit and joblib take a while to import and are imported where they are used: what is cached is
+opened without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from bench.data.atom_features import AtomProperties, atom_properties, feature_vectors
+from bench.data.packed import PackedGraphs
+
+VERSION = 1
+"""Raise it when the graphs made of the same SMILES change."""
+
+# Large enough that sending a chunk to a process costs nothing beside working on it, small enough
+# that a few chunks in flight are a few megabytes.
+CHUNK = 512
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Featurised:
+    """M SMILES as G <= M graphs.
+
+    Attributes
+    ----------
+    graphs : PackedGraphs
+        One graph for each SMILES that could be used, in their order. Atoms stand in the order of
+        the SMILES, which the sum and maximum read-outs do not see (ImDrug renumbers them by
+        canonical rank).
+    graph_index : ndarray of int32, shape (M,)
+        Graph of each SMILES, -1 where there is none.
+    keys : ndarray of uint64, shape (G, 2)
+        The 128-bit :func:`~bench.data.molecules.canonical_key` of each graph's molecule.
+    failures : dict of int to str
+        Position of each SMILES without a graph, and why.
+    repaired : dict of int to str
+        Position of each SMILES that was loaded by overlooking something, and what.
+    """
+
+    graphs: PackedGraphs
+    graph_index: np.ndarray
+    keys: np.ndarray
+    failures: dict[int, str]
+    repaired: dict[int, str]
+
+
+class _Chunk(NamedTuple):
+    properties: list[AtomProperties]
+    atom_types: np.ndarray  # rows of `properties`
+    atom_counts: list[int]
+    bonds: np.ndarray
+    bond_counts: list[int]
+    keys: bytes
+    failures: dict[int, str]
+    repaired: dict[int, str]
+
+
+def featurise(
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
+) -> Featurised:
+    """Parse and featurise M SMILES.
+
+    The result is the same, bit for bit, for any number of jobs. A SMILES that cannot be used
+    never raises; it is listed in `failures`.
+
+    Parameters
+    ----------
+    smiles : sequence of str
+        Length M. Equal SMILES are worked on each time: pass distinct ones.
+    jobs : int
+        Processes; 1 works in this one.
+    on_progress : callable or None
+        Called now and then with the number of SMILES done so far.
+    """
+    types: dict[AtomProperties, int] = {}
+    atom_types, bonds = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
+    atom_counts: list[int] = []
+    bond_counts: list[int] = []
+    keys: list[bytes] = []
+    failures: dict[int, str] = {}
+    repaired: dict[int, str] = {}
+    for start, chunk in _in_chunks(_featurise_chunk, smiles, jobs, on_progress):
+        numbers = [types.setdefault(atom, len(types)) for atom in chunk.properties]
+        atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
+        atom_counts += chunk.atom_counts
+        bonds.append(chunk.bonds)
+        bond_counts += chunk.bond_counts
+        keys.append(chunk.keys)
+        failures.update((start + place, why) for place, why in chunk.failures.items())
+        repaired.update((start + place, what) for place, what in chunk.repaired.items())
+
+    # Sorted rows, so that the table does not depend on which molecule came first.
+    table, row = np.unique(feature_vectors(list(types)), axis=0, return_inverse=True)
+    graphs = PackedGraphs(
+        atom_features=table,
+        atom_types=row.astype(np.int32).reshape(-1)[np.concatenate(atom_types)],
+        atom_offsets=_offsets(atom_counts),
+        bonds=np.concatenate(bonds),
+        bond_offsets=_offsets(bond_counts),
+    )
+    usable = np.ones(len(smiles), bool)
+    usable[list(failures)] = False
+    return Featurised(
+        graphs=graphs,
+        graph_index=np.where(usable, np.cumsum(usable) - 1, -1).astype(np.int32),
+        keys=np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2),
+        failures=failures,
+        repaired=repaired,
+    )
+
+
+def scaffold_keys(
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
+) -> list[str]:
+    """Bemis-Murcko scaffolds of usable SMILES, as :func:`~bench.data.molecules.scaffold_key`.
+
+    Parameters are those of :func:`featurise`.
+
+    Raises
+    ------
+    ValueError
+        A SMILES cannot be used.
+    """
+    return [
+        key for _, keys in _in_chunks(_scaffold_chunk, smiles, jobs, on_progress) for key in keys
+    ]
+
+
+def _in_chunks(
+    work: Callable[[Sequence[str]], T],
+    smiles: Sequence[str],
+    jobs: int,
+    on_progress: Callable[[int], None] | None,
+) -> Iterator[tuple[int, T]]:
+    """Results of `work` on consecutive chunks, each with the position of its first SMILES."""
+    if jobs < 1:
+        raise ValueError(f"Expected at least 1 job, but got {jobs}.")
+    starts = range(0, len(smiles), CHUNK)
+    chunks = (smiles[start : start + CHUNK] for start in starts)
+    if jobs == 1 or len(starts) <= 1:
+        results: Iterator[T] = map(work, chunks)
+    else:
+        from joblib import Parallel, delayed
+
+        results = Parallel(n_jobs=jobs, return_as="generator")(map(delayed(work), chunks))
+    for start, result in zip(starts, results, strict=True):
+        yield start, result
+        if on_progress is not None:
+            on_progress(min(start + CHUNK, len(smiles)))
+
+
+def _featurise_chunk(smiles: Sequence[str]) -> _Chunk:
+    from bench.data.molecules import bonds, canonical_key, parse
+
+    types: dict[AtomProperties, int] = {}
+    atom_types: list[int] = []
+    atom_counts: list[int] = []
+    ends = [np.empty((0, 2), np.int32)]
+    keys: list[bytes] = []
+    failures: dict[int, str] = {}
+    repaired: dict[int, str] = {}
+    for place, text in enumerate(smiles):
+        mol, problem = parse(text)
+        if mol is None:
+            failures[place] = problem
+            continue
+        if problem:
+            repaired[place] = problem
+        atoms = [types.setdefault(atom_properties(atom), len(types)) for atom in mol.GetAtoms()]
+        atom_types += atoms
+        atom_counts.append(len(atoms))
+        ends.append(bonds(mol))
+        keys.append(canonical_key(mol))
+    return _Chunk(
+        properties=list(types),
+        atom_types=np.array(atom_types, np.int32),
+        atom_counts=atom_counts,
+        bonds=np.concatenate(ends),
+        bond_counts=[len(pairs) for pairs in ends[1:]],
+        keys=b"".join(keys),
+        failures=failures,
+        repaired=repaired,
+    )
+
+
+def _scaffold_chunk(smiles: Sequence[str]) -> list[str]:
+    from bench.data.molecules import parse, scaffold_key
+
+    scaffolds = []
+    for text in smiles:
+        mol, problem = parse(text)
+        if mol is None:
+            raise ValueError(f"Expected a usable SMILES, but got {text!r}: {problem}.")
+        scaffolds.append(scaffold_key(mol))
+    return scaffolds
+
+
+def _offsets(counts: Sequence[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

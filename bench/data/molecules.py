@@ -1,0 +1,117 @@
+"""One SMILES to one RDKit molecule, and what the molecule is called.
+
+Bad SMILES never raise: :func:`parse` says in words what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+import numpy as np
+from rdkit import Chem, rdBase
+
+# In SMILES ":12]" can only be the atom map that ends a bracket atom.
+_ATOM_MAP = re.compile(r":\d+\]")
+_STRANGE = re.compile(r"[^ -~\t]")
+_LOG_PREFIX = re.compile(r"^\[[\d:]+\] (SMILES Parse Error: )?")
+_ALL_BUT_VALENCE = Chem.SANITIZE_ALL ^ Chem.SANITIZE_PROPERTIES
+
+
+class Parsed(NamedTuple):
+    """What became of one SMILES.
+
+    Attributes
+    ----------
+    mol : rdkit.Chem.Mol or None
+        The sanitised molecule; None when the text cannot be used.
+    problem : str
+        Empty when all went well. With a molecule, what was overlooked to load it; without one,
+        why it failed.
+    """
+
+    mol: Chem.Mol | None
+    problem: str
+
+
+def parse(text: object) -> Parsed:
+    """Read one SMILES, forgiving valence errors and nothing else.
+
+    Atom maps are taken out of the text first, so nothing computed from the molecule (features,
+    stereo centres, identity, scaffold) can depend on them. Explicit hydrogens are removed.
+    White space around the SMILES is ignored. A name or a CXSMILES extension after it is refused:
+    the first has a column of its own in a table, the second can change the molecule.
+
+    A molecule that fails RDKit's valence check alone (in the HIV set: seven compounds of
+    aluminium, boron and germanium) is loaded without that check, with `problem` saying so.
+
+    RDKit's messages are captured, not printed; its log settings are as before afterwards.
+    """
+    if not isinstance(text, str):
+        return Parsed(None, f"expected SMILES text, but got {type(text).__name__} {text!r}")
+    smiles = text.strip()
+    if not smiles:
+        return Parsed(None, "the SMILES is empty")
+    # RDKit skips leading bytes it does not know: a minus sign from a word processor would vanish.
+    if strange := _STRANGE.search(smiles):
+        return Parsed(None, f"the character {strange[0]!a} cannot stand in a SMILES")
+    first, *rest = smiles.split(maxsplit=1)
+    if rest:
+        return Parsed(None, f"there is more after the SMILES {first!r}: {rest[0]!r}")
+    smiles = _ATOM_MAP.sub("]", smiles)
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+        return _without_valence_check(smiles) if mol is None else Parsed(mol, "")
+
+
+def _without_valence_check(smiles: str) -> Parsed:
+    with rdBase.CaptureErrorLog() as log:
+        mol = Chem.MolFromSmiles(smiles, sanitize=False)
+    if mol is None:
+        return Parsed(None, _LOG_PREFIX.sub("", log.messages.partition("\n")[0]))
+    problems = Chem.DetectChemistryProblems(mol)
+    words = "; ".join(problem.Message() for problem in problems)
+    if any(problem.GetType() != "AtomValenceException" for problem in problems):
+        return Parsed(None, words)
+    mol.UpdatePropertyCache(strict=False)
+    try:
+        Chem.SanitizeMol(mol, _ALL_BUT_VALENCE)
+    except Chem.MolSanitizeException as error:
+        return Parsed(None, f"{words}; {error}")
+    mol = Chem.RemoveHs(mol, sanitize=False)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    return Parsed(mol, f"loaded without the valence check: {words}")
+
+
+def bonds(mol: Chem.Mol) -> np.ndarray:
+    """Bonded pairs of atoms, the lower first, in rising order; int32, shape (E, 2)."""
+    # Several times faster than asking every bond for its ends.
+    ends = np.argwhere(Chem.GetAdjacencyMatrix(mol))
+    return ends[ends[:, 0] < ends[:, 1]].astype(np.int32)
+
+
+def canonical_key(mol: Chem.Mol) -> bytes:
+    """Sixteen bytes that name the molecule: a digest of its canonical SMILES.
+
+    Two writings of one molecule have one key. Stereo isomers, isotopes, tautomers, charge states
+    and salts with and without their counter-ion are different molecules.
+    """
+    return hashlib.blake2b(Chem.MolToSmiles(mol).encode(), digest_size=16).digest()
+
+
+def scaffold_key(mol: Chem.Mol) -> str:
+    """Canonical SMILES of the Bemis-Murcko scaffold without stereo; empty without rings.
+
+    References
+    ----------
+    Bemis, Murcko, J. Med. Chem. 1996, doi:10.1021/jm9602928, as RDKit reads it: atoms double
+    bonded to a ring or linker stay.
+    """
+    with rdBase.BlockLogs():
+        scaffold = Chem.MurckoDecompose(mol)
+        # Not strict, unlike RDKit's own wrapper: repaired molecules have scaffolds too.
+        scaffold.ClearComputedProps()
+        scaffold.UpdatePropertyCache(strict=False)
+        Chem.GetSymmSSSR(scaffold)
+        return Chem.MolToSmiles(scaffold, isomericSmiles=False)

@@ -1,0 +1,155 @@
+"""From a data set's file to :class:`PreparedData`, once: the next time it comes from the cache.
+
+Opening from the cache needs neither the content of the file nor RDKit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data import cache
+from bench.data.featurise import scaffold_keys
+from bench.data.prepared import PreparedData
+from bench.data.prepared_arrays import assemble, build_arrays, smiles_of
+from bench.dataset import DATASETS, Dataset
+from bench.errors import DataError
+
+_SOURCES = tuple(
+    Path(__file__).with_name(f"{module}.py")
+    for module in ("atom_features", "featurise", "molecules", "prepared_arrays")
+)
+
+Progress = Callable[[int], None]
+
+
+def prepare(
+    name: str,
+    dataset: Dataset,
+    path: Path,
+    data_sha256: str,
+    *,
+    cache_dir: Path | None = None,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> PreparedData:
+    """Read, featurise and index a data set, or open what was cached.
+
+    Parameters
+    ----------
+    name : str
+        Registry name of the data set.
+    dataset : Dataset
+        Reads the file.
+    path : Path
+        The file, one of ``dataset.candidates()``.
+    data_sha256 : str
+        Checksum of the file's bytes.
+    cache_dir : Path or None
+        None for :func:`bench.data.cache.default_folder`.
+    jobs : int
+        Processes that parse molecules; the result does not depend on it.
+    on_progress : callable or None
+        Called now and then with the number of distinct molecules done so far.
+
+    Raises
+    ------
+    DataError
+        The file is not this data set, or more than 1 % of its rows cannot be used.
+    """
+    key = _key(name, dataset, data_sha256)
+    arrays = cache.open_or_build(
+        cache_dir or cache.default_folder(),
+        _kind(name),
+        key,
+        lambda: build_arrays(dataset.read(path), path, jobs=jobs, on_progress=on_progress),
+    )
+    return assemble(name, arrays, data_sha256, cache.fingerprint(key))
+
+
+def scaffolds(
+    prepared: PreparedData,
+    *,
+    cache_dir: Path | None = None,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> np.ndarray:
+    """Bemis-Murcko scaffold of every sample, computed when first asked for and then cached.
+
+    The scaffold of a sample with several molecules is that of the last, the product of a reaction.
+    Parameters are those of :func:`prepare`.
+
+    Returns
+    -------
+    ndarray of int64, shape (M,)
+        Samples with the same number share a scaffold; -1 for molecules without rings.
+
+    Raises
+    ------
+    DataError
+        The samples hold no molecule, or their cache entry is gone.
+    """
+    molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
+    if not molecules:
+        raise DataError(
+            f"Expected a molecule in the samples of {prepared.name}, but got "
+            f"{', '.join(entity.kind for entity in prepared.entities)}. Choose another split."
+        )
+    folder = cache_dir or cache.default_folder()
+
+    def build() -> dict[str, np.ndarray]:
+        used, place = np.unique(molecules[-1].index, return_inverse=True)
+        texts = distinct_smiles(prepared, cache_dir=folder)
+        keys = scaffold_keys([texts[g] for g in used], jobs=jobs, on_progress=on_progress)
+        named = {scaffold: n for n, scaffold in enumerate(sorted(set(keys) - {""}))}
+        groups = np.array([named.get(scaffold, -1) for scaffold in keys], np.int64)
+        return {"groups": groups[place]}
+
+    # The fingerprint covers the file, the sources that make scaffolds, and RDKit.
+    key = {"prepared": prepared.fingerprint}
+    return cache.open_or_build(folder, f"scaffolds-{prepared.name}", key, build)["groups"]
+
+
+def distinct_smiles(prepared: PreparedData, *, cache_dir: Path | None = None) -> list[str]:
+    """SMILES of ``prepared.graphs``, one a graph, as they stand in the file.
+
+    Raises
+    ------
+    DataError
+        The cache entry from which `prepared` came is gone, or was never written.
+    """
+    folder = cache_dir or cache.default_folder()
+    arrays = cache.open_existing(folder, _kind(prepared.name), prepared.fingerprint)
+    if arrays is None:
+        raise DataError(
+            f"Expected the SMILES of {prepared.name} in the cache folder {folder}, but got no "
+            "entry of this fingerprint. Prepare the data again with a folder that can be written."
+        )
+    return smiles_of(arrays)
+
+
+def _kind(name: str) -> str:
+    return f"prepared-{name}"
+
+
+def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
+    return {
+        "data set": name,
+        "data set version": DATASETS.get(name).facts["version"],
+        "data set options": dataset.options.model_dump(mode="json"),
+        "data sha256": data_sha256,
+        "featuriser source": _source_sha256(),
+        "rdkit": metadata.version("rdkit"),
+    }
+
+
+def _source_sha256() -> str:
+    digest = hashlib.sha256()
+    for source in _SOURCES:
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    return digest.hexdigest()

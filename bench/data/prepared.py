@@ -1,0 +1,105 @@
+"""A data set ready for splitting and training: labels, graphs and indices into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.packed import PackedGraphs
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A row of the file that cannot be used, and why."""
+
+    row: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EntityIndex:
+    """One input of every sample, as an index into the distinct values of its kind.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"reactants"``.
+    kind : {"molecule", "protein", "category"}
+        Says which table `index` points into: `PreparedData.graphs`, `.proteins` or `.categories`.
+    index : ndarray of int32, shape (M,)
+        One entry a sample.
+    """
+
+    name: str
+    kind: str
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """M usable samples of one data set.
+
+    Attributes
+    ----------
+    name : str
+        Registry name of the data set.
+    entities : tuple of EntityIndex
+        Inputs in the order in which their embeddings are concatenated.
+    graphs : PackedGraphs
+        The distinct molecules of all molecule entities.
+    proteins, categories : tuple of str
+        The distinct sequences and category names.
+    labels : ndarray of int64, shape (M,)
+        Class indices 0..K-1.
+    class_names : tuple of str
+        Length K.
+    rows : ndarray of int64, shape (M,)
+        Row of the file each sample came from, counted from 0 below the header.
+    identity : ndarray of int64, shape (M,)
+        Samples with the same number are the same molecule, reaction or pair after
+        canonicalisation and removal of atom maps.
+    total_rows : int
+        Rows of the file; ``total_rows == M + len(unusable)``.
+    unusable : tuple of Unusable
+        Rows left out.
+    repaired : tuple of Unusable
+        Rows kept although standard parsing failed, with what was done.
+    notes : tuple of str
+        Remarks of the reader for the data report.
+    data_sha256 : str
+        Checksum of the bytes of the file read.
+    fingerprint : str
+        Hash of everything the arrays depend on: the file, the data set's options and version,
+        the featuriser's settings and source, RDKit's version.
+    """
+
+    name: str
+    entities: tuple[EntityIndex, ...]
+    graphs: PackedGraphs
+    proteins: tuple[str, ...]
+    categories: tuple[str, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    rows: np.ndarray
+    identity: np.ndarray
+    total_rows: int
+    unusable: tuple[Unusable, ...]
+    repaired: tuple[Unusable, ...]
+    notes: tuple[str, ...]
+    data_sha256: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+    def class_counts(self, samples: np.ndarray | None = None) -> np.ndarray:
+        """Samples per class, shape (K,), of all samples or of those whose positions are given."""
+        labels = self.labels if samples is None else self.labels[samples]
+        return np.bincount(labels, minlength=self.num_classes)

@@ -1,0 +1,49 @@
+"""Scaffold split: molecules with one Bemis-Murcko scaffold stay in one part."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.data.splits._assign import assign, part_sizes, positions, shuffled_groups
+from bench.errors import SplitError
+from bench.split import Split, Splitter, register_split
+
+
+@register_split(
+    "scaffold",
+    title="Scaffold",
+    reference="Bemis and Murcko, J. Med. Chem. 1996, doi:10.1021/jm9602928",
+    needs_scaffolds=True,
+)
+class ScaffoldSplit(Splitter):
+    """70 / 10 / 20 of the whole set by scaffold, no part off by more than the largest group.
+
+    Groups larger than half of the validation part are placed first, into train while they fit, so
+    that no single scaffold rules validation or test. The rest follow in seeded order. Each sample
+    with an empty scaffold is a group of its own.
+    """
+
+    def make(
+        self,
+        labels: np.ndarray,
+        num_classes: int,
+        rng: np.random.Generator,
+        *,
+        groups: np.ndarray | None,
+        scaffolds: np.ndarray | None,
+    ) -> Split:
+        assert scaffolds is not None  # registered with needs_scaffolds
+        empty = scaffolds < 0
+        own = scaffolds.copy()
+        own[empty] = scaffolds.max() + 1 + np.arange(np.count_nonzero(empty))
+        _, valid_size, _ = part_sizes(len(labels))
+        # Stable: the seeded order holds among the large groups and among the others.
+        placed = sorted(shuffled_groups(own, rng), key=lambda group: 2 * len(group) <= valid_size)
+        parts = assign(placed, np.zeros_like(labels))
+        if len(np.unique(parts)) < 3:
+            raise SplitError(
+                "Expected enough scaffolds to fill train, valid and test, but got "
+                f"{len(placed)} groups, the largest with {max(map(len, placed)) / len(labels):.1%} "
+                f"of {len(labels)} samples. Use the random split or more diverse molecules."
+            )
+        return Split(*positions(parts))

@@ -1,0 +1,165 @@
+"""The contract of a data set: where its file comes from, and how to read it.
+
+To add one, write ``datasets/NAME.py`` with a subclass of :class:`Dataset` under
+:func:`register_dataset`. Reading returns text and labels only; parsing molecules, caching,
+splitting and auditing are shared by all data sets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from bench.options import Options
+from bench.registry import Registry
+
+EntityKind = Literal["molecule", "protein", "category"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file from which a data set can be read.
+
+    Attributes
+    ----------
+    filename : str
+        Name looked for in the data folders.
+    url : str or None
+        Official home, tried when the file is in no folder.
+    wheel : str or None
+        Requirement such as ``"MoleculeACE==3.0.0"`` when the file is a Python wheel that the
+        package index serves; it is fetched as a file, never installed.
+    sha256 : str or None
+        Checksum of the file's bytes where it is known. Without one, the checksum of the first
+        download is written down and a later file that differs is refused.
+    """
+
+    filename: str
+    url: str | None = None
+    wheel: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One input of every sample, as text.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"reactants"``.
+    kind : {"molecule", "protein", "category"}
+        SMILES, amino-acid sequence, or a category name. Entities of one kind share one encoder.
+    values : sequence of str
+        One text a row.
+    """
+
+    name: str
+    kind: EntityKind
+    values: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RawSamples:
+    """A data set as read from its file, before any molecule is parsed.
+
+    Attributes
+    ----------
+    entities : tuple of Entity
+        At least one, all of length M.
+    labels : ndarray of int64, shape (M,)
+        Class indices 0..K-1; -1 in the rows of `unusable`.
+    class_names : tuple of str
+        Length K.
+    row_names : sequence of str or None
+        What to call a row in messages; row numbers from 0 when None.
+    notes : tuple of str
+        What a reader of the data report should know about this file.
+    unusable : mapping of int to str
+        Rows that cannot be used whatever their molecules are, such as those without a label,
+        and the reason.
+    """
+
+    entities: tuple[Entity, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    row_names: Sequence[str] | None = None
+    notes: tuple[str, ...] = field(default=())
+    unusable: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.entities:
+            raise ValueError("Expected at least one entity, but got none.")
+        for entity in self.entities:
+            if len(entity.values) != len(self.labels):
+                raise ValueError(
+                    f"Expected {len(self.labels)} values of entity {entity.name!r}, one a label, "
+                    f"but got {len(entity.values)}."
+                )
+        unlabelled = set(np.flatnonzero(self.labels < 0).tolist())
+        if unlabelled != set(self.unusable):
+            raise ValueError(
+                "Expected label -1 in the unusable rows and only there, but rows "
+                f"{sorted(unlabelled ^ set(self.unusable))[:5]} differ."
+            )
+
+
+class Dataset(ABC):
+    """A data set that can be found, read and described.
+
+    Class attributes are facts; an instance adds the options the user chose.
+    """
+
+    options_type: ClassVar[type[Options]] = Options
+    sources: ClassVar[tuple[Source, ...]] = ()
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options if options is not None else self.options_type()
+
+    def label(self) -> str | None:
+        """What tables call this data set with its options; None: the name as it was typed."""
+        return None
+
+    def candidates(self) -> tuple[Source, ...]:
+        """Files to look for, the preferred first."""
+        return self.sources
+
+    @abstractmethod
+    def read(self, path: Path) -> RawSamples:
+        """Read the file at `path`, which is one of :meth:`candidates`.
+
+        Raises
+        ------
+        DataError
+            The content is not this data set: missing columns, wrong counts, unusable labels.
+        """
+
+
+DATASETS: Registry[type[Dataset]] = Registry("data set", "datasets", "ltdd_bench.datasets")
+
+
+def register_dataset(
+    name: str, *, title: str, reference: str, version: int = 1
+) -> Callable[[type[Dataset]], type[Dataset]]:
+    """Register a data set under `name`.
+
+    Parameters
+    ----------
+    title : str
+        Column heading in tables.
+    reference : str
+        Publication and licence.
+    version : int
+        Raise it when what :meth:`Dataset.read` returns changes for the same file.
+    """
+
+    def decorate(cls: type[Dataset]) -> type[Dataset]:
+        DATASETS.add(name, cls, title=title, reference=reference, version=version)
+        return cls
+
+    return decorate

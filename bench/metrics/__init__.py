@@ -1,0 +1,43 @@
+"""Metrics as pure functions on labels and on scores or predictions.
+
+One policy for a class without test samples: its own value is nan, every mean is taken over the
+classes present, and how many those were stands beside the mean.
+"""
+
+from bench.metrics.calibration import brier_score, expected_calibration_error, log_loss, softmax
+from bench.metrics.confusion import (
+    balanced_accuracy,
+    balanced_f1s,
+    balanced_precisions,
+    confusion_matrix,
+    f1s,
+    precisions,
+    recalls,
+    recalls_from_pair,
+)
+from bench.metrics.evaluation import ClassMetrics, GroupMetrics, Metrics, evaluate
+from bench.metrics.groups import frequency_groups
+from bench.metrics.intervals import wilson_interval
+from bench.metrics.ranking import aurocs
+
+__all__ = [
+    "ClassMetrics",
+    "GroupMetrics",
+    "Metrics",
+    "aurocs",
+    "balanced_accuracy",
+    "balanced_f1s",
+    "balanced_precisions",
+    "brier_score",
+    "confusion_matrix",
+    "evaluate",
+    "expected_calibration_error",
+    "f1s",
+    "frequency_groups",
+    "log_loss",
+    "precisions",
+    "recalls",
+    "recalls_from_pair",
+    "softmax",
+    "wilson_interval",
+]

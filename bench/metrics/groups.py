@@ -1,0 +1,32 @@
+"""Head, middle and tail classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def frequency_groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Classes by how often they are trained on, in shares of .3, .4 and .3 of the classes.
+
+    Classes are ordered by training count, the largest first, equal counts by class index. Head
+    and tail take .3 K classes each, rounded with halves up, and middle the rest: 1 / 0 / 1 for
+    K = 2, 3 / 4 / 3 for 10, 9 / 11 / 9 for 29. ImDrug, 2022, arXiv 2209.07921.
+
+    Parameters
+    ----------
+    train_counts : ndarray of int, shape (K,)
+        Training samples of each class.
+
+    Returns
+    -------
+    dict of str to ndarray of int64
+        Class indices of ``head``, ``middle`` and ``tail``, the largest class first.
+    """
+    num_classes = len(train_counts)
+    order = np.argsort(-np.asarray(train_counts), kind="stable")
+    outer = (3 * num_classes + 5) // 10  # whole numbers: .3 has no exact float
+    return {
+        "head": order[:outer],
+        "middle": order[outer : num_classes - outer],
+        "tail": order[num_classes - outer :],
+    }

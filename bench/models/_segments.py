@@ -1,0 +1,102 @@
+"""Sums over neighbours, sums and maxima over graphs, with their gradients.
+
+`embedding_bag` gathers and adds in one pass without writing the gathered rows to memory. On one
+core, for 3,327 atoms with 64 float32 features and 10,473 directed edges, a sum over neighbours
+took 0.03 ms, a CSR matrix product 0.10 ms, `index_add_` after `index_select` 0.17 ms. It adds in
+the order of the indices, so results repeat bit for bit. Its own backward pass is slow and knows
+nothing of symmetry; the functions here bring theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+
+def neighbour_sum(x: Tensor, neighbours: Tensor, offsets: Tensor) -> Tensor:
+    """Sum of the neighbours' rows for each atom.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, D)
+    neighbours : Tensor of int64, shape (E,)
+        Neighbours of atom i are ``neighbours[offsets[i]:offsets[i + 1]]``. The relation must be
+        symmetric: the gradient is taken with the same lists.
+    offsets : Tensor of int64, shape (N + 1,)
+
+    Returns
+    -------
+    Tensor, shape (N, D)
+    """
+    return _NeighbourSum.apply(x, neighbours, offsets)
+
+
+def graph_sum(x: Tensor, offsets: Tensor, graph_index: Tensor) -> Tensor:
+    """Sum of the atoms' rows for each graph.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, D)
+        Atoms of graph g are ``x[offsets[g]:offsets[g + 1]]``.
+    offsets : Tensor of int64, shape (G + 1,)
+    graph_index : Tensor of int64, shape (N,)
+        Graph of each atom; says the same as `offsets`.
+
+    Returns
+    -------
+    Tensor, shape (G, D)
+    """
+    return _GraphSum.apply(x, offsets, graph_index)
+
+
+def graph_max(x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
+    """Maximum over each graph's atoms; atoms that tie share the gradient equally.
+
+    Symmetric atoms tie all the time, and `torch.segment_reduce` returns wrong gradients there
+    (torch 2.13).
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, D)
+    graph_index : Tensor of int64, shape (N,)
+    num_graphs : int
+        G; each graph has at least one atom.
+
+    Returns
+    -------
+    Tensor, shape (G, D)
+    """
+    lowest = x.new_full((num_graphs, x.shape[1]), -torch.inf)
+    return lowest.scatter_reduce(0, graph_index[:, None].expand_as(x), x, "amax")
+
+
+def _gather_sum(x: Tensor, indices: Tensor, offsets: Tensor) -> Tensor:
+    # On a tensor that requires a gradient, embedding_bag also prepares its own backward pass.
+    return F.embedding_bag(indices, x.detach(), offsets, mode="sum", include_last_offset=True)
+
+
+class _NeighbourSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, neighbours: Tensor, offsets: Tensor) -> Tensor:
+        ctx.save_for_backward(neighbours, offsets)
+        return _gather_sum(x, neighbours, offsets)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        # y = A x has the gradient A^T g, and A^T = A.
+        return _NeighbourSum.apply(grad, *ctx.saved_tensors), None, None
+
+
+class _GraphSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, offsets: Tensor, graph_index: Tensor) -> Tensor:
+        ctx.save_for_backward(graph_index)
+        return _gather_sum(x, torch.arange(len(x), device=x.device), offsets)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (graph_index,) = ctx.saved_tensors
+        return grad.index_select(0, graph_index), None, None

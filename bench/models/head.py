@@ -1,0 +1,51 @@
+"""From a sample's embedding to logits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from bench.models._weights import initial_weights
+
+HIDDEN, LAYERS = 256, 3
+
+
+class Head(nn.Module):
+    """Perceptron d -> 256 -> 256 -> 256 -> K with ReLU.
+
+    Parameters
+    ----------
+    in_features : int
+        d, the length of a sample's embedding.
+    num_classes : int
+        K.
+
+    Attributes
+    ----------
+    classifier : nn.Linear
+        The last linear layer.
+    """
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__()
+        widths = [in_features] + [HIDDEN] * LAYERS
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+        self.classifier = nn.Linear(HIDDEN, num_classes)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """What enters the last linear layer, shape (B, 256), from embeddings (B, d)."""
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (B, K), from embeddings (B, d)."""
+        return self.classifier(self.hidden(x))
+
+    def reset(self, seed: int) -> None:
+        """Start afresh from `seed`; a layer's draw depends on its place and shape alone."""
+        for name, layer in self.named_modules():
+            if isinstance(layer, nn.Linear):
+                with initial_weights(seed, f"head.{name}"):
+                    layer.reset_parameters()

@@ -1,0 +1,147 @@
+"""One small registry for everything that can be plugged in.
+
+A plug-in is a class under a decorator. Files of the registry's package are found by themselves,
+installed packages through an entry-point group. A file that cannot be imported is listed as
+unavailable with its reason; it never stops the others and is never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, Generic, TypeVar
+
+from bench.errors import UnavailableError, UnknownNameError, UsageError
+
+T = TypeVar("T", bound=type)
+
+# Names become folder names, table rows and command-line words: one plain alphabet for all.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered class with the facts declared beside it.
+
+    Attributes
+    ----------
+    name : str
+        What the command line, tables and records call it.
+    cls : type
+        The registered class.
+    facts : dict
+        What the decorator was given: title, group, reference, version, ...
+    origin : str
+        File the class stands in.
+    """
+
+    name: str
+    cls: T
+    facts: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
+
+
+class Registry(Generic[T]):
+    """Names to classes, for one kind of plug-in.
+
+    Parameters
+    ----------
+    kind : str
+        What one entry is called in messages, such as ``"method"``.
+    package : str
+        Package whose modules are imported at the first look-up. Modules whose name begins with
+        an underscore, and sub-packages, are left out.
+    entry_points : str
+        Entry-point group through which installed packages add entries; each point names a module.
+    """
+
+    def __init__(self, kind: str, package: str, entry_points: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._group = entry_points
+        self._entries: dict[str, Entry[T]] = {}
+        self._unavailable: dict[str, str] = {}
+        self._discovered = False
+
+    def add(self, name: str, cls: T, **facts: Any) -> None:
+        """Register `cls` under `name`.
+
+        Raises
+        ------
+        UsageError
+            The name is taken by another file (both are named) or is not a plain lower-case word.
+        """
+        origin = inspect.getsourcefile(cls) or cls.__module__
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"Expected the name of a {self.kind} to match {_NAME.pattern}, but got {name!r} "
+                f"in {origin}. Use lower-case letters, digits and underscores."
+            )
+        known = self._entries.get(name)
+        if known is not None and (known.origin, known.cls.__qualname__) != (
+            origin,
+            cls.__qualname__,
+        ):
+            raise UsageError(
+                f"Two {self.kind}s are called {name!r}: {known.origin} and {origin}. Rename one."
+            )
+        self._entries[name] = Entry(name, cls, facts, origin)
+
+    def get(self, name: str) -> Entry[T]:
+        """The entry called `name`.
+
+        Raises
+        ------
+        UnavailableError
+            Its file is there but could not be imported; the reason is in the message.
+        UnknownNameError
+            No such entry; the nearest names are in the message.
+        """
+        self.discover()
+        if name in self._entries:
+            return self._entries[name]
+        if name in self._unavailable:
+            raise UnavailableError(
+                f"The {self.kind} {name!r} cannot be used here: {self._unavailable[name]}"
+            )
+        raise UnknownNameError(self.kind, name, self._entries)
+
+    def names(self) -> list[str]:
+        """Names of all usable entries, sorted."""
+        self.discover()
+        return sorted(self._entries)
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        return (self._entries[name] for name in self.names())
+
+    def __contains__(self, name: str) -> bool:
+        self.discover()
+        return name in self._entries
+
+    def unavailable(self) -> dict[str, str]:
+        """Module or entry-point name to the reason why it could not be imported."""
+        self.discover()
+        return dict(self._unavailable)
+
+    def discover(self) -> None:
+        """Import every module of the package and every entry point, once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_") and not module.ispkg:
+                self._import(module.name, f"{self._package}.{module.name}")
+        for point in metadata.entry_points(group=self._group):
+            self._import(point.name, point.value)
+
+    def _import(self, name: str, module: str) -> None:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a broken plug-in is listed, whatever it raises
+            self._unavailable[name] = f"{type(error).__name__}: {error}"

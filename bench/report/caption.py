@@ -1,0 +1,140 @@
+"""What a reader must know to read a table rightly, as (subject, sentence) pairs of plain text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from bench.report.cells import Result, Table, first_results
+from bench.report.numbers import HOLE
+from bench.report.published import published
+
+PAPER = "arXiv 2504.04647"
+
+_SPLITS = {
+    "random": "70/10/20, stratified by class: all three parts are long-tailed.",
+    "standard": (
+        "70/10/20, then validation and test are cut down to the same number of samples of every "
+        "class: long-tailed training part, class-balanced validation and test parts."
+    ),
+    "scaffold": (
+        "70/10/20 by Bemis-Murcko scaffold: no scaffold is in two parts. Each molecule without a "
+        "ring is a group of its own."
+    ),
+}
+_STAND_INS = {"chembl_ki": "SBAP"}
+
+
+def caption(table: Table) -> list[tuple[str, str]]:
+    """Everything that stands under the title, in printing order."""
+    return [
+        ("Figures", _figures(table)),
+        ("Runs", _runs(table)),
+        ("Training", _training(table)),
+        ("BA", "balanced accuracy, the mean of the recalls of all classes."),
+        (
+            "BF1",
+            "balanced F1, the macro F1 that the same recalls would have if all classes were "
+            "equally frequent in the test part: mean over k of 2 R_kk / (1 + C_k), where R is the "
+            "confusion matrix with every row divided by its sum and C its column sums.",
+        ),
+        (
+            "Bold",
+            "highest mean of its column among cells with all their runs; means that print alike "
+            "are all bold. Bold says nothing about statistical significance.",
+        ),
+        (
+            "Marks",
+            f"(2/3) means that 2 of 3 planned runs are in the mean; {HOLE} that there is no "
+            "figure; n/a that the measure is undefined there; † that runs failed, with reasons "
+            "below.",
+        ),
+        (
+            "paper",
+            f"the figure printed in Table 2 of {PAPER}, which gives neither the number of runs "
+            "nor a deviation. Only the paper's data sets and methods without changed options have "
+            "one, and it is never bold.",
+        ),
+        *((f"{split} split", _split(table, split)) for split in table.splits),
+        *_foreign_datasets(table),
+    ]
+
+
+def _figures(table: Table) -> str:
+    counts = sorted({len(cell.runs) for cell in table.cells.values()})
+    n = " or ".join(str(count) for count in counts) or "0"
+    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in table.runs})) or "none"
+    return (
+        f"mean ± sample standard deviation (ddof 1) over n = {n} runs, in percent, on the test "
+        f"part; a single run has no deviation. Seeds {seeds}; a seed decides the split, the "
+        "initial weights and the order of training."
+    )
+
+
+def _runs(table: Table) -> str:
+    status = [run.status for run in table.runs]
+    return (
+        f"{len(status)} planned, {status.count('complete')} complete, {status.count('failed')} "
+        f"failed, {status.count('missing')} missing."
+    )
+
+
+def _training(table: Table) -> str:
+    epochs = _by_method(table, "epochs", lambda result: result.epochs)
+    batch_size = _by_method(table, "batch_size", lambda result: result.batch_size)
+    text = f"epochs {epochs}, all stages together; batch size {batch_size}"
+    if "preset" in table.settings:
+        text += f"; preset {table.settings['preset']}"
+    if "selection" in table.settings:
+        text += f". Model of the epoch with the {table.settings['selection']}"
+    return text + ". The test part is read once, after that choice."
+
+
+def _by_method(table: Table, setting: str, value_of: Callable[[Result], int]) -> str:
+    """The value the runs really had; the settings' only when no run is complete."""
+    methods: dict[int, set[str]] = defaultdict(set)
+    for run in table.runs:
+        if run.result is not None:
+            methods[value_of(run.result)].add(run.method)
+    if not methods:
+        return str(table.settings.get(setting, "unknown"))
+    if len(methods) == 1:
+        return str(next(iter(methods)))
+    return " and ".join(f"{value} ({_listed(methods[value])})" for value in sorted(methods))
+
+
+def _split(table: Table, split: str) -> str:
+    name = split.partition("[")[0]
+    text = _SPLITS.get(name, "not a split of this benchmark; see the code that adds it.")
+    results = [run.result for run in table.runs if run.split == split and run.result is not None]
+    options = results[0].split_options if results else {}
+    if options:
+        listed = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
+        text += f" Options: {listed}."
+    return text
+
+
+def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
+    """Data sets that are not the paper's, or not in its size."""
+    sizes = published().sizes
+    first = first_results(table.runs, lambda run: run.dataset)
+    for column in table.columns:
+        result = first.get(column.label)
+        if column.name not in sizes:
+            text = "not a data set of the paper, so it has no published figures."
+            if column.name in _STAND_INS:
+                text = (
+                    f"stands where {_STAND_INS[column.name]} stands in the paper, but is another "
+                    f"data set: its figures are not {_STAND_INS[column.name]} figures, and none "
+                    "are published."
+                )
+            yield column.label, text
+        elif result is not None and result.samples != sizes[column.name]:
+            yield (
+                column.label,
+                f"{result.samples:,} samples here, {sizes[column.name]:,} in Table 1 of the paper.",
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

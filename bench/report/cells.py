@@ -1,0 +1,216 @@
+"""The one model of a results table, from which all writers print.
+
+It knows what was planned, what came of it and what the paper printed, so a writer never has to
+guess whether an empty place is a failure, a run still missing or something nobody asked for.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from bench.report.measures import Measure
+
+# Blocks of rows in printing order, with their headings.
+GROUPS = {"paper": "Paper", "control": "Controls", "extension": "Extensions"}
+
+Key = TypeVar("Key", bound=Hashable)
+Status = Literal["complete", "failed", "missing"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a report prints of one complete run.
+
+    Attributes
+    ----------
+    metrics : dict
+        As recorded: fractions, None where a figure is undefined.
+    seconds : float
+        Wall-clock time of the run.
+    samples, unusable : int
+        Rows of the data file that were used and left out.
+    parts : tuple of int
+        Sizes of the training, validation and test part.
+    """
+
+    metrics: dict[str, float | None]
+    selected_epoch: int
+    valid_balanced_accuracy: float | None
+    epochs: int
+    batch_size: int
+    seconds: float
+    parameters: int
+    device: str
+    data_file: str
+    data_sha256: str
+    samples: int
+    unusable: int
+    split_options: Mapping[str, Any]
+    parts: tuple[int, int, int]
+    split_hash: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One planned run and what came of it; data set, split and method are labels with options."""
+
+    job_id: str
+    dataset: str
+    split: str
+    method: str
+    seed: int
+    result: Result | None = None
+    reason: str | None = None
+
+    @property
+    def status(self) -> Status:
+        """A failure that a later attempt mended counts as complete."""
+        if self.result is not None:
+            return "complete"
+        return "missing" if self.reason is None else "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with its options; `heading` is what tables print."""
+
+    label: str
+    name: str
+    heading: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A data set with its options."""
+
+    label: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measure of one method on one split of one data set.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        All planned runs, by seed.
+    values : dict
+        Seed to value in the unit of tables, for complete runs in which it is defined.
+    published : float or None
+        The paper's figure, in percent.
+    """
+
+    measure: Measure
+    runs: tuple[Run, ...]
+    values: dict[int, float]
+    published: float | None
+
+    @property
+    def n(self) -> int:
+        """Runs in the mean."""
+        return len(self.values)
+
+    @property
+    def expected(self) -> int:
+        """Runs planned."""
+        return len(self.runs)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned run is in the mean."""
+        return self.n == self.expected
+
+    @property
+    def undefined(self) -> bool:
+        """Whether runs finished and none of them has this figure."""
+        return self.n == 0 and any(run.status == "complete" for run in self.runs)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over seeds; None without values."""
+        return statistics.fmean(self.values.values()) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over seeds (ddof 1); None below two values."""
+        return statistics.stdev(self.values.values()) if self.n > 1 else None
+
+    @property
+    def difference(self) -> float | None:
+        """Mean minus the paper's figure, in percentage points."""
+        if self.mean is None or self.published is None:
+            return None
+        return self.mean - self.published
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything a report prints.
+
+    Attributes
+    ----------
+    settings : mapping
+        Resolved settings of the sweep, for the caption.
+    splits, columns, rows
+        In printing order.
+    runs : tuple of Run
+        All planned runs in printing order.
+    cells : mapping
+        (split, data set label, method label, metric) to the cell; absent where nothing was planned.
+    """
+
+    settings: Mapping[str, Any]
+    splits: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    runs: tuple[Run, ...]
+    cells: Mapping[tuple[str, str, str, str], Cell]
+
+    def cell(self, split: str, column: Column, row: Row, measure: Measure) -> Cell | None:
+        """The cell, or None where nothing was planned."""
+        return self.cells.get((split, column.label, row.label, measure.name))
+
+    def columns_of(self, split: str) -> tuple[Column, ...]:
+        """Data sets with a run planned on `split`."""
+        planned = {run.dataset for run in self.runs if run.split == split}
+        return tuple(column for column in self.columns if column.label in planned)
+
+    def rows_of(self, split: str, columns: Iterable[Column]) -> tuple[Row, ...]:
+        """Methods with a run planned on `split` of any of the data sets `columns`."""
+        labels = {column.label for column in columns}
+        planned = {run.method for run in self.runs if run.split == split and run.dataset in labels}
+        return tuple(row for row in self.rows if row.label in planned)
+
+    def has_published(self, split: str, column: Column, measure: Measure) -> bool:
+        """Whether the paper printed a figure for any row of a column."""
+        cells = (self.cell(split, column, row, measure) for row in self.rows)
+        return any(cell is not None and cell.published is not None for cell in cells)
+
+    def best(self, split: str, column: Column, measure: Measure, decimals: int) -> frozenset[str]:
+        """Labels of the methods that lead a column.
+
+        Only cells with all their runs compete, and means that print alike share the lead.
+        """
+        means: dict[str, float] = {}
+        for row in self.rows:
+            cell = self.cell(split, column, row, measure)
+            if cell is not None and cell.complete and cell.mean is not None:
+                means[row.label] = round(cell.mean, decimals)
+        if not means:
+            return frozenset()
+        lead = (max if measure.higher_is_better else min)(means.values())
+        return frozenset(label for label, mean in means.items() if mean == lead)
+
+
+def first_results(runs: Iterable[Run], key_of: Callable[[Run], Key]) -> dict[Key, Result]:
+    """The result of the first complete run of each key."""
+    first: dict[Key, Result] = {}
+    for run in runs:
+        if run.result is not None:
+            first.setdefault(key_of(run), run.result)
+    return first

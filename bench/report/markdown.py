@@ -1,0 +1,187 @@
+"""Table 2 as Markdown, in the paper's layout: a block a split, a row a method."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import groupby
+
+from tabulate import tabulate
+
+from bench.report import measures
+from bench.report.caption import caption
+from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
+from bench.report.measures import Measure
+from bench.report.numbers import DECIMALS, HOLE, figure, fixed, published, share
+
+# An underscore inside a word is plain text in Markdown, and names are full of them.
+_MARKUP = re.compile(r"[\\`*\[\]<>|~$&#]|(?<![^\W_])_|_(?![^\W_])")
+_SHORT_HASH = 12
+
+Marks = dict[tuple[str, str, str], str]
+
+
+def markdown(table: Table) -> str:
+    """The whole report as text."""
+    marks = _failure_marks(table)
+    parts = ["# Results in the layout of Table 2", _bullets(caption(table))]
+    for split in table.splits:
+        parts += [
+            f"## {_escape(split.capitalize())} split",
+            _block(table, split, measures.MAIN, marks),
+        ]
+    parts += [
+        "## Further figures",
+        "In percent, laid out as above. AUROC is the mean over classes of one class against the "
+        "rest. Head, middle and tail are mean recalls of the most, the medium and the least "
+        "frequent classes of the training part.",
+    ]
+    for split in table.splits:
+        parts += [
+            f"### {_escape(split.capitalize())} split",
+            _block(table, split, measures.AUROC, marks),
+            _block(table, split, measures.GROUP_RECALL, marks),
+        ]
+    parts += ["## Time", *_times(table)]
+    if marks:
+        parts += ["## Failed runs", _bullets(_failures(table, marks))]
+    parts += ["## Data and splits", *_provenance(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) -> str:
+    columns = table.columns_of(split)
+    headings, shown = ["Method"], []
+    for column in columns:
+        for measure in chosen:
+            best = table.best(split, column, measure, DECIMALS)
+            with_paper = table.has_published(split, column, measure)
+            shown.append((column, measure, best, with_paper))
+            headings.append(f"{_escape(column.label)} {measure.heading}")
+            if with_paper:
+                headings.append("paper")
+    lines = []
+    groups = [(group, list(rows)) for group, rows in groupby(table.rows_of(split, columns), _group)]
+    for group, rows in groups:
+        if len(groups) > 1:
+            heading = GROUPS.get(group, group.capitalize())
+            lines.append([f"*{_escape(heading)}*", *[""] * (len(headings) - 1)])
+        for row in rows:
+            line = [_escape(row.heading)]
+            for column, measure, best, with_paper in shown:
+                cell = table.cell(split, column, row, measure)
+                mark = marks.get((split, column.label, row.label), "")
+                line.append(_figure(cell, row.label in best) + mark)
+                if with_paper:
+                    line.append("" if cell is None else published(cell))
+            lines.append(line)
+    return _pipes(headings, lines)
+
+
+def _group(row: Row) -> str:
+    return row.group
+
+
+def _figure(cell: Cell | None, bold: bool) -> str:
+    if cell is None:
+        return HOLE
+    return (f"**{figure(cell)}**" if bold else figure(cell)) + share(cell)
+
+
+def _failure_marks(table: Table) -> Marks:
+    """A numbered mark for each (split, data set, method) with a failed run, in printing order."""
+    failed = [(run.split, run.dataset, run.method) for run in table.runs if run.status == "failed"]
+    return {key: f" †{number}" for number, key in enumerate(dict.fromkeys(failed), start=1)}
+
+
+def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
+    lines = []
+    for run in table.runs:
+        if run.status == "failed":
+            mark = marks[run.split, run.dataset, run.method].strip()
+            where = f"{run.dataset} / {run.split} / {run.method} / seed {run.seed}"
+            lines.append((mark, f"{where}: {run.reason} (job {run.job_id})"))
+    return lines
+
+
+def _times(table: Table) -> list[str]:
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for run in table.runs:
+        if run.result is not None:
+            seconds[run.method, run.dataset].append(run.result.seconds)
+    devices = sorted({run.result.device for run in table.runs if run.result is not None})
+    lines = [
+        [
+            _escape(row.heading),
+            *(
+                fixed(statistics.fmean(seconds[row.label, column.label]), 1)
+                if seconds[row.label, column.label]
+                else HOLE
+                for column in table.columns
+            ),
+        ]
+        for row in table.rows
+    ]
+    return [
+        "Mean wall-clock seconds of a complete run, over all splits and seeds, on: "
+        f"{_escape(', '.join(devices)) or 'no device'}.",
+        _pipes(["Method", *(_escape(column.label) for column in table.columns)], lines),
+    ]
+
+
+def _provenance(table: Table) -> list[str]:
+    files = [
+        [
+            _escape(dataset),
+            _escape(result.data_file),
+            result.data_sha256[:_SHORT_HASH],
+            f"{result.samples:,}",
+            f"{result.unusable:,}",
+        ]
+        for dataset, result in first_results(table.runs, lambda run: run.dataset).items()
+    ]
+    splits = [
+        [
+            _escape(dataset),
+            _escape(split),
+            str(seed),
+            result.split_hash[:_SHORT_HASH],
+            *(f"{size:,}" for size in result.parts),
+        ]
+        for (dataset, split, seed), result in sorted(
+            first_results(table.runs, _split_of).items(),
+            key=lambda item: _split_place(table, item[0]),
+        )
+    ]
+    return [
+        f"Hashes are sha256, their first {_SHORT_HASH} digits; `runs.csv` has them in full, with "
+        "the job behind every figure.",
+        _pipes(["Data set", "file", "sha256", "samples", "unusable rows"], files),
+        _pipes(["Data set", "split", "seed", "split hash", "train", "valid", "test"], splits),
+    ]
+
+
+def _split_of(run: Run) -> tuple[str, str, int]:
+    return run.dataset, run.split, run.seed
+
+
+def _split_place(table: Table, key: tuple[str, str, int]) -> tuple[int, int, int]:
+    dataset, split, seed = key
+    labels = [column.label for column in table.columns]
+    return labels.index(dataset), table.splits.index(split), seed
+
+
+def _pipes(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    alignment = ["left", *["right"] * (len(headings) - 1)]
+    return tabulate(lines, headings, tablefmt="pipe", disable_numparse=True, colalign=alignment)
+
+
+def _bullets(pairs: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{_escape(subject)}**: {_escape(text)}" for subject, text in pairs)
+
+
+def _escape(text: str) -> str:
+    """`text` as one line that Markdown prints as it stands."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))

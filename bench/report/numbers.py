@@ -1,0 +1,30 @@
+"""How numbers look in tables for people; CSV files have their own, fuller form."""
+
+from __future__ import annotations
+
+from bench.report.cells import Cell
+
+DECIMALS = 2
+HOLE = "\N{EN DASH}"
+
+
+def fixed(value: float, decimals: int = DECIMALS) -> str:
+    """`value` with `decimals` places; a negative zero loses its sign."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def figure(cell: Cell) -> str:
+    """``71.89 ± 0.61``; the mean alone for one run; a dash for none; ``n/a`` if undefined."""
+    if cell.mean is None:
+        return "n/a" if cell.undefined else HOLE
+    return fixed(cell.mean) + ("" if cell.std is None else f" ± {fixed(cell.std)}")
+
+
+def share(cell: Cell) -> str:
+    """``(2/3)``, with a blank before it, where a planned run is not in the mean."""
+    return "" if cell.complete or cell.undefined else f" ({cell.n}/{cell.expected})"
+
+
+def published(cell: Cell) -> str:
+    """The paper's figure, or nothing where it printed none."""
+    return "" if cell.published is None else fixed(cell.published)

@@ -1,0 +1,99 @@
+"""The paper's printed figures (arXiv 2504.04647, Tables 1 and 2), for side-by-side reports."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bench.errors import DataError
+
+_TABLE1_COLUMNS = ["dataset", "size", "classes", "imbalance_ratio"]
+_TABLE2_KEYS = ["split", "method", "title", "dataset"]
+_TABLE2_METRICS = ["balanced_accuracy", "balanced_f1"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """Figures as printed in the paper.
+
+    Attributes
+    ----------
+    figures : dict
+        (split, method, data set, metric) to percent, by registry names.
+    sizes : dict
+        Data set to the number of samples in Table 1.
+    splits, methods, datasets : tuple of str
+        In the order in which the paper prints them.
+    """
+
+    figures: dict[tuple[str, str, str, str], float]
+    sizes: dict[str, int]
+    splits: tuple[str, ...]
+    methods: tuple[str, ...]
+    datasets: tuple[str, ...]
+
+
+@cache
+def published() -> Published:
+    """The figures in ``datasets/published``, read once."""
+    return read_published(Path(__file__).parents[2] / "datasets" / "published")
+
+
+def read_published(folder: Path) -> Published:
+    """Read ``table1.csv`` and ``table2.csv`` of `folder`.
+
+    Raises
+    ------
+    DataError
+        A column is missing or unknown, a row stands twice, or a figure is not in 0..100.
+    """
+    figures: dict[tuple[str, str, str, str], float] = {}
+    table2 = folder / "table2.csv"
+    rows = _read(table2, [*_TABLE2_KEYS, *_TABLE2_METRICS])
+    for line, row in enumerate(rows, start=2):
+        for metric in _TABLE2_METRICS:
+            key = (row["split"], row["method"], row["dataset"], metric)
+            if key in figures:
+                raise DataError(
+                    f"Expected one row for each split, method and data set, but got {key[:3]} "
+                    f"again in {table2}, line {line}. Delete one."
+                )
+            figures[key] = _percent(row[metric], f"{table2}, line {line}, column {metric}")
+    sizes = {
+        row["dataset"]: int(row["size"]) for row in _read(folder / "table1.csv", _TABLE1_COLUMNS)
+    }
+    return Published(
+        figures,
+        sizes,
+        splits=_in_order([row["split"] for row in rows]),
+        methods=_in_order([row["method"] for row in rows]),
+        datasets=_in_order([row["dataset"] for row in rows]),
+    )
+
+
+def _read(path: Path, columns: list[str]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(lines)
+        if reader.fieldnames != columns:
+            raise DataError(
+                f"Expected the columns {columns} in {path}, but got {reader.fieldnames}. "
+                "Restore the file."
+            )
+        return list(reader)
+
+
+def _percent(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 100:
+        raise DataError(f"Expected a percentage in 0..100, but got {text!r} in {where}. Mend it.")
+    return value
+
+
+def _in_order(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

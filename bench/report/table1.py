@@ -1,0 +1,66 @@
+"""Table 1: the data sets as found, beside the paper's figures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from bench.data.describe import DataDescription
+
+_TABLE1 = Path(__file__).parents[2] / "datasets" / "published" / "table1.csv"
+
+
+@dataclass(frozen=True)
+class PublishedSize:
+    """A row of the paper's Table 1, as printed."""
+
+    size: int
+    classes: int
+    imbalance_ratio: float
+
+
+def published_sizes() -> dict[str, PublishedSize]:
+    """The paper's Table 1 by data set name."""
+    with _TABLE1.open(newline="") as file:
+        return {
+            row["dataset"]: PublishedSize(
+                int(row["size"]), int(row["classes"]), float(row["imbalance_ratio"])
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def table1_markdown(described: Sequence[tuple[str, str, DataDescription]]) -> str:
+    """Table 1 as Markdown, from (label, title, description) of each data set."""
+    published = published_sizes()
+    rows = []
+    for label, title, facts in described:
+        paper = published.get(facts.name)
+        rows.append(
+            [
+                title.replace("|", "\\|"),
+                f"`{label}`",
+                f"{facts.rows:,}",
+                f"{facts.samples:,}",
+                f"{paper.size:,}" if paper else "–",
+                len(facts.class_counts),
+                paper.classes if paper else "–",
+                f"{facts.imbalance_ratio:.2f}",
+                f"{paper.imbalance_ratio:.2f}" if paper else "–",
+            ]
+        )
+    headers = [
+        "data set", "name", "rows", "usable", "rows (paper)", "classes", "classes (paper)",
+        "imbalance ratio", "imbalance ratio (paper)",
+    ]  # fmt: skip
+    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+    return (
+        "# Table 1: data sets\n\n"
+        "Imbalance ratio is the largest class over the smallest. The columns (paper) are as "
+        "printed in arXiv 2504.04647; a dash means the paper does not use the data set.\n\n"
+        f"{table}\n"
+    )

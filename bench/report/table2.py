@@ -1,0 +1,183 @@
+"""From a plan and its records to the model of Table 2."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.errors import StoreError
+from bench.report import measures
+from bench.report.cells import GROUPS, Cell, Column, Result, Row, Run, Table
+from bench.report.check import check_plan, check_records
+from bench.report.measures import Measure
+from bench.report.published import published
+
+Json = Mapping[str, Any]
+
+
+def table2(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) -> Table:
+    """The table of a sweep, in the order of the paper.
+
+    A pure function: the same plan, records and failures give the same table, in whatever order
+    jobs and records come.
+
+    Parameters
+    ----------
+    plan : mapping
+        ``schema``, ``settings`` and ``jobs`` of a sweep.
+    records : sequence of mapping
+        Complete runs of that plan.
+    failures : mapping
+        Job id to ``reason`` and ``error``; a record of the same job outranks it.
+
+    Raises
+    ------
+    StoreError
+        The records cannot stand in one table, see :func:`bench.report.check.check_records`.
+    """
+    try:
+        check_plan(plan)
+        check_records(plan, records, failures)
+        return _build(plan, records, failures)
+    except KeyError as error:
+        raise StoreError(
+            f"Expected the key {error} in the plan, every record and every failure, but one has "
+            "none. It was written by another version: run that job again."
+        ) from error
+
+
+def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) -> Table:
+    jobs = plan["jobs"]
+    columns = _columns(jobs)
+    rows = _rows(jobs)
+    splits = _splits(jobs)
+    results = {record["job_id"]: _result(record) for record in records}
+    split_place = {split: place for place, split in enumerate(splits)}
+    column_place = {column.label: place for place, column in enumerate(columns)}
+    row_place = {row.label: place for place, row in enumerate(rows)}
+    runs = sorted(
+        (_run(job, results, failures) for job in jobs),
+        key=lambda run: (
+            split_place[run.split],
+            column_place[run.dataset],
+            row_place[run.method],
+            run.seed,
+        ),
+    )
+    planned: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        planned[run.split, run.dataset, run.method].append(run)
+    return Table(
+        settings=plan["settings"],
+        splits=splits,
+        columns=columns,
+        rows=rows,
+        runs=tuple(runs),
+        cells={
+            (*key, measure.name): _cell(key, measure, of_cell)
+            for key, of_cell in planned.items()
+            for measure in measures.ALL
+        },
+    )
+
+
+def _splits(jobs: Sequence[Json]) -> tuple[str, ...]:
+    names = {job["split_label"]: job["split"] for job in jobs}
+    return tuple(sorted(names, key=lambda label: _place(published().splits, names[label], label)))
+
+
+def _columns(jobs: Sequence[Json]) -> tuple[Column, ...]:
+    columns = {Column(job["dataset_label"], job["dataset"]) for job in jobs}
+    return tuple(
+        sorted(
+            columns,
+            key=lambda column: _place(published().datasets, column.name, column.label),
+        )
+    )
+
+
+def _rows(jobs: Sequence[Json]) -> tuple[Row, ...]:
+    """The paper's rows in its order, each followed by its variants; then the other groups."""
+    facts: dict[str, tuple[str, str, str]] = {}
+    for job in jobs:
+        own = (job["method"], job["title"], job["group"])
+        if facts.setdefault(job["method_label"], own) != own:
+            raise StoreError(
+                f"Expected one name, title and group of the method {job['method_label']!r} in the "
+                f"plan, but got {facts[job['method_label']]} and {own}. Plan the sweep again."
+            )
+    shared = Counter(title for _, title, _ in facts.values())
+    rows = [
+        Row(label, name, title if shared[title] == 1 else f"{title} ({label})", group)
+        for label, (name, title, group) in facts.items()
+    ]
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (
+                _place(list(GROUPS), row.group, row.group),
+                _place(published().methods, row.name, row.label),
+            ),
+        )
+    )
+
+
+def _place(order: Sequence[str], name: str, label: str) -> tuple[int, str, bool, str]:
+    """Sort key: names as they stand in `order`, then others by the alphabet.
+
+    Labels of the same name follow each other, the one without options first.
+    """
+    return order.index(name) if name in order else len(order), name, label != name, label
+
+
+def _run(job: Json, results: Mapping[str, Result], failures: Mapping[str, Json]) -> Run:
+    result = results.get(job["job_id"])
+    failure = failures.get(job["job_id"]) if result is None else None
+    return Run(
+        job_id=job["job_id"],
+        dataset=job["dataset_label"],
+        split=job["split_label"],
+        method=job["method_label"],
+        seed=job["seed"],
+        result=result,
+        reason=None if failure is None else " ".join(str(failure["reason"]).split()),
+    )
+
+
+def _result(record: Json) -> Result:
+    data, training, selection = record["data"], record["job"]["training"], record["selection"]
+    return Result(
+        metrics={name: _finite(value) for name, value in record["metrics"].items()},
+        selected_epoch=selection["epoch"],
+        valid_balanced_accuracy=_finite(selection["valid_balanced_accuracy"]),
+        epochs=training["epochs"],
+        batch_size=training["batch_size"],
+        seconds=record["time"]["seconds"],
+        parameters=record["parameters"],
+        device=record["provenance"]["device"],
+        data_file=data["file"],
+        data_sha256=data["sha256"],
+        samples=data["samples"],
+        unusable=data["unusable"],
+        split_options=record["job"]["split"]["options"],
+        parts=(sum(data["train_counts"]), sum(data["valid_counts"]), sum(data["test_counts"])),
+        split_hash=data["split_hash"],
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _cell(key: tuple[str, str, str], measure: Measure, runs: Sequence[Run]) -> Cell:
+    values = {}
+    for run in runs:
+        value = run.result.metrics.get(measure.name) if run.result is not None else None
+        if value is not None:
+            values[run.seed] = measure.printed(value)
+    split, dataset, method = key
+    # Labels, not names: the paper printed no figure for other options.
+    figure = published().figures.get((split, method, dataset, measure.name))
+    return Cell(measure, tuple(runs), values, figure)

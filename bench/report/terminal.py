@@ -1,0 +1,101 @@
+"""Table 2 for the end of a run in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table as Grid
+from rich.text import Text
+
+from bench.report import measures
+from bench.report.cells import Column, Table
+from bench.report.numbers import DECIMALS, HOLE, figure, published, share
+
+# Measurements never exceed the console; wider than any table, this asks for the natural width.
+_UNBOUNDED = 100_000
+
+
+def render_terminal(table: Table) -> RenderableType:
+    """Balanced accuracy and F1 of `table` for a rich console.
+
+    The data sets of a split stand side by side where the console is wide enough, else below
+    each other.
+    """
+    return _Report(table)
+
+
+class _Report:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        for split in self._table.splits:
+            columns = self._table.columns_of(split)
+            together = _grid(self._table, split, columns)
+            unbounded = options.update(max_width=_UNBOUNDED)
+            width = Measurement.get(console, unbounded, together).maximum
+            if width <= options.max_width:
+                yield together
+            else:
+                yield Group(*(_grid(self._table, split, (column,)) for column in columns))
+        yield Text(
+            "Mean ± sample standard deviation over seeds. Bold: best mean among complete cells, "
+            "which says nothing about significance.",
+            style="dim",
+        )
+        yield from _holes(self._table)
+
+
+def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
+    names = ", ".join(column.label for column in columns)
+    grid = Grid(
+        title=Text(f"{split.capitalize()} split: {names} (percent)"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+    )
+    # Figures are never cut; names fold, but not to nothing.
+    grid.add_column("Method", overflow="fold", min_width=12)
+    shown = []
+    for column in columns:
+        prefix = "" if len(columns) == 1 else f"{column.label} "
+        for measure in measures.MAIN:
+            best = table.best(split, column, measure, DECIMALS)
+            with_paper = table.has_published(split, column, measure)
+            grid.add_column(Text(prefix + measure.heading), justify="right", no_wrap=True)
+            if with_paper:
+                grid.add_column("paper", justify="right", no_wrap=True, style="dim")
+            shown.append((column, measure, best, with_paper))
+    group = None
+    for row in table.rows_of(split, columns):
+        if group not in (None, row.group):
+            grid.add_section()
+        group = row.group
+        line = [Text(row.heading)]
+        for column, measure, best, with_paper in shown:
+            cell = table.cell(split, column, row, measure)
+            line.append(
+                Text(HOLE)
+                if cell is None
+                else Text.assemble((figure(cell), "bold" if row.label in best else ""), share(cell))
+            )
+            if with_paper:
+                line.append(Text("" if cell is None else published(cell)))
+        grid.add_row(*line)
+    return grid
+
+
+def _holes(table: Table) -> Iterator[Text]:
+    """What is not in the means, one line a run that failed."""
+    for run in table.runs:
+        if run.status == "failed":
+            where = f"{run.dataset} / {run.split} / {run.method} / seed {run.seed}"
+            yield Text.assemble(("failed ", "red"), f"{where}: {run.reason}")
+    missing = sum(run.status == "missing" for run in table.runs)
+    if missing:
+        yield Text(f"{missing} planned runs are missing.", style="yellow")

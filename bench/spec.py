@@ -1,0 +1,138 @@
+"""Names with options, as typed on the command line: ``cb[beta=0.99,base=focal]``."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from bench.errors import UsageError, nearest
+from bench.options import Options
+
+_SPEC = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>.*)\])?\s*", re.DOTALL)
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A plug-in's name and the options the user set, not yet checked against the plug-in."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The spec as text, options sorted; what tables and records call it."""
+        if not self.options:
+            return self.name
+        inside = ",".join(f"{key}={_text(value)}" for key, value in sorted(self.options.items()))
+        return f"{self.name}[{inside}]"
+
+
+def parse_spec(text: str) -> Spec:
+    """Read one ``name`` or ``name[key=value,...]``; values are read as YAML scalars.
+
+    Raises
+    ------
+    UsageError
+        The brackets do not close or an option is not ``key=value``.
+    """
+    match = _SPEC.fullmatch(text)
+    if match is None:
+        raise UsageError(f"Expected a name or name[key=value,...], but got {text!r}.")
+    options: dict[str, Any] = {}
+    for part in split_list(match["options"] or ""):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"Expected key=value inside the brackets of {text!r}, got {part!r}.")
+        if key.strip() in options:
+            raise UsageError(f"The option {key.strip()!r} stands twice in {text!r}.")
+        options[key.strip()] = parse_value(value)
+    return Spec(match["name"], options)
+
+
+def parse_value(text: str) -> Any:
+    """A YAML scalar or flow list from text: ``0.5``, ``true``, ``word``, ``[1, 2]``."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas outside brackets and double quotes; empty items are dropped."""
+    items, depth, quoted, current = [], 0, False, ""
+    for character in text:
+        quoted ^= character == '"'
+        if not quoted:
+            depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0 and not quoted:
+            items.append(current)
+            current = ""
+        else:
+            current += character
+    items.append(current)
+    return [item.strip() for item in items if item.strip()]
+
+
+def check_options(options_type: type[O], spec: Spec, kind: str) -> O:
+    """The typed options of `spec`.
+
+    Raises
+    ------
+    UsageError
+        Unknown option (nearest names offered), wrong type or value out of range.
+    """
+    try:
+        return options_type.model_validate_json(json.dumps(spec.options))
+    except (ValidationError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"Options of {kind} {spec.name!r}: {explain(error, options_type)}"
+        ) from None
+
+
+def explain(error: Exception, options_type: type[Options], origins: dict[str, str] | None = None
+            ) -> str:  # fmt: skip
+    """One line for each thing wrong: what was expected, what was got, and where it was set."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = _fields_at(options_type, item["loc"][:-1])
+            near = nearest(str(item["loc"][-1]), known)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            text = f"unknown key {key!r}: {hint}Known: {', '.join(known) or 'none'}."
+        else:
+            text = f"{key or 'value'}: {item['msg']}, but got {item['input']!r}."
+        origin = _origin(key, origins or {})
+        lines.append(f"{text} (set by {origin})" if origin else text)
+    return "\n  ".join(lines)
+
+
+def _origin(key: str, origins: dict[str, str]) -> str | None:
+    """Where `key`, or the list or mapping it stands in, was set."""
+    while key:
+        if key in origins:
+            return origins[key]
+        key = key.rpartition(".")[0]
+    return None
+
+
+def _fields_at(options_type: type[Options], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        annotation = options_type.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, Options)):
+            return []
+        options_type = annotation
+    return sorted(options_type.model_fields)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (list, bool, type(None))) else str(value)

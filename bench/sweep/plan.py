@@ -1,0 +1,261 @@
+"""From settings to jobs: the grid of data set, split, method and seed, each with a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from bench.backbone import BACKBONES
+from bench.config import Resolved, Settings
+from bench.data.featurise import VERSION as FEATURISER_VERSION
+from bench.dataset import DATASETS, Dataset
+from bench.errors import UnknownNameError, UsageError
+from bench.method import GROUPS, METHODS
+from bench.options import Options
+from bench.spec import Spec, check_options, parse_spec
+from bench.split import SPLITS
+from bench.training.loop import VERSION as LOOP_VERSION
+from bench.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Part:
+    """A plug-in of a run with its checked options."""
+
+    name: str
+    label: str
+    options: Options
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, label, full options and version."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "options": self.options.model_dump(mode="json"),
+            "version": self.facts["version"],
+        }
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the settings ask for, every name and option checked."""
+
+    datasets: tuple[Part, ...]
+    splits: tuple[Part, ...]
+    methods: tuple[Part, ...]
+    backbones: Mapping[str, Part]
+    seeds: tuple[int, ...]
+    training: TrainingSettings
+
+    def open(self, dataset: Part) -> Dataset:
+        """The data set object of one of `datasets`."""
+        return DATASETS.get(dataset.name).cls(dataset.options)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. `job_id` is a hash of everything that can change its result.
+
+    Refactoring does not change the hash; raising the version of a data set, split, method,
+    backbone, the featuriser or the training loop does. Hardware and library versions are not part
+    of it: they are recorded as provenance.
+    """
+
+    dataset: Part
+    split: Part
+    method: Part
+    backbones: Mapping[str, Part]
+    seed: int
+    training: TrainingSettings
+    data_sha256: str
+
+    @property
+    def job_id(self) -> str:
+        identity = self.to_json()
+        for part in (identity["dataset"], identity["split"], identity["method"]):
+            del part["label"]
+        for part in identity["backbones"].values():
+            del part["label"]
+        identity["data_sha256"] = self.data_sha256
+        identity["featuriser_version"] = FEATURISER_VERSION
+        identity["loop_version"] = LOOP_VERSION
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def title(self) -> str:
+        """Row heading; options set by hand follow the method's title."""
+        _, bracket, options = self.method.label.partition("[")
+        return f"{self.method.facts['title']}{' ' if bracket else ''}{bracket}{options}"
+
+    def describe(self) -> str:
+        """One line for people."""
+        return f"{self.dataset.label} · {self.split.label} · {self.method.label} · seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything asked of this run, as plain values."""
+        return {
+            "dataset": self.dataset.to_json(),
+            "split": self.split.to_json(),
+            "method": self.method.to_json(),
+            "backbones": {kind: part.to_json() for kind, part in self.backbones.items()},
+            "seed": self.seed,
+            "training": self.training.model_dump(mode="json"),
+        }
+
+
+def expand(settings: Settings) -> Grid:
+    """Look up every name and check every option; nothing is read or written.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or option (the nearest are offered), or the same thing asked for twice.
+    """
+    datasets = [_dataset_part(parse_spec(text)) for text in settings.datasets]
+    splits = [_split_part(parse_spec(text), settings) for text in settings.splits]
+    methods = [
+        _part(METHODS, _with_options(spec, settings.method_options), "method", spec.label)
+        for text in settings.methods
+        for spec in _methods_named(text)
+    ]
+    unknown = set(settings.method_options) - set(METHODS.names())
+    if unknown:
+        raise UnknownNameError("method", min(unknown), METHODS.names(), where="method_options")
+    backbones = {
+        kind: _part(BACKBONES, parse_spec(text), "backbone")
+        for kind, text in settings.backbones.model_dump().items()
+    }
+    for kind, part in backbones.items():
+        if part.facts["entity"] != kind:
+            raise UsageError(
+                f"Expected a backbone for a {kind}, but {part.name!r} encodes a "
+                f"{part.facts['entity']}. Choose another in backbones.{kind}."
+            )
+    return Grid(
+        datasets=_unique("data set", datasets),
+        splits=_unique("split", splits),
+        methods=_unique("method", methods, merge=True),
+        backbones=backbones,
+        seeds=settings.seeds,
+        training=settings.training,
+    )
+
+
+def make_jobs(
+    grid: Grid, data_sha256: Mapping[str, str], entity_kinds: Mapping[str, Sequence[str]]
+) -> list[Job]:
+    """Jobs in the order of the grid: data set, split, seed, method.
+
+    Parameters
+    ----------
+    grid : Grid
+    data_sha256 : mapping
+        Data set label to the checksum of the file it is read from.
+    entity_kinds : mapping
+        Data set label to the kinds of entity it has; only their backbones belong to the job.
+    """
+    return [
+        Job(
+            dataset=dataset,
+            split=split,
+            method=method,
+            backbones={
+                kind: grid.backbones[kind] for kind in sorted(set(entity_kinds[dataset.label]))
+            },
+            seed=seed,
+            training=grid.training,
+            data_sha256=data_sha256[dataset.label],
+        )
+        for dataset, split, seed, method in product(
+            grid.datasets, grid.splits, grid.seeds, grid.methods
+        )
+    ]
+
+
+def _methods_named(text: str) -> list[Spec]:
+    """The specs meant by a name, by ``all``, or by the name of a group."""
+    if text == "all" or text in GROUPS:
+        return [Spec(entry.name) for entry in METHODS if text in ("all", entry.facts["group"])]
+    return [parse_spec(text)]
+
+
+def _with_options(spec: Spec, method_options: Mapping[str, Mapping[str, Any]]) -> Spec:
+    """Options in brackets are stronger than the settings' `method_options`."""
+    return Spec(spec.name, {**method_options.get(spec.name, {}), **spec.options})
+
+
+def _dataset_part(spec: Spec) -> Part:
+    """A data set may choose its own label, as a file of the user's does."""
+    part = _part(DATASETS, spec, "data set")
+    own = DATASETS.get(spec.name).cls(part.options).label()
+    return part if own is None else replace(part, label=own)
+
+
+def _split_part(spec: Spec, settings: Settings) -> Part:
+    """A split takes from the shared split settings the ones that it knows."""
+    known = SPLITS.get(spec.name).cls.options_type.model_fields
+    shared = {k: v for k, v in settings.split.model_dump().items() if k in known}
+    return _part(SPLITS, Spec(spec.name, {**shared, **spec.options}), "split", spec.label)
+
+
+def _part(registry: Any, spec: Spec, kind: str, label: str | None = None) -> Part:
+    entry = registry.get(spec.name)
+    options = check_options(entry.cls.options_type, spec, kind)
+    return Part(spec.name, label or spec.label, options, entry.facts)
+
+
+def _unique(kind: str, parts: Sequence[Part], *, merge: bool = False) -> tuple[Part, ...]:
+    """`parts` without repetitions; unless `merge`, a repetition is refused.
+
+    The same plug-in with equal options is a repetition however it is written, since it would be
+    the same run; two different things under one label would be one row, and are always refused.
+    """
+    unique: list[Part] = []
+    for part in parts:
+        same = [o for o in unique if (o.name, o.options) == (part.name, part.options)]
+        if same and not merge:
+            raise UsageError(f"The {kind} {part.label!r} is asked for twice.")
+        if not same and any(other.label == part.label for other in unique):
+            raise UsageError(f"Two different {kind}s are called {part.label!r}. Rename one.")
+        if not same:
+            unique.append(part)
+    return tuple(unique)
+
+
+def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
+    """The plan as reports read it: the settings for the caption, and a line a job."""
+    training = resolved.settings.training
+    return {
+        "schema": 1,
+        "settings": {
+            "preset": resolved.preset,
+            "epochs": training.epochs,
+            "batch_size": training.batch_size,
+            "learning_rate": training.learning_rate,
+            "weight_decay": training.weight_decay,
+            "schedule": training.schedule,
+            "seeds": list(resolved.settings.seeds),
+            "selection": "best validation balanced accuracy",
+        },
+        "jobs": [
+            {
+                "job_id": job.job_id,
+                "dataset": job.dataset.name,
+                "dataset_label": job.dataset.label,
+                "split": job.split.name,
+                "split_label": job.split.label,
+                "method": job.method.name,
+                "method_label": job.method.label,
+                "title": job.title,
+                "group": job.method.facts["group"],
+                "seed": job.seed,
+            }
+            for job in jobs
+        ],
+    }

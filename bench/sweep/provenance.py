@@ -1,0 +1,53 @@
+"""Where a result comes from: code, packages, hardware; none of it is part of a job id."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import bench
+
+_PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas")
+_ROOT = Path(bench.__file__).parent.parent
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """Versions and code state of this process; the device is added by the run."""
+    return {
+        "bench": bench.__version__,
+        "code": _code_state(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _code_state() -> dict[str, Any]:
+    """Commit and whether files differ from it; both None outside a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {"commit": None, "dirty": None}
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(status)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,135 @@
+"""Run one job to its stored record; what every executor calls, in whatever process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.prepare import prepare
+from bench.data.prepared import PreparedData
+from bench.dataset import DATASETS
+from bench.errors import BenchError, DataError
+from bench.split import Split
+from bench.sweep.plan import Job
+from bench.sweep.provenance import provenance
+from bench.sweep.splits import split_of
+from bench.sweep.store import Store
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job and where this process finds its data and puts its result.
+
+    `split_hash` is the hash of the split as planned; a worker that arrives at another refuses.
+    """
+
+    job: Job
+    data_path: Path
+    split_hash: str
+    cache_dir: Path
+    results_dir: Path
+    device: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended; `error` is None when its record is stored."""
+
+    job_id: str
+    error: str | None = None
+
+
+def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> Outcome:
+    """Run `task` and store its record, or write down why it failed.
+
+    Every exception of a run ends here, so that one failing run never stops the others.
+    """
+    job_id = task.job.job_id
+    store = Store(task.results_dir)
+    try:
+        _run_and_store(task, store, on_epoch)
+    except Exception as error:
+        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        store.write_failure(
+            job_id,
+            {
+                "job_id": job_id,
+                "job": task.job.to_json(),
+                "reason": reason,
+                "error": f"{type(error).__name__}: {error}",
+                "traceback": traceback.format_exc(),
+                "provenance": provenance(),
+            },
+        )
+        return Outcome(job_id, reason)
+    return Outcome(job_id)
+
+
+def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None] | None) -> None:
+    import torch
+
+    from bench.training.run import choose_device, run
+
+    # One thread a process: runs side by side use the cores better, and results do not depend on
+    # how many there are.
+    torch.set_num_threads(1)
+    job = task.job
+    dataset = DATASETS.get(job.dataset.name).cls(job.dataset.options)
+    prepared = prepare(
+        job.dataset.name, dataset, task.data_path, job.data_sha256, cache_dir=task.cache_dir
+    )
+    split, _ = split_of(prepared, job.split, job.seed, cache_dir=task.cache_dir)
+    if split.hash != task.split_hash:
+        raise DataError(
+            f"Expected the split {task.split_hash[:12]} that was planned, but this process made "
+            f"{split.hash[:12]}. Data or code changed since the plan; run the command again."
+        )
+    device = choose_device(task.device)
+    job_id = job.job_id
+    result = run(
+        prepared,
+        split,
+        method_name=job.method.name,
+        method_options=job.method.options,
+        backbones={kind: (part.name, part.options) for kind, part in job.backbones.items()},
+        training=job.training,
+        seed=job.seed,
+        device=device,
+        on_epoch=None if on_epoch is None else lambda report: on_epoch(job_id, report),
+    )
+    record = {
+        "job": job.to_json(),
+        "data": _data_facts(prepared, split, task.data_path.name),
+        **result.figures,
+        "provenance": {**provenance(), "device": _device_name(device)},
+    }
+    store.write(job_id, record, result.predictions, result.weights)
+
+
+def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, Any]:
+    def counts(part: np.ndarray) -> list[int]:
+        return [int(count) for count in prepared.class_counts(part)]
+
+    return {
+        "file": file,
+        "sha256": prepared.data_sha256,
+        "fingerprint": prepared.fingerprint,
+        "samples": len(prepared),
+        "unusable": len(prepared.unusable),
+        "class_names": list(prepared.class_names),
+        "train_counts": counts(split.train),
+        "valid_counts": counts(split.valid),
+        "test_counts": counts(split.test),
+        "split_hash": split.hash,
+    }
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

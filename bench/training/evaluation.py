@@ -1,0 +1,35 @@
+"""Scores of a trained network on one part of a split."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bench.data.batch import Collator
+from bench.method import Method
+from bench.models.network import Network
+
+# Evaluation keeps no activations for a backward pass, so it can take larger batches than training.
+EVALUATION_BATCH = 1024
+
+
+@torch.no_grad()
+def predict_logits(
+    network: Network, method: Method, collator: Collator, positions: np.ndarray
+) -> np.ndarray:
+    """Adjusted logits of the samples at `positions`, in that order.
+
+    Puts `network` and `method` into evaluation mode.
+
+    Returns
+    -------
+    ndarray of float32, shape (len(positions), K)
+    """
+    network.eval()
+    method.eval()
+    device = next(network.parameters()).device
+    chunks = [
+        method.adjust_logits(network(collator(chunk).to(device))).float().cpu().numpy()
+        for chunk in np.array_split(positions, max(1, -(-len(positions) // EVALUATION_BATCH)))
+    ]
+    return np.concatenate(chunks)

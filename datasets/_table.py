@@ -1,0 +1,193 @@
+"""Delimited text files, read strictly: what does not fit is an error that names its place."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import DataError, nearest
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+
+# Stands for a NUL character, which neither RDKit nor older csv modules can carry.
+NUL_SIGN = "\N{SYMBOL FOR NULL}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """M rows of text.
+
+    Attributes
+    ----------
+    where : str
+        The file, as messages name it.
+    columns : dict
+        Column name to its M texts.
+    """
+
+    where: str
+    columns: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def column(self, *names: str) -> list[str]:
+        """The first column of these names that is there.
+
+        Raises
+        ------
+        DataError
+            None is; the message lists the columns found and the nearest of them.
+        """
+        for name in names:
+            if name in self.columns:
+                return self.columns[name]
+        near = [repr(name) for name in nearest(names[0], self.columns)]
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise DataError(
+            f"Expected a column {' or '.join(map(repr, names))} in {self.where}, but got the "
+            f"columns {', '.join(map(repr, self.columns))}.{hint}"
+        )
+
+    def numbers(self, *names: str) -> np.ndarray:
+        """A column as float64, shape (M,); every value must be a finite number."""
+        values = np.empty(len(self), np.float64)
+        for row, text in enumerate(self.column(*names)):
+            try:
+                values[row] = float(text)
+            except ValueError:
+                values[row] = math.nan
+            if not math.isfinite(values[row]):
+                raise DataError(
+                    f"Expected numbers in column {' or '.join(map(repr, names))} of {self.where}, "
+                    f"but got {text!r} in row {row}, counted from 0 below the header."
+                )
+        return values
+
+    def labels(self, *names: str) -> np.ndarray:
+        """A column as int64, shape (M,); ``1`` and ``1.0`` are the same whole number."""
+        values = self.numbers(*names)
+        broken = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > 1e9))
+        if len(broken):
+            raise DataError(
+                f"Expected whole numbers as labels in {self.where}, but got {values[broken[0]]:g} "
+                f"in row {broken[0]}, counted from 0 below the header."
+            )
+        return values.astype(np.int64)
+
+
+def read_table(path: Path) -> Table:
+    """Read a ``.csv``, ``.tsv`` or ``.tab`` file, each also with ``.gz`` behind it.
+
+    UTF-8 with or without a byte order mark; any line ends; quotes as in RFC 4180; blank lines
+    are no rows.
+
+    Raises
+    ------
+    DataError
+        Unknown suffix, damaged gzip, not UTF-8, repeated column names, a row of the wrong
+        length, no rows.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    suffix = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
+    if suffix not in _DELIMITERS:
+        raise DataError(
+            f"Expected a file that ends in {', '.join(_DELIMITERS)}, with or without .gz behind "
+            f"it, but got {path}. Save the table as one of these."
+        )
+    try:
+        data = path.read_bytes()
+        if zipped:
+            data = gzip.decompress(data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"Expected {path} to be a whole gzip file, but it is damaged or cut short: {error}. "
+            "Fetch it again."
+        ) from error
+    except OSError as error:
+        raise DataError(f"Expected to read {path}, but could not: {error}.") from error
+    return parse_table(data, str(path), _DELIMITERS[suffix])
+
+
+def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
+    """What :func:`read_table` does, for bytes that came from anywhere."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"Expected UTF-8 text in {where}, but byte {error.start} (counted from 0) is "
+            f"0x{data[error.start]:02x}: {error.reason}. Save the file as UTF-8."
+        ) from error
+    text = text.removeprefix("\ufeff").replace("\0", NUL_SIGN)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    try:
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                _check_width(cells, rows, reader.line_num, where)
+                rows.append(cells)
+    except csv.Error as error:
+        raise DataError(
+            f"Expected delimited text in {where}, but line {reader.line_num} cannot be read: "
+            f"{error}. Look for an unclosed quote there or above."
+        ) from error
+    if len(rows) < 2:
+        raise DataError(
+            f"Expected a header and at least one row in {where}, but got "
+            f"{'only a header' if rows else 'an empty file'}."
+        )
+    header, *body = rows
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise DataError(
+            f"Expected every column name once in the header of {where}, but got "
+            f"{', '.join(map(repr, repeated))} more than once. Rename all but one."
+        )
+    return Table(where, dict(zip(header, map(list, zip(*body, strict=True)), strict=True)))
+
+
+def _check_width(cells: list[str], rows: list[list[str]], line: int, where: str) -> None:
+    if rows and len(cells) != len(rows[0]):
+        raise DataError(
+            f"Expected {len(rows[0])} values a row in {where}, as its header has, but line {line} "
+            f"has {len(cells)}. Quote values that hold the delimiter."
+        )
+
+
+def check_class_sizes(labels: np.ndarray, expected: dict[int, int], where: str) -> None:
+    """Refuse labels whose classes are not of the sizes that the data set is known to have.
+
+    Raises
+    ------
+    DataError
+        With the expected and the found number of rows of every class.
+    """
+    got = class_sizes(labels)
+    if got != expected:
+        raise DataError(
+            f"Expected {describe_sizes(expected)} in {where}, but got {describe_sizes(got)}. "
+            "The file is incomplete, changed or another data set: fetch it again."
+        )
+
+
+def class_sizes(labels: np.ndarray) -> dict[int, int]:
+    """Label to its number of rows, in order of the label."""
+    values, counts = np.unique(labels, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def describe_sizes(sizes: dict[int, int]) -> str:
+    """Class sizes as a message prints them; of many classes only the first ten."""
+    shown = [f"{label}: {count:,}" for label, count in list(sizes.items())[:10]]
+    if len(sizes) > len(shown):
+        shown.append("...")
+    return f"{sum(sizes.values()):,} rows (label {', '.join(shown)})"

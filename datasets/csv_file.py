@@ -1,0 +1,125 @@
+"""Any delimited file of SMILES and labels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
+from bench.errors import DataError
+from bench.options import Options
+from datasets._table import NUL_SIGN, Table, read_table
+
+_MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
+
+# Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+
+
+class CsvOptions(Options):
+    """Which file, and which of its columns."""
+
+    # Not part of a run's identity: the checksum of the file's bytes is.
+    path: str = Field(
+        min_length=1, exclude=True, description="the file: .csv, .tsv or .tab, with or without .gz behind it"
+    )
+    # Lists come from the command line and from YAML.
+    smiles_columns: tuple[str, ...] = Field(
+        min_length=1, strict=False, description="columns of SMILES, one molecule a sample each"
+    )
+    label_column: str = Field(description="column of class labels: words or numbers")
+    protein_column: str | None = Field(None, description="column of amino-acid sequences")
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> CsvOptions:
+        columns = [*self.smiles_columns, self.label_column, self.protein_column]
+        repeated = sorted(name for name, count in Counter(columns).items() if name and count > 1)
+        if repeated:
+            raise ValueError(f"expected different columns, but got {', '.join(repeated)} twice")
+        return self
+
+
+@register_dataset("csv", title="CSV file", reference="the user's own file")
+class CsvFile(Dataset):
+    """One or more molecules, with or without a protein; every distinct label is a class.
+
+    Classes are ordered by name, by value where all are numbers; ``1`` and ``1.0`` are one class.
+    Rows without a label (empty, NaN, NA, N/A or null) are kept as unusable.
+    """
+
+    options_type = CsvOptions
+    options: CsvOptions
+
+    def label(self) -> str:
+        name = Path(self.options.path).name.partition(".")[0]
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", name) or "csv"
+
+    def candidates(self) -> tuple[Source, ...]:
+        return (Source(str(Path(self.options.path).expanduser().absolute())),)
+
+    def read(self, path: Path) -> RawSamples:
+        options = self.options
+        table = read_table(path)
+        entities = [Entity(name, "molecule", table.column(name)) for name in options.smiles_columns]
+        if options.protein_column is not None:
+            protein = table.column(options.protein_column)
+            entities.append(Entity(options.protein_column, "protein", protein))
+        texts = [text.strip() for text in table.column(options.label_column)]
+        unusable = _unusable(table, texts, [entity.name for entity in entities])
+        names = _class_names([text for row, text in enumerate(texts) if row not in unusable])
+        classes = list(dict.fromkeys(names.values()))
+        if len(classes) < 2:
+            raise DataError(
+                f"Expected at least two classes in column {options.label_column!r} of {path}, but "
+                f"got {classes or 'no usable label'}. Choose another label column."
+            )
+        number = {name: k for k, name in enumerate(classes)}
+        labels = np.array(
+            [-1 if row in unusable else number[names[text]] for row, text in enumerate(texts)],
+            dtype=np.int64,
+        )
+        return RawSamples(
+            entities=tuple(entities),
+            labels=labels,
+            class_names=tuple(classes),
+            notes=_notes(labels, classes),
+            unusable=unusable,
+        )
+
+
+def _unusable(table: Table, labels: list[str], columns: list[str]) -> dict[int, str]:
+    reasons = {
+        row: f"no label ({text!r})" for row, text in enumerate(labels) if text.lower() in _MISSING
+    }
+    for where, values in [*((name, table.columns[name]) for name in columns), ("label", labels)]:
+        for row, text in enumerate(values):
+            if NUL_SIGN in text:
+                reasons[row] = f"NUL character in {where!r}"
+    return dict(sorted(reasons.items()))
+
+
+def _class_names(texts: list[str]) -> dict[str, str]:
+    """Label text to class name; the names stand in class order."""
+    if not all(_NUMBER.fullmatch(text) for text in texts):
+        return {text: text for text in sorted(set(texts))}
+    # Decimal, as float would make one class of large neighbouring numbers.
+    values = {text: Decimal(text) for text in sorted(set(texts))}
+    names: dict[Decimal, str] = {}
+    for text, value in values.items():
+        whole = value == value.to_integral_value()
+        names.setdefault(value, str(int(value)) if whole else text)
+    return {text: names[values[text]] for text in sorted(values, key=lambda text: values[text])}
+
+
+def _notes(labels: np.ndarray, classes: list[str]) -> tuple[str, ...]:
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    if not single:
+        return ()
+    shown = ", ".join(map(repr, single[:5])) + (", ..." if len(single) > 5 else "")
+    return (f"{len(single)} of {len(classes)} classes have a single sample: {shown}.",)

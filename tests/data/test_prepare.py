@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from bench.data import prepare as prepare_module
+from bench.data.prepare import distinct_smiles, prepare, scaffolds
+from bench.data.prepared import PreparedData, Unusable
+from bench.dataset import DATASETS, Dataset, Entity, RawSamples
+from bench.errors import DataError
+from bench.options import Options
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+ROOT = Path(__file__).parents[2]
+NAME = "toy_prepare"
+
+
+def real_path(file: str) -> Path:
+    path = SHARED / f"{file}.csv.gz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in {SHARED}")
+    return path
+
+
+def real_rows(file: str) -> list[dict[str, str]]:
+    with gzip.open(real_path(file), "rt", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+class ToyOptions(Options):
+    reverse: bool = False
+
+
+class Toy(Dataset):
+    """Reads what the test put into `raw` and counts how often."""
+
+    options_type = ToyOptions
+
+    def __init__(self, raw: RawSamples, options: ToyOptions | None = None) -> None:
+        super().__init__(options)
+        self.raw = raw
+        self.reads = 0
+
+    def read(self, path: Path) -> RawSamples:
+        self.reads += 1
+        return self.raw
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    DATASETS.discover()
+    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS._entries))
+    DATASETS.add(NAME, Toy, title="toy", reference="none", version=1)
+
+
+@pytest.fixture
+def ready(tmp_path) -> Callable[..., PreparedData]:
+    def run(toy: Toy, sha: str = "0" * 64, **options: object) -> PreparedData:
+        return prepare(NAME, toy, Path("toy.csv"), sha, cache_dir=tmp_path / "cache", **options)
+
+    return run
+
+
+def molecules(*smiles: object, classes: int = 2, **fields: object) -> RawSamples:
+    labels = np.arange(len(smiles)) % classes
+    names = tuple(f"class {k}" for k in range(classes))
+    return RawSamples((Entity("molecule", "molecule", smiles),), labels, names, **fields)
+
+
+def reactions(*pairs: tuple[str, str]) -> RawSamples:
+    left, right = zip(*pairs, strict=True)
+    return RawSamples(
+        (Entity("reactants", "molecule", left), Entity("product", "molecule", right)),
+        np.zeros(len(pairs), np.int64),
+        ("all",),
+    )
+
+
+def test_samples_keep_rows_labels_and_molecules(ready, tmp_path):
+    data = ready(Toy(molecules("CCO", "c1ccccc1", "CCO")))
+    assert data.labels.tolist() == [0, 1, 0]
+    assert data.rows.tolist() == [0, 1, 2]
+    assert data.class_names == ("class 0", "class 1")
+    (entity,) = data.entities
+    assert (entity.name, entity.kind) == ("molecule", "molecule")
+    assert entity.index.dtype == np.int32
+    assert len(data.graphs) == 2
+    texts = distinct_smiles(data, cache_dir=tmp_path / "cache")
+    assert [texts[n] for n in entity.index] == ["CCO", "c1ccccc1", "CCO"]
+    assert data.graphs.atoms_per_graph()[entity.index].tolist() == [3, 6, 3]
+
+
+def test_identity_sees_through_writings_and_atom_maps(ready):
+    data = ready(Toy(molecules("CCO", "OCC", "[CH3:1][CH2:2][OH:3]", "CCN", "CCO")))
+    one, two, three, other, again = data.identity
+    assert one == two == three == again != other
+    assert data.identity.dtype == np.int64
+
+
+def test_opposite_labels_of_one_molecule_stay_visible(ready):
+    data = ready(Toy(molecules("CCO", "OCC")))
+    assert data.identity[0] == data.identity[1]
+    assert data.labels[0] != data.labels[1]
+
+
+def test_identity_of_a_reaction_has_an_order(ready):
+    data = ready(Toy(reactions(("CCO", "CC=O"), ("OCC", "O=CC"), ("CC=O", "CCO"))))
+    assert data.identity[0] == data.identity[1] != data.identity[2]
+    assert [entity.name for entity in data.entities] == ["reactants", "product"]
+
+
+def test_identity_of_a_pair_includes_sequence_and_category(ready):
+    raw = RawSamples(
+        (
+            Entity("drug", "molecule", ["CCO", "OCC", "CCO", "CCO"]),
+            Entity("target", "protein", ["MK", "MK", "MA", "MK"]),
+            Entity("assay", "category", ["b", "b", "b", "a"]),
+        ),
+        np.zeros(4, np.int64),
+        ("all",),
+    )
+    data = ready(Toy(raw))
+    assert len(set(data.identity)) == 3
+    assert data.identity[0] == data.identity[1]
+    assert data.proteins == ("MA", "MK")
+    assert data.categories == ("a", "b")
+    assert [entity.index.tolist() for entity in data.entities[1:]] == [[1, 1, 0, 1], [1, 1, 1, 0]]
+
+
+def test_the_order_of_the_rows_changes_no_graph(ready):
+    one = ready(Toy(molecules("CCO", "c1ccccc1", "C")), sha="1")
+    other = ready(Toy(molecules("C", "CCO", "c1ccccc1")), sha="2")
+    for name, array in one.graphs.arrays().items():
+        np.testing.assert_array_equal(array, other.graphs.arrays()[name])
+
+
+def test_few_unusable_rows_are_left_out_with_reasons(ready):
+    smiles: list[object] = ["CCO"] * 400
+    smiles[7], smiles[8], smiles[9] = "C1CC", None, "CN(C)(C)(C)C"
+    raw = replace(molecules(*smiles), row_names=[f"id{n}" for n in range(400)])
+    raw.labels[10] = -1
+    raw = replace(raw, unusable={10: "no label"})
+    data = ready(Toy(raw))
+    assert data.unusable == (
+        Unusable(7, "id7", "molecule: unclosed ring for input: 'C1CC'"),
+        Unusable(8, "id8", "molecule: expected text, but got None"),
+        Unusable(10, "id10", "no label"),
+    )
+    (repaired,) = data.repaired
+    assert (repaired.row, repaired.name) == (9, "id9")
+    assert "without the valence check" in repaired.reason
+    assert data.total_rows == 400 == len(data) + len(data.unusable)
+    assert data.rows.tolist() == [n for n in range(400) if n not in (7, 8, 10)]
+
+
+def test_more_than_one_percent_is_refused_with_the_first_rows(ready):
+    toy = Toy(molecules(*["CCO"] * 196, "C1CC", "", "[Xx]"))
+    with pytest.raises(DataError, match="at most 1% of the 199 rows") as caught:
+        ready(toy)
+    assert "row 196 (196): molecule: unclosed ring" in str(caught.value)
+    assert ready(Toy(molecules(*["CCO"] * 99, "C1CC"))).total_rows == 100
+
+
+def test_an_empty_file_is_refused(ready):
+    with pytest.raises(DataError, match="got none below the header"):
+        ready(Toy(molecules()))
+
+
+def test_a_label_out_of_range_is_refused(ready):
+    raw = replace(molecules("C", "CC", "CCC", classes=3), class_names=("a", "b"))
+    with pytest.raises(DataError, match=r"labels 0 to 1 in toy\.csv, but got 2 in row 2"):
+        ready(Toy(raw))
+
+
+def test_a_class_that_lost_its_samples_is_kept_and_noted(ready):
+    raw = molecules(*["CCO"] * 199, "C1CC")
+    raw.labels[:] = [0] * 199 + [1]
+    data = ready(Toy(raw))
+    assert data.num_classes == 2
+    assert data.notes == ("Class 'class 1' has no usable sample.",)
+
+
+def test_what_is_cached_is_read_back_the_same_without_reading_the_file(ready):
+    raw = replace(molecules("CCO", "OCC", "CN(C)(C)(C)C"), notes=("a note",))
+    toy = Toy(raw)
+    one, other = ready(toy), ready(toy)
+    assert toy.reads == 1
+    for name in ("labels", "rows", "identity"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("class_names", "repaired", "notes", "fingerprint", "total_rows", "name"):
+        assert getattr(one, name) == getattr(other, name)
+    assert one.notes == ("a note",)
+
+
+@pytest.mark.parametrize(
+    "change", ["data", "source", "option", "version", "rdkit", "nothing", "mtime"]
+)
+def test_what_changed_decides_whether_it_is_built_again(
+    ready, tmp_path, monkeypatch, caplog, change
+):
+    sources = []
+    for source in prepare_module._SOURCES:
+        sources.append(tmp_path / source.name)
+        sources[-1].write_bytes(source.read_bytes())
+    monkeypatch.setattr(prepare_module, "_SOURCES", tuple(sources))
+    toy = Toy(molecules("CCO", "CC"))
+    before = ready(toy).fingerprint
+    caplog.clear()
+
+    sha, named = "0" * 64, None
+    if change == "data":
+        sha, named = "0" * 63 + "1", "data sha256"
+    elif change == "source":
+        sources[0].write_bytes(sources[0].read_bytes() + b" ")
+        named = "featuriser source"
+    elif change == "option":
+        toy.options, named = ToyOptions(reverse=True), "data set options"
+    elif change == "version":
+        DATASETS.add(NAME, Toy, title="toy", reference="none", version=2)
+        named = "data set version"
+    elif change == "rdkit":
+        monkeypatch.setattr(prepare_module.metadata, "version", lambda _: "1.2.3")
+        named = "rdkit"
+    elif change == "mtime":
+        for path in sources:
+            path.touch()
+
+    with caplog.at_level(logging.INFO, logger="bench.data.cache"):
+        after = ready(toy, sha=sha).fingerprint
+    assert toy.reads == (1 if named is None else 2)
+    assert (before == after) == (named is None)
+    messages = [r.getMessage() for r in caplog.records if r.name == "bench.data.cache"]
+    assert messages == (
+        [f"prepared-{NAME} is built: {named} changed since it was cached."] if named else []
+    )
+
+
+def test_scaffolds_group_rings_and_leave_chains_alone(ready, tmp_path):
+    toy = Toy(molecules("Cc1ccccc1", "CCO", "CCc1ccccc1", "C1CCCCC1", "C"))
+    data = ready(toy)
+    seen: list[int] = []
+    groups = scaffolds(data, cache_dir=tmp_path / "cache", on_progress=seen.append)
+    assert groups.dtype == np.int64
+    assert groups[0] == groups[2] != groups[3]
+    assert groups[[1, 4]].tolist() == [-1, -1]
+    assert seen == [5]
+    again = scaffolds(data, cache_dir=tmp_path / "cache", on_progress=seen.append)
+    np.testing.assert_array_equal(again, groups)
+    assert seen == [5]
+
+
+def test_the_scaffold_of_a_reaction_is_the_products(ready, tmp_path):
+    data = ready(Toy(reactions(("c1ccccc1", "CC"), ("CC", "c1ccccc1"), ("CC", "Cc1ccccc1"))))
+    groups = scaffolds(data, cache_dir=tmp_path / "cache")
+    assert groups.tolist() == [-1, 0, 0]
+
+
+def with_atom_maps(smiles: str, generator: np.random.Generator) -> str:
+    mol = Chem.MolFromSmiles(smiles)
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(int(generator.integers(1, 900)))
+    return Chem.MolToSmiles(mol)
+
+
+@pytest.mark.parametrize("file", ["hiv", "chembl_ki"])
+def test_atom_mapped_copies_share_identity_and_scaffold(ready, tmp_path, file):
+    generator = np.random.default_rng(0)
+    texts = sorted({row["smiles"] for row in real_rows(file)})
+    originals = [text for text in generator.permutation(texts) if Chem.MolFromSmiles(text)][:200]
+    copies = [with_atom_maps(text, generator) for text in originals]
+    assert not set(copies) & set(originals)
+    data = ready(Toy(molecules(*originals, *copies)))
+    np.testing.assert_array_equal(data.identity[:200], data.identity[200:])
+    assert len(set(data.identity)) == 200
+    groups = scaffolds(data, cache_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(groups[:200], groups[200:])
+
+
+def test_scaffolds_need_a_molecule(ready):
+    raw = RawSamples((Entity("target", "protein", ["MK"]),), np.zeros(1, np.int64), ("all",))
+    with pytest.raises(DataError, match="Expected a molecule in the samples of toy_prepare"):
+        scaffolds(ready(Toy(raw)))
+
+
+def test_scaffolds_without_a_cache_entry_say_what_to_do(ready, tmp_path):
+    data = ready(Toy(molecules("C")))
+    with pytest.raises(DataError, match="Prepare the data again"):
+        scaffolds(data, cache_dir=tmp_path / "elsewhere")
+
+
+REOPEN = """
+import sys, time
+from pathlib import Path
+from bench.data.prepare import prepare, scaffolds
+from bench.dataset import DATASETS
+dataset = DATASETS.get("hiv").cls()
+start = time.perf_counter()
+data = prepare("hiv", dataset, Path("absent"), sys.argv[1], cache_dir=Path(sys.argv[2]))
+scaffolds(data, cache_dir=Path(sys.argv[2]))
+print(time.perf_counter() - start, *({"rdkit", "pandas", "joblib", "torch"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.slow
+def test_all_of_hiv_is_prepared_and_opened_again_in_a_blink(tmp_path):
+    path = real_path("hiv")
+    sha = hashlib.sha256(path.read_bytes()).hexdigest()
+    data = prepare("hiv", DATASETS.get("hiv").cls(), path, sha, cache_dir=tmp_path, jobs=2)
+    assert len(data) == data.total_rows == len(data.graphs) == len(set(data.identity)) == 41_127
+    assert data.class_counts().tolist() == [39_684, 1_443]
+    valence = [137, 987, 12_882, 18_293, 30_784, 30_785, 35_728]
+    assert [row.row for row in data.repaired] == valence
+    sound = np.setdiff1d(np.arange(len(data)), valence)
+    index = data.entities[0].index[sound]
+    assert round(data.graphs.atoms_per_graph()[index].mean(), 2) == 25.51
+    assert round(data.graphs.bonds_per_graph()[index].mean(), 2) == 27.47
+    scaffolds(data, cache_dir=tmp_path, jobs=2)
+
+    command = [sys.executable, "-c", REOPEN, sha, str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, *imported = run.stdout.split()
+    assert float(seconds) < 1
+    assert imported == []
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "rows", "groups", "molecules"),
+    [
+        ("davis", ("smiles",), 30_056, 68, 68),
+        ("uspto_50k", ("reactants_smiles", "product_smiles"), 1_000, None, None),
+        ("chembl_ki", ("smiles",), 1_000, None, None),
+        ("hiv", ("smiles",), 1_000, 1_000, 1_000),
+    ],
+)
+def test_real_files_are_prepared_whole(ready, file, columns, rows, groups, molecules):
+    table = real_rows(file)[:rows]
+    entities = tuple(Entity(c, "molecule", [row[c] for row in table]) for c in columns)
+    labels = np.array([int(row["label"]) for row in table])
+    names = tuple(map(str, range(labels.max() + 1)))
+    data = ready(Toy(RawSamples(entities, labels, names)))
+    assert len(data) == data.total_rows == rows
+    assert data.unusable == ()
+    texts = {row[c] for row in table for c in columns}
+    assert len(data.graphs) == (molecules or len(texts))
+    assert len(set(data.identity)) == (
+        groups or len({tuple(row[c] for c in columns) for row in table})
+    )

@@ -1,0 +1,473 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from bench.data.splits._assign import part_sizes
+from bench.data.splits.random import RandomOptions
+from bench.data.splits.standard import StandardOptions
+from bench.errors import SplitError, UnknownNameError, UsageError
+from bench.seeds import derive_seed
+from bench.split import SPLITS, Split, make_split
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+GOLDEN = json.loads((ROOT / "tests" / "golden" / "split_hashes.json").read_text())
+
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data files are not here")
+
+GROUPED = RandomOptions(group_duplicates=True)
+
+
+def real_labels(name):
+    table = pd.read_csv(DATA / f"{name}.csv.gz", usecols=["label"])
+    return table["label"].to_numpy(), int(table["label"].max()) + 1
+
+
+def counts(labels, split):
+    size = labels.max() + 1
+    return {name: np.bincount(labels[own], minlength=size) for name, own in split.parts().items()}
+
+
+def possible(name, labels, seed, **arguments):
+    """The split, or an example hypothesis does not count; it complains when most are such."""
+    try:
+        return make_split(name, labels, labels.max() + 1, seed, "toy", **arguments)
+    except SplitError:
+        reject()
+
+
+def in_two_parts(split, numbers):
+    """Numbers, negative ones left out, that stand in more than one part."""
+    distinct = [np.unique(numbers[own]) for own in split.parts().values()]
+    found, times = np.unique(np.concatenate(distinct), return_counts=True)
+    return found[(times > 1) & (found >= 0)].tolist()
+
+
+def tailed(*class_counts):
+    return np.repeat(np.arange(len(class_counts)), class_counts)
+
+
+# Class sizes from 3 up, so that the random split loses no class; long-tailed by nature.
+@st.composite
+def label_rows(draw, smallest=3):
+    sizes = draw(st.lists(st.integers(smallest, 80), min_size=2, max_size=6))
+    labels = tailed(*sizes)
+    return np.random.default_rng(draw(st.integers(0, 2**32 - 1))).permutation(labels)
+
+
+@st.composite
+def grouped_label_rows(draw):
+    labels = draw(label_rows(smallest=12))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return labels, rng.integers(0, draw(st.integers(10, 2 * len(labels))), len(labels))
+
+
+class TestSplit:
+    def test_arrays_are_sorted_and_read_only(self):
+        split = Split(np.array([3, 0]), np.array([1]), np.array([2]), np.array([5, 4]))
+        assert split.train.tolist() == [0, 3]
+        assert split.discarded.tolist() == [4, 5]
+        assert split.train.dtype == np.int64
+        assert len(split) == 6
+        with pytest.raises(ValueError, match="read-only"):
+            split.train[0] = 9
+
+    def test_hash_is_the_documented_one(self):
+        split = Split(np.array([3, 0]), np.array([1]), np.array([2]))
+        data = struct.pack("<QqqQqQqQ", 2, 0, 3, 1, 1, 1, 2, 0)
+        assert split.hash == hashlib.sha256(data).hexdigest()
+
+    def test_hash_tells_the_parts_apart(self):
+        first = Split(np.array([0, 1]), np.array([2]), np.array([3]))
+        second = Split(np.array([0]), np.array([1, 2]), np.array([3]))
+        third = Split(np.array([0]), np.array([2]), np.array([3]), np.array([1]))
+        assert len({first.hash, second.hash, third.hash}) == 3
+
+    @pytest.mark.parametrize(
+        ("parts", "words"),
+        [
+            (([0, 1], [1], [2]), "one part only, but got 1 in several, such as 1"),
+            (([0, 0], [1], [2]), "one part only, but got 1 in several, such as 0"),
+            (([0], [1], [2], [2, 3]), "one part only, but got 1 in several, such as 2"),
+            (([0, 1], [2], [4]), "positions 0..3 of 4 samples, but got 0..4, without 3"),
+            (([-1, 0], [1], [2]), "got -1..2, without 3"),
+            (([0, 1], [], [2]), "at least one sample in every part, but got 2 in train, 0 in v"),
+        ],
+    )
+    def test_broken_invariants_are_refused(self, parts, words):
+        with pytest.raises(SplitError, match=words):
+            Split(*[np.array(own, dtype=np.int64) for own in parts])
+
+
+class TestRandomSplit:
+    @pytest.mark.parametrize(
+        ("count", "expected"),
+        [
+            (39_684, (27_779, 3_968, 7_937)),
+            (1_443, (1_010, 144, 289)),
+            (31_289, (21_902, 3_129, 6_258)),
+            (851, (596, 85, 170)),
+            (230, (161, 23, 46)),
+            (5, (3, 1, 1)),
+            (3, (1, 1, 1)),
+            (2, (2, 0, 0)),
+            (1, (1, 0, 0)),
+        ],
+    )
+    def test_part_sizes(self, count, expected):
+        assert part_sizes(count) == expected
+
+    @given(label_rows(), st.integers(0, 2**32))
+    @settings(max_examples=100, deadline=None)
+    def test_every_class_is_divided_exactly(self, labels, seed):
+        split = make_split("random", labels, labels.max() + 1, seed, "toy")
+        own = counts(labels, split)
+        for k, total in enumerate(np.bincount(labels)):
+            placed = tuple(own[part][k] for part in ("train", "valid", "test"))
+            assert placed == part_sizes(total)
+            if total >= 6:
+                assert placed[2] == round(0.2 * total)
+                assert placed[1] == round(0.125 * (total - placed[2]))
+            if total >= 4:
+                assert np.abs(np.subtract(placed, np.multiply(total, [0.7, 0.1, 0.2]))).max() <= 1
+        assert len(split.discarded) == 0
+
+    @given(label_rows(), st.integers(0, 2**32))
+    @settings(max_examples=50, deadline=None)
+    def test_parts_are_disjoint_complete_and_repeatable(self, labels, seed):
+        split = make_split("random", labels, labels.max() + 1, seed, "toy")
+        everyone = np.sort(np.concatenate(list(split.parts().values())))
+        np.testing.assert_array_equal(everyone, np.arange(len(labels)))
+        assert split.hash == make_split("random", labels, labels.max() + 1, seed, "toy").hash
+
+    def test_classes_of_one_two_and_three_samples_go_to_train_first(self):
+        labels = tailed(40, 1, 2, 3)
+        own = counts(labels, make_split("random", labels, 4, 0, "toy"))
+        assert own["train"].tolist() == [28, 1, 2, 1]
+        assert own["valid"].tolist() == [4, 0, 0, 1]
+        assert own["test"].tolist() == [8, 0, 0, 1]
+
+    def test_a_thousand_classes_of_one_sample_have_no_test_part(self):
+        with pytest.raises(SplitError, match="1000 in train, 0 in valid, 0 in test"):
+            make_split("random", np.arange(1000), 1000, 0, "toy")
+
+    def test_every_sample_can_land_in_every_part(self):
+        labels = tailed(30, 10)
+        tested = np.zeros(40)
+        for seed in range(200):
+            tested[make_split("random", labels, 2, seed, "toy").test] += 1
+        # 200 draws at .2: 40 +- 5.7, so 5 standard deviations either way.
+        assert tested.min() > 11
+        assert tested.max() < 69
+
+    @given(label_rows(), st.randoms(use_true_random=False))
+    @settings(max_examples=25, deadline=None)
+    def test_order_of_rows_does_not_change_the_counts(self, labels, random):
+        order = list(range(len(labels)))
+        random.shuffle(order)
+        first = counts(labels, make_split("random", labels, labels.max() + 1, 3, "toy"))
+        moved = labels[order]
+        second = counts(moved, make_split("random", moved, labels.max() + 1, 3, "toy"))
+        for part in first:
+            np.testing.assert_array_equal(first[part], second[part])
+
+
+class TestStandardSplit:
+    @given(label_rows(smallest=40), st.integers(0, 2**32), st.booleans())
+    @settings(max_examples=100, deadline=None)
+    def test_valid_and_test_hold_the_same_number_of_every_class(self, labels, seed, give_back):
+        options = StandardOptions(return_surplus=give_back)
+        split = possible("standard", labels, seed, options=options)
+        own = counts(labels, split)
+        assert len(set(own["valid"])) == 1
+        assert len(set(own["test"])) == 1
+        train, valid, test = part_sizes(len(labels))
+        assert len(split.valid) <= valid
+        assert len(split.test) <= test
+        if give_back:
+            assert len(split.discarded) == 0
+        else:
+            assert len(split.train) == train
+
+    def test_giving_back_the_surplus_changes_training_only(self):
+        labels = tailed(300, 100)
+        kept = make_split("standard", labels, 2, 0, "toy")
+        options = StandardOptions(return_surplus=True)
+        given_back = make_split("standard", labels, 2, 0, "toy", options=options)
+        np.testing.assert_array_equal(kept.valid, given_back.valid)
+        np.testing.assert_array_equal(kept.test, given_back.test)
+        np.testing.assert_array_equal(
+            given_back.train, np.sort(np.concatenate([kept.train, kept.discarded]))
+        )
+        assert len(kept.discarded) > 0
+
+    def test_class_lost_in_a_balanced_part_is_named(self):
+        with pytest.raises(SplitError) as caught:
+            make_split("standard", tailed(500, 400, 1), 3, 0, "toy")
+        assert "class 2 (1 samples in the whole set)" in str(caught.value)
+        assert "Use the random split, more data, or leave the class out" in str(caught.value)
+
+    @given(grouped_label_rows(), st.integers(0, 2**32))
+    @settings(max_examples=50, deadline=None)
+    def test_surplus_given_back_never_breaks_a_group(self, rows, seed):
+        labels, identity = rows
+        options = StandardOptions(return_surplus=True, group_duplicates=True)
+        try:
+            split = make_split(
+                "standard",
+                labels,
+                labels.max() + 1,
+                seed,
+                "toy",
+                options=options,
+                identity=identity,
+            )
+        except SplitError:
+            return
+        assert in_two_parts(split, identity) == []
+
+
+class TestGroupedDuplicates:
+    @given(grouped_label_rows(), st.integers(0, 2**32))
+    @settings(max_examples=100, deadline=None)
+    def test_equal_samples_share_a_part(self, rows, seed):
+        labels, identity = rows
+        split = possible("random", labels, seed, options=GROUPED, identity=identity)
+        assert in_two_parts(split, identity) == []
+
+    @pytest.mark.parametrize("name", ["random", "standard"])
+    def test_few_duplicates_leave_the_sizes_as_they_are(self, name):
+        labels = tailed(700, 300)
+        identity = np.arange(1000)
+        identity[500:520] = identity[480:500]
+        options = SPLITS.get(name).cls.options_type
+        split = make_split(
+            name, labels, 2, 0, "toy", options=options(group_duplicates=True), identity=identity
+        )
+        plain = make_split(name, labels, 2, 0, "toy")
+        assert len(split.train) == len(plain.train)
+
+    def test_samples_without_duplicates_are_split_as_if_not_grouped(self):
+        labels = tailed(70, 30)
+        split = make_split(
+            "random", labels, 2, 0, "toy", options=GROUPED, identity=np.arange(100)[::-1]
+        )
+        assert split.hash == make_split("random", labels, 2, 0, "toy").hash
+
+    @given(grouped_label_rows(), st.integers(0, 2**32 - 1))
+    @settings(max_examples=25, deadline=None)
+    def test_numbering_of_the_identities_does_not_matter(self, rows, seed):
+        labels, identity = rows
+        renumbered = np.random.default_rng(seed).permutation(identity.max() + 1)[identity]
+        hashes = {
+            possible("random", labels, 0, options=GROUPED, identity=numbers).hash
+            for numbers in (identity, renumbered)
+        }
+        assert len(hashes) == 1
+
+    def test_grouping_needs_identities(self):
+        with pytest.raises(UsageError, match="Expected `identity`"):
+            make_split("random", tailed(9, 9), 2, 0, "toy", options=GROUPED)
+
+
+class TestScaffoldSplit:
+    @given(
+        st.integers(60, 300), st.floats(0.2, 1.5), st.integers(0, 2**32 - 1), st.integers(0, 2**32)
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_scaffolds_stay_whole_and_sizes_hold_within_the_largest(
+        self, size, skew, data_seed, seed
+    ):
+        rng = np.random.default_rng(data_seed)
+        scaffolds = np.floor(rng.pareto(skew, size)).clip(-1, 10**6).astype(np.int64)
+        scaffolds[rng.random(size) < 0.2] = -1
+        split = possible("scaffold", np.arange(size) % 2, seed, scaffolds=scaffolds)
+        assert in_two_parts(split, scaffolds) == []
+        largest = max(np.unique(scaffolds[scaffolds >= 0], return_counts=True)[1], default=1)
+        for own, target in zip(split.parts().values(), part_sizes(size), strict=True):
+            assert abs(len(own) - target) <= largest
+
+    def test_large_groups_are_trained_on(self):
+        scaffolds = np.concatenate([np.repeat([0, 1, 2], 60), np.arange(3, 823)])
+        for seed in range(5):  # 60 of 1,000 is more than half of the 100 for validation
+            split = make_split("scaffold", np.arange(1000) % 2, 2, seed, "t", scaffolds=scaffolds)
+            assert set(range(180)) <= set(split.train)
+
+    def test_empty_scaffolds_spread_over_all_parts(self):
+        rng = np.random.default_rng(0)
+        scaffolds = rng.integers(0, 200, 1000)
+        scaffolds[rng.permutation(1000)[:300]] = -1
+        split = make_split("scaffold", np.arange(1000) % 2, 2, 0, "toy", scaffolds=scaffolds)
+        empty = np.array([np.count_nonzero(scaffolds[own] < 0) for own in split.parts().values()])
+        expected = np.array([210, 30, 60])
+        assert (np.abs(empty - expected) < 4 * np.sqrt(expected)).all()
+
+    def test_molecules_without_rings_split_as_samples(self):
+        split = make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=np.full(100, -1))
+        assert tuple(map(len, split.parts().values())) == (70, 10, 20)
+
+    @pytest.mark.parametrize(("second", "share"), [(0, "100.0%"), (5, "95.0%")])
+    def test_one_scaffold_for_all_is_refused_with_its_share(self, second, share):
+        scaffolds = np.zeros(100, dtype=np.int64)
+        scaffolds[:second] = 1
+        with pytest.raises(SplitError, match=f"the largest with {share} of 100 samples"):
+            make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=scaffolds)
+
+    def test_scaffolds_must_be_given(self):
+        with pytest.raises(UsageError, match="Expected `scaffolds`"):
+            make_split("scaffold", tailed(9, 9), 2, 0, "toy")
+
+    def test_class_lost_in_training_is_refused(self):
+        labels = np.arange(100) % 2
+        scaffolds = np.arange(100)
+        seen = make_split("scaffold", labels, 2, 0, "toy", scaffolds=scaffolds)
+        labels = np.zeros(100, dtype=np.int64)
+        labels[seen.test] = 1
+        with pytest.raises(SplitError, match="but got none of class 1"):
+            make_split("scaffold", labels, 2, 0, "toy", scaffolds=scaffolds)
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("labels", "num_classes", "words"),
+        [
+            (np.array(["a", "b"]), 2, "whole numbers 0..1, but got shape .* of <U1"),
+            (np.array([0.0, 1.0]), 2, "of float64"),
+            (np.array([0.0, np.nan]), 2, "of float64"),
+            (np.array([[0], [1]]), 2, r"got shape \(2, 1\)"),
+            (np.array([0, 1, -1, -1]), 2, r"got -1 for sample 2 \(2 such samples\)"),
+            (np.array([0, 1, 2]), 2, "got 2 for sample 2"),
+            (np.array([0, 0]), 1, "at least 2 classes, but got 1"),
+            (np.array([0, 0, 2]), 4, r"all 4 classes, but got none of class 1, 3"),
+        ],
+    )
+    def test_unusable_labels_are_refused(self, labels, num_classes, words):
+        with pytest.raises(SplitError, match=words):
+            make_split("random", labels, num_classes, 0, "toy")
+
+    def test_labels_out_of_a_pandas_column_are_left_alone(self):
+        labels = pd.Series(tailed(20, 10), name="label").to_numpy()
+        assert not labels.flags.writeable  # pandas 3 shares its memory read-only
+        split = make_split("random", labels, 2, 0, "toy")
+        assert split.hash == make_split("random", tailed(20, 10), 2, 0, "toy").hash
+
+    def test_identity_of_another_length_is_refused(self):
+        with pytest.raises(SplitError, match="`identity` to hold 18 whole numbers"):
+            make_split("random", tailed(9, 9), 2, 0, "toy", identity=np.arange(17))
+
+    def test_unknown_names_and_foreign_options_are_refused(self):
+        with pytest.raises(UnknownNameError, match="did you mean 'random'"):
+            make_split("randon", tailed(9, 9), 2, 0, "toy")
+        with pytest.raises(UsageError, match=r"Expected StandardOptions .* but got RandomOptions"):
+            make_split("standard", tailed(9, 9), 2, 0, "toy", options=GROUPED)
+
+
+class TestSeeds:
+    def test_golden_value(self):
+        text = b"".join(struct.pack("<Q", len(word)) + word for word in (b"7", b"split", b"hiv"))
+        expected = int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
+        assert derive_seed(7, "split", "hiv") == expected
+        assert derive_seed(7, "split", "hiv") < 2**63
+
+    def test_purposes_are_told_apart(self):
+        seeds = [
+            derive_seed(0, "ab", "c"),
+            derive_seed(0, "a", "bc"),
+            derive_seed(0, "abc"),
+            derive_seed(0),
+            derive_seed(1, "abc"),
+        ]
+        assert len(set(seeds)) == len(seeds)
+
+    def test_numpy_seeds_count_as_their_value(self):
+        assert derive_seed(np.int64(3), "x") == derive_seed(3, "x")
+
+    @pytest.mark.parametrize("name", ["random", "standard", "scaffold"])
+    def test_seeds_and_data_sets_differ(self, name):
+        labels = tailed(300, 100)
+        made = [
+            make_split(name, labels, 2, seed, dataset, scaffolds=np.full(400, -1)).hash
+            for seed in range(10)
+            for dataset in ("one", "other")
+        ]
+        assert len(set(made)) == 20
+
+    @pytest.mark.parametrize("name", ["random", "standard", "scaffold"])
+    def test_global_random_state_is_neither_read_nor_changed(self, name):
+        labels, scaffolds = tailed(300, 100), np.arange(400) // 2
+        np.random.seed(1)  # noqa: NPY002
+        hashes = []
+        for _ in range(2):
+            before = np.random.get_state()[1].tolist()  # noqa: NPY002
+            hashes.append(
+                [
+                    make_split(name, labels, 2, seed, "toy", scaffolds=scaffolds).hash
+                    for seed in range(10)
+                ]
+            )
+            assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+            np.random.random(1000)  # noqa: NPY002
+        assert hashes[0] == hashes[1]
+
+    @pytest.mark.parametrize("hash_seed", ["0", "1", "random"])
+    def test_other_processes_make_the_same_splits(self, hash_seed):
+        program = (
+            "import numpy as np\n"
+            "from bench.split import make_split\n"
+            "labels = np.repeat([0, 1], [300, 100])\n"
+            "for name in ('random', 'standard', 'scaffold'):\n"
+            "    scaffolds = np.arange(400) // 2\n"
+            "    print(make_split(name, labels, 2, 5, 'toy', scaffolds=scaffolds).hash)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        here = [
+            make_split(name, tailed(300, 100), 2, 5, "toy", scaffolds=np.arange(400) // 2).hash
+            for name in ("random", "standard", "scaffold")
+        ]
+        assert done.stdout.split() == here
+
+
+@needs_data
+class TestRealData:
+    @pytest.mark.parametrize("dataset", sorted(GOLDEN))
+    def test_hashes_are_the_committed_ones(self, dataset):
+        labels, num_classes = real_labels(dataset)
+        for name, by_seed in GOLDEN[dataset].items():
+            for seed, expected in by_seed.items():
+                split = make_split(name, labels, num_classes, int(seed), dataset)
+                assert split.hash == expected, (name, seed)
+
+    def test_hiv_and_uspto_have_the_sizes_of_imdrug(self):
+        labels, num_classes = real_labels("hiv")
+        own = counts(labels, make_split("random", labels, num_classes, 0, "hiv"))
+        assert {part: own[part].tolist() for part in own} == {
+            "train": [27_779, 1_010],
+            "valid": [3_968, 144],
+            "test": [7_937, 289],
+        }
+        split = make_split("standard", labels, num_classes, 0, "hiv")
+        assert len(split.train) == 28_789
+        assert abs(len(split.test) - 2 * 289) < 2 * 3 * 15  # three standard deviations
+        labels, num_classes = real_labels("uspto_50k")
+        own = counts(labels, make_split("random", labels, num_classes, 0, "uspto_50k"))
+        assert own["test"].tolist() == [3030, 2379, 1132, 182, 134, 1647, 922, 162, 367, 46]
+        assert (own["train"].min(), own["valid"].min()) == (161, 23)

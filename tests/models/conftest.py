@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.data.batch import GraphBatch, collate_graphs
+from bench.data.packed import PackedGraphs
+from bench.data.prepared import EntityIndex, PreparedData
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    if not DATA.is_dir():
+        pytest.skip(f"no data files at {DATA}")
+    return DATA
+
+
+@pytest.fixture
+def make_graphs() -> Callable[..., PackedGraphs]:
+    """Random graphs; every third has a single atom."""
+
+    def make(count: int = 12, features: int = 74, seed: int = 0) -> PackedGraphs:
+        rng = np.random.default_rng(seed)
+        sizes = np.where(np.arange(count) % 3 == 2, 1, rng.integers(2, 9, count))
+        bonds = []
+        for size in sizes:
+            pairs = np.argwhere(np.triu(rng.random((size, size)) < 0.4, k=1))
+            bonds.append(pairs.astype(np.int32))
+        return PackedGraphs(
+            atom_features=rng.integers(0, 2, (6, features)).astype(np.float32),
+            atom_types=rng.integers(0, 6, sizes.sum()).astype(np.int32),
+            atom_offsets=np.concatenate([[0], np.cumsum(sizes)]),
+            bonds=np.concatenate(bonds),
+            bond_offsets=np.concatenate([[0], np.cumsum([len(pairs) for pairs in bonds])]),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_prepared(make_graphs) -> Callable[..., PreparedData]:
+    """Random samples with the given kinds of entity."""
+
+    def make(
+        kinds: tuple[str, ...] = ("molecule",), classes: int = 2, samples: int = 10
+    ) -> PreparedData:
+        rng = np.random.default_rng(1)
+        proteins = ("MKTAYIAKQRQISFVKSHFSRQ", "GAVLIPFMW", "XX")
+        categories = ("kinase", "receptor")
+        values = {"molecule": 12, "protein": len(proteins), "category": len(categories)}
+        rows = np.arange(samples)
+        return PreparedData(
+            name="synthetic",
+            entities=tuple(
+                EntityIndex(f"{kind}{place}", kind, rng.integers(0, values[kind], samples))
+                for place, kind in enumerate(kinds)
+            ),
+            graphs=make_graphs(),
+            proteins=proteins,
+            categories=categories,
+            labels=rows % classes,
+            class_names=tuple(map(str, range(classes))),
+            rows=rows,
+            identity=rows,
+            total_rows=samples,
+            unusable=(),
+            repaired=(),
+            notes=(),
+            data_sha256="",
+            fingerprint="",
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_batch(make_graphs) -> Callable[..., GraphBatch]:
+    def make(numbers: list[int] | None = None, graphs: PackedGraphs | None = None) -> GraphBatch:
+        graphs = graphs if graphs is not None else make_graphs()
+        chosen = np.arange(len(graphs)) if numbers is None else np.array(numbers)
+        return collate_graphs(graphs, chosen, torch.from_numpy(graphs.atom_features))
+
+    return make

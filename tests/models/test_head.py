@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+
+from bench.models.head import Head
+
+
+def test_logits_are_the_classifier_on_the_hidden_activations():
+    head = Head(512, 10)
+    x = torch.randn(4, 512, generator=torch.Generator().manual_seed(0))
+    hidden = head.hidden(x)
+    assert hidden.shape == (4, 256)
+    assert (hidden >= 0).all()
+    assert torch.equal(head(x), head.classifier(hidden))
+    assert [layer.in_features for layer in head.layers] == [512, 256, 256]
+
+
+def test_reset_depends_on_the_seed_alone_and_changes_every_parameter():
+    first, second = Head(256, 2), Head(256, 2)
+    before = [parameter.clone() for parameter in first.parameters()]
+    first.reset(3)
+    second.reset(3)
+    for old, new, other in zip(before, first.parameters(), second.parameters(), strict=True):
+        assert not torch.equal(old, new)
+        assert torch.equal(new, other)
+    second.reset(4)
+    assert not torch.equal(first.classifier.weight, second.classifier.weight)
+
+
+def test_layers_of_equal_shape_start_equal_whatever_the_other_sizes():
+    small, large = Head(256, 2), Head(512, 10)
+    small.reset(0)
+    large.reset(0)
+    for ours, theirs in zip(small.layers[1:], large.layers[1:], strict=True):
+        assert torch.equal(ours.weight, theirs.weight)
+    assert not torch.equal(small.layers[1].weight, small.layers[2].weight)
+
+
+def test_reset_leaves_global_random_state_alone():
+    head = Head(256, 2)
+    before = torch.get_rng_state()
+    head.reset(0)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+
+import pytest
+from report_records import binary, make_grid, make_job, make_plan, make_record
+from rich.console import Console
+
+from bench.errors import StoreError
+from bench.report.csv_files import runs_csv, table2_csv
+from bench.report.markdown import markdown
+from bench.report.table2 import table2
+from bench.report.terminal import render_terminal
+from bench.report.write import write_report
+
+
+def table_of(jobs, records=None, failures=None):
+    records = [make_record(job) for job in jobs] if records is None else records
+    return table2(make_plan(jobs), records, failures or {})
+
+
+def table_of_means(means):
+    """`means` maps methods to balanced accuracies by seed; None is a missing run."""
+    jobs, records = [], []
+    for method, values in means.items():
+        for seed, value in enumerate(values):
+            jobs.append(make_job("chembl_ki", method=method, seed=seed))
+            if value is not None:
+                records.append(make_record(jobs[-1], binary(value)))
+    return table_of(jobs, records)
+
+
+def pipe_tables(text):
+    """Lists of lines, each a list of cells, split at unescaped pipes as a renderer does."""
+    tables = re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE)
+    return [
+        [
+            [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            for line in table.strip().split("\n")
+        ]
+        for table in tables
+    ]
+
+
+def main_figures(means):
+    """Method to what the first block prints as balanced accuracy."""
+    lines = pipe_tables(markdown(table_of_means(means)))[0]
+    return {line[0]: line[1] for line in lines[2:]}
+
+
+def csv_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def terminal(table, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(render_terminal(table))
+    return console.file.getvalue()
+
+
+def test_cells_print_mean_deviation_and_share_of_the_planned_runs():
+    figures = main_figures(
+        {
+            "all": [0.1, 0.2, 0.3],
+            "best": [0.8, 0.8, 0.8],
+            "holed": [0.9, None, 0.8],
+            "lone": [0.9, None, None],
+            "none": [None, None, None],
+        }
+    )
+    assert figures == {
+        "all": "20.00 ± 10.00",
+        "best": "**80.00 ± 0.00**",
+        "holed": "85.00 ± 7.07 (2/3)",
+        "lone": "90.00 (1/3)",
+        "none": "– (0/3)",
+    }
+
+
+def test_single_run_prints_no_deviation():
+    assert main_figures({"a": [0.7], "b": [0.6]}) == {"a": "**70.00**", "b": "60.00"}
+
+
+def test_tied_leaders_are_both_bold():
+    figures = main_figures({"a": [0.7], "b": [0.7], "c": [0.6]})
+    assert figures == {"a": "**70.00**", "b": "**70.00**", "c": "60.00"}
+
+
+def test_published_figures_stand_in_their_own_column_and_are_never_bold():
+    # Far above what the record has.
+    job = make_job("hiv", method="cb")
+    lines = pipe_tables(markdown(table_of([job], [make_record(job, binary(0.2))])))[0]
+    assert lines[0] == ["Method", "hiv BA", "paper", "hiv BF1", "paper"]
+    assert lines[2] == ["cb", "**20.00**", "73.12", "**20.00**", "72.64"]
+
+
+def test_stand_in_is_said_not_to_be_the_papers_data_set():
+    text = markdown(table_of([make_job("chembl_ki")]))
+    assert "its figures are not SBAP figures" in text
+    assert "paper |" not in text
+
+
+def test_failed_run_is_marked_and_its_reason_listed():
+    jobs = make_grid()
+    failures = {jobs[1]["job_id"]: {"reason": "non-finite loss | epoch 3", "error": "..."}}
+    text = markdown(table_of(jobs, [make_record(jobs[0]), make_record(jobs[2])], failures))
+    assert "(2/3) †1" in pipe_tables(text)[0][2][1]
+    assert r"- **†1**: hiv / random / vanilla / seed 1: non-finite loss \| epoch 3 (job" in text
+    assert "3 planned, 2 complete, 1 failed, 0 missing" in text
+
+
+def test_undefined_figure_prints_as_not_applicable():
+    text = markdown(table_of(make_grid()))
+    groups = pipe_tables(text)[2]
+    assert groups[0][2] == "hiv middle"
+    assert groups[2][2] == "n/a"
+
+
+def test_batch_sizes_that_differ_are_told_by_method():
+    jobs = [make_job(method="cb"), make_job(method="sdr")]
+    records = [make_record(jobs[0]), make_record(jobs[1], batch_size=512)]
+    assert "batch size 128 (cb) and 512 (sdr)" in markdown(table_of(jobs, records))
+
+
+@pytest.mark.parametrize(
+    "name", ["a|b", "*a*", "<b>a</b>", "`a`", "[a](b)", "_a_", r"a\|b", "a\nb"]
+)
+def test_markup_in_names_stays_text_in_one_cell(name):
+    table = table_of([make_job(method="mine", title=name)])
+    for lines in pipe_tables(markdown(table)):
+        assert len({len(line) for line in lines}) == 1
+    shown = pipe_tables(markdown(table))[0][2][0]
+    assert re.sub(r"\\(.)", r"\1", shown) == name.replace("\n", " ")
+    assert not re.search(r"(?<!\\)[|*<>`\[\]]", shown)
+
+
+def test_underscores_inside_names_are_left_alone():
+    assert pipe_tables(markdown(table_of([make_job("uspto_50k")])))[0][0][1] == "uspto_50k BA"
+
+
+def test_empty_plan_gives_headings_only():
+    table = table_of([])
+    assert "0 planned" in markdown(table)
+    assert csv_rows(table2_csv(table)) == []
+    assert csv_rows(runs_csv(table)) == []
+    assert terminal(table, 80)
+
+
+def test_two_hundred_methods_keep_their_lines():
+    jobs = [make_job("hiv", method=f"m{i:03d}") for i in range(200)]
+    table = table_of(jobs)
+    assert [line[0] for line in pipe_tables(markdown(table))[0][2:]] == sorted(
+        job["title"] for job in jobs
+    )
+    assert len(csv_rows(runs_csv(table))) == 200
+    assert terminal(table, 80).count(" m1") == 100
+
+
+def test_csv_gives_main_figures_first_and_keeps_the_line_of_an_empty_cell():
+    jobs = [make_job(method=method) for method in ("vanilla", "cb")]
+    rows = csv_rows(table2_csv(table_of(jobs, [make_record(jobs[0], binary(0.7))])))
+    assert [(row["method"], row["metric"]) for row in rows[:4]] == [
+        ("vanilla", "balanced_accuracy"),
+        ("vanilla", "balanced_f1"),
+        ("cb", "balanced_accuracy"),
+        ("cb", "balanced_f1"),
+    ]
+    assert rows[0] == {
+        "dataset": "hiv",
+        "split": "random",
+        "method": "vanilla",
+        "title": "vanilla",
+        "metric": "balanced_accuracy",
+        "mean": "70.0000",
+        "std": "",
+        "n": "1",
+        "published": "71.8900",
+        "difference": "-1.8900",
+    }
+    assert (rows[2]["mean"], rows[2]["n"], rows[2]["published"]) == ("", "0", "73.1200")
+    assert {row["metric"]: row["mean"] for row in rows[4:] if row["method"] == "vanilla"} == {
+        "auroc_ovr_macro": "75.0000",
+        "recall_head": "70.0000",
+        "recall_middle": "",
+        "recall_tail": "70.0000",
+        "accuracy": "70.0000",
+        "macro_f1": "50.0000",
+        "log_loss": "0.4321",
+        "ece": "1.2500",
+    }
+
+
+def test_means_of_the_csv_follow_from_the_runs():
+    table = table_of(make_grid(("hiv", "chembl_ki"), ("random", "standard"), ("cb", "mine")))
+    runs = csv_rows(runs_csv(table))
+    for row in csv_rows(table2_csv(table)):
+        own = [
+            float(run[row["metric"]])
+            for run in runs
+            if all(run[key] == row[key] for key in ("dataset", "split", "method"))
+            and run[row["metric"]]
+        ]
+        assert int(row["n"]) == len(own)
+        if own:
+            scale = 1 if row["metric"] == "log_loss" else 100
+            assert float(row["mean"]) == pytest.approx(scale * sum(own) / len(own), abs=5.1e-5)
+
+
+def test_runs_csv_has_a_line_for_every_planned_run_in_full_precision():
+    jobs = make_grid()
+    failures = {jobs[1]["job_id"]: {"reason": "out of\nmemory", "error": "..."}}
+    record = make_record(jobs[0], [[2, 1], [0, 3]])
+    rows = csv_rows(runs_csv(table_of(jobs, [record], failures)))
+    assert [row["status"] for row in rows] == ["complete", "failed", "missing"]
+    assert float(rows[0]["balanced_accuracy"]) == record["metrics"]["balanced_accuracy"]
+    assert rows[0]["split_hash"] == record["data"]["split_hash"]
+    assert rows[0]["data_sha256"] == record["data"]["sha256"]
+    assert (rows[0]["selected_epoch"], rows[0]["classes_used"]) == ("7", "2")
+    assert rows[1]["reason"] == "out of memory"
+    assert [row["job_id"] for row in rows] == [job["job_id"] for job in jobs]
+    assert not any(rows[2][key] for key in rows[2] if key not in {
+        "dataset", "split", "method", "seed", "status", "job_id",
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t=", "\r\n="])
+def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
+    title = first + "HYPERLINK(1)"
+    job = make_job(method="mine", title=title)
+    failures = {job["job_id"]: {"reason": "=cmd", "error": "..."}}
+    table = table_of([job], [], failures)
+    assert {row["title"] for row in csv_rows(table2_csv(table))} == {"'" + title.strip()}
+    assert csv_rows(runs_csv(table))[0]["reason"] == "'=cmd"
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_terminal_cuts_no_figure_and_stays_within_the_width(width):
+    jobs = make_grid(("hiv", "chembl_ki"), ("random", "standard"), ("vanilla", "cb[beta=0.99]"))
+    jobs = [{**job, "title": f"A rather long title of {job['method_label']}"} for job in jobs]
+    table = table_of(jobs, [make_record(job) for job in jobs if job["seed"] < 2])
+    text = terminal(table, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert text.count("(2/3)") == 16
+    assert text.count("Random split:") == (2 if width == 80 else 1)
+    assert "8 planned runs are missing" in text
+
+
+def test_terminal_prints_markup_in_names_as_it_stands():
+    text = terminal(table_of([make_job(method="mine", title="[red]x[/red]")]), 80)
+    assert "[red]x[/red]" in text
+
+
+def test_terminal_names_failed_runs():
+    job = make_job()
+    table = table_of([job], [], {job["job_id"]: {"reason": "[out] of memory", "error": ""}})
+    assert "failed hiv / random / vanilla / seed 0: [out] of memory" in terminal(table, 80)
+
+
+def test_files_are_utf8_with_line_feeds_only(tmp_path):
+    jobs = make_grid()
+    paths = write_report(tmp_path / "new", make_plan(jobs), [make_record(j) for j in jobs], {})
+    assert [path.name for path in paths] == ["table2.md", "table2.csv", "runs.csv"]
+    for path in paths:
+        assert b"\r" not in path.read_bytes()
+        assert path.read_bytes().decode("utf-8").endswith("\n")
+
+
+def test_refused_records_leave_the_last_report_as_it_was(tmp_path):
+    jobs = make_grid()
+    write_report(tmp_path, make_plan(jobs), [], {})
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    stale = {**make_record(jobs[0]), "schema": 0}
+    with pytest.raises(StoreError):
+        write_report(tmp_path, make_plan(jobs), [stale], {})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"report to {tmp_path / 'file' / 'results'}"):
+        write_report(tmp_path / "file" / "results", make_plan([]), [], {})
+
+
+def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):
+    jobs = make_grid()
+    write_report(tmp_path, make_plan(jobs), [], {})
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(StoreError, match="No space left"):
+        write_report(tmp_path, make_plan(jobs), [make_record(job) for job in jobs], {})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,0 +1,50 @@
+import pytest
+from pydantic import Field
+
+from bench.errors import UsageError
+from bench.options import Options
+from bench.spec import Spec, check_options, parse_spec, split_list
+
+
+class Example(Options):
+    beta: float = Field(0.5, ge=0, lt=1)
+    columns: tuple[str, ...] = ()
+    on: bool = False
+
+
+def test_lists_split_outside_brackets_and_quotes():
+    assert split_list("a, b[x=1,y=2] ,,c") == ["a", "b[x=1,y=2]", "c"]
+    assert split_list('c[path="a,b].csv",k=1],d') == ['c[path="a,b].csv",k=1]', "d"]
+
+
+def test_options_are_read_as_yaml_scalars():
+    spec = parse_spec('cb[beta=0.99, on=true,columns=["a b","c"]]')
+    assert spec == Spec("cb", {"beta": 0.99, "on": True, "columns": ["a b", "c"]})
+    options = check_options(Example, spec, "method")
+    assert (options.beta, options.on, options.columns) == (0.99, True, ("a b", "c"))
+
+
+def test_label_does_not_depend_on_the_order_of_options():
+    assert parse_spec("cb[b=2,a=1]").label == parse_spec("cb[ a=1 , b=2 ]").label == "cb[a=1,b=2]"
+    assert parse_spec(" cb ").label == parse_spec("cb[]").label == "cb"
+
+
+@pytest.mark.parametrize("text", ["cb[", "cb]", "cb[beta]", "cb[=1]", "cb[a=1,a=2]", "[a=1]", ""])
+def test_malformed_specs_are_refused(text):
+    with pytest.raises(UsageError, match="Expected|twice"):
+        parse_spec(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"betta": 0.5}, "did you mean beta"),
+        ({"beta": "high"}, "beta: .*number.*'high'"),
+        ({"beta": 1.0}, "less than 1"),
+        ({"beta": float("nan")}, "beta"),
+        ({"on": 1}, "on: .*boolean"),
+    ],
+)
+def test_wrong_options_say_what_was_expected(options, words):
+    with pytest.raises(UsageError, match=words):
+        check_options(Example, Spec("cb", options), "method")

@@ -1,0 +1,212 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.errors import TrainingError
+from bench.method import Context, Method, Stage
+from bench.models.gcn import GCNOptions
+from bench.models.network import build_network
+from bench.options import Options
+from bench.training import loop
+from bench.training.evaluation import predict_logits
+from bench.training.loop import train
+from bench.training.settings import TrainingSettings
+from tests.toy import toy_data, toy_split
+
+COUNTS = (120, 60, 30)
+
+
+def run(method_type=Method, *, epochs=4, seed=0, batch_size=16, counts=COUNTS, **kwargs):
+    data = toy_data(counts)
+    split = toy_split(data)
+    network = build_network(data, {"molecule": ("gcn", GCNOptions(hidden=8, out=8))}, seed=seed)
+    context = Context(data.labels[split.train], data.num_classes, epochs, seed)
+    method = method_type(Options(), context)
+    settings = TrainingSettings(epochs=epochs, batch_size=batch_size, learning_rate=0.01)
+    collator = network.collator(data)
+    result = train(network, method, collator, split, settings, seed=seed, **kwargs)
+    logits = predict_logits(network, method, collator, split.test)
+    return result, network, method, logits, data.labels[split.test]
+
+
+def test_learns_a_separable_set():
+    result, _, _, logits, labels = run(epochs=10)
+    assert result.best_valid_balanced_accuracy == 1
+    assert (logits.argmax(1) == labels).all()
+    assert result.history[-1].train_loss < result.history[0].train_loss
+
+
+def test_same_seed_gives_the_same_run_and_another_seed_another():
+    first, again, other = run(seed=3), run(seed=3), run(seed=4)
+    assert np.array_equal(first[3], again[3])
+    assert [r.train_loss for r in first[0].history] == [r.train_loss for r in again[0].history]
+    assert not np.array_equal(first[3], other[3])
+
+
+def test_global_random_state_is_left_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    np_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    run(epochs=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(np.random.get_state()[1], np_before)  # noqa: NPY002
+
+
+def test_order_of_samples_does_not_depend_on_earlier_draws():
+    class Draws(Method):
+        def begin_epoch(self, epoch, network):
+            torch.rand(epoch)
+
+        def training_step(self, network, batch):
+            torch.rand(3, generator=self.context.generator)
+            return super().training_step(network, batch)
+
+    plain, drawing = run(Method), run(Draws)
+    assert np.array_equal(plain[3], drawing[3])
+
+
+def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
+    scores = iter([0.4, 0.9, 0.7, 0.9])
+    monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
+    states = []
+
+    class Recorder(Method):
+        pass
+
+    data = toy_data(COUNTS)
+    split = toy_split(data)
+    network = build_network(data, {"molecule": ("gcn", GCNOptions(hidden=8, out=8))}, seed=0)
+    method = Recorder(Options(), Context(data.labels[split.train], 3, 4, 0))
+    settings = TrainingSettings(epochs=4, batch_size=16)
+    result = train(
+        network, method, network.collator(data), split, settings, seed=0,
+        on_epoch=lambda _: states.append({k: v.clone() for k, v in network.state_dict().items()}),
+    )  # fmt: skip
+    # The second and fourth epoch tie: the earlier one is kept.
+    assert (result.best_epoch, result.best_valid_balanced_accuracy) == (2, 0.9)
+    assert all(torch.equal(v, states[1][k]) for k, v in network.state_dict().items())
+
+
+def test_epochs_before_a_method_allows_are_not_selected(monkeypatch):
+    scores = iter([1.0, 0.2, 0.3])
+    monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
+
+    class Late(Method):
+        def selectable(self, epoch):
+            return epoch > 1
+
+    assert run(Late, epochs=3)[0].best_epoch == 3
+
+
+def test_no_selectable_epoch_is_an_error():
+    class Never(Method):
+        def selectable(self, epoch):
+            return False
+
+    with pytest.raises(TrainingError, match="selectable epoch"):
+        run(Never, epochs=2)
+
+
+def test_non_finite_loss_fails_with_epoch_and_step():
+    class Breaks(Method):
+        steps = 0
+
+        def loss(self, logits, labels):
+            self.steps += 1
+            return super().loss(logits, labels) * (float("nan") if self.steps == 7 else 1)
+
+    # 126 training samples in batches of 16 are 7 full steps.
+    with pytest.raises(TrainingError, match="nan at epoch 1 step 6"):
+        run(Breaks)
+
+
+class TwoStages(Method):
+    def stages(self):
+        return (Stage("all", 0.5), Stage("head", 0.5, lambda network: network.head))
+
+    def selectable(self, epoch):
+        return epoch > 2
+
+    def begin_stage(self, index, network):
+        if index == 1:
+            self.before = {k: v.clone() for k, v in network.encoders.state_dict().items()}
+            self.head_before = network.head.classifier.weight.detach().clone()
+
+
+def test_a_stage_trains_what_it_names_and_freezes_the_rest_to_the_bit():
+    result, network, method, *_ = run(TwoStages, epochs=4)
+    assert [report.stage for report in result.history] == ["all", "all", "head", "head"]
+    after = network.encoders.state_dict()
+    assert all(torch.equal(after[k], v) for k, v in method.before.items())
+    assert not torch.equal(network.head.classifier.weight, method.head_before)
+
+
+def test_frozen_encoder_keeps_its_batch_statistics():
+    seen = []
+
+    class Watch(TwoStages):
+        def begin_epoch(self, epoch, network):
+            seen.append({k: v.clone() for k, v in network.encoders.state_dict().items()})
+
+    run(Watch, epochs=5)
+    assert all(torch.equal(seen[3][k], seen[4][k]) for k in seen[3])
+    assert any(not torch.equal(seen[0][k], seen[1][k]) for k in seen[0])
+
+
+@pytest.mark.parametrize(
+    ("shares", "epochs", "expected"),
+    [
+        ((1.0,), 7, [7]),
+        ((0.9, 0.1), 30, [27, 3]),
+        ((0.9, 0.1), 2, [1, 1]),
+        ((0.95, 0.05), 3, [2, 1]),
+        ((0.1, 0.8, 0.1), 3, [1, 1, 1]),
+    ],
+)
+def test_stages_share_the_epochs_and_each_gets_one(shares, epochs, expected):
+    class Shares(Method):
+        def stages(self):
+            return tuple(Stage(str(i), share) for i, share in enumerate(shares))
+
+    method = Shares(Options(), Context(np.array([0, 1]), 2, epochs, 0))
+    assert [count for _, count in loop._stage_epochs(method, epochs)] == expected
+
+
+def test_shares_that_do_not_add_up_and_too_few_epochs_are_errors():
+    class Half(Method):
+        def stages(self):
+            return (Stage("a", 0.5), Stage("b", 0.4))
+
+    method = Half(Options(), Context(np.array([0, 1]), 2, 1, 0))
+    with pytest.raises(TrainingError, match="add up to 1"):
+        loop._stage_epochs(method, 10)
+    method = TwoStages(Options(), Context(np.array([0, 1]), 2, 1, 0))
+    with pytest.raises(TrainingError, match="--epochs"):
+        loop._stage_epochs(method, 1)
+
+
+def test_parameters_of_a_method_train_with_the_network():
+    class Scaled(Method):
+        def setup(self):
+            self.scale = nn.Parameter(torch.ones(3))
+
+        def adjust_logits(self, logits):
+            return logits * self.scale
+
+        def loss(self, logits, labels):
+            return super().loss(logits * self.scale, labels)
+
+    *_, method, _, _ = run(Scaled)
+    assert not torch.equal(method.scale, torch.ones(3))
+
+
+def test_last_incomplete_batch_is_left_out_and_a_small_set_is_one_batch():
+    positions = np.arange(10)
+    assert [len(batch) for batch in loop._batches(positions, 4)] == [4, 4]
+    assert [len(batch) for batch in loop._batches(positions, 64)] == [10]
+
+
+def test_trains_on_one_sample_a_batch():
+    result, *_ = run(batch_size=1, epochs=1, counts=(8, 8))
+    assert np.isfinite(result.history[0].train_loss)
