@@ -236,7 +236,7 @@ class TestInvariants:
     @given(matrices())
     def test_balanced_precision_and_recall_have_balanced_f1_as_harmonic_mean(self, matrix):
         precision, recall, f1 = balanced_precisions(matrix), recalls(matrix), balanced_f1s(matrix)
-        some = (recall > 0) & (precision > 0)
+        some = recall > 0
         harmonic = 2 * precision[some] * recall[some] / (precision[some] + recall[some])
         np.testing.assert_allclose(harmonic, f1[some])
         never = matrix.sum(axis=0) == 0
@@ -293,6 +293,12 @@ class TestScores:
         # .9 twice (one right), .6 (right: upper edge of its bin, as 9/15), .65 (right).
         expected = (abs(1 - 1.8) + abs(1 - 0.6) + abs(1 - 0.65)) / 4
         assert expected_calibration_error(labels, probabilities) == pytest.approx(expected)
+
+    def test_calibration_bins_are_closed_above(self):
+        probabilities = np.array([[0.6, 0.4], [0.55, 0.45]])  # both in (8/15, 9/15]
+        assert expected_calibration_error(np.array([1, 0]), probabilities) == pytest.approx(
+            abs(1 - 1.15) / 2
+        )
 
     def test_brier_and_log_loss_by_hand(self):
         probabilities = np.array([[0.7, 0.2, 0.1]])

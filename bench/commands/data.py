@@ -14,7 +14,8 @@ from bench.data.cache import default_folder
 from bench.data.describe import DataDescription, describe_data
 from bench.errors import StoreError
 from bench.files import write_atomically
-from bench.report.table1 import published_sizes, table1_markdown
+from bench.report.published import published
+from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import expand
 
@@ -45,7 +46,7 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
 
 
 def _show(label: str, facts: DataDescription) -> None:
-    paper = published_sizes().get(facts.name)
+    paper = published().sizes.get(facts.name)
     table = Table("", "here", "Table 1 of the paper", title=label, title_justify="left")
     table.add_row("rows", f"{facts.rows:,}", f"{paper.size:,}" if paper else "–")
     table.add_row("usable samples", f"{facts.samples:,}", "")

@@ -39,7 +39,7 @@ def parse(text: object) -> Parsed:
     """Read one SMILES, forgiving valence errors and nothing else.
 
     Atom maps are taken out of the text first, so nothing computed from the molecule (features,
-    stereo centres, identity, scaffold) can depend on them. Explicit hydrogens are removed.
+    stereo centres, identity, scaffold) depends on them. Explicit hydrogens are removed.
     White space around the SMILES is ignored. A name or a CXSMILES extension after it is refused:
     the first has a column of its own in a table, the second can change the molecule.
 
@@ -59,10 +59,20 @@ def parse(text: object) -> Parsed:
     first, *rest = smiles.split(maxsplit=1)
     if rest:
         return Parsed(None, f"there is more after the SMILES {first!r}: {rest[0]!r}")
-    smiles = _ATOM_MAP.sub("]", smiles)
     with rdBase.BlockLogs():
+        if _ATOM_MAP.search(smiles):
+            smiles = _without_atom_maps(smiles)
         mol = Chem.MolFromSmiles(smiles)
         return _without_valence_check(smiles) if mol is None else Parsed(mol, "")
+
+
+def _without_atom_maps(smiles: str) -> str:
+    bare = _ATOM_MAP.sub("]", smiles)
+    mol = Chem.MolFromSmiles(bare)
+    # Written anew, because the brackets that held the maps are not harmless: hydrogens given in
+    # one are not implicit, which the features see, and are not made up for when a scaffold is cut.
+    # Only neighbours of a metal keep theirs, as RDKit writes them so.
+    return bare if mol is None else Chem.MolToSmiles(mol, canonical=False)
 
 
 def _without_valence_check(smiles: str) -> Parsed:

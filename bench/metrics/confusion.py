@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# What rounding to full double precision may add to a recall computed from a feasible pair.
+# Floating-point error allowed in a recall that is computed from a feasible pair.
 _ROUND_OFF = 1e-9
 
 

@@ -88,9 +88,8 @@ class SumConvolution(nn.Module):
 
     def forward(self, x: Tensor, graphs: GraphBatch) -> Tensor:
         """Shape (N, out_features), from `x` (N, in_features)."""
-        return (
-            neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets) + self.bias
-        )
+        summed = neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets)
+        return summed + self.bias
 
 
 class AtomNorm(nn.BatchNorm1d):

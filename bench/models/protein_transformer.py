@@ -25,7 +25,9 @@ class ProteinTransformerOptions(Options):
     positions: int = Field(
         545, ge=1, le=5000, description="words read; the rest of a sequence is cut off"
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout; 0 makes training on a CPU about four times as fast"
+    )
 
 
 @register_backbone(
@@ -73,17 +75,19 @@ class ProteinTransformer(ProteinBackbone):
         words, mask = rows[:, :length].long(), present[:, None, None, :length]
         x = self.words(words) + self.positions.weight[:length]
         x = self.dropout(self.norm(x))
-        for layer in self.layers:
-            x = layer(x, mask)
-        return x[:, 0]
+        for layer in self.layers[:-1]:
+            x = layer(x, x, mask)
+        # Only the first word is read out, so the last layer is asked for nothing else.
+        return self.layers[-1](x[:, :1], x, mask)[:, 0]
 
 
 class AttentionLayer(nn.Module):
-    """Self-attention and feed-forward, each followed by dropout, residual sum and LayerNorm."""
+    """Attention and feed-forward, each followed by dropout, residual sum and LayerNorm."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
-        self.query_key_value = nn.Linear(EMBEDDING, 3 * EMBEDDING)
+        self.query = nn.Linear(EMBEDDING, EMBEDDING)
+        self.key_value = nn.Linear(EMBEDDING, 2 * EMBEDDING)
         self.attended = nn.Linear(EMBEDDING, EMBEDDING)
         self.attention_norm = nn.LayerNorm(EMBEDDING)
         self.feed_forward = nn.Sequential(
@@ -92,10 +96,14 @@ class AttentionLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(EMBEDDING)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Shape (P, L, 64) as `x`; `mask` (P, 1, 1, L) is true at words that may be read."""
-        heads = self.query_key_value(x).unflatten(-1, (3, HEADS, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+        """New values of `x` (P, Q, 64), which look at the words of `context` (P, L, 64).
+
+        Words may be looked at where `mask` (P, 1, 1, L) is true.
+        """
+        query = self.query(x).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        key_value = self.key_value(context).unflatten(-1, (2, HEADS, -1))
+        key, value = key_value.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=self.dropout.p if self.training else 0.0
         )

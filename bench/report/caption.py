@@ -31,6 +31,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Figures", _figures(table)),
         ("Runs", _runs(table)),
         ("Training", _training(table)),
+        *_method_options(table),
         ("BA", "balanced accuracy, the mean of the recalls of all classes."),
         (
             "BF1",
@@ -83,11 +84,28 @@ def _training(table: Table) -> str:
     epochs = _by_method(table, "epochs", lambda result: result.epochs)
     batch_size = _by_method(table, "batch_size", lambda result: result.batch_size)
     text = f"epochs {epochs}, all stages together; batch size {batch_size}"
+    if "learning_rate" in table.settings:
+        text += (
+            f"; Adam with learning rate {table.settings['learning_rate']}, weight decay "
+            f"{table.settings['weight_decay']}, schedule {table.settings['schedule']}"
+        )
     if "preset" in table.settings:
         text += f"; preset {table.settings['preset']}"
     if "selection" in table.settings:
         text += f". Model of the epoch with the {table.settings['selection']}"
     return text + ". The test part is read once, after that choice."
+
+
+def _method_options(table: Table) -> list[tuple[str, str]]:
+    """Settings of methods that the preset changed without a mark in the row's label."""
+    changed = table.settings.get("method_options", {})
+    if not changed:
+        return []
+    texts = [
+        f"{method} " + ", ".join(f"{key} {value}" for key, value in sorted(options.items()))
+        for method, options in sorted(changed.items())
+    ]
+    return [("Method settings", "; ".join(texts) + ". All others stand at their defaults.")]
 
 
 def _by_method(table: Table, setting: str, value_of: Callable[[Result], int]) -> str:
@@ -129,10 +147,10 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
                     "are published."
                 )
             yield column.label, text
-        elif result is not None and result.samples != sizes[column.name]:
+        elif result is not None and result.samples != sizes[column.name].size:
             yield (
                 column.label,
-                f"{result.samples:,} samples here, {sizes[column.name]:,} in Table 1 of the paper.",
+                f"{result.samples:,} samples here, {sizes[column.name].size:,} in Table 1 of the paper.",
             )
 
 

@@ -16,6 +16,15 @@ _TABLE2_METRICS = ["balanced_accuracy", "balanced_f1"]
 
 
 @dataclass(frozen=True)
+class PublishedSize:
+    """A row of the paper's Table 1."""
+
+    size: int
+    classes: int
+    imbalance_ratio: float
+
+
+@dataclass(frozen=True)
 class Published:
     """Figures as printed in the paper.
 
@@ -24,13 +33,13 @@ class Published:
     figures : dict
         (split, method, data set, metric) to percent, by registry names.
     sizes : dict
-        Data set to the number of samples in Table 1.
+        Data set to its row of Table 1.
     splits, methods, datasets : tuple of str
         In the order in which the paper prints them.
     """
 
     figures: dict[tuple[str, str, str, str], float]
-    sizes: dict[str, int]
+    sizes: dict[str, PublishedSize]
     splits: tuple[str, ...]
     methods: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -63,7 +72,10 @@ def read_published(folder: Path) -> Published:
                 )
             figures[key] = _percent(row[metric], f"{table2}, line {line}, column {metric}")
     sizes = {
-        row["dataset"]: int(row["size"]) for row in _read(folder / "table1.csv", _TABLE1_COLUMNS)
+        row["dataset"]: PublishedSize(
+            int(row["size"]), int(row["classes"]), float(row["imbalance_ratio"])
+        )
+        for row in _read(folder / "table1.csv", _TABLE1_COLUMNS)
     }
     return Published(
         figures,

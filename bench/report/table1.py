@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from tabulate import tabulate
 
 from bench.data.describe import DataDescription
-
-_TABLE1 = Path(__file__).parents[2] / "datasets" / "published" / "table1.csv"
-
-
-@dataclass(frozen=True)
-class PublishedSize:
-    """A row of the paper's Table 1, as printed."""
-
-    size: int
-    classes: int
-    imbalance_ratio: float
-
-
-def published_sizes() -> dict[str, PublishedSize]:
-    """The paper's Table 1 by data set name."""
-    with _TABLE1.open(newline="") as file:
-        return {
-            row["dataset"]: PublishedSize(
-                int(row["size"]), int(row["classes"]), float(row["imbalance_ratio"])
-            )
-            for row in csv.DictReader(file)
-        }
+from bench.report.published import published
 
 
 def table1_markdown(described: Sequence[tuple[str, str, DataDescription]]) -> str:
     """Table 1 as Markdown, from (label, title, description) of each data set."""
-    published = published_sizes()
+    sizes = published().sizes
     rows = []
     for label, title, facts in described:
-        paper = published.get(facts.name)
+        paper = sizes.get(facts.name)
         rows.append(
             [
                 title.replace("|", "\\|"),

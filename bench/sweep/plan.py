@@ -200,8 +200,9 @@ def _dataset_part(spec: Spec) -> Part:
 def _split_part(spec: Spec, settings: Settings) -> Part:
     """A split takes from the shared split settings the ones that it knows."""
     known = SPLITS.get(spec.name).cls.options_type.model_fields
-    shared = {k: v for k, v in settings.split.model_dump().items() if k in known}
-    return _part(SPLITS, Spec(spec.name, {**shared, **spec.options}), "split", spec.label)
+    changed = settings.split.model_dump(exclude_defaults=True)
+    shared = {key: value for key, value in changed.items() if key in known}
+    return _part(SPLITS, Spec(spec.name, {**shared, **spec.options}), "split")
 
 
 def _part(registry: Any, spec: Spec, kind: str, label: str | None = None) -> Part:
@@ -241,6 +242,7 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
             "weight_decay": training.weight_decay,
             "schedule": training.schedule,
             "seeds": list(resolved.settings.seeds),
+            "method_options": _used_options(resolved.settings, jobs),
             "selection": "best validation balanced accuracy",
         },
         "jobs": [
@@ -259,3 +261,9 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
             for job in jobs
         ],
     }
+
+
+def _used_options(settings: Settings, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    """The shared method options that rows of this plan were run with, by label."""
+    labels = {job.method.label for job in jobs}
+    return {name: opts for name, opts in settings.method_options.items() if opts and name in labels}

@@ -77,7 +77,7 @@ class Store:
         if problem:
             log.warning("%s is left out, its run counts as missing: %s", path, problem)
             return None
-        return record  # type: ignore[no-any-return]
+        return record
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All finished runs that can be trusted, of whatever plan, by job id."""

@@ -273,16 +273,25 @@ def with_atom_maps(smiles: str, generator: np.random.Generator) -> str:
     return Chem.MolToSmiles(mol)
 
 
+def atom_types(data: PreparedData, sample: int) -> list[int]:
+    graph = data.entities[0].index[sample]
+    first, last = data.graphs.atom_offsets[graph : graph + 2]
+    return sorted(data.graphs.atom_types[first:last].tolist())
+
+
 @pytest.mark.parametrize("file", ["hiv", "chembl_ki"])
 def test_atom_mapped_copies_share_identity_and_scaffold(ready, tmp_path, file):
     generator = np.random.default_rng(0)
     texts = sorted({row["smiles"] for row in real_rows(file)})
-    originals = [text for text in generator.permutation(texts) if Chem.MolFromSmiles(text)][:200]
+    originals = [str(text) for text in generator.permutation(texts)[:200]]
     copies = [with_atom_maps(text, generator) for text in originals]
     assert not set(copies) & set(originals)
     data = ready(Toy(molecules(*originals, *copies)))
     np.testing.assert_array_equal(data.identity[:200], data.identity[200:])
     assert len(set(data.identity)) == 200
+    if file == "chembl_ki":  # the HIV set has metals, whose neighbours RDKit writes in brackets
+        atoms = [atom_types(data, n) for n in range(400)]
+        assert atoms[:200] == atoms[200:]
     groups = scaffolds(data, cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(groups[:200], groups[200:])
 

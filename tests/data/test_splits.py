@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from bench.data.splits._assign import part_sizes
+from bench.data.splits._assign import TEST, TRAIN, assign, part_sizes
 from bench.data.splits.random import RandomOptions
 from bench.data.splits.standard import StandardOptions
 from bench.errors import SplitError, UnknownNameError, UsageError
@@ -26,6 +26,13 @@ DATA = ROOT.parent / "shared" / "data"
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "split_hashes.json").read_text())
 
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data files are not here")
+
+# Refusals that groups or few samples of a class can rightly bring about.
+UNLUCKY = (
+    "Expected at least one sample in every part",
+    "Expected every class in the",
+    "Expected enough scaffolds",
+)
 
 GROUPED = RandomOptions(group_duplicates=True)
 
@@ -44,7 +51,9 @@ def possible(name, labels, seed, **arguments):
     """The split, or an example hypothesis does not count; it complains when most are such."""
     try:
         return make_split(name, labels, labels.max() + 1, seed, "toy", **arguments)
-    except SplitError:
+    except SplitError as error:
+        if not str(error).startswith(UNLUCKY):
+            raise
         reject()
 
 
@@ -109,6 +118,12 @@ class TestSplit:
     def test_broken_invariants_are_refused(self, parts, words):
         with pytest.raises(SplitError, match=words):
             Split(*[np.array(own, dtype=np.int64) for own in parts])
+
+
+def test_group_that_fits_nowhere_goes_where_most_room_is():
+    groups = np.split(np.arange(100), [30, 60, 90])
+    parts = assign(groups, np.zeros(100, dtype=np.int64))
+    assert [set(parts[own].tolist()) for own in groups] == [{TRAIN}, {TRAIN}, {TEST}, {TRAIN}]
 
 
 class TestRandomSplit:
@@ -224,18 +239,7 @@ class TestStandardSplit:
     def test_surplus_given_back_never_breaks_a_group(self, rows, seed):
         labels, identity = rows
         options = StandardOptions(return_surplus=True, group_duplicates=True)
-        try:
-            split = make_split(
-                "standard",
-                labels,
-                labels.max() + 1,
-                seed,
-                "toy",
-                options=options,
-                identity=identity,
-            )
-        except SplitError:
-            return
+        split = possible("standard", labels, seed, options=options, identity=identity)
         assert in_two_parts(split, identity) == []
 
 
@@ -313,6 +317,16 @@ class TestScaffoldSplit:
         empty = np.array([np.count_nonzero(scaffolds[own] < 0) for own in split.parts().values()])
         expected = np.array([210, 30, 60])
         assert (np.abs(empty - expected) < 4 * np.sqrt(expected)).all()
+
+    def test_empty_scaffolds_are_groups_of_their_own(self):
+        scaffolds = np.arange(100) // 5
+        scaffolds[::3] = -1
+        numbered = np.where(scaffolds < 0, 100 + np.arange(100), scaffolds)
+        hashes = {
+            make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=own).hash
+            for own in (scaffolds, numbered)
+        }
+        assert len(hashes) == 1
 
     def test_molecules_without_rings_split_as_samples(self):
         split = make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=np.full(100, -1))

@@ -77,7 +77,6 @@ def test_a_layer_equals_torch_own_encoder_layer():
     ours = AttentionLayer(dropout=0.0)
     theirs = nn.TransformerEncoderLayer(64, 4, 256, dropout=0.0, batch_first=True)
     pairs = {
-        "self_attn.in_proj_": ours.query_key_value,
         "self_attn.out_proj.": ours.attended,
         "linear1.": ours.feed_forward[0],
         "linear2.": ours.feed_forward[2],
@@ -89,17 +88,22 @@ def test_a_layer_equals_torch_own_encoder_layer():
         for prefix, module in pairs.items()
         for name, value in module.state_dict().items()
     }
+    for kind in ("weight", "bias"):
+        parts = [getattr(ours.query, kind), getattr(ours.key_value, kind)]
+        state[f"self_attn.in_proj_{kind}"] = torch.cat(parts)
     theirs.load_state_dict(state)
     x = torch.randn(3, 7, 64, generator=torch.Generator().manual_seed(0))
     present = torch.arange(7) < torch.tensor([7, 4, 1])[:, None]
-    got = ours(x, present[:, None, None])
+    got = ours(x, x, present[:, None, None])
     expected = theirs(x, src_key_padding_mask=~present)
     torch.testing.assert_close(got[present], expected[present], rtol=1e-4, atol=1e-5)
+    first = ours(x[:, :1], x, present[:, None, None])
+    torch.testing.assert_close(first, expected[:, :1], rtol=1e-4, atol=1e-5)
 
 
 def test_layers_start_from_different_weights(encoder):
     first, second = encoder.layers
-    assert not torch.equal(first.query_key_value.weight, second.query_key_value.weight)
+    assert not torch.equal(first.query.weight, second.query.weight)
 
 
 def test_real_sequences_have_no_unknown_words_to_speak_of(shared_data, encoder):

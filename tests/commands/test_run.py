@@ -1,0 +1,214 @@
+import csv as csv_module
+import json
+import os
+
+import pytest
+
+from bench.method import METHODS, Method, register_method
+from bench.training import loop
+from tests.commands.conftest import ROWS
+
+
+def _table(folder):
+    with (folder / "table2.csv").open() as file:
+        return list(csv_module.DictReader(file))
+
+
+def _files(folder):
+    return {p.relative_to(folder): p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+def test_run_ends_with_the_table_and_a_rerun_trains_nothing(bench, toy_arguments, tmp_path):
+    code, out, _ = bench(*toy_arguments())
+    assert code == 0
+    assert "2 runs: 0 done before, 2 to do" in out
+    assert "Vanilla GCN" in out
+    assert "table2.md" in out
+    first = {name: (tmp_path / "results" / name).read_bytes() for name in os.listdir(
+        tmp_path / "results") if name.endswith((".md", ".csv"))}  # fmt: skip
+    assert sorted(first) == ["runs.csv", "table2.csv", "table2.md"]
+    code, out, _ = bench(*toy_arguments())
+    assert code == 0
+    assert "2 done before, 0 to do" in out
+    assert all((tmp_path / "results" / name).read_bytes() == first[name] for name in first)
+
+
+def test_report_rebuilds_the_same_bytes(bench, toy_arguments, tmp_path):
+    bench(*toy_arguments())
+    folder = tmp_path / "results"
+    before = {name: (folder / name).read_bytes() for name in ("table2.md", "table2.csv")}
+    for name in before:
+        (folder / name).unlink()
+    code, out, _ = bench("report", "--out", folder)
+    assert code == 0
+    assert "Vanilla GCN" in out
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_wider_plan_reuses_what_is_done(bench, toy_arguments):
+    bench(*toy_arguments("--methods", "vanilla"))
+    _, out, _ = bench(*toy_arguments("--methods", "vanilla,cb,cb[beta=0.5]"))
+    assert "3 runs: 1 done before, 2 to do" in out
+    assert "CB Loss [beta=0.5]" in out
+
+
+def test_one_process_and_two_give_the_same_results(bench, toy_arguments, tmp_path):
+    bench(*toy_arguments(out="one"))
+    code, _, _ = bench(*toy_arguments("--jobs", 2, out="two"))
+    assert code == 0
+    assert _table(tmp_path / "one") == _table(tmp_path / "two")
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(bench, toy_arguments, tmp_path):
+    arguments = toy_arguments()
+    before = _files(tmp_path)
+    code, out, _ = bench(*arguments, "--dry-run")
+    assert code == 0
+    assert out.count("to do   toy · random") == 2
+    assert "not known before a first run" in out
+    assert _files(tmp_path) == before
+    bench(*arguments)
+    _, out, _ = bench(*arguments, "--dry-run")
+    assert out.count("done    toy · random") == 2
+
+
+def test_a_failing_method_is_one_marked_row_and_exit_code_1(
+    bench, toy_arguments, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+
+    @register_method("breaks", title="Breaks", group="extension", reference="none")
+    class Breaks(Method):
+        def loss(self, logits, labels):
+            raise ZeroDivisionError("by design")
+
+    arguments = toy_arguments("--methods", "vanilla,breaks")
+    code, out, err = bench(*arguments)
+    assert code == 1
+    assert "ZeroDivisionError: by design" in err
+    cells = {(r["method"], r["metric"]): r for r in _table(tmp_path / "results")}
+    assert cells["vanilla", "balanced_accuracy"]["n"] == "1"
+    assert cells["breaks", "balanced_accuracy"]["n"] == "0"
+    assert cells["breaks", "balanced_accuracy"]["mean"] == ""
+    [failure] = (tmp_path / "results" / "failures").iterdir()
+    assert "by design" in json.loads(failure.read_text())["traceback"]
+
+    # The method is mended: the next start runs it again, as a failure is never kept as a result.
+    monkeypatch.setattr(Breaks, "loss", Method.loss)
+    code, out, _ = bench(*arguments)
+    assert code == 0
+    assert "1 done before, 1 to do" in out
+    assert not list((tmp_path / "results" / "failures").iterdir())
+
+
+def test_interrupt_ends_with_130_and_the_same_command_goes_on(
+    bench, toy_arguments, monkeypatch
+):
+    trained = []
+    original = loop.train
+
+    def train(*arguments, **keywords):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr("bench.training.run.train", train)
+    code, _, err = bench(*toy_arguments())
+    assert code == 130
+    assert "the same command goes on" in err
+    monkeypatch.setattr("bench.training.run.train", original)
+    _, out, _ = bench(*toy_arguments())
+    assert "1 done before, 1 to do" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--methods", "vanila"), "did you mean 'vanilla'"),
+        (("--splits", "standart"), "did you mean 'standard'"),
+        (("--datasets", "hvi"), "did you mean 'hiv'"),
+        (("--preset", "papre"), "did you mean 'paper'"),
+        (("--set", "training.epoch=3"), "did you mean epochs"),
+        (("--set", "training"), "KEY=VALUE"),
+        (("--epochs", "0"), "greater than or equal to 1"),
+        (("--epochs", "many"), "not a valid integer"),
+        (("--seeds", "0,x"), "whole numbers"),
+        (("--methods", ","), "at least one"),
+        (("--methods", "cb[beta=2]"), "less than 1"),
+        (("--nope",), "No such option"),
+        (("--long",), "--long goes with --list"),
+        (("--smiles-col", "s"), "go with --data"),
+        (("--data", "x.csv", "--label-col", "y"), "--smiles-col"),
+        (("--data", "x.csv", "--datasets", "hiv"), "exclude each other"),
+    ],
+)
+def test_usage_errors_end_with_2_before_anything_starts(bench, tmp_path, arguments, words):
+    code, out, err = bench("--out", tmp_path / "results", *arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_missing_data_says_where_it_looked_and_what_to_do(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.data.obtain._download", _no_network)
+    monkeypatch.setattr("bench.data.folders.CHECKOUT", tmp_path / "nowhere" / "checkout")
+    code, _, err = bench("--datasets", "sbap", "--data-dir", tmp_path, "--out", tmp_path / "r")
+    assert code == 2
+    assert "sbap.tab" in err
+    assert str(tmp_path) in err
+
+
+def _no_network(*_):
+    from bench.errors import DataError
+
+    raise DataError("no network")
+
+
+def _run_csv(bench, toy_arguments, path, *more):
+    return bench(*toy_arguments(*more, path=path))
+
+
+def test_csv_with_a_missing_column_lists_the_columns(bench, toy_arguments):
+    code, _, err = bench(*toy_arguments("--label-col", "clas"))
+    assert code == 2
+    assert "'class'" in err
+
+
+def test_csv_with_bom_and_crlf_is_read(bench, toy_arguments, csv):
+    path = csv(newline="\r\n", encoding="utf-8-sig")
+    assert _run_csv(bench, toy_arguments, path)[0] == 0
+
+
+def test_csv_with_bad_smiles_names_them(bench, toy_arguments, csv):
+    rows = [*ROWS, *[(f"C1CC{n}", "ring") for n in "(([[["]]
+    code, _, err = _run_csv(bench, toy_arguments, csv(rows))
+    assert code == 2
+    assert "row 61" in err
+    assert "C1CC" in err or "SMILES" in err
+
+
+def test_csv_with_one_class_is_refused(bench, toy_arguments, csv):
+    code, _, err = _run_csv(bench, toy_arguments, csv([(s, "only") for s, _ in ROWS]))
+    assert code == 2
+    assert "two classes" in err
+
+
+def test_class_of_one_sample_trains_on_random_and_is_refused_by_standard(
+    bench, toy_arguments, csv, tmp_path
+):
+    path = csv([*ROWS, ("C1CCCCC1", "single")])
+    code, _, err = _run_csv(bench, toy_arguments, path)
+    assert code == 0
+    assert "single" in err
+    code, _, err = _run_csv(bench, toy_arguments, path, "--splits", "standard", "--seeds", "1")
+    assert code == 2
+    assert "single" in err
+
+
+def test_results_folder_that_cannot_be_written(bench, toy_arguments, tmp_path):
+    (tmp_path / "results").write_text("a file is in the way")
+    code, _, err = bench(*toy_arguments())
+    assert code == 2
+    assert "--out" in err

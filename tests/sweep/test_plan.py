@@ -1,0 +1,155 @@
+import subprocess
+import sys
+
+import pytest
+
+from bench.config import resolve
+from bench.errors import UnknownNameError, UsageError
+from bench.sweep.plan import expand, make_jobs, plan_document
+
+SHA = "f" * 64
+
+
+def _jobs(sha=SHA, kinds=("molecule",), **overrides):
+    settings = resolve("quick", {"datasets": ["hiv"], "methods": ["cb"], **overrides}).settings
+    grid = expand(settings)
+    labels = [part.label for part in grid.datasets]
+    return make_jobs(grid, dict.fromkeys(labels, sha), dict.fromkeys(labels, kinds))
+
+
+def _ids(**overrides):
+    return {job.job_id for job in _jobs(**overrides)}
+
+
+def test_grid_is_every_combination_once():
+    jobs = _jobs(methods=["vanilla", "cb"], seeds=[0, 1], datasets=["hiv", "davis"])
+    assert len(jobs) == len({job.job_id for job in jobs}) == 2 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"training.epochs": 11},
+        {"training.batch_size": 64},
+        {"seeds": [1]},
+        {"methods": ["cb[beta=0.99]"]},
+        {"method_options": {"cb": {"beta": 0.99}}},
+        {"split.group_duplicates": True},
+        {"datasets": ["davis"]},
+        {"backbones.molecule": "gcn[hidden=32]"},
+        {"backbones.molecule": "gcn_dgl"},
+        {"sha": "e" * 64},
+    ],
+)
+def test_what_can_change_a_result_changes_the_job_id(overrides):
+    assert not _ids() & _ids(**overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"jobs": 7},
+        {"device": "cpu"},
+        {"methods": ["cb[beta=0.9999]"]},
+        {"methods": ["cb", "vanilla"]},
+        {"backbones.protein": "protein_cnn"},
+        {"method_options": {"cost_sensitive": {"gamma": 0.5}}},
+    ],
+)
+def test_what_cannot_leaves_it(overrides):
+    assert _ids() <= _ids(**overrides)
+
+
+def test_return_surplus_matters_to_the_standard_split_only_and_shows_in_its_label():
+    plain = {job.split.name: job.job_id for job in _jobs()}
+    jobs = _jobs(**{"split.return_surplus": True})
+    surplus = {job.split.name: job.job_id for job in jobs}
+    assert {job.split.label for job in jobs} == {"random", "standard[return_surplus=true]"}
+    assert plain["random"] == surplus["random"]
+    assert plain["standard"] != surplus["standard"]
+
+
+def test_protein_encoder_matters_where_there_are_proteins():
+    kinds = ("molecule", "protein")
+    cnn = {"backbones.protein": "protein_cnn"}
+    assert not _ids(kinds=kinds) & _ids(kinds=kinds, **cnn)
+
+
+def test_job_id_is_the_same_in_another_process():
+    code = (
+        "from tests.sweep.test_plan import _ids; print(*sorted(_ids()))"  # pragma: no cover
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert outputs == {" ".join(sorted(_ids())) + "\n"}
+
+
+def test_groups_expand_to_registered_methods():
+    names = [part.name for part in expand(resolve("quick", {"methods": ["paper"]}).settings).methods]
+    assert {"vanilla", "cb", "balanced_softmax", "cost_sensitive"} <= set(names)
+    assert "class_balanced_sampling" not in names
+    everything = expand(resolve("quick", {"methods": ["all"]}).settings).methods
+    assert "class_balanced_sampling" in [part.name for part in everything]
+
+
+def test_a_method_named_twice_runs_once():
+    assert len(_jobs(methods=["cb", "paper", "cb[beta=0.9999]"])) == len(_jobs(methods=["paper"]))
+
+
+@pytest.mark.parametrize("kind", ["datasets", "splits"])
+def test_a_data_set_or_split_named_twice_is_refused(kind):
+    name = {"datasets": "hiv", "splits": "random"}[kind]
+    with pytest.raises(UsageError, match="twice"):
+        _jobs(**{kind: [name, name]})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "nearest"),
+    [
+        ({"methods": ["balanced_sofmax"]}, "balanced_softmax"),
+        ({"datasets": ["uspto50k"]}, "uspto_50k"),
+        ({"splits": ["standart"]}, "standard"),
+        ({"backbones.molecule": "gcn_dg"}, "gcn_dgl"),
+        ({"method_options": {"cbb": {}}}, "cb"),
+    ],
+)
+def test_unknown_names_offer_the_nearest(overrides, nearest):
+    with pytest.raises(UnknownNameError, match=f"did you mean .*'{nearest}'"):
+        _jobs(**overrides)
+
+
+def test_options_are_checked_before_anything_runs():
+    with pytest.raises(UsageError, match="did you mean beta"):
+        _jobs(methods=["cb[betta=0.9]"])
+    with pytest.raises(UsageError, match="less than 1"):
+        _jobs(method_options={"cb": {"beta": 2.0}})
+    with pytest.raises(UsageError, match="encodes a protein"):
+        _jobs(**{"backbones.molecule": "protein_cnn"})
+
+
+def test_own_file_is_labelled_by_its_name_and_known_by_its_content(tmp_path):
+    def part(path):
+        spec = f'csv[path="{path}",smiles_columns=[s],label_column=y]'
+        return expand(resolve("quick", {"datasets": [spec]}).settings).datasets[0]
+
+    here, there = part(tmp_path / "my set.csv"), part("/elsewhere/my set.csv")
+    assert here.label == "my_set"
+    assert here.to_json() == there.to_json()
+
+
+def test_plan_document_has_a_line_a_job():
+    resolved = resolve("quick", {"datasets": ["hiv"], "methods": ["cb[beta=0.9]"]})
+    grid = expand(resolved.settings)
+    jobs = make_jobs(grid, {"hiv": SHA}, {"hiv": ["molecule"]})
+    document = plan_document(resolved, jobs)
+    assert [line["job_id"] for line in document["jobs"]] == [job.job_id for job in jobs]
+    assert document["jobs"][0]["title"] == "CB Loss [beta=0.9]"
+    assert document["settings"]["epochs"] == resolved.settings.training.epochs

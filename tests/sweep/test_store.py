@@ -1,0 +1,130 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from bench.errors import StoreError
+from bench.sweep.store import Store
+
+PREDICTIONS = {"test_logits": np.arange(6, dtype=np.float32).reshape(3, 2)}
+WEIGHTS = {"w": np.ones(4, np.float32)}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "results")
+    store.require_writable()
+    return store
+
+
+def _write(store, job_id="a1", **record):
+    store.write(job_id, {"value": 1.5, **record}, PREDICTIONS, WEIGHTS)
+
+
+def _folder(store, job_id="a1"):
+    return store.root / "runs" / job_id
+
+
+def test_what_is_written_is_read_back(store):
+    assert store.read("a1") is None
+    _write(store)
+    record = store.read("a1")
+    assert record["value"] == 1.5
+    assert (record["schema"], record["job_id"], record["status"]) == (1, "a1", "complete")
+    assert np.array_equal(store.predictions("a1")["test_logits"], PREDICTIONS["test_logits"])
+    assert [r["job_id"] for r in store.records()] == ["a1"]
+
+
+def test_arrays_in_any_memory_order_are_stored_as_they_are(store):
+    store.write("t", {}, {"x": PREDICTIONS["test_logits"].T}, WEIGHTS)
+    assert np.array_equal(store.predictions("t")["x"], PREDICTIONS["test_logits"].T)
+
+
+@pytest.mark.parametrize("name", ["record.json", "predictions.safetensors", "model.safetensors"])
+def test_any_cut_or_changed_file_makes_the_run_count_as_missing(store, name, caplog):
+    _write(store)
+    path = _folder(store) / name
+    whole = path.read_bytes()
+    spoilt = [whole[: len(whole) * tenth // 10] for tenth in range(10)]
+    for place in np.linspace(0, len(whole) - 1, 20).astype(int):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        spoilt.append(bytes(changed))
+    for content in spoilt:
+        path.write_bytes(content)
+        caplog.clear()
+        assert store.read("a1") is None
+        assert str(_folder(store)) in caplog.text
+    path.write_bytes(whole)
+    assert store.read("a1") is not None
+
+
+def test_a_damaged_run_is_replaced_by_the_next_write(store):
+    _write(store)
+    (_folder(store) / "record.json").write_text("{")
+    _write(store)
+    assert store.read("a1")["value"] == 1.5
+    assert sorted(os.listdir(store.root / "runs")) == ["a1"]
+
+
+def test_a_finished_run_is_not_overwritten(store):
+    _write(store)
+    _write(store, value=2.0)
+    assert store.read("a1")["value"] == 1.5
+
+
+def test_failing_inside_the_write_leaves_nothing(store, monkeypatch):
+    monkeypatch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        _write(store)
+    assert os.listdir(store.root / "runs") == []
+
+
+def test_nan_is_refused_rather_than_written(store):
+    with pytest.raises(ValueError, match="JSON"):
+        _write(store, value=float("nan"))
+    assert store.read("a1") is None
+
+
+def test_a_failure_is_kept_until_the_run_succeeds(store):
+    store.write_failure("a1", {"reason": "out of memory"})
+    assert store.read_failure("a1")["reason"] == "out of memory"
+    assert store.read("a1") is None
+    _write(store)
+    assert store.read_failure("a1") is None
+
+
+def test_record_of_another_job_or_schema_is_not_taken(store, caplog):
+    _write(store)
+    _folder(store).rename(_folder(store, "b2"))
+    assert store.read("b2") is None
+    assert "belongs to run 'a1'" in caplog.text
+    path = _folder(store, "b2") / "record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    assert store.read("b2") is None
+    assert "schema is 2" in caplog.text
+
+
+def test_plan_is_read_back_and_its_absence_explained(store):
+    with pytest.raises(StoreError, match="Run the benchmark first"):
+        store.read_plan()
+    store.write_plan({"schema": 1, "jobs": []})
+    assert store.read_plan() == {"schema": 1, "jobs": []}
+    (store.root / "plan.json").write_text("{")
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.read_plan()
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(StoreError, match="--out"):
+        Store(tmp_path / "results").require_writable()
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "x" * 200])
+def test_odd_folder_names_work(tmp_path, name):
+    store = Store(tmp_path / name)
+    store.require_writable()
+    _write(store)
+    assert store.read("a1") is not None
