@@ -26,7 +26,9 @@ class CsvOptions(Options):
 
     # Not part of a run's identity: the checksum of the file's bytes is.
     path: str = Field(
-        min_length=1, exclude=True, description="the file: .csv, .tsv or .tab, with or without .gz behind it"
+        min_length=1,
+        exclude=True,
+        description="the file: .csv, .tsv or .tab, with or without .gz behind it",
     )
     # Lists come from the command line and from YAML.
     smiles_columns: tuple[str, ...] = Field(

@@ -31,7 +31,7 @@ def test_label_does_not_depend_on_the_order_of_options():
 
 @pytest.mark.parametrize("text", ["cb[", "cb]", "cb[beta]", "cb[=1]", "cb[a=1,a=2]", "[a=1]", ""])
 def test_malformed_specs_are_refused(text):
-    with pytest.raises(UsageError, match="Expected|twice"):
+    with pytest.raises(UsageError, match=r"Expected|twice"):
         parse_spec(text)
 
 

@@ -42,6 +42,7 @@ def toy_data(counts: Sequence[int], *, seed: int = 0, molecules: int = 1) -> Pre
             for i in range(molecules)
         ),
         graphs=graphs,
+        smiles=["C"] * len(graphs),
         proteins=(),
         categories=(),
         labels=labels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.commands.console import console
@@ -36,9 +37,7 @@ def prepare_dataset(
             located.sha256,
             cache_dir=cache,
             jobs=cores,
-            on_progress=lambda done, total=None: step.advance(
-                f"{part.label}: building features of molecules", done, total
-            ),
+            on_progress=partial(step.advance, f"{part.label}: building features of molecules"),
         )
     unusable = f"; {len(prepared.unusable)} rows unusable" if prepared.unusable else ""
     console.print(

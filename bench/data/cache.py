@@ -119,14 +119,6 @@ def open_or_build(
         return _open(entry, digest)
 
 
-def open_existing(folder: Path, kind: str, digest: str) -> dict[str, np.ndarray] | None:
-    """The arrays cached for the key whose :func:`fingerprint` is `digest`; None without them."""
-    try:
-        return _open(_entry(folder, kind, digest), digest)
-    except (_UnusableError, OSError):
-        return None
-
-
 def _entry(folder: Path, kind: str, digest: str) -> Path:
     return folder / f"{kind}-{digest[:16]}"
 

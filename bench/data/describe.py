@@ -95,9 +95,7 @@ def _conflicts(prepared: PreparedData) -> tuple[tuple[int, ...], ...]:
     mixed = np.maximum.reduceat(labels, starts) != np.minimum.reduceat(labels, starts)
     groups = np.split(prepared.rows[order], starts[1:])
     found = [
-        tuple(sorted(rows.tolist()))
-        for rows, differ in zip(groups, mixed, strict=True)
-        if differ
+        tuple(sorted(rows.tolist())) for rows, differ in zip(groups, mixed, strict=True) if differ
     ]
     return tuple(sorted(found))
 

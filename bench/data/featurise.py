@@ -24,6 +24,9 @@ CHUNK = 512
 
 T = TypeVar("T")
 
+Progress = Callable[[int, int], None]
+"""Called now and then with the number of molecules done so far and of all."""
+
 
 @dataclass(frozen=True)
 class Featurised:
@@ -64,7 +67,7 @@ class _Chunk(NamedTuple):
 
 
 def featurise(
-    smiles: Sequence[str], *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Progress | None = None
 ) -> Featurised:
     """Parse and featurise M SMILES.
 
@@ -78,7 +81,7 @@ def featurise(
     jobs : int
         Processes; 1 works in this one.
     on_progress : callable or None
-        Called now and then with the number of SMILES done so far.
+        Called now and then with the number of SMILES done so far and of all.
     """
     types: dict[AtomProperties, int] = {}
     atom_types, bonds = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
@@ -118,7 +121,7 @@ def featurise(
 
 
 def scaffold_keys(
-    smiles: Sequence[str], *, jobs: int = 1, on_progress: Callable[[int], None] | None = None
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Progress | None = None
 ) -> list[str]:
     """Bemis-Murcko scaffolds of usable SMILES, as :func:`~bench.data.molecules.scaffold_key`.
 
@@ -138,7 +141,7 @@ def _in_chunks(
     work: Callable[[Sequence[str]], T],
     smiles: Sequence[str],
     jobs: int,
-    on_progress: Callable[[int], None] | None,
+    on_progress: Progress | None,
 ) -> Iterator[tuple[int, T]]:
     """Results of `work` on consecutive chunks, each with the position of its first SMILES."""
     if jobs < 1:
@@ -154,7 +157,7 @@ def _in_chunks(
     for start, result in zip(starts, results, strict=True):
         yield start, result
         if on_progress is not None:
-            on_progress(min(start + CHUNK, len(smiles)))
+            on_progress(min(start + CHUNK, len(smiles)), len(smiles))
 
 
 def _featurise_chunk(smiles: Sequence[str]) -> _Chunk:

@@ -46,7 +46,8 @@ def parse(text: object) -> Parsed:
     A molecule that fails RDKit's valence check alone (in the HIV set: seven compounds of
     aluminium, boron and germanium) is loaded without that check, with `problem` saying so.
 
-    RDKit's messages are captured, not printed; its log settings are as before afterwards.
+    RDKit's messages are captured, not printed; its log settings are as before afterwards. They
+    belong to the whole process, so parse in processes side by side, not in threads.
     """
     if not isinstance(text, str):
         return Parsed(None, f"expected SMILES text, but got {type(text).__name__} {text!r}")
@@ -79,7 +80,8 @@ def _without_valence_check(smiles: str) -> Parsed:
     with rdBase.CaptureErrorLog() as log:
         mol = Chem.MolFromSmiles(smiles, sanitize=False)
     if mol is None:
-        return Parsed(None, _LOG_PREFIX.sub("", log.messages.partition("\n")[0]))
+        reason = _LOG_PREFIX.sub("", log.messages.partition("\n")[0])
+        return Parsed(None, reason or "RDKit cannot read it as SMILES")
     problems = Chem.DetectChemistryProblems(mol)
     words = "; ".join(problem.Message() for problem in problems)
     if any(problem.GetType() != "AtomValenceException" for problem in problems):

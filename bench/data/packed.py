@@ -1,4 +1,4 @@
-"""Molecular graphs as a handful of flat arrays.
+"""Molecular graphs and texts as a handful of flat arrays.
 
 Every distinct atom feature vector is stored once and atoms refer to it by number, so a million
 atoms take a few megabytes, and the arrays can be memory-mapped by any number of processes.
@@ -6,8 +6,9 @@ atoms take a few megabytes, and the arrays can be memory-mapped by any number of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -61,3 +62,41 @@ class PackedGraphs:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> PackedGraphs:
         """The inverse of :meth:`arrays`; further keys are ignored."""
         return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTexts(Sequence[str]):
+    """Texts in one array of UTF-8 bytes, decoded when asked for.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        All texts end to end.
+    offsets : ndarray of int64, shape (length + 1,)
+        Text i is ``data[offsets[i]:offsets[i + 1]]``.
+    """
+
+    data: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> PackedTexts:
+        """Pack `texts`."""
+        encoded = [text.encode() for text in texts]
+        return cls(
+            np.frombuffer(b"".join(encoded), np.uint8),
+            np.cumsum([0, *map(len, encoded)], dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        place = range(len(self))[place]  # negative places, and IndexError
+        return self.data[self.offsets[place] : self.offsets[place + 1]].tobytes().decode()

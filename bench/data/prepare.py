@@ -6,7 +6,6 @@ Opening from the cache needs neither the content of the file nor RDKit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from bench.data import cache
-from bench.data.featurise import scaffold_keys
+from bench.data.featurise import Progress, scaffold_keys
 from bench.data.prepared import PreparedData
-from bench.data.prepared_arrays import assemble, build_arrays, smiles_of
+from bench.data.prepared_arrays import assemble, build_arrays
 from bench.dataset import DATASETS, Dataset
 from bench.errors import DataError
 
@@ -24,8 +23,6 @@ _SOURCES = tuple(
     Path(__file__).with_name(f"{module}.py")
     for module in ("atom_features", "featurise", "molecules", "prepared_arrays")
 )
-
-Progress = Callable[[int], None]
 
 
 def prepare(
@@ -55,7 +52,7 @@ def prepare(
     jobs : int
         Processes that parse molecules; the result does not depend on it.
     on_progress : callable or None
-        Called now and then with the number of distinct molecules done so far.
+        Called now and then with the number of distinct molecules done so far and of all.
 
     Raises
     ------
@@ -92,7 +89,7 @@ def scaffolds(
     Raises
     ------
     DataError
-        The samples hold no molecule, or their cache entry is gone.
+        The samples hold no molecule.
     """
     molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
     if not molecules:
@@ -104,8 +101,8 @@ def scaffolds(
 
     def build() -> dict[str, np.ndarray]:
         used, place = np.unique(molecules[-1].index, return_inverse=True)
-        texts = distinct_smiles(prepared, cache_dir=folder)
-        keys = scaffold_keys([texts[g] for g in used], jobs=jobs, on_progress=on_progress)
+        smiles = [prepared.smiles[graph] for graph in used]
+        keys = scaffold_keys(smiles, jobs=jobs, on_progress=on_progress)
         named = {scaffold: n for n, scaffold in enumerate(sorted(set(keys) - {""}))}
         groups = np.array([named.get(scaffold, -1) for scaffold in keys], np.int64)
         return {"groups": groups[place]}
@@ -113,24 +110,6 @@ def scaffolds(
     # The fingerprint covers the file, the sources that make scaffolds, and RDKit.
     key = {"prepared": prepared.fingerprint}
     return cache.open_or_build(folder, f"scaffolds-{prepared.name}", key, build)["groups"]
-
-
-def distinct_smiles(prepared: PreparedData, *, cache_dir: Path | None = None) -> list[str]:
-    """SMILES of ``prepared.graphs``, one a graph, as they stand in the file.
-
-    Raises
-    ------
-    DataError
-        The cache entry from which `prepared` came is gone, or was never written.
-    """
-    folder = cache_dir or cache.default_folder()
-    arrays = cache.open_existing(folder, _kind(prepared.name), prepared.fingerprint)
-    if arrays is None:
-        raise DataError(
-            f"Expected the SMILES of {prepared.name} in the cache folder {folder}, but got no "
-            "entry of this fingerprint. Prepare the data again with a folder that can be written."
-        )
-    return smiles_of(arrays)
 
 
 def _kind(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,8 @@ class PreparedData:
         Inputs in the order in which their embeddings are concatenated.
     graphs : PackedGraphs
         The distinct molecules of all molecule entities.
+    smiles : sequence of str
+        SMILES of each graph, as it stands in the file.
     proteins, categories : tuple of str
         The distinct sequences and category names.
     labels : ndarray of int64, shape (M,)
@@ -78,6 +81,7 @@ class PreparedData:
     name: str
     entities: tuple[EntityIndex, ...]
     graphs: PackedGraphs
+    smiles: Sequence[str]
     proteins: tuple[str, ...]
     categories: tuple[str, ...]
     labels: np.ndarray

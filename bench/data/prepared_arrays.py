@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.data.featurise import featurise
-from bench.data.packed import PackedGraphs
+from bench.data.featurise import Progress, featurise
+from bench.data.packed import PackedGraphs, PackedTexts
 from bench.data.prepared import EntityIndex, PreparedData, Unusable
 from bench.dataset import Entity, EntityKind, RawSamples
 from bench.errors import DataError
@@ -27,7 +26,7 @@ def build_arrays(
     path: Path,
     *,
     jobs: int = 1,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Featurise and index the samples read from the file at `path`.
 
@@ -90,8 +89,9 @@ def assemble(
             for (entity, kind), index in zip(facts["entities"], arrays["indices"], strict=True)
         ),
         graphs=PackedGraphs.from_arrays(arrays),
-        proteins=tuple(_unpack(arrays, "proteins")),
-        categories=tuple(_unpack(arrays, "categories")),
+        smiles=PackedTexts(arrays["smiles_bytes"], arrays["smiles_offsets"]),
+        proteins=tuple(PackedTexts(arrays["proteins_bytes"], arrays["proteins_offsets"])),
+        categories=tuple(PackedTexts(arrays["categories_bytes"], arrays["categories_offsets"])),
         labels=arrays["labels"],
         class_names=tuple(facts["class_names"]),
         rows=arrays["rows"],
@@ -103,11 +103,6 @@ def assemble(
         data_sha256=data_sha256,
         fingerprint=fingerprint,
     )
-
-
-def smiles_of(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """SMILES of the graphs, one a graph, as they stand in the file."""
-    return _unpack(arrays, "smiles")
 
 
 def _without_text(raw: RawSamples) -> dict[int, str]:
@@ -157,7 +152,7 @@ def _refuse_many(raw: RawSamples, reasons: Mapping[int, str], path: Path) -> Non
 
 def _labels(raw: RawSamples, rows: np.ndarray, path: Path) -> np.ndarray:
     labels = np.asarray(raw.labels)[rows]
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(raw.class_names)))
+    wrong = np.flatnonzero(labels >= len(raw.class_names))
     if len(wrong):
         raise DataError(
             f"Expected labels 0 to {len(raw.class_names) - 1} in {path}, but got "
@@ -197,14 +192,5 @@ def _named(raw: RawSamples, remarks: Mapping[int, str]) -> list[tuple[int, str, 
 
 
 def _pack(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """Texts as arrays that the cache can hold: UTF-8 bytes, and where each text begins."""
-    encoded = [text.encode() for text in texts]
-    return {
-        f"{name}_bytes": np.frombuffer(b"".join(encoded), np.uint8),
-        f"{name}_offsets": np.cumsum([0, *map(len, encoded)], dtype=np.int64),
-    }
-
-
-def _unpack(arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
-    data, offsets = arrays[f"{name}_bytes"].tobytes(), arrays[f"{name}_offsets"].tolist()
-    return [data[a:b].decode() for a, b in pairwise(offsets)]
+    packed = PackedTexts.of(texts)
+    return {f"{name}_bytes": packed.data, f"{name}_offsets": packed.offsets}

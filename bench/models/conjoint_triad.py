@@ -60,7 +60,7 @@ class ConjointTriad(ProteinBackbone):
 def conjoint_triads(sequence: str) -> np.ndarray:
     """Normalised counts of three successive amino-acid classes.
 
-    With f the counts of the 343 triads, d = (f - min f) / max f (Shen et al., PNAS 2007, eq. 3),
+    With f the counts of the 343 triads, d = (f - min f) / max f (Shen et al., PNAS 2007),
     which lies in [0, 1] and does not grow with the length of the sequence. Triads with a letter
     in no class are not counted; a sequence without any triad gives zeros.
 

@@ -21,7 +21,7 @@ class Network(nn.Module):
     Parameters
     ----------
     kinds : sequence of {"molecule", "protein", "category"}
-        One a entity, in the order of concatenation.
+        One per entity, in the order of concatenation.
     encoders : mapping of str to Backbone
         One for each kind that occurs; entities of one kind share it.
     num_classes : int

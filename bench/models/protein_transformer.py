@@ -38,9 +38,9 @@ class ProteinTransformerOptions(Options):
 class ProteinTransformer(ProteinBackbone):
     """Embedding 64, two layers of four heads, feed-forward 256; output of the first word.
 
-    Shapes are DeepPurpose's. Its vocabulary of 4,114 sub-words (ESPF) is not published with a
-    licence we could check, so words are k-mers here: `word` residues each, side by side, one
-    token for every word with a letter that is no standard amino acid.
+    Shapes are DeepPurpose's, as ImDrug uses them. Its vocabulary of 4,114 sub-words (ESPF) is not
+    available here, so words are k-mers: `word` residues each, side by side without overlap, and
+    one token for every word with a letter that is no standard amino acid.
 
     Parameters
     ----------

@@ -150,7 +150,8 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
         elif result is not None and result.samples != sizes[column.name].size:
             yield (
                 column.label,
-                f"{result.samples:,} samples here, {sizes[column.name].size:,} in Table 1 of the paper.",
+                f"{result.samples:,} samples here, {sizes[column.name].size:,} in Table 1 of the "
+                "paper.",
             )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.data.prepare import scaffolds
 from bench.data.prepared import PreparedData
+from bench.errors import SplitError
 from bench.split import Split, make_split
 from bench.sweep.plan import Part
 
@@ -15,16 +16,30 @@ from bench.sweep.plan import Part
 def split_of(
     prepared: PreparedData, part: Part, seed: int, *, cache_dir: Path
 ) -> tuple[Split, np.ndarray | None]:
-    """The split, and the scaffold numbers it was made from where it needs them."""
+    """The split, and the scaffold numbers it was made from where it needs them.
+
+    Raises
+    ------
+    SplitError
+        No such split of these samples exists; the message names data set, seed and classes.
+    """
     groups = scaffolds(prepared, cache_dir=cache_dir) if part.facts["needs_scaffolds"] else None
-    split = make_split(
-        part.name,
-        prepared.labels,
-        prepared.num_classes,
-        seed,
-        prepared.name,
-        options=part.options,
-        identity=prepared.identity,
-        scaffolds=groups,
-    )
+    try:
+        split = make_split(
+            part.name,
+            prepared.labels,
+            prepared.num_classes,
+            seed,
+            prepared.name,
+            options=part.options,
+            identity=prepared.identity,
+            scaffolds=groups,
+        )
+    except SplitError as error:
+        # Splits know classes by number only; people know them by name.
+        classes = ", ".join(f"{k} = {name}" for k, name in enumerate(prepared.class_names))
+        raise SplitError(
+            f"Data set {prepared.name}, {part.label} split, seed {seed}: {error} "
+            f"(Classes: {classes}.)"
+        ) from None
     return split, groups

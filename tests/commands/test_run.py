@@ -101,9 +101,7 @@ def test_a_failing_method_is_one_marked_row_and_exit_code_1(
     assert not list((tmp_path / "results" / "failures").iterdir())
 
 
-def test_interrupt_ends_with_130_and_the_same_command_goes_on(
-    bench, toy_arguments, monkeypatch
-):
+def test_interrupt_ends_with_130_and_the_same_command_goes_on(bench, toy_arguments, monkeypatch):
     trained = []
     original = loop.train
 
@@ -144,7 +142,7 @@ def test_interrupt_ends_with_130_and_the_same_command_goes_on(
     ],
 )
 def test_usage_errors_end_with_2_before_anything_starts(bench, tmp_path, arguments, words):
-    code, out, err = bench("--out", tmp_path / "results", *arguments)
+    code, _, err = bench("--out", tmp_path / "results", *arguments)
     assert code == 2
     assert words in err
     assert "Traceback" not in err

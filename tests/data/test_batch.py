@@ -33,6 +33,7 @@ def prepared(graphs: PackedGraphs = GRAPHS) -> PreparedData:
             EntityIndex("family", "category", np.array([1, 1, 0, 1], np.int32)),
         ),
         graphs=graphs,
+        smiles=(),
         proteins=("AA", "CC", "DD"),
         categories=("kinase", "receptor"),
         labels=np.array([1, 0, 1, 0]),

@@ -77,10 +77,11 @@ def test_chunks_do_not_change_the_result(monkeypatch):
 def test_two_processes_make_the_same_bits_and_count_progress():
     smiles = [*CORPUS * 30, "C" * 40, "[Fe+2]"]
     assert len(smiles) > featurise_module.CHUNK
-    seen: list[int] = []
-    assert_same(featurise(smiles, jobs=2, on_progress=seen.append), featurise(smiles))
+    seen: list[tuple[int, int]] = []
+    told = featurise(smiles, jobs=2, on_progress=lambda *progress: seen.append(progress))
+    assert_same(told, featurise(smiles))
     assert seen == sorted(seen)
-    assert seen[-1] == len(smiles)
+    assert seen[-1] == (len(smiles), len(smiles))
     usable = [text for text in smiles if text not in BAD]
     assert scaffold_keys(usable * 2, jobs=2) == scaffold_keys(usable * 2)
 

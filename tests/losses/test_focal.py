@@ -13,8 +13,7 @@ DIGITS = 5e-7
 
 def test_worked_numbers(logits, target):
     each = [
-        softmax_focal_loss(logits[i : i + 1], target[i : i + 1], gamma=2.0).item()
-        for i in range(2)
+        softmax_focal_loss(logits[i : i + 1], target[i : i + 1], gamma=2.0).item() for i in range(2)
     ]
     assert each == pytest.approx([0.030294, 0.667277], abs=DIGITS)
     means = [softmax_focal_loss(logits, target, gamma=gamma).item() for gamma in (2.0, 0.5)]
@@ -39,9 +38,7 @@ def test_class_balanced_focal_worked_number(counts, logits, target):
 
 def test_no_focusing_equals_plainly_weighted_cross_entropy(counts, logits, target):
     weights = effective_number_weights(counts, beta=0.999)
-    assert softmax_focal_loss(
-        logits, target, gamma=0.0, weights=weights
-    ).item() == pytest.approx(
+    assert softmax_focal_loss(logits, target, gamma=0.0, weights=weights).item() == pytest.approx(
         weighted_cross_entropy(logits, target, weights, reduction="plain").item()
     )
 

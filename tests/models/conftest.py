@@ -62,6 +62,7 @@ def make_prepared(make_graphs) -> Callable[..., PreparedData]:
                 for place, kind in enumerate(kinds)
             ),
             graphs=make_graphs(),
+            smiles=(),
             proteins=proteins,
             categories=categories,
             labels=rows % classes,

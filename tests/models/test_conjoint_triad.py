@@ -44,6 +44,14 @@ def test_triads_equal_a_plain_count(sequence):
     np.testing.assert_allclose(conjoint_triads(sequence), reference(sequence), rtol=1e-6)
 
 
+def test_the_smallest_count_is_taken_off():
+    letters = [letters[0] for letters in CLASSES]
+    everything = "".join(a + b + c for a in letters for b in letters for c in letters)
+    triads = conjoint_triads(everything)
+    assert triads.min() == 0
+    np.testing.assert_allclose(triads, reference(everything), rtol=1e-6)
+
+
 @pytest.mark.parametrize("sequence", ["", "A", "AA", "XXXX", "AXAXA", "äöü"])
 def test_a_sequence_without_a_triad_gives_zeros(sequence):
     assert not conjoint_triads(sequence).any()

@@ -76,9 +76,7 @@ def test_protein_encoder_matters_where_there_are_proteins():
 
 
 def test_job_id_is_the_same_in_another_process():
-    code = (
-        "from tests.sweep.test_plan import _ids; print(*sorted(_ids()))"  # pragma: no cover
-    )
+    code = "from tests.sweep.test_plan import _ids; print(*sorted(_ids()))"  # pragma: no cover
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -93,7 +91,9 @@ def test_job_id_is_the_same_in_another_process():
 
 
 def test_groups_expand_to_registered_methods():
-    names = [part.name for part in expand(resolve("quick", {"methods": ["paper"]}).settings).methods]
+    names = [
+        part.name for part in expand(resolve("quick", {"methods": ["paper"]}).settings).methods
+    ]
     assert {"vanilla", "cb", "balanced_softmax", "cost_sensitive"} <= set(names)
     assert "class_balanced_sampling" not in names
     everything = expand(resolve("quick", {"methods": ["all"]}).settings).methods

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from bench.training.schedules import learning_rate_factor
@@ -11,7 +13,7 @@ def test_cosine_falls_from_one_over_a_half_towards_zero():
     assert _cosine(1, 0) == 1
     assert _cosine(3, 0) == pytest.approx(0.5)
     factors = [_cosine(epoch, step) for epoch in range(1, 5) for step in range(10)]
-    assert all(earlier > later for earlier, later in zip(factors, factors[1:], strict=False))
+    assert all(earlier > later for earlier, later in pairwise(factors))
     assert 0 < factors[-1] < 0.01
 
 
