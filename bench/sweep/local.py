@@ -1,18 +1,27 @@
-"""Run tasks in processes of this machine."""
+"""Run tasks on this machine, each in a fresh process.
+
+A process of its own means that memory, random state and a hard death of one run cannot touch
+another. Processes are forked from a server that has imported torch, so a start costs milliseconds.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import queue
-import threading
+import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import Manager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+from bench.sweep.store import Store
 from bench.sweep.worker import Outcome, Task, execute
 
 OnEpoch = Callable[[str, Any], None]
+
+# Imported once by the server from which runs are forked.
+_PRELOAD = ["bench.sweep.worker", "bench.training.run"]
 
 
 def default_jobs() -> int:
@@ -31,48 +40,83 @@ def run_local(
     ----------
     tasks : sequence of Task
     jobs : int
-        Processes side by side; with 1, or a single task, everything runs in this process.
+        Runs side by side. With 1 everything runs in this process, which a debugger can follow.
     on_epoch : callable, optional
         Called in this process with the job id and the epoch report after each epoch of any run.
     """
-    jobs = min(jobs, len(tasks))
     if jobs <= 1:
         for task in tasks:
             yield execute(task, on_epoch)
         return
-    from joblib import Parallel, delayed
+    context = _context()
+    waiting = deque(tasks)
+    running: dict[Connection, tuple[BaseProcess, Task]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                receiver, sender = context.Pipe(duplex=False)
+                task = waiting.popleft()
+                process = context.Process(target=_run, args=(task, sender), daemon=True)
+                process.start()
+                sender.close()
+                running[receiver] = (process, task)
+            for receiver in wait(list(running)):
+                assert isinstance(receiver, Connection)
+                process, task = running[receiver]
+                message = _receive(receiver)
+                if message is None or isinstance(message, Outcome):
+                    process.join()
+                    receiver.close()
+                    del running[receiver]
+                    yield message or _died(task, process.exitcode)
+                elif on_epoch is not None:
+                    on_epoch(*message)
+    finally:
+        for receiver, (process, _) in running.items():
+            process.terminate()
+            process.join()
+            receiver.close()
 
-    with _epoch_queue(on_epoch) as put:
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from parallel(delayed(execute)(task, put) for task in tasks)
+
+def _context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    return context
 
 
-class _Put:
-    """Sends epoch reports to the main process; picklable, unlike a bound queue method."""
+def _run(task: Task, sender: Connection) -> None:
+    """What a process does: one task, its epochs and its outcome sent home."""
+    # An interrupt is the main process's to handle: it stops its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def __init__(self, reports: Any) -> None:
-        self._reports = reports
-
-    def __call__(self, job_id: str, report: Any) -> None:
-        self._reports.put((job_id, report))
-
-
-@contextmanager
-def _epoch_queue(on_epoch: OnEpoch | None) -> Iterator[OnEpoch | None]:
-    if on_epoch is None:
-        yield None
-        return
-    with Manager() as manager:
-        reports: queue.Queue[Any] = manager.Queue()
-
-        def drain() -> None:
-            while (item := reports.get()) is not None:
-                on_epoch(*item)
-
-        thread = threading.Thread(target=drain, daemon=True)
-        thread.start()
+    def send(message: Any) -> None:
         try:
-            yield _Put(reports)
-        finally:
-            reports.put(None)
-            thread.join(timeout=5)
+            sender.send(message)
+        except OSError:
+            os._exit(1)  # nobody is listening any more
+
+    send(execute(task, lambda job_id, report: send((job_id, report))))
+
+
+def _receive(receiver: Connection) -> Any:
+    """The next message, or None when the process is gone."""
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _died(task: Task, exit_code: int | None) -> Outcome:
+    """Write down a run whose process ended without a word."""
+    reason = f"the process of the run ended with exit code {exit_code}"
+    if exit_code is not None and exit_code < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        name = names.get(-exit_code, f"signal {-exit_code}")
+        reason = f"the process of the run was ended by {name}"
+        if exit_code == -signal.SIGKILL:
+            reason += "; when memory runs out, the system does this"
+    failure = {"job_id": task.job.job_id, "job": task.job.to_json(), "reason": reason}
+    Store(task.results_dir).write_failure(task.job.job_id, {**failure, "error": reason})
+    return Outcome(task.job.job_id, reason)
