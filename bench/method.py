@@ -11,22 +11,51 @@ belongs in buffers, so that it moves to the device and into checkpoints by itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.data.batch import Batch
+from bench.dataset import Entity
 from bench.models.network import Network
 from bench.options import Options
 from bench.registry import Registry
 from bench.seeds import derive_seed
 
 Group = Literal["paper", "control", "extension"]
+Part = Literal["train", "valid"]
 GROUPS: tuple[Group, ...] = ("paper", "control", "extension")
+
+
+class DataView(Protocol):
+    """The training and validation parts as a whole; the test part cannot be reached."""
+
+    def embeddings(self, network: Network, part: Part = "train") -> Tensor:
+        """``network.encode`` of every sample, in evaluation mode, no gradient; (n, d)."""
+
+    def logits(self, network: Network, part: Part = "valid") -> Tensor:
+        """Logits of every sample, not adjusted, in evaluation mode, no gradient; (n, K)."""
+
+    def labels(self, part: Part) -> Tensor:
+        """Labels on the network's device, int64, (n,)."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that this one builds on: same data, split, seed and budget.
+
+    Attributes
+    ----------
+    network_state : mapping of str to Tensor
+        Weights and buffers of its network, for ``network.load_state_dict``.
+    """
+
+    network_state: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,6 +75,8 @@ class Context:
     generator : torch.Generator
         For random draws within an epoch; the loop seeds it afresh at every epoch's start, so a
         run that is resumed there goes on as if it had never stopped.
+    runs : mapping of str to FinishedRun
+        The runs that :meth:`Method.requires` asked for, by role.
     """
 
     labels: np.ndarray
@@ -53,6 +84,15 @@ class Context:
     epochs: int
     seed: int
     generator: torch.Generator = field(default_factory=torch.Generator)
+    runs: Mapping[str, FinishedRun] = field(default_factory=dict)
+    data_view: DataView | None = None
+
+    @property
+    def view(self) -> DataView:
+        """Training and validation data as a whole."""
+        if self.data_view is None:
+            raise ValueError("Expected a context with a data view, but this one has none.")
+        return self.data_view
 
     @property
     def class_counts(self) -> Tensor:
@@ -73,7 +113,7 @@ class Stage:
     name : str
         Shown in the history.
     share : float
-        Part of the run's epochs, in (0, 1]; the shares of a method's stages add up to 1.
+        Part of the run's epochs, in (0, 1]; the shares of a method's stages add up to at most 1.
     trained : callable or None
         Given the network, the module whose parameters train; everything else is frozen and kept
         in evaluation mode, so that batch statistics do not drift. None trains everything.
@@ -96,12 +136,19 @@ class Method(nn.Module):
     """
 
     options_type: ClassVar[type[Options]] = Options
+    # Contrastive methods train with the larger `contrastive_batch_size` of the settings.
+    contrastive: ClassVar[bool] = False
 
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__()
         self.options = options
         self.context = context
         self.setup()
+
+    @classmethod
+    def requires(cls, options: Options) -> Mapping[str, str]:
+        """Runs to build on: role to method, such as ``{"teacher": "balanced_softmax"}``."""
+        return {}
 
     def setup(self) -> None:
         """Make buffers and modules, once, from ``self.options`` and ``self.context``."""
@@ -119,8 +166,11 @@ class Method(nn.Module):
         return self.context.rng("order", epoch).permutation(len(self.context.labels))
 
     def stages(self) -> tuple[Stage, ...]:
-        """What trains, and for which share of the epochs."""
+        """What trains, and for which share of the epochs; none for a post-hoc method."""
         return (Stage(),)
+
+    def initialise(self, network: Network) -> None:
+        """Called once before training, for example to load the weights of a required run."""
 
     def begin_stage(self, index: int, network: Network) -> None:
         """Called before a stage's optimiser is made, for example to re-initialise the head."""
@@ -132,17 +182,76 @@ class Method(nn.Module):
         """Whether the weights after `epoch` may be chosen by validation."""
         return True
 
+    def conclude(self, network: Network) -> None:
+        """Called once with the selected weights, to choose on validation what is not trained."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Plain values worth keeping in the history after each epoch, such as class weights."""
+        return {}
+
     def adjust_logits(self, logits: Tensor) -> Tensor:
         """Logits to predict with, (B, K), from the network's; validation and test alike."""
         return logits
 
 
-METHODS: Registry[type[Method]] = Registry("method", "methods", "ltdd_bench.methods")
+@dataclass(frozen=True)
+class Samples:
+    """Samples as text, for methods without a network.
+
+    Attributes
+    ----------
+    entities : tuple of Entity
+        Every input of the samples, n values each.
+    labels : ndarray of int64, shape (n,), or None
+        None for the test part.
+    """
+
+    entities: tuple[Entity, ...]
+    labels: np.ndarray | None
+
+
+class Estimator(ABC):
+    """A method that replaces network and training as a whole, such as a forest on fingerprints.
+
+    Parameters
+    ----------
+    options : Options
+        An instance of `options_type`.
+    context : Context
+        The run's facts, without a view of the data.
+    """
+
+    options_type: ClassVar[type[Options]] = Options
+    contrastive: ClassVar[bool] = False
+
+    def __init__(self, options: Options, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    @classmethod
+    def requires(cls, options: Options) -> Mapping[str, str]:
+        """Estimators build on no other run."""
+        return {}
+
+    @abstractmethod
+    def fit(self, train: Samples, valid: Samples) -> None:
+        """Learn from `train`, choose on `valid`."""
+
+    @abstractmethod
+    def logits(self, samples: Samples) -> np.ndarray:
+        """Scores whose largest is the prediction, as log probabilities or logits; (n, K)."""
+
+
+AnyMethod = type[Method] | type[Estimator]
+
+METHODS: Registry[AnyMethod] = Registry("method", "methods", "ltdd_bench.methods")
+
+M = TypeVar("M", bound=AnyMethod)
 
 
 def register_method(
     name: str, *, title: str, group: Group, reference: str, version: int = 1
-) -> Callable[[type[Method]], type[Method]]:
+) -> Callable[[M], M]:
     """Register a method under `name`.
 
     Parameters
@@ -159,7 +268,7 @@ def register_method(
     if group not in GROUPS:
         raise ValueError(f"Expected group to be one of {GROUPS}, but got {group!r}.")
 
-    def decorate(cls: type[Method]) -> type[Method]:
+    def decorate(cls: M) -> M:
         METHODS.add(name, cls, title=title, group=group, reference=reference, version=version)
         return cls
 

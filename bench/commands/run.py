@@ -18,7 +18,7 @@ from bench.data.cache import default_folder
 from bench.data.obtain import locate
 from bench.sweep.estimate import estimate
 from bench.sweep.local import default_jobs, run_local
-from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document
+from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document, with_required
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
@@ -49,10 +49,12 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     )
     hashes = _make_splits(jobs, ready, cache)
     store.write_plan(plan_document(resolved, jobs))
-    done = [job for job in jobs if store.read(job.job_id) is not None]
-    missing = [job for job in jobs if job not in done]
+    needed = with_required(jobs)
+    missing = [job for job in needed if store.read(job.job_id) is None]
+    helpers = len(needed) - len(jobs)
     console.print(
-        f"{len(jobs)} runs: {len(done)} done before, {len(missing)} to do, {cores} side by side."
+        f"{len(jobs)} runs{f' and {helpers} they build on' if helpers else ''}: "
+        f"{len(needed) - len(missing)} done before, {len(missing)} to do, {cores} side by side."
     )
     tasks = [
         Task(
@@ -114,7 +116,7 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
         sha256[part.label] = located.sha256
         kinds[part.label] = [entity.kind for entity in dataset.read(located.path).entities]
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
-    jobs = make_jobs(here, sha256, kinds)
+    jobs = with_required(make_jobs(here, sha256, kinds))
     missing = [job for job in jobs if store.read(job.job_id) is None]
     for job in jobs:
         failed = job in missing and store.read_failure(job.job_id) is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data.packed import PackedGraphs
+from bench.dataset import EntityKind
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class EntityIndex:
     """
 
     name: str
-    kind: str
+    kind: EntityKind
     index: np.ndarray
 
 

@@ -92,7 +92,7 @@ def build_network(
         "protein": (),
         "category": (len(prepared.categories),),
     }
-    encoders = {}
+    encoders: dict[str, Backbone] = {}
     for kind in dict.fromkeys(kinds):
         name, options = backbones[kind]
         backbone = BACKBONES.get(name).cls

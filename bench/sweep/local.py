@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -34,11 +33,12 @@ def default_jobs() -> int:
 def run_local(
     tasks: Sequence[Task], *, jobs: int, on_epoch: OnEpoch | None = None
 ) -> Iterator[Outcome]:
-    """Outcomes of `tasks` as they finish.
+    """Outcomes of `tasks` as they finish; one that builds on another starts after it.
 
     Parameters
     ----------
     tasks : sequence of Task
+        What is built on before what builds on it.
     jobs : int
         Runs side by side. With 1 everything runs in this process, which a debugger can follow.
     on_epoch : callable, optional
@@ -49,13 +49,16 @@ def run_local(
             yield execute(task, on_epoch)
         return
     context = _context()
-    waiting = deque(tasks)
+    waiting = list(tasks)
     running: dict[Connection, tuple[BaseProcess, Task]] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
+            unfinished = {task.job.job_id for task in waiting}
+            unfinished |= {task.job.job_id for _, task in running.values()}
+            while len(running) < jobs and (ready := _startable(waiting, unfinished)):
+                task = ready[0]
+                waiting.remove(task)
                 receiver, sender = context.Pipe(duplex=False)
-                task = waiting.popleft()
                 process = context.Process(target=_run, args=(task, sender), daemon=True)
                 process.start()
                 sender.close()
@@ -76,6 +79,15 @@ def run_local(
             process.terminate()
             process.join()
             receiver.close()
+
+
+def _startable(waiting: Sequence[Task], unfinished: set[str]) -> list[Task]:
+    """The tasks whose required runs are all finished, well or not."""
+    return [
+        task
+        for task in waiting
+        if not any(needed.job_id in unfinished for needed in task.job.requires.values())
+    ]
 
 
 def _context() -> Any:

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.backbone import BACKBONES
 from bench.config import Resolved, Settings
@@ -41,16 +42,28 @@ class Part:
         }
 
 
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True)
+class MethodPart(Part):
+    """A method, and the methods whose runs it builds on, by role."""
+
+    requires: Mapping[str, MethodPart]
+    contrastive: bool
+
+
 @dataclass(frozen=True)
 class Grid:
     """What the settings ask for, every name and option checked."""
 
     datasets: tuple[Part, ...]
     splits: tuple[Part, ...]
-    methods: tuple[Part, ...]
+    methods: tuple[MethodPart, ...]
     backbones: Mapping[str, Part]
     seeds: tuple[int, ...]
     training: TrainingSettings
+    contrastive_batch_size: int
 
     def open(self, dataset: Part) -> Dataset:
         """The data set object of one of `datasets`."""
@@ -68,15 +81,18 @@ class Job:
 
     dataset: Part
     split: Part
-    method: Part
+    method: MethodPart
     backbones: Mapping[str, Part]
     seed: int
     training: TrainingSettings
     data_sha256: str
+    requires: Mapping[str, Job]
 
-    @property
+    @cached_property
     def job_id(self) -> str:
         identity = self.to_json()
+        if not self.requires:
+            del identity["requires"]
         for part in (identity["dataset"], identity["split"], identity["method"]):
             del part["label"]
         for part in identity["backbones"].values():
@@ -106,6 +122,7 @@ class Job:
             "backbones": {kind: part.to_json() for kind, part in self.backbones.items()},
             "seed": self.seed,
             "training": self.training.model_dump(mode="json"),
+            "requires": {role: job.job_id for role, job in self.requires.items()},
         }
 
 
@@ -120,7 +137,7 @@ def expand(settings: Settings) -> Grid:
     datasets = [_dataset_part(parse_spec(text)) for text in settings.datasets]
     splits = [_split_part(parse_spec(text), settings) for text in settings.splits]
     methods = [
-        _part(METHODS, _with_options(spec, settings.method_options), "method", spec.label)
+        _method_part(spec, settings.method_options)
         for text in settings.methods
         for spec in _methods_named(text)
     ]
@@ -144,6 +161,7 @@ def expand(settings: Settings) -> Grid:
         backbones=backbones,
         seeds=settings.seeds,
         training=settings.training,
+        contrastive_batch_size=settings.contrastive_batch_size,
     )
 
 
@@ -160,22 +178,43 @@ def make_jobs(
     entity_kinds : mapping
         Data set label to the kinds of entity it has; only their backbones belong to the job.
     """
-    return [
-        Job(
+
+    def make(dataset: Part, split: Part, seed: int, method: MethodPart) -> Job:
+        training = grid.training
+        if method.contrastive:
+            training = training.model_copy(update={"batch_size": grid.contrastive_batch_size})
+        kinds = sorted(set(entity_kinds[dataset.label]))
+        return Job(
             dataset=dataset,
             split=split,
             method=method,
-            backbones={
-                kind: grid.backbones[kind] for kind in sorted(set(entity_kinds[dataset.label]))
-            },
+            backbones={kind: grid.backbones[kind] for kind in kinds},
             seed=seed,
-            training=grid.training,
+            training=training,
             data_sha256=data_sha256[dataset.label],
+            requires={
+                role: make(dataset, split, seed, needed) for role, needed in method.requires.items()
+            },
         )
-        for dataset, split, seed, method in product(
-            grid.datasets, grid.splits, grid.seeds, grid.methods
-        )
+
+    return [
+        make(*combination)
+        for combination in product(grid.datasets, grid.splits, grid.seeds, grid.methods)
     ]
+
+
+def with_required(jobs: Sequence[Job]) -> list[Job]:
+    """`jobs` and every job they build on, each once, what is built on before what builds on it."""
+    ordered: dict[str, Job] = {}
+
+    def add(job: Job) -> None:
+        for needed in job.requires.values():
+            add(needed)
+        ordered.setdefault(job.job_id, job)
+
+    for job in jobs:
+        add(job)
+    return list(ordered.values())
 
 
 def _methods_named(text: str) -> list[Spec]:
@@ -197,6 +236,23 @@ def _dataset_part(spec: Spec) -> Part:
     return part if own is None else replace(part, label=own)
 
 
+def _method_part(
+    spec: Spec, method_options: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()
+) -> MethodPart:
+    """A method with the methods it requires; shared options hold for those too."""
+    if spec.name in above:
+        raise UsageError(
+            f"Methods require each other in a circle: {' > '.join((*above, spec.name))}."
+        )
+    part = _part(METHODS, _with_options(spec, method_options), "method", spec.label)
+    cls = METHODS.get(spec.name).cls
+    requires = {
+        role: _method_part(parse_spec(text), method_options, (*above, spec.name))
+        for role, text in cls.requires(part.options).items()
+    }
+    return MethodPart(part.name, part.label, part.options, part.facts, requires, cls.contrastive)
+
+
 def _split_part(spec: Spec, settings: Settings) -> Part:
     """A split takes from the shared split settings the ones that it knows."""
     known = SPLITS.get(spec.name).cls.options_type.model_fields
@@ -211,13 +267,13 @@ def _part(registry: Any, spec: Spec, kind: str, label: str | None = None) -> Par
     return Part(spec.name, label or spec.label, options, entry.facts)
 
 
-def _unique(kind: str, parts: Sequence[Part], *, merge: bool = False) -> tuple[Part, ...]:
+def _unique(kind: str, parts: Sequence[P], *, merge: bool = False) -> tuple[P, ...]:
     """`parts` without repetitions; unless `merge`, a repetition is refused.
 
     The same plug-in with equal options is a repetition however it is written, since it would be
     the same run; two different things under one label would be one row, and are always refused.
     """
-    unique: list[Part] = []
+    unique: list[P] = []
     for part in parts:
         same = [o for o in unique if (o.name, o.options) == (part.name, part.options)]
         if same and not merge:

@@ -122,6 +122,12 @@ class Store:
 
         return load_file(self._runs / job_id / "predictions.safetensors")
 
+    def weights(self, job_id: str) -> dict[str, np.ndarray]:
+        """The selected weights, by ``network.NAME`` and ``method.NAME``."""
+        from safetensors.numpy import load_file
+
+        return load_file(self._runs / job_id / "model.safetensors")
+
     def write_failure(self, job_id: str, failure: Mapping[str, Any]) -> None:
         """Write down why a run failed."""
         self._failures.mkdir(parents=True, exist_ok=True)

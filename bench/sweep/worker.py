@@ -13,7 +13,8 @@ import numpy as np
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
-from bench.errors import BenchError, DataError
+from bench.errors import BenchError, DataError, TrainingError
+from bench.method import FinishedRun
 from bench.split import Split
 from bench.sweep.plan import Job
 from bench.sweep.provenance import provenance
@@ -100,6 +101,7 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
         training=job.training,
         seed=job.seed,
         device=device,
+        runs={role: _finished(store, needed) for role, needed in job.requires.items()},
         on_epoch=None if on_epoch is None else lambda report: on_epoch(job_id, report),
     )
     record = {
@@ -109,6 +111,23 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
         "provenance": {**provenance(), "device": _device_name(device)},
     }
     store.write(job_id, record, result.predictions, result.weights)
+
+
+def _finished(store: Store, job: Job) -> FinishedRun:
+    """The stored run of `job`."""
+    import torch
+
+    if store.read(job.job_id) is None:
+        failure = store.read_failure(job.job_id) or {"reason": "it was not run"}
+        raise TrainingError(f"The run it builds on, {job.describe()}, failed: {failure['reason']}")
+    prefix = "network."
+    return FinishedRun(
+        {
+            name.removeprefix(prefix): torch.from_numpy(array)
+            for name, array in store.weights(job.job_id).items()
+            if name.startswith(prefix)
+        }
+    )
 
 
 def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, Any]:

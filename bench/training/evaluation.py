@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from bench.data.batch import Collator
+from bench.data.batch import Batch, Collator
 from bench.method import Method
 from bench.models.network import Network
 
 # Evaluation keeps no activations for a backward pass, so it can take larger batches than training.
 EVALUATION_BATCH = 1024
+
+
+def evaluation_batches(
+    collator: Collator, positions: np.ndarray, device: torch.device
+) -> Iterator[Batch]:
+    """The samples at `positions`, in that order, in large batches."""
+    for chunk in np.array_split(positions, max(1, -(-len(positions) // EVALUATION_BATCH))):
+        yield collator(chunk).to(device)
 
 
 @torch.no_grad()
@@ -28,8 +38,9 @@ def predict_logits(
     network.eval()
     method.eval()
     device = next(network.parameters()).device
-    chunks = [
-        method.adjust_logits(network(collator(chunk).to(device))).float().cpu().numpy()
-        for chunk in np.array_split(positions, max(1, -(-len(positions) // EVALUATION_BATCH)))
-    ]
-    return np.concatenate(chunks)
+    return np.concatenate(
+        [
+            method.adjust_logits(network(batch)).float().cpu().numpy()
+            for batch in evaluation_batches(collator, positions, device)
+        ]
+    )

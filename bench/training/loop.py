@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of a run's history. Losses are means over steps; scores are fractions."""
+    """One line of a run's history. Losses are means over steps; scores are fractions.
+
+    `method` holds what the method itself reports of the epoch.
+    """
 
     epoch: int
     stage: str
@@ -38,6 +41,7 @@ class EpochReport:
     learning_rate: float
     valid_balanced_accuracy: float
     seconds: float
+    method: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -46,7 +50,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """History of a run and the epoch whose weights the network now holds."""
+    """History of a run and the epoch whose weights the network now holds (0: none trained)."""
 
     history: tuple[EpochReport, ...]
     best_epoch: int
@@ -93,6 +97,12 @@ def train(
     history: list[EpochReport] = []
     best: _Snapshot | None = None
     epoch = 0
+
+    def validate() -> float:
+        logits = predict_logits(network, method, collator, split.valid)
+        return balanced_accuracy(labels, logits.argmax(axis=1), num_classes)
+
+    method.initialise(network)
     for index, (stage, epochs) in enumerate(_stage_epochs(method, settings.epochs)):
         method.begin_stage(index, network)
         part = _TrainedPart(network, method, stage)
@@ -122,31 +132,42 @@ def train(
                     optimiser.zero_grad(set_to_none=True)
                     loss.backward()
                     optimiser.step()
-            logits = predict_logits(network, method, collator, split.valid)
-            score = balanced_accuracy(labels, logits.argmax(axis=1), num_classes)
-            seconds = time.perf_counter() - started
-            report = EpochReport(epoch, stage.name, float(np.mean(losses)), rate, score, seconds)
+            score = validate()
+            report = EpochReport(
+                epoch,
+                stage.name,
+                float(np.mean(losses)),
+                rate,
+                score,
+                time.perf_counter() - started,
+                dict(method.report()),
+            )
             history.append(report)
             if method.selectable(epoch) and (best is None or score > best.score):
                 best = _Snapshot.take(network, method, score, epoch)
             if on_epoch is not None:
                 on_epoch(report)
+    if epoch == 0:
+        method.conclude(network)
+        return TrainingResult((), 0, validate())
     if best is None:
         raise TrainingError(
             f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
             f"refused all {settings.epochs}. Train for more epochs or shorten the warm-up."
         )
     best.restore(network, method)
-    return TrainingResult(tuple(history), best.epoch, best.score)
+    method.conclude(network)
+    return TrainingResult(tuple(history), best.epoch, validate())
 
 
 def _stage_epochs(method: Method, epochs: int) -> list[tuple[Stage, int]]:
-    """Each stage with its whole number of epochs; they add up to `epochs`, each gets at least 1."""
+    """Each stage with its whole number of epochs, at least 1; together at most `epochs`."""
     stages = method.stages()
     total = sum(stage.share for stage in stages)
-    if not math.isclose(total, 1.0):
+    if total > 1 + 1e-9 or any(stage.share <= 0 for stage in stages):
         raise TrainingError(
-            f"Expected the stage shares of {type(method).__name__} to add up to 1, got {total}."
+            f"Expected the stage shares of {type(method).__name__} to be positive and to add up "
+            f"to at most 1, got {[stage.share for stage in stages]}."
         )
     if epochs < len(stages):
         raise TrainingError(
@@ -159,7 +180,7 @@ def _stage_epochs(method: Method, epochs: int) -> list[tuple[Stage, int]]:
         earliest = (ends[index - 1] if index else 0) + 1
         latest = epochs - (len(ends) - 1 - index)
         ends[index] = min(max(ends[index], earliest), latest)
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     return [(stage, end - start) for stage, start, end in zip(stages, starts, ends, strict=True)]
 
 

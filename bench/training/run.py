@@ -6,23 +6,26 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import torch
 
+from bench.data.batch import Collator
 from bench.data.prepared import PreparedData
+from bench.dataset import Entity
 from bench.errors import UnavailableError
-from bench.method import METHODS, Context
-from bench.metrics import Metrics, evaluate
-from bench.models.network import build_network
+from bench.method import METHODS, Context, Estimator, FinishedRun, Method, Samples
+from bench.metrics import Metrics, balanced_accuracy, evaluate
+from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.split import Split
 from bench.training.evaluation import predict_logits
-from bench.training.loop import EpochReport, train
+from bench.training.loop import EpochReport, TrainingResult, train
 from bench.training.settings import TrainingSettings
+from bench.training.view import SplitView
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def run(
     training: TrainingSettings,
     seed: int,
     device: torch.device,
+    runs: Mapping[str, FinishedRun] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> RunResult:
     """Train one method on one split with one seed.
@@ -71,38 +75,42 @@ def run(
     seed : int
         Decides initial weights and order; the split was made with it too.
     device : torch.device
+    runs : mapping, optional
+        The finished runs that the method requires, by role.
     on_epoch : callable, optional
         Called after each epoch.
     """
     started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
-    network = build_network(prepared, backbones, seed=seed).to(device)
-    collator = network.collator(prepared)
     context = Context(
         labels=prepared.labels[split.train],
         num_classes=prepared.num_classes,
         epochs=training.epochs,
         seed=seed,
         generator=torch.Generator(device=device),
+        runs=runs or {},
     )
-    method = METHODS.get(method_name).cls(method_options, context).to(device)
-    result = train(network, method, collator, split, training, seed=seed, on_epoch=on_epoch)
+    method_type = METHODS.get(method_name).cls
+    if issubclass(method_type, Estimator):
+        outcome = _fit_estimator(method_type(method_options, context), prepared, split)
+    else:
+        network = build_network(prepared, backbones, seed=seed).to(device)
+        collator = network.collator(prepared)
+        context = replace(context, data_view=SplitView(collator, split, device))
+        method = method_type(method_options, context).to(device)
+        outcome = _train_network(network, method, collator, split, training, seed, on_epoch)
 
-    predictions = {}
-    for name, part in (("valid", split.valid), ("test", split.test)):
-        predictions[f"{name}_positions"] = part
-        predictions[f"{name}_labels"] = prepared.labels[part]
-        predictions[f"{name}_logits"] = predict_logits(network, method, collator, part)
-    train_counts = prepared.class_counts(split.train)
-    metrics = evaluate(predictions["test_labels"], predictions["test_logits"], train_counts)
+    metrics = evaluate(
+        prepared.labels[split.test], outcome.test_logits, prepared.class_counts(split.train)
+    )
     figures = {
         **_metric_figures(metrics),
         "selection": {
             "rule": "best validation balanced accuracy",
-            "epoch": result.best_epoch,
-            "valid_balanced_accuracy": result.best_valid_balanced_accuracy,
+            "epoch": outcome.training.best_epoch,
+            "valid_balanced_accuracy": outcome.training.best_valid_balanced_accuracy,
         },
-        "history": [report.to_json() for report in result.history],
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "history": [report.to_json() for report in outcome.training.history],
+        "parameters": outcome.parameters,
         "time": {
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,9 +119,75 @@ def run(
             "peak_memory_bytes": _peak_memory_bytes(),
         },
     }
+    predictions = {
+        "valid_positions": split.valid,
+        "valid_labels": prepared.labels[split.valid],
+        "valid_logits": outcome.valid_logits,
+        "test_positions": split.test,
+        "test_labels": prepared.labels[split.test],
+        "test_logits": outcome.test_logits,
+    }
+    return RunResult(figures, predictions, outcome.weights)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    training: TrainingResult
+    valid_logits: np.ndarray
+    test_logits: np.ndarray
+    parameters: int
+    weights: dict[str, np.ndarray]
+
+
+def _train_network(
+    network: Network,
+    method: Method,
+    collator: Collator,
+    split: Split,
+    training: TrainingSettings,
+    seed: int,
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> _Outcome:
+    result = train(network, method, collator, split, training, seed=seed, on_epoch=on_epoch)
     weights = {f"network.{name}": _array(t) for name, t in network.state_dict().items()}
     weights |= {f"method.{name}": _array(t) for name, t in method.state_dict().items()}
-    return RunResult(figures, predictions, weights)
+    return _Outcome(
+        training=result,
+        valid_logits=predict_logits(network, method, collator, split.valid),
+        test_logits=predict_logits(network, method, collator, split.test),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        weights=weights,
+    )
+
+
+def _fit_estimator(estimator: Estimator, prepared: PreparedData, split: Split) -> _Outcome:
+    valid = _samples(prepared, split.valid)
+    estimator.fit(_samples(prepared, split.train), valid)
+    valid_logits = estimator.logits(replace(valid, labels=None))
+    score = balanced_accuracy(
+        prepared.labels[split.valid], valid_logits.argmax(axis=1), prepared.num_classes
+    )
+    return _Outcome(
+        training=TrainingResult((), 0, score),
+        valid_logits=valid_logits,
+        test_logits=estimator.logits(replace(_samples(prepared, split.test), labels=None)),
+        parameters=0,
+        weights={},
+    )
+
+
+def _samples(prepared: PreparedData, positions: np.ndarray) -> Samples:
+    """The samples at `positions` as text."""
+    texts = {
+        "molecule": prepared.smiles,
+        "protein": prepared.proteins,
+        "category": prepared.categories,
+    }
+    entities = [
+        Entity(entity.name, entity.kind, [texts[entity.kind][i] for i in entity.index[positions]])
+        for entity in prepared.entities
+    ]
+    return Samples(tuple(entities), prepared.labels[positions])
 
 
 def _metric_figures(metrics: Metrics) -> dict[str, Any]:

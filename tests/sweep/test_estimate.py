@@ -16,9 +16,10 @@ def _record(dataset, method, seconds, epochs=10):
 
 
 def test_own_method_then_own_data_set_then_unknown():
-    jobs = _jobs(methods=["cb", "vanilla"], datasets=["hiv", "davis"])  # 2 splits: 8 runs
+    wanted = {"methods": ["cb", "vanilla"], "datasets": ["hiv", "davis"], "training.epochs": 10}
+    jobs = _jobs(**wanted)  # two splits: 8 runs
     records = [_record("hiv", "cb", 100)]
-    # Ten epochs each: four runs on hiv at 100 s, four on davis unknown.
+    # Four runs on hiv at 100 s, four on davis unknown.
     assert estimate(jobs, records, 2) == "about 3 minutes (4 runs of no known cost not counted)"
     records.append(_record("hiv", "cb", 300))
     assert estimate(jobs, records, 2).startswith("about 7 minutes")

@@ -67,7 +67,7 @@ def test_order_of_samples_does_not_depend_on_earlier_draws():
 
 
 def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
-    scores = iter([0.4, 0.9, 0.7, 0.9])
+    scores = iter([0.4, 0.9, 0.7, 0.9, 0.9])  # the last: after training
     monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
     states = []
 
@@ -89,7 +89,7 @@ def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
 
 
 def test_epochs_before_a_method_allows_are_not_selected(monkeypatch):
-    scores = iter([1.0, 0.2, 0.3])
+    scores = iter([1.0, 0.2, 0.3, 0.3])
     monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
 
     class Late(Method):
@@ -162,6 +162,9 @@ def test_frozen_encoder_keeps_its_batch_statistics():
         ((0.9, 0.1), 2, [1, 1]),
         ((0.95, 0.05), 3, [2, 1]),
         ((0.1, 0.8, 0.1), 3, [1, 1, 1]),
+        ((0.1,), 30, [3]),
+        ((0.1,), 1, [1]),
+        ((), 30, []),
     ],
 )
 def test_stages_share_the_epochs_and_each_gets_one(shares, epochs, expected):
@@ -173,13 +176,13 @@ def test_stages_share_the_epochs_and_each_gets_one(shares, epochs, expected):
     assert [count for _, count in loop._stage_epochs(method, epochs)] == expected
 
 
-def test_shares_that_do_not_add_up_and_too_few_epochs_are_errors():
+def test_shares_beyond_the_budget_and_too_few_epochs_are_errors():
     class Half(Method):
         def stages(self):
-            return (Stage("a", 0.5), Stage("b", 0.4))
+            return (Stage("a", 0.5), Stage("b", 0.6))
 
     method = Half(Options(), Context(np.array([0, 1]), 2, 1, 0))
-    with pytest.raises(TrainingError, match="add up to 1"):
+    with pytest.raises(TrainingError, match="at most 1"):
         loop._stage_epochs(method, 10)
     method = TwoStages(Options(), Context(np.array([0, 1]), 2, 1, 0))
     with pytest.raises(TrainingError, match="--epochs"):
@@ -210,3 +213,37 @@ def test_last_incomplete_batch_is_left_out_and_a_small_set_is_one_batch():
 def test_trains_on_one_sample_a_batch():
     result, *_ = run(batch_size=1, epochs=1, counts=(8, 8))
     assert np.isfinite(result.history[0].train_loss)
+
+
+def test_a_post_hoc_method_starts_from_a_finished_run_and_trains_nothing():
+    first, trained, *_ = run(epochs=3)
+
+    class Posthoc(Method):
+        def stages(self):
+            return ()
+
+        def initialise(self, network):
+            network.load_state_dict(trained.state_dict())
+
+        def conclude(self, network):
+            with torch.no_grad():
+                network.head.classifier.bias[0] -= 1e6  # never predicts class 0
+
+    result, network, *_ = run(Posthoc, seed=9)
+    assert result.history == ()
+    assert result.best_epoch == 0
+    assert all(
+        torch.equal(tensor, trained.state_dict()[name])
+        for name, tensor in network.encoders.state_dict().items()
+    )
+    # The score belongs to what is stored: after the conclusion.
+    assert result.best_valid_balanced_accuracy <= 2 / 3 < first.best_valid_balanced_accuracy
+
+
+def test_what_a_method_reports_stands_in_the_history():
+    class Reports(Method):
+        def report(self):
+            return {"weights": [1.0, 2.0]}
+
+    history = run(Reports, epochs=2)[0].history
+    assert [line.to_json()["method"] for line in history] == [{"weights": [1.0, 2.0]}] * 2
