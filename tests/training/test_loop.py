@@ -233,7 +233,7 @@ def test_a_post_hoc_method_starts_from_a_finished_run_and_trains_nothing():
     assert result.history == ()
     assert result.best_epoch == 0
     assert all(
-        torch.equal(tensor, trained.state_dict()[name])
+        torch.equal(tensor, trained.encoders.state_dict()[name])
         for name, tensor in network.encoders.state_dict().items()
     )
     # The score belongs to what is stored: after the conclusion.
