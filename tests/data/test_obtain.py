@@ -153,13 +153,22 @@ def test_folders_are_searched_in_the_documented_order(tmp_path, checkout, monkey
     assert locate(toy, data_dir=tmp_path / "arg") is None
 
 
-def test_an_earlier_folder_wins_over_a_preferred_candidate(tmp_path, checkout):
+def test_a_folder_the_user_names_wins_over_a_preferred_candidate(tmp_path, checkout):
     toy = Toy(Source("best.csv"), Source("second.csv"))
     put(checkout / "data", "best.csv")
     put(tmp_path / "arg", "second.csv")
     assert locate(toy, data_dir=tmp_path / "arg").source.filename == "second.csv"
     put(tmp_path / "arg", "best.csv")
     assert locate(toy, data_dir=tmp_path / "arg").source.filename == "best.csv"
+
+
+def test_the_preferred_candidate_wins_over_the_default_folders(checkout):
+    toy = Toy(Source("best.csv"), Source("second.csv"))
+    put(checkout / "data", "second.csv")
+    assert locate(toy).source.filename == "second.csv"
+    put(checkout.parent / "shared" / "data", "best.csv")
+    found = locate(toy)
+    assert (found.origin, found.source.filename) == ("shared/data", "best.csv")
 
 
 def test_located_carries_the_checksum_of_the_bytes(tmp_path):

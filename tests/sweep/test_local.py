@@ -1,0 +1,112 @@
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from bench.method import METHODS, Method, register_method
+from bench.sweep import local
+from bench.sweep.local import run_local
+from bench.sweep.store import Store
+from bench.sweep.worker import Task
+from tests.sweep.test_plan import _jobs
+
+
+@pytest.fixture
+def executed(monkeypatch, tmp_path):
+    """Tasks whose execution is what the test says, in forked processes that know it."""
+    monkeypatch.setattr(local, "_context", lambda: multiprocessing.get_context("fork"))
+
+    def make(execute, jobs):
+        monkeypatch.setattr(local, "execute", execute)
+        return [Task(job, tmp_path, "", tmp_path, tmp_path / "results", "cpu") for job in jobs]
+
+    return make
+
+
+def _succeed(task, on_epoch):
+    on_epoch(task.job.job_id, "epoch")
+    return local.Outcome(task.job.job_id)
+
+
+def test_every_task_ends_with_an_outcome_and_epochs_are_passed_on(executed):
+    jobs = _jobs(seeds=[0, 1, 2])
+    seen = []
+    tasks = executed(_succeed, jobs)
+    outcomes = list(run_local(tasks, jobs=3, on_epoch=lambda *report: seen.append(report)))
+    expected = sorted(job.job_id for job in jobs)
+    assert sorted(outcome.job_id for outcome in outcomes) == expected
+    assert all(outcome.error is None for outcome in outcomes)
+    assert sorted(seen) == [(job_id, "epoch") for job_id in expected]
+
+
+@pytest.mark.parametrize(
+    ("die", "words"),
+    [
+        (lambda: os._exit(9), "exit code 9"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL; when memory runs out"),
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "SIGSEGV"),
+    ],
+)
+def test_a_process_that_dies_is_one_failure_and_the_others_go_on(executed, tmp_path, die, words):
+    jobs = _jobs(seeds=[0, 1, 2])
+    victim = jobs[1].job_id
+
+    def execute(task, on_epoch):
+        if task.job.job_id == victim:
+            die()
+        return _succeed(task, on_epoch)
+
+    outcomes = {o.job_id: o.error for o in run_local(executed(execute, jobs), jobs=2)}
+    assert len(outcomes) == len(jobs)
+    assert words in outcomes.pop(victim)
+    assert set(outcomes.values()) == {None}
+    assert words in Store(tmp_path / "results").read_failure(victim)["reason"]
+
+
+def test_what_is_built_on_ends_before_what_builds_on_it_starts(executed, monkeypatch, tmp_path):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+
+    @register_method("builds", title="B", group="extension", reference="none")
+    class Builds(Method):
+        @classmethod
+        def requires(cls, options):
+            return {"first": "vanilla"}
+
+    from bench.sweep.plan import with_required
+
+    jobs = with_required(_jobs(methods=["builds", "vanilla"], splits=["random"]))
+    assert [job.method.name for job in jobs] == ["vanilla", "builds"]
+    assert jobs[1].to_json()["requires"] == {"first": jobs[0].job_id}
+    log = tmp_path / "log"
+
+    def execute(task, on_epoch):
+        with log.open("a") as file:
+            file.write(f"start {task.job.method.name}\n")
+        time.sleep(0.2)
+        with log.open("a") as file:
+            file.write(f"end {task.job.method.name}\n")
+        return local.Outcome(task.job.job_id)
+
+    # In whatever order they are handed over.
+    list(run_local(executed(execute, jobs[::-1]), jobs=2))
+    assert log.read_text().split("\n")[:-1] == [
+        "start vanilla", "end vanilla", "start builds", "end builds",
+    ]  # fmt: skip
+
+
+def test_stopping_early_stops_the_processes(executed, tmp_path):
+    def execute(task, on_epoch):
+        if task.job.seed == 0:
+            return local.Outcome(task.job.job_id)
+        time.sleep(60)
+        raise AssertionError("not reached")
+
+    tasks = executed(execute, _jobs(seeds=[0, 1], splits=["random"]))
+    started = time.monotonic()
+    outcomes = run_local(tasks, jobs=2)
+    next(outcomes)
+    outcomes.close()
+    assert time.monotonic() - started < 10
+    assert not multiprocessing.active_children()
