@@ -33,7 +33,13 @@ def table1_markdown(described: Sequence[tuple[str, str, DataDescription]]) -> st
         "data set", "name", "rows", "usable", "rows (paper)", "classes", "classes (paper)",
         "imbalance ratio", "imbalance ratio (paper)",
     ]  # fmt: skip
-    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+    table = tabulate(
+        rows,
+        headers,
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=("left", "left", *["right"] * (len(headers) - 2)),
+    )
     return (
         "# Table 1: data sets\n\n"
         "Imbalance ratio is the largest class over the smallest. The columns (paper) are as "

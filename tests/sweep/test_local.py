@@ -46,7 +46,7 @@ def test_every_task_ends_with_an_outcome_and_epochs_are_passed_on(executed):
     [
         (lambda: os._exit(9), "exit code 9"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL; when memory runs out"),
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "SIGSEGV"),
+        (lambda: os.kill(os.getpid(), signal.SIGTERM), "SIGTERM"),
     ],
 )
 def test_a_process_that_dies_is_one_failure_and_the_others_go_on(executed, tmp_path, die, words):
