@@ -38,6 +38,7 @@ class LiveStep:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(text, total=None)
         self._spoken = time.monotonic()
@@ -80,6 +81,7 @@ class LiveRuns:
             TextColumn("{task.fields[score]}"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._all = self._progress.add_task("runs", total=len(jobs), score="")
         self._bars: dict[str, TaskID] = {}
