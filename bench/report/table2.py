@@ -12,7 +12,7 @@ from bench.report import measures
 from bench.report.cells import GROUPS, Cell, Column, Result, Row, Run, Table
 from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
-from bench.report.published import published
+from bench.report.published import published, same_input
 
 Json = Mapping[str, Any]
 
@@ -179,5 +179,5 @@ def _cell(key: tuple[str, str, str], measure: Measure, runs: Sequence[Run]) -> C
             values[run.seed] = measure.printed(value)
     split, dataset, method = key
     # Labels, not names: the paper printed no figure for other options.
-    figure = published().figures.get((split, method, dataset, measure.name))
+    figure = published().figures.get((split, method, same_input(dataset), measure.name))
     return Cell(measure, tuple(runs), values, figure)

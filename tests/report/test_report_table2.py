@@ -212,3 +212,15 @@ HEADER = "split,method,title,dataset,balanced_accuracy,balanced_f1\n"
 def test_damaged_published_file_is_refused_with_its_place(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
         read_published(published_folder(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("label", "comparable"),
+    [("uspto_50k", True), ("uspto_50k[inputs=joined]", True), ("uspto_50k[inputs=product]", False)],
+)
+def test_a_reaction_in_one_graph_is_compared_and_a_product_alone_is_not(label, comparable):
+    job = make_job(dataset="uspto_50k") | {"dataset_label": label}
+    record = make_record(job)
+    record["job"]["dataset"]["label"] = label
+    cell = cell_of(table_of([job], [record]), dataset=label)
+    assert cell.published == (85.57 if comparable else None)
