@@ -193,6 +193,10 @@ class Method(nn.Module):
         """Logits to predict with, (B, K), from the network's; validation and test alike."""
         return logits
 
+    def predict(self, network: Network, batch: Batch) -> Tensor:
+        """Logits to predict `batch` with, (B, K); for methods that do not classify by `network`."""
+        return self.adjust_logits(network(batch))
+
 
 @dataclass(frozen=True)
 class Samples:

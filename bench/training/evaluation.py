@@ -27,7 +27,7 @@ def evaluation_batches(
 def predict_logits(
     network: Network, method: Method, collator: Collator, positions: np.ndarray
 ) -> np.ndarray:
-    """Adjusted logits of the samples at `positions`, in that order.
+    """Logits that `method` predicts with, of the samples at `positions`, in that order.
 
     Puts `network` and `method` into evaluation mode.
 
@@ -40,7 +40,7 @@ def predict_logits(
     device = next(network.parameters()).device
     return np.concatenate(
         [
-            method.adjust_logits(network(batch)).float().cpu().numpy()
+            method.predict(network, batch).float().cpu().numpy()
             for batch in evaluation_batches(collator, positions, device)
         ]
     )

@@ -23,7 +23,7 @@ def class_temperatures(class_counts: Tensor, *, gamma: float) -> Tensor:
     References
     ----------
     Ye et al., "Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning",
-    2020, arXiv 2001.01385, section 4.
+    2020, arXiv 2001.01385.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear, normalize
+from torch.nn.functional import cross_entropy, linear, normalize, one_hot
 
 from methods.losses.cross_entropy import weighted_cross_entropy
 
@@ -26,7 +26,7 @@ def ldam_margins(class_counts: Tensor, *, max_margin: float) -> Tensor:
     References
     ----------
     Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
-    NeurIPS 2019, arXiv 1906.07413, eq. 13.
+    NeurIPS 2019, arXiv 1906.07413, section 3.2.
 
     Examples
     --------
@@ -38,14 +38,15 @@ def ldam_margins(class_counts: Tensor, *, max_margin: float) -> Tensor:
     return torch.where(present, max_margin * (counts[present].min() / counts) ** 0.25, 0.0)
 
 
-def cosines(features: Tensor, weight: Tensor) -> Tensor:
+def cosine_similarities(features: Tensor, weight: Tensor) -> Tensor:
     """Cosine of the angle between each feature vector and each row of `weight`, (B, K).
 
     `features` is (B, D) and `weight` (K, D). A vector of zeros has cosine 0 with everything.
 
     Examples
     --------
-    >>> cosines(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> features = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    >>> cosine_similarities(features, torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
@@ -65,7 +66,7 @@ def ldam_loss(
     Parameters
     ----------
     cosines : Tensor, shape (B, K)
-        From :func:`cosines`.
+        From :func:`cosine_similarities`.
     target : Tensor of int64, shape (B,)
     margins : Tensor, shape (K,)
         From :func:`ldam_margins`.
@@ -76,7 +77,7 @@ def ldam_loss(
 
     References
     ----------
-    Cao et al., NeurIPS 2019, arXiv 1906.07413, eq. 10-13 and Algorithm 1.
+    As :func:`ldam_margins`, sections 3.2 (loss) and 3.3 (late weights).
 
     Examples
     --------
@@ -87,10 +88,8 @@ def ldam_loss(
     >>> round(loss.item(), 4)
     21.0
     """
-    taken = torch.zeros_like(cosines).scatter(
-        1, target[:, None], margins.to(cosines.dtype)[target][:, None]
-    )
-    logits = scale * (cosines - taken)
+    own = one_hot(target, len(margins)).to(cosines.dtype)
+    logits = scale * (cosines - own * margins.to(cosines.dtype))
     if weights is None:
         return cross_entropy(logits, target)
     return weighted_cross_entropy(logits, target, weights, reduction="normalised")

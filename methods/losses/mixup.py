@@ -73,4 +73,5 @@ def mixup_loss(
     """
     own = cross_entropy(logits, target, reduction="none")
     other = cross_entropy(logits, partner_target, reduction="none")
-    return (label_share * own + (1 - label_share) * other).mean()
+    share = torch.as_tensor(label_share, dtype=own.dtype, device=own.device)
+    return (share * own + (1 - share) * other).mean()

@@ -26,7 +26,7 @@ def vs_loss(
     References
     ----------
     Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
-    Overparameterization", NeurIPS 2021, arXiv 2103.01550, eq. 3.
+    Overparameterization", NeurIPS 2021, arXiv 2103.01550.
 
     Examples
     --------
@@ -39,6 +39,4 @@ def vs_loss(
     >>> round(loss.item(), 6)  # log 4
     1.386294
     """
-    return balanced_softmax_loss(
-        logits / temperatures.to(logits.dtype), target, tau * log_priors
-    )
+    return balanced_softmax_loss(logits / temperatures.to(logits.dtype), target, tau * log_priors)
