@@ -153,5 +153,33 @@ def data(names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Pat
     return report_data(names, data_dir=data_dir, markdown=markdown, out=out)
 
 
+@cli.command()
+@click.argument("names", nargs=-1, required=True)
+def check(names: tuple[str, ...]) -> int:
+    """Check methods, by name or by the path of a Python file, against what all of them must do."""
+    from bench.commands.check import check_methods
+
+    return check_methods(names)
+
+
+@cli.command("new-method")
+@click.argument("name")
+@click.option("--title", metavar="TEXT", help="row heading; made from NAME when not given")
+@click.option("--dir", "folder", type=_FOLDER, help="folder to write to; methods when not given")
+def new_method(name: str, title: str | None, folder: Path | None) -> int:
+    """Write NAME.py, a short method that trains and passes `check`, to start from."""
+    from bench.commands.new_method import write_method
+
+    return write_method(name, title=title, folder=folder)
+
+
+@cli.command("update-readme", hidden=True)
+def update_readme() -> int:
+    """Bring the table of methods in README.md up to date."""
+    from bench.commands.readme_table import write_methods_table
+
+    return write_methods_table()
+
+
 if __name__ == "__main__":
     sys.exit(main())

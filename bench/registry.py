@@ -21,7 +21,7 @@ from bench.errors import UnavailableError, UnknownNameError, UsageError
 T = TypeVar("T", bound=type)
 
 # Names become folder names, table rows and command-line words: one plain alphabet for all.
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Registry(Generic[T]):
             The name is taken by another file (both are named) or is not a plain lower-case word.
         """
         origin = inspect.getsourcefile(cls) or cls.__module__
-        if not _NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             raise UsageError(
-                f"Expected the name of a {self.kind} to match {_NAME.pattern}, but got {name!r} "
+                f"Expected the name of a {self.kind} to match {NAME_PATTERN.pattern}, but got {name!r} "
                 f"in {origin}. Use lower-case letters, digits and underscores."
             )
         known = self._entries.get(name)

@@ -1,0 +1,1 @@
+"""What every registered method must do, checked on toy data in seconds."""

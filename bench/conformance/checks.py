@@ -1,0 +1,373 @@
+"""What every method must do, a small named function each.
+
+A check takes a :class:`Subject` and returns when all is well. It raises
+:class:`ConformanceError` with what was expected and got, or :class:`NotApplicable` with the reason.
+Any other error that a method raises on the way is a failure too; ``bench.conformance.run`` words
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load, save
+from torch import Tensor
+
+from bench.backbone import BACKBONES
+from bench.conformance.randomness import keep_global_random_state
+from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
+from bench.conformance.trial import Case, EstimatorTrial, NetworkTrial, Trial
+from bench.conformance.watch import OneClassBatches, Seen, Watched
+from bench.method import Estimator, Method
+from bench.metrics import balanced_accuracy
+
+Check = Callable[[Subject], None]
+
+# In the order in which they are run.
+CHECKS: dict[str, Check] = {}
+
+# 25 epochs of 8 batches: 200 steps of a method that visits every sample once an epoch.
+_SEPARABLE = Case(counts=(400, 300, 200), epochs=25, batch_size=64)
+_SEPARATED = 0.95
+# A finished run stops at the first epoch that separates the validation part by its own classifier;
+# its features may separate less well.
+_SEPARATED_WITHOUT_TRAINING = 0.8
+
+# Where nn.Module itself keeps tensors.
+_TENSORS_OF_MODULES = ("_parameters", "_buffers")
+
+# Long lists of names are cut.
+_SHOWN = 4
+
+
+def check(function: Check) -> Check:
+    """Add a check under its function's name."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+# ---------------------------------------------------------------- what it says of itself
+
+
+@check
+def description(subject: Subject) -> None:
+    """Title, reference, docstring and a description of each option are there."""
+    for fact in ("title", "reference"):
+        if not str(subject.facts[fact]).strip():
+            raise ConformanceError(f"a {fact} in @register_method", "an empty one")
+    if not (subject.cls.__doc__ or "").strip():
+        raise ConformanceError("a docstring that says what the method does", "none")
+    bare = [
+        name
+        for name, field in subject.cls.options_type.model_fields.items()
+        if not (field.description or "").strip()
+    ]
+    if bare:
+        raise ConformanceError(
+            "Field(..., description=...) for each option", f"none for {_some(bare)}"
+        )
+
+
+# ---------------------------------------------------------------- one short training
+
+
+@check
+def trains(subject: Subject) -> None:
+    """A short training ends with finite losses and predictions of shape (n, K)."""
+    run = subject.first_run
+    if isinstance(run, Exception):
+        raise run
+    _require_predictions(run.trial, run.logits)
+
+
+@check
+def gradients(subject: Subject) -> None:
+    """Gradients are finite and every parameter that some stage trains gets one."""
+    seen = _seen(subject)
+    if seen.not_finite:
+        raise ConformanceError("finite gradients", f"others in {_some(seen.not_finite)}")
+    if missed := seen.trained - seen.reached:
+        raise ConformanceError(
+            "a gradient other than zero for every trained parameter at some step",
+            f"none in {_some(missed)}; use it in the loss, freeze it, or make it a buffer",
+        )
+
+
+@check
+def frozen_parts(subject: Subject) -> None:
+    """What a stage freezes is the same after it, to the bit, buffers included."""
+    seen = _seen(subject)
+    if not seen.frozen:
+        raise NotApplicable("no stage freezes anything")
+    if seen.moved:
+        raise ConformanceError(
+            "frozen parts to stay as they are", f"changes in {_some(seen.moved)}"
+        )
+
+
+@check
+def inputs_unchanged(subject: Subject) -> None:
+    """A training step writes to no part of its batch."""
+    if written := _seen(subject).written:
+        raise ConformanceError(
+            "the batch as it was after training_step", f"changes in {_some(written)}"
+        )
+
+
+@check
+def order_of_samples(subject: Subject) -> None:
+    """Each epoch visits positions of training samples, in an order of its own."""
+    orders = _seen(subject).orders
+    size = len(_network_trial(_first_run(subject).trial).method.context.labels)
+    for order in orders:
+        if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
+            raise ConformanceError(
+                "whole numbers in one dimension", f"{order.dtype} of {order.shape}"
+            )
+        if order.min() < 0 or order.max() >= size:
+            raise ConformanceError(f"positions in 0..{size - 1}", f"{order.min()}..{order.max()}")
+    if len(orders) > 1 and all(np.array_equal(order, orders[0]) for order in orders[1:]):
+        raise ConformanceError("another order in another epoch", "the same in all")
+
+
+@check
+def global_random_state(subject: Subject) -> None:
+    """The global random state of torch, NumPy and Python is left alone."""
+    if touched := _first_run(subject).touched:
+        raise ConformanceError(
+            "draws from self.context.generator or self.context.rng(...) only",
+            f"a changed global state of {_some(touched)}",
+        )
+
+
+@check
+def state_in_buffers(subject: Subject) -> None:
+    """Tensors that a method keeps are buffers or parameters."""
+    method = _network_trial(_first_run(subject).trial).method
+    registered = {id(tensor) for tensor in (*method.parameters(), *method.buffers())}
+    loose = {
+        name
+        for module in method.modules()
+        for name, value in vars(module).items()
+        if name not in _TENSORS_OF_MODULES
+        and any(id(tensor) not in registered for tensor in _tensors_in(value))
+    }
+    if loose:
+        raise ConformanceError(
+            "tensors kept with register_buffer or nn.Parameter, so that they move to the device",
+            f"plain attributes {_some(loose)}",
+        )
+
+
+@check
+def save_and_load(subject: Subject) -> None:
+    """Saved weights and buffers, loaded into fresh objects, give the same predictions."""
+    run = _first_run(subject)
+    trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(Case()))
+    fresh.method.initialise(fresh.network)
+    saved = save({name: _contiguous(tensor) for name, tensor in trained.state().items()})
+    try:
+        fresh.load({name: torch.from_numpy(array) for name, array in load(saved).items()})
+    except RuntimeError as error:
+        raise ConformanceError(
+            "modules and buffers made in setup or initialise, of shapes known there",
+            " ".join(str(error).split()),
+        ) from error
+    if not np.array_equal(fresh.logits(), run.logits):
+        raise ConformanceError(
+            "the same predictions after save and load",
+            f"{_difference(fresh.logits(), run.logits)}; keep what was learned in buffers",
+        )
+
+
+@check
+def prediction_of_one(subject: Subject) -> None:
+    """The prediction for a sample does not depend on the samples beside it."""
+    run = _first_run(subject)
+    test = run.trial.split.test[:6]
+    alone = np.concatenate([run.trial.logits(test[i : i + 1]) for i in range(len(test))])
+    if not np.allclose(alone, run.logits[:6], rtol=1e-4, atol=1e-4):
+        raise ConformanceError(
+            "the same logits for a sample alone and among others",
+            _difference(alone, run.logits[:6]),
+        )
+
+
+# ---------------------------------------------------------------- seeds
+
+
+@check
+def same_seed_same_result(subject: Subject) -> None:
+    """The same seed gives the same predictions to the bit, whatever the global random state."""
+    run = _first_run(subject)
+    with keep_global_random_state(seed=12345):
+        again = subject.trained(Case()).logits()
+    if not np.array_equal(again, run.logits):
+        raise ConformanceError("equal predictions from equal seeds", _difference(again, run.logits))
+
+
+@check
+def other_seed_other_result(subject: Subject) -> None:
+    """Another seed gives other predictions."""
+    run = _first_run(subject)
+    if isinstance(run.trial, EstimatorTrial):
+        raise NotApplicable("an estimator may be deterministic")
+    if np.array_equal(subject.trained(Case(seed=1)).logits(), run.logits):
+        raise ConformanceError("other predictions from another seed", "the same to the bit")
+
+
+# ---------------------------------------------------------------- learning
+
+
+@check
+def learns_a_separable_set(subject: Subject) -> None:
+    """Three well-separated classes are told apart after 200 steps."""
+    _first_run(subject)
+    trial = subject.trained(_SEPARABLE)
+    # Over all parts: the few test samples alone would make one mistake look like many.
+    found = trial.logits(np.arange(len(trial.data))).argmax(axis=1)
+    score = balanced_accuracy(trial.data.labels, found, trial.data.num_classes)
+    post_hoc = isinstance(trial, NetworkTrial) and not trial.method.stages()
+    least = _SEPARATED_WITHOUT_TRAINING if post_hoc else _SEPARATED
+    if score < least:
+        raise ConformanceError(f"a balanced accuracy of {least:.0%} or more", f"{score:.1%}")
+
+
+# ---------------------------------------------------------------- corners
+
+
+@check
+def two_classes(subject: Subject) -> None:
+    """Two classes."""
+    _require_training(subject, Case(counts=(60, 20)))
+
+
+@check
+def ten_classes(subject: Subject) -> None:
+    """Ten classes, the smallest with three training samples."""
+    _require_training(subject, Case(counts=(24, 22, 20, 18, 16, 14, 12, 10, 8, 5)))
+
+
+@check
+def class_without_training_samples(subject: Subject) -> None:
+    """A class that occurs in validation and test only."""
+    _require_training(subject, Case(counts=(60, 30, 15), train_counts=((1, 0),)))
+
+
+@check
+def class_with_one_training_sample(subject: Subject) -> None:
+    """A class with one training sample."""
+    _require_training(subject, Case(counts=(60, 30, 15), train_counts=((2, 1),)))
+
+
+@check
+def batch_of_one_sample(subject: Subject) -> None:
+    """Training steps on one sample at a time."""
+    _require_network(subject)
+    _require_training(subject, Case(counts=(10, 5, 5), batch_size=1))
+
+
+@check
+def batch_of_one_class(subject: Subject) -> None:
+    """Training steps on samples of one class only."""
+    _require_network(subject)
+    _require_training(subject, Case(counts=(60, 60, 60), batch_size=9), OneClassBatches)
+
+
+@check
+def one_atom_molecules(subject: Subject) -> None:
+    """Molecules of one atom, without a bond, in batches and alone."""
+    _require_training(subject, Case(most_atoms=1))
+    if not issubclass(subject.cls, Estimator):
+        _require_training(subject, Case(counts=(5, 5), most_atoms=1, batch_size=1))
+
+
+@check
+def double_precision(subject: Subject) -> None:
+    """A network in float64."""
+    _require_network(subject)
+    _require_training(subject, Case(dtype=torch.float64))
+
+
+@check
+def dgl_backend(subject: Subject) -> None:
+    """The network on the DGL backend."""
+    _require_network(subject)
+    if "gcn_dgl" not in BACKBONES:
+        raise NotApplicable(f"gcn_dgl cannot be used here: {BACKBONES.unavailable()['gcn_dgl']}")
+    _require_training(subject, Case(backbone="gcn_dgl"))
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _first_run(subject: Subject) -> FirstRun:
+    run = subject.first_run
+    if isinstance(run, Exception):
+        raise NotApplicable("a first training did not end, see trains")
+    return run
+
+
+def _network_trial(trial: Trial) -> NetworkTrial:
+    if isinstance(trial, EstimatorTrial):
+        raise NotApplicable("it trains no network")
+    return trial
+
+
+def _seen(subject: Subject) -> Seen:
+    """What was seen of the first training of a method that trains in stages."""
+    method = _network_trial(_first_run(subject).trial).method
+    assert isinstance(method, Watched)
+    if not method.stages():
+        raise NotApplicable("it trains nothing, it works on a finished run")
+    return method.watch.seen
+
+
+def _require_network(subject: Subject) -> None:
+    if issubclass(subject.cls, Estimator):
+        raise NotApplicable("it trains no network")
+
+
+def _require_training(subject: Subject, case: Case, *mixins: type[Method]) -> None:
+    """A training on `case` ends with predictions as they should be."""
+    _first_run(subject)
+    trial = subject.trained(case, *mixins)
+    _require_predictions(trial, trial.logits())
+
+
+def _require_predictions(trial: Trial, logits: np.ndarray) -> None:
+    shape = (len(trial.split.test), trial.data.num_classes)
+    if logits.shape != shape:
+        raise ConformanceError(f"logits of shape {shape}", f"{logits.shape}")
+    if not np.isfinite(logits).all():
+        raise ConformanceError("finite logits", f"{np.count_nonzero(~np.isfinite(logits))} others")
+
+
+def _tensors_in(value: Any) -> list[Tensor]:
+    """The tensors that an attribute holds, itself or in a list, tuple, set or dict."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, Tensor):
+        value = [value]
+    elif not isinstance(value, (list, tuple, set)):
+        return []
+    return [item for item in value if isinstance(item, Tensor)]
+
+
+def _contiguous(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def _difference(got: np.ndarray, expected: np.ndarray) -> str:
+    if got.shape != expected.shape:
+        return f"shape {got.shape} instead of {expected.shape}"
+    return f"logits that differ by up to {np.abs(got - expected).max():.3g}"
+
+
+def _some(names: Collection[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + more

@@ -1,0 +1,87 @@
+"""Run the checks on a method and word what comes of them."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.conformance.checks import CHECKS
+from bench.conformance.randomness import keep_global_random_state
+from bench.conformance.subject import ConformanceError, NotApplicable, Subject
+from bench.conformance.trial import FinishedRuns
+from bench.errors import BenchError
+from bench.method import METHODS
+from bench.spec import check_options, parse_spec
+
+Verdict = Literal["ok", "failed", "not applicable"]
+VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "not applicable")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check ended; `text` is the failure or the reason, empty when all is well."""
+
+    check: str
+    verdict: Verdict
+    text: str
+    seconds: float
+
+
+def subject_of(text: str, finished: FinishedRuns) -> Subject:
+    """The registered method called `text`, options in brackets allowed.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``cb`` or ``cb[beta=0.99]``.
+    finished : FinishedRuns
+        Shared by subjects that may build on the same runs.
+
+    Raises
+    ------
+    UsageError
+        No such method, or options that it does not take.
+    """
+    spec = parse_spec(text)
+    entry = METHODS.get(spec.name)
+    options = check_options(entry.cls.options_type, spec, "method")
+    return Subject(entry.cls, options, entry.facts, finished)
+
+
+def run_checks(subject: Subject) -> Iterator[Result]:
+    """Every check in turn, each result as soon as it is there."""
+    for name in CHECKS:
+        yield run_check(name, subject)
+
+
+def run_check(name: str, subject: Subject) -> Result:
+    """One check; whatever the method raises in it is its failure."""
+    started = time.perf_counter()
+    verdict: Verdict = "ok"
+    text = ""
+    try:
+        with keep_global_random_state():
+            CHECKS[name](subject)
+    except NotApplicable as reason:
+        verdict, text = "not applicable", str(reason)
+    except ConformanceError as failure:
+        verdict, text = "failed", str(failure)
+    except Exception as error:  # a broken method must not stop the other checks
+        verdict, text = "failed", f"expected no error, but got {_describe(error, subject)}"
+    return Result(name, verdict, text, time.perf_counter() - started)
+
+
+def _describe(error: Exception, subject: Subject) -> str:
+    """The error and the line of the method's own file that it came from, or else the last line."""
+    if isinstance(error, BenchError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = inspect.getsourcefile(subject.cls)
+    frame = ([frame for frame in frames if frame.filename == own] or frames)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"{type(error).__name__}: {error} ({place}: {frame.line})"

@@ -1,0 +1,93 @@
+"""A method under test, and the verdicts that a check can give."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bench.conformance.randomness import global_random_state
+from bench.conformance.trial import Case, EstimatorTrial, FinishedRuns, NetworkTrial, Trial
+from bench.conformance.watch import Watched
+from bench.method import AnyMethod, Estimator, Method
+from bench.options import Options
+
+
+class ConformanceError(Exception):
+    """A method does not do what is expected of it."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"expected {expected}, but got {got}")
+
+
+class NotApplicable(Exception):  # noqa: N818 - nothing is wrong
+    """The check says nothing about this method, or cannot be made here."""
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """A training that many checks look at.
+
+    Attributes
+    ----------
+    trial : NetworkTrial or EstimatorTrial
+        A network's method is :class:`Watched`.
+    logits : ndarray, shape (n, K)
+        Predictions for the test part.
+    touched : collection of str
+        Packages whose global random state the training or the prediction changed.
+    """
+
+    trial: Trial
+    logits: np.ndarray
+    touched: Collection[str]
+
+
+@dataclass
+class Subject:
+    """A method under test, with the trainings that several checks look at.
+
+    Attributes
+    ----------
+    cls : type of Method or Estimator
+    options : Options
+    facts : mapping
+        What the decorator was given: title, group, reference, version.
+    finished : FinishedRuns
+        Where required runs come from; one for many subjects saves training them again.
+    """
+
+    cls: AnyMethod
+    options: Options
+    facts: Mapping[str, Any]
+    finished: FinishedRuns
+
+    def trained(self, case: Case, *mixins: type[Method]) -> Trial:
+        """The method trained on `case`; `mixins` go before it in the order of its bases."""
+        trial = self.untrained(case, *mixins)
+        trial.train()
+        return trial
+
+    def untrained(self, case: Case, *mixins: type[Method]) -> Trial:
+        """The method and its network before training."""
+        if issubclass(self.cls, Estimator):
+            return EstimatorTrial(self.cls, self.options, case)
+        cls = type(self.cls.__name__, (*mixins, self.cls), {}) if mixins else self.cls
+        return NetworkTrial(cls, self.options, case, self.finished)
+
+    @cached_property
+    def first_run(self) -> FirstRun | Exception:
+        """The method trained once under watch, or what it raised."""
+        mixins = () if issubclass(self.cls, Estimator) else (Watched,)
+        before = global_random_state()
+        try:
+            trial = self.trained(Case(), *mixins)
+            logits = trial.logits()
+        except Exception as error:  # whatever a method raises is for the first check to report
+            return error
+        after = global_random_state()
+        touched = {name for name, state in before.items() if state != after[name]}
+        return FirstRun(trial, logits, touched)

@@ -1,0 +1,199 @@
+"""One method on toy data, put together as a real run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.backbone import BACKBONES
+from bench.conformance.toy import toy_data, toy_split
+from bench.data.batch import Batch, Collator
+from bench.data.prepared import PreparedData
+from bench.dataset import Entity
+from bench.method import (
+    METHODS,
+    AnyMethod,
+    Context,
+    Estimator,
+    FinishedRun,
+    Method,
+    Samples,
+)
+from bench.models.network import build_network
+from bench.options import Options
+from bench.spec import check_options, parse_spec
+from bench.training.evaluation import predict_logits
+from bench.training.loop import train
+from bench.training.settings import TrainingSettings
+from bench.training.view import SplitView
+
+_CPU = torch.device("cpu")
+
+# High for a network of this size: a toy set is learned in few steps.
+_LEARNING_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Case:
+    """What toy data, and how a method is trained on it.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        Samples a class in all parts; three fifths of them train.
+    train_counts : tuple of (class, samples)
+        Classes of which fewer samples train.
+    most_atoms : int
+        Atoms of the largest molecule.
+    """
+
+    counts: tuple[int, ...] = (60, 30, 15)
+    train_counts: tuple[tuple[int, int], ...] = ()
+    most_atoms: int = 5
+    epochs: int = 5
+    batch_size: int = 16
+    seed: int = 0
+    backbone: str = "gcn"
+    dtype: torch.dtype = torch.float32
+
+
+class NetworkTrial:
+    """A method with its network, on the data of `case`.
+
+    Parameters
+    ----------
+    cls : type of Method
+    options : Options
+    case : Case
+    finished : FinishedRuns
+        Where the runs come from that the method requires.
+    """
+
+    def __init__(
+        self, cls: type[Method], options: Options, case: Case, finished: FinishedRuns
+    ) -> None:
+        self.case = case
+        self.data = toy_data(case.counts, most_atoms=case.most_atoms)
+        self.split = toy_split(self.data, dict(case.train_counts))
+        shape = BACKBONES.get(case.backbone).cls.options_type.model_validate(
+            {"hidden": 8, "out": 8}
+        )
+        self.network = build_network(
+            self.data, {"molecule": (case.backbone, shape)}, seed=case.seed
+        ).to(case.dtype)
+        self.collator = _CastingCollator(self.data, case.dtype)
+        context = Context(
+            labels=self.data.labels[self.split.train],
+            num_classes=self.data.num_classes,
+            epochs=case.epochs,
+            seed=case.seed,
+            runs=finished.required(cls, options, case),
+            data_view=SplitView(self.collator, self.split, _CPU),
+        )
+        self.method = cls(options, context).to(case.dtype)
+
+    def train(self) -> None:
+        """Train to the end, as every run is trained."""
+        settings = TrainingSettings(
+            epochs=self.case.epochs, batch_size=self.case.batch_size, learning_rate=_LEARNING_RATE
+        )
+        train(self.network, self.method, self.collator, self.split, settings, seed=self.case.seed)
+
+    def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        chosen = self.split.test if positions is None else positions
+        return predict_logits(self.network, self.method, self.collator, chosen)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""
+        return {
+            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
+            **{f"method.{name}": tensor for name, tensor in self.method.state_dict().items()},
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what :meth:`state` gave; every name must be there and no other."""
+        for prefix, module in (("network.", self.network), ("method.", self.method)):
+            module.load_state_dict(
+                {
+                    name.removeprefix(prefix): tensor
+                    for name, tensor in state.items()
+                    if name.startswith(prefix)
+                }
+            )
+
+
+class EstimatorTrial:
+    """An estimator on the data of `case`."""
+
+    def __init__(self, cls: type[Estimator], options: Options, case: Case) -> None:
+        self.data = toy_data(case.counts, most_atoms=case.most_atoms)
+        self.split = toy_split(self.data, dict(case.train_counts))
+        self.estimator = cls(
+            options,
+            Context(
+                labels=self.data.labels[self.split.train],
+                num_classes=self.data.num_classes,
+                epochs=case.epochs,
+                seed=case.seed,
+            ),
+        )
+
+    def train(self) -> None:
+        """Fit on the training part."""
+        self.estimator.fit(self._samples(self.split.train), self._samples(self.split.valid))
+
+    def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        chosen = self.split.test if positions is None else positions
+        return self.estimator.logits(self._samples(chosen, labelled=False))
+
+    def _samples(self, positions: np.ndarray, *, labelled: bool = True) -> Samples:
+        entities = tuple(
+            Entity(entity.name, entity.kind, [self.data.smiles[i] for i in entity.index[positions]])
+            for entity in self.data.entities
+        )
+        return Samples(entities, self.data.labels[positions] if labelled else None)
+
+
+Trial = NetworkTrial | EstimatorTrial
+
+
+@dataclass
+class FinishedRuns:
+    """Trains the runs that methods build on, each once a case."""
+
+    _states: dict[tuple[type, str, Case], dict[str, Tensor]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def required(self, cls: AnyMethod, options: Options, case: Case) -> dict[str, FinishedRun]:
+        """The runs that a method asks for, by role; nobody else holds their tensors."""
+        return {role: self._run(text, case) for role, text in cls.requires(options).items()}
+
+    def _run(self, text: str, case: Case) -> FinishedRun:
+        spec = parse_spec(text)
+        cls: Any = METHODS.get(spec.name).cls
+        options = check_options(cls.options_type, spec, "method")
+        key = (cls, options.model_dump_json(), case)
+        if key not in self._states:
+            trial = NetworkTrial(cls, options, case, self)
+            trial.train()
+            self._states[key] = trial.network.state_dict()
+        return FinishedRun({name: tensor.clone() for name, tensor in self._states[key].items()})
+
+
+class _CastingCollator(Collator):
+    """Yields batches in the precision of the network."""
+
+    def __init__(self, data: PreparedData, dtype: torch.dtype) -> None:
+        super().__init__(data)
+        self._dtype = dtype
+
+    def __call__(self, positions: np.ndarray) -> Batch:
+        return super().__call__(positions).to(dtype=self._dtype)

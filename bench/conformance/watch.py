@@ -1,0 +1,144 @@
+"""Look over a method's shoulder while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.data.batch import Batch
+from bench.method import Method, Stage
+from bench.models.network import Network
+
+
+@dataclass
+class Seen:
+    """What happened while a method trained.
+
+    Attributes
+    ----------
+    trained, reached, not_finite : set of str
+        Parameters that some stage trains; that had a gradient other than zero at some step; whose
+        gradient was not finite at some step.
+    frozen, moved : set of str
+        Parameters and buffers of the network that some stage froze; those that changed in it.
+    written : set of str
+        Parts of a batch that a training step wrote to.
+    orders : list of ndarray
+        Positions of the training samples in the order of each epoch.
+    """
+
+    trained: set[str] = field(default_factory=set)
+    reached: set[str] = field(default_factory=set)
+    not_finite: set[str] = field(default_factory=set)
+    frozen: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
+    orders: list[np.ndarray] = field(default_factory=list)
+
+
+class Watched(Method):
+    """Goes before a method in the order of its bases; writes down what happens, changes nothing."""
+
+    def setup(self) -> None:
+        self.watch = _Watch()
+        super().setup()
+
+    def begin_stage(self, index: int, network: Network) -> None:
+        super().begin_stage(index, network)
+        self.watch.stage(network, self.stages()[index])
+
+    def begin_epoch(self, epoch: int, network: Network) -> None:
+        super().begin_epoch(epoch, network)
+        self.watch.follow("network", network)
+        self.watch.follow("method", self)
+
+    def sample_epoch(self, epoch: int) -> np.ndarray:
+        order = super().sample_epoch(epoch)
+        self.watch.seen.orders.append(np.array(order))
+        return order
+
+    def training_step(self, network: Network, batch: Batch) -> Tensor:
+        inputs = _Copies(_parts(batch))
+        loss = super().training_step(network, batch)
+        self.watch.seen.written |= inputs.changed(_parts(batch))
+        return loss
+
+    def report(self) -> Mapping[str, Any]:
+        self.watch.epoch_ends()
+        return super().report()
+
+
+class OneClassBatches(Method):
+    """Goes before a method in the order of its bases; its samples come class by class."""
+
+    def sample_epoch(self, epoch: int) -> np.ndarray:
+        order = super().sample_epoch(epoch)
+        return order[np.argsort(self.context.labels[order], kind="stable")]
+
+
+class _Watch:
+    """What a watched method knows; one attribute, so that no name of the method is taken."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+        self._followed: set[int] = set()
+
+    def stage(self, network: Network, stage: Stage) -> None:
+        """Remember what `stage`, which begins now, does not train."""
+        trained = _by_name(stage.trained(network) if stage.trained else network).values()
+        ids = {id(tensor) for tensor in trained}
+        self._network = network
+        self._frozen = _Copies({k: v for k, v in _by_name(network).items() if id(v) not in ids})
+        self.seen.frozen |= self._frozen.copies.keys()
+
+    def epoch_ends(self) -> None:
+        """Compare what the stage froze."""
+        self.seen.moved |= self._frozen.changed(_by_name(self._network))
+
+    def follow(self, owner: str, module: nn.Module) -> None:
+        """Write down the gradients that the trained parameters of `module` get from now on."""
+        for name, parameter in module.named_parameters(prefix=owner):
+            if parameter.requires_grad and id(parameter) not in self._followed:
+                self._followed.add(id(parameter))
+                self.seen.trained.add(name)
+                parameter.register_post_accumulate_grad_hook(partial(self._note, name))
+
+    def _note(self, name: str, parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        if not parameter.grad.isfinite().all():
+            self.seen.not_finite.add(name)
+        if parameter.grad.any():
+            self.seen.reached.add(name)
+
+
+class _Copies:
+    """Values of tensors at one moment."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    def changed(self, tensors: Mapping[str, Tensor]) -> set[str]:
+        """Names of those that are not bit-equal any more."""
+        return {
+            name
+            for name, copy in self.copies.items()
+            if name not in tensors or not torch.equal(copy, tensors[name])
+        }
+
+
+def _by_name(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _parts(batch: Batch) -> dict[str, Tensor]:
+    """Every tensor of a batch by name."""
+    parts = {"labels": batch.labels, "positions": batch.positions}
+    for kind, value in batch.inputs.items():
+        parts |= {f"{kind}.{item.name}": getattr(value, item.name) for item in fields(value)}
+    return parts

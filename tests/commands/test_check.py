@@ -1,0 +1,127 @@
+import pytest
+
+from bench.conformance.checks import CHECKS
+from bench.method import METHODS
+
+BROKEN = """
+from bench.method import Method, register_method
+
+
+@register_method("broken", title="Broken", group="extension", reference="none")
+class Broken(Method):
+    '''Divides by zero.'''
+
+    def loss(self, logits, labels):
+        return super().loss(logits, labels) * (1 / 0)
+"""
+
+SOUND = """
+from bench.method import Method, register_method
+
+
+@register_method("sound", title="Sound", group="extension", reference="none")
+class Sound(Method):
+    '''Cross-entropy.'''
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    METHODS.discover()
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, name="mine.py"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def few_checks(monkeypatch):
+    names = ("description", "trains", "frozen_parts")
+    monkeypatch.setattr("bench.conformance.run.CHECKS", {name: CHECKS[name] for name in names})
+
+
+def test_each_check_is_a_line_and_all_is_well(bench):
+    code, out, _ = bench("check", "cb")
+    assert code == 0
+    head, *lines, summary = out.splitlines()
+    assert head == "cb"
+    assert [line[17:].split(":")[0] for line in lines] == list(CHECKS)
+    assert "  not applicable frozen_parts: no stage freezes anything" in lines
+    assert f"{len(CHECKS) - 1} ok, 0 failed, 1 not applicable in" in summary
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_a_failure_says_what_was_expected_and_where_and_ends_with_1(bench, file):
+    code, out, _ = bench("check", "vanilla", file(BROKEN))
+    assert code == 1
+    [line] = [line for line in out.splitlines() if "failed  " in line]
+    assert line.startswith("  failed         trains: expected no error, but got ZeroDivisionError")
+    assert "mine.py:10" in line
+    assert "2 ok, 0 failed, 1 not applicable" in out
+    assert "1 ok, 1 failed, 1 not applicable" in out
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_options_in_brackets_are_taken(bench):
+    code, out, _ = bench("check", "cb[base=focal,gamma=2.0]")
+    assert code == 0
+    assert out.startswith("cb[base=focal,gamma=2.0]\n")
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_a_file_outside_methods_is_checked_under_its_own_name(bench, file):
+    code, out, _ = bench("check", file(SOUND))
+    assert code == 0
+    assert out.startswith("sound\n")
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_a_file_in_methods_is_known_already(bench):
+    code, out, _ = bench("check", METHODS.get("vanilla").origin)
+    assert code == 0
+    assert out.startswith("vanilla\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vanila", "did you mean 'vanilla'"),
+        ("cb[beta=2]", "less than 1"),
+        ("cb[", "name[key=value,...]"),
+        ("nowhere/mine.py", "is not there"),
+    ],
+)
+def test_a_name_that_is_not_known_ends_with_2_before_any_check(bench, name, words):
+    code, out, err = bench("check", "vanilla", name)
+    assert code == 2
+    assert words in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import no_such_package\n", "ModuleNotFoundError"),
+        ("def (\n", "SyntaxError"),
+        ("x = 1\n", "@register_method"),
+        (SOUND.replace('"sound"', '"vanilla"'), "Two methods are called 'vanilla'"),
+        (SOUND.replace('"sound"', '"Not a name"'), "lower-case"),
+    ],
+)
+def test_a_file_that_cannot_be_used_ends_with_2(bench, file, text, words):
+    code, out, err = bench("check", file(text))
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_no_name_ends_with_2(bench):
+    assert bench("check")[0] == 2

@@ -1,0 +1,115 @@
+import csv as csv_module
+import sys
+
+import pytest
+
+import methods
+from bench.method import METHODS
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder whose files are found as those of methods/ are, with a registry of its own."""
+    METHODS.discover()
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    path = tmp_path / "methods"
+    path.mkdir()
+    monkeypatch.setattr(methods, "__path__", [str(path), *methods.__path__])
+    return path
+
+
+@pytest.fixture
+def discover(monkeypatch):
+    """Look for files again, as the next command would."""
+
+    def again():
+        monkeypatch.setattr(METHODS, "_discovered", False)
+
+    yield again
+    sys.modules.pop("methods.my_idea", None)
+
+
+def test_the_file_is_short_and_named_as_asked(bench, folder):
+    code, out, _ = bench("new-method", "my_idea", "--title", 'My "idea" \\ $name')
+    assert code == 0
+    path = folder / "my_idea.py"
+    assert f"Written: {path}" in out
+    assert "check my_idea\n" in out
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert "class MyIdea(Method):" in lines
+
+
+def test_it_is_listed_passes_the_checks_and_becomes_a_row(
+    bench, folder, discover, toy_arguments, tmp_path
+):
+    bench("new-method", "my_idea", "--title", 'My "idea" \\ $name')
+    discover()
+    code, out, _ = bench("check", "my_idea")
+    assert code == 0, out
+    _, out, _ = bench("--list", "methods")
+    assert '  my_idea                  My "idea" \\ $name' in out
+    code, _, _ = bench(*toy_arguments("--methods", "vanilla,my_idea"))
+    assert code == 0
+    with (tmp_path / "results" / "table2.csv").open() as file:
+        rows = [row for row in csv_module.DictReader(file) if row["method"] == "my_idea"]
+    assert {row["n"] for row in rows} == {"1"}
+
+
+def test_a_file_in_another_folder_is_checked_by_its_path(bench, folder, tmp_path):
+    code, out, _ = bench("new-method", "elsewhere", "--dir", tmp_path)
+    assert code == 0
+    assert f"check {tmp_path / 'elsewhere.py'}" in out
+    assert "move it to" in out
+    assert not list(folder.iterdir())
+
+
+def test_the_title_comes_from_the_name(bench, folder):
+    bench("new-method", "my_idea")
+    assert '    title="My idea",\n' in (folder / "my_idea.py").read_text()
+
+
+def test_a_file_that_is_there_is_never_overwritten(bench, folder):
+    (folder / "my_idea.py").write_text("precious")
+    code, _, err = bench("new-method", "my_idea")
+    assert code == 2
+    assert "left as it is" in err
+    assert (folder / "my_idea.py").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("My-Idea",), "lower-case"),
+        (("../idea",), "lower-case"),
+        (("_idea",), "lower-case"),
+        (("i" * 65,), "lower-case"),
+        (("lambda",), "word of Python's"),
+        (("paper",), "group"),
+        (("all",), "group"),
+        (("cb",), "taken"),
+        (("my_idea", "--title", " "), "title"),
+        (("my_idea", "--title", "two\nlines"), "title"),
+        (("my_idea", "--title", "t" * 41), "title"),
+        ((), "NAME"),
+    ],
+)
+def test_what_will_not_do_is_refused(bench, folder, arguments, words):
+    code, _, err = bench("new-method", *arguments)
+    assert code == 2
+    assert words in err
+    assert not list(folder.iterdir())
+
+
+def test_the_name_of_a_folder_beside_the_methods_is_taken(bench, folder):
+    (folder / "losses").mkdir()
+    code, _, err = bench("new-method", "losses")
+    assert code == 2
+    assert "taken" in err
+
+
+def test_a_folder_that_is_not_there_is_named(bench, tmp_path):
+    code, _, err = bench("new-method", "my_idea", "--dir", tmp_path / "nowhere")
+    assert code == 2
+    assert "nowhere" in err

@@ -1,0 +1,25 @@
+import pytest
+
+from bench.conformance.checks import CHECKS
+from bench.conformance.run import run_check, subject_of
+from bench.conformance.trial import FinishedRuns
+from bench.method import METHODS
+
+_FINISHED = FinishedRuns()
+
+
+@pytest.fixture(scope="module", params=METHODS.names())
+def subject(request):
+    return subject_of(request.param, _FINISHED)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_method(subject, check):
+    result = run_check(check, subject)
+    if result.verdict == "not applicable":
+        pytest.skip(result.text)
+    assert result.verdict == "ok", result.text
+
+
+def test_every_file_in_methods_can_be_imported():
+    assert METHODS.unavailable() == {}
