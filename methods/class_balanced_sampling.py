@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bench.method import Method, register_method
 from bench.options import Options
+from methods.sampling import balanced_epoch
 
 
 class ClassBalancedSamplingOptions(Options):
@@ -42,21 +43,4 @@ class ClassBalancedSampling(Method):
 
     def sample_epoch(self, epoch: int) -> np.ndarray:
         draw = 0 if self.options.redraw == "once" else epoch
-        bootstrap = balanced_bootstrap(
-            self.context.labels, self.context.num_classes, self.context.rng("bootstrap", draw)
-        )
-        return self.context.rng("order", epoch).permutation(bootstrap)
-
-
-def balanced_bootstrap(
-    labels: np.ndarray, num_classes: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Positions of ``floor(N / K)`` draws with replacement from each class present, by class.
-
-    `labels` is (N,); the result is an int64 array.
-    """
-    members = [np.flatnonzero(labels == label) for label in range(num_classes)]
-    per_class = len(labels) // num_classes
-    return np.concatenate(
-        [rng.choice(samples, size=per_class) for samples in members if len(samples)]
-    )
+        return balanced_epoch(self.context, epoch, draw=draw)

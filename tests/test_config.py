@@ -5,7 +5,7 @@ from bench.errors import UsageError
 
 
 def test_presets_that_come_with_the_benchmark_are_valid():
-    assert preset_names() == ["imdrug", "paper", "quick"]
+    assert preset_names() == ["imdrug", "paper", "quick", "table3", "table4"]
     for name in preset_names():
         resolve(name, {})
 

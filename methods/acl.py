@@ -1,0 +1,47 @@
+"""Asymmetric contrast beside cross-entropy."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from bench.method import register_method
+from bench.models.network import Network
+from methods.contrastive.joint import JointContrastiveMethod, JointOptions
+from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
+
+
+class ACLOptions(JointOptions):
+    """Settings of asymmetric contrast."""
+
+    eta: float = Field(300.0, ge=0, description="weight of negatives; 0: positives alone")
+
+
+@register_method(
+    "acl",
+    title="ACL",
+    group="extension",
+    reference="Vito and Stefanus, Entropy 2022, 24(9), 1303, arXiv 2207.07080, eq. of ACL",
+)
+class ACL(JointContrastiveMethod):
+    """Cross-entropy, and a contrast whose negatives have a term of their own.
+
+    Formula: ``L = CE + weight mean_ij [alike] (-log p_ij) + eta [unlike] (-log(1 - p_ij))``;
+    ``afcl`` with ``gamma`` 0.
+
+    Settings: ``eta`` >= 0, 300 here; the others, and the cost, as ``afcl``.
+
+    When it helps, and what differs: see :class:`methods.afcl.AFCL`.
+    """
+
+    options_type = ACLOptions
+    options: ACLOptions
+
+    def contrast(self, network: Network, features: Tensor, labels: Tensor) -> Tensor:
+        return asymmetric_focal_contrastive_loss(
+            features,
+            labels,
+            gamma=0.0,
+            eta=self.options.eta,
+            temperature=self.options.temperature,
+        )

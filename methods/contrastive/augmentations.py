@@ -1,0 +1,217 @@
+"""Random variations of molecular graphs and proteins, on the flat tensors of a batch.
+
+All graphs of a batch are varied at once and independently of each other. Every graph keeps at
+least one atom, and the result is again a symmetric :class:`GraphBatch` with self loops.
+`generator` must live on the device of the graphs.
+
+References
+----------
+You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020, arXiv 2010.13902,
+section 3.1 (all but :func:`drop_bonds_by_degree`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor
+
+from bench.data.batch import GraphBatch, ValueBatch
+
+
+def drop_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
+    """Remove ``floor(ratio n)`` atoms of each graph of n atoms, all alike likely.
+
+    `ratio` is in [0, 1); 0 removes nothing.
+    """
+    order = _uniform(graphs.num_atoms, graphs, generator)
+    return _keep_first(graphs, order, ratio)
+
+
+def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
+    """Keep a piece of each graph, grown atom by atom from a random one, and drop the rest.
+
+    As many atoms go as in :func:`drop_atoms`. Each step adds one of the atoms that border on the
+    piece, all alike likely. Fragments out of reach come last, their atoms in random order.
+
+    Notes
+    -----
+    An atom's clock starts when the piece reaches one of its neighbours and runs for an
+    exponential time. Such clocks have no memory, so whichever atom is next is uniform among those
+    at the border, and the times can be found for all graphs together. GraphCL's code loses the
+    new border at each step and stops at the neighbours of the first atom.
+    """
+    # 1 - u lies in (0, 1], so no clock is infinite.
+    clocks = -torch.log(1 - _uniform(graphs.num_atoms, graphs, generator))
+    sizes = graphs.atom_offsets.diff()
+    starts = (_uniform(graphs.num_graphs, graphs, generator) * sizes).long()
+    times = torch.full_like(clocks, torch.inf)
+    news = graphs.atom_offsets[:-1] + starts
+    times[news] = 0
+    table = _neighbour_table(graphs)
+    while len(news):
+        bordering = table[news]
+        offers = times[news, None] + clocks[bordering]
+        earlier = times.scatter_reduce(0, bordering.flatten(), offers.flatten(), "amin")
+        news = (earlier < times).nonzero()[:, 0]
+        times = earlier
+    late = clocks.sum()
+    return _keep_first(graphs, torch.where(times.isinf(), late + clocks, times), ratio)
+
+
+def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
+    """Remove ``floor(ratio e)`` of the e bonds of each graph; join as many random pairs of atoms.
+
+    A drawn pair that is bonded already changes nothing, so a graph may end with fewer bonds.
+    """
+    begins, ends = _bonds(graphs)
+    owners = graphs.graph_index[begins]
+    counts = torch.bincount(owners, minlength=graphs.num_graphs)
+    changed = (ratio * counts).long()
+    order = _uniform(len(begins), graphs, generator)
+    kept = _rank_within(owners, order, counts) >= changed[owners]
+
+    joined = torch.repeat_interleave(torch.arange(len(changed), device=changed.device), changed)
+    first, sizes = graphs.atom_offsets[joined], graphs.atom_offsets.diff()[joined]
+    one = (_uniform(len(joined), graphs, generator) * sizes).long()
+    # A graph with a bond has two atoms or more; a step of 1 to n - 1 never ends where it began.
+    step = 1 + (_uniform(len(joined), graphs, generator) * (sizes - 1)).long()
+    other = (one + step) % sizes
+    return _with_bonds(
+        graphs, torch.cat([begins[kept], first + one]), torch.cat([ends[kept], first + other])
+    )
+
+
+def drop_bonds_by_degree(
+    graphs: GraphBatch, probability: float, generator: Generator, *, cap: float = 0.7
+) -> GraphBatch:
+    """Remove bonds at random, those between atoms of few bonds more often.
+
+    Formula: a bond's importance s is the mean of the logarithms of its atoms' degrees; it goes
+    with probability ``min(p (s_max - s) / (s_max - s_mean), cap)``, maximum and mean taken over
+    the batch. Where all bonds are alike, each goes with probability p.
+
+    References
+    ----------
+    Zhu et al., "Graph Contrastive Learning with Adaptive Augmentation", WWW 2021,
+    arXiv 2010.14945, section 3.2, eq. 3.
+    """
+    begins, ends = _bonds(graphs)
+    if len(begins) == 0:
+        return graphs
+    # Each atom stands among its own neighbours, which is no bond.
+    log_degrees = (graphs.neighbour_offsets.diff() - 1).double().log()
+    importance = (log_degrees[begins] + log_degrees[ends]) / 2
+    spread = importance.max() - importance.mean()
+    # The mean of equal numbers need not equal them to the last digit.
+    unlike = (importance.max() - importance) / spread if spread > 1e-9 else 1.0
+    dropped = (probability * unlike * torch.ones_like(importance)).clamp_max(min(cap, 1.0))
+    kept = _uniform(len(begins), graphs, generator) >= dropped
+    return _with_bonds(graphs, begins[kept], ends[kept])
+
+
+def mask_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
+    """Give ``floor(ratio n)`` atoms of each graph of n atoms a feature vector of zeros."""
+    order = _uniform(graphs.num_atoms, graphs, generator)
+    features = graphs.atom_features
+    masked = ~_first(graphs, order, ratio)
+    return replace(
+        graphs,
+        atom_features=torch.cat([features, features.new_zeros(1, features.shape[1])]),
+        atom_types=graphs.atom_types.masked_fill(masked, len(features)),
+    )
+
+
+def mask_entries(values: ValueBatch, share: float, generator: Generator) -> ValueBatch:
+    """Set each entry of floating-point rows to 0 with probability `share`.
+
+    Samples with the same value see the same mask. Whole numbers are left as they are: they are
+    categories or tokens, and no number means "unknown" to every encoder.
+    """
+    rows = values.rows
+    if not rows.is_floating_point():
+        return values
+    kept = torch.rand(rows.shape, generator=generator, device=rows.device) >= share
+    return replace(values, rows=rows * kept)
+
+
+def _uniform(size: int, graphs: GraphBatch, generator: Generator) -> Tensor:
+    """Draws from [0, 1) in double precision: ties are as good as impossible."""
+    return torch.rand(
+        size, generator=generator, device=graphs.atom_types.device, dtype=torch.float64
+    )
+
+
+def _rank_within(owners: Tensor, order: Tensor, counts: Tensor) -> Tensor:
+    """Rank of each item among those of its owner, by `order`; `owners` is sorted."""
+    # Scaled into [0, 1), so that one sort does for all owners.
+    by_owner = torch.argsort(owners + order / (order.max() + 1) if len(order) else order)
+    starts = counts.cumsum(0) - counts
+    ranks = torch.empty_like(owners)
+    ranks[by_owner] = torch.arange(len(owners), device=owners.device) - starts[owners]
+    return ranks
+
+
+def _first(graphs: GraphBatch, order: Tensor, ratio: float) -> Tensor:
+    """Which atoms are among the first ``n - floor(ratio n)`` of their graph, by `order`."""
+    sizes, owners = graphs.atom_offsets.diff(), graphs.graph_index
+    return _rank_within(owners, order, sizes) < (sizes - (ratio * sizes).long())[owners]
+
+
+def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
+    """The graphs without the atoms that are not among the first, and without their bonds."""
+    keep = _first(graphs, order, ratio)
+    sources, targets = graphs.edges
+    kept = keep[sources] & keep[targets]
+    numbers = keep.cumsum(0) - 1
+    # Both lists are sorted by what owns their items, so counting what is left gives the offsets.
+    atoms_before, edges_before = _counts_before(keep), _counts_before(kept)
+    neighbour_counts = edges_before[graphs.neighbour_offsets].diff()[keep]
+    return replace(
+        graphs,
+        atom_types=graphs.atom_types[keep],
+        neighbours=numbers[sources[kept]],
+        neighbour_offsets=_offsets(neighbour_counts),
+        atom_offsets=atoms_before[graphs.atom_offsets],
+    )
+
+
+def _neighbour_table(graphs: GraphBatch) -> Tensor:
+    """Neighbours of each atom, filled up with the atom itself, (N, most neighbours)."""
+    sources, targets = graphs.edges
+    places = torch.arange(len(sources), device=sources.device) - graphs.neighbour_offsets[targets]
+    atoms = torch.arange(graphs.num_atoms, device=sources.device)
+    table = atoms[:, None].repeat(1, int(graphs.neighbour_offsets.diff().max()))
+    table[targets, places] = sources
+    return table
+
+
+def _bonds(graphs: GraphBatch) -> tuple[Tensor, Tensor]:
+    """Each bond once, its higher atom second; sorted by the second."""
+    sources, targets = graphs.edges
+    once = sources < targets
+    return sources[once], targets[once]
+
+
+def _with_bonds(graphs: GraphBatch, begins: Tensor, ends: Tensor) -> GraphBatch:
+    """The same atoms with these bonds; a bond that is given twice counts once."""
+    loops = torch.arange(graphs.num_atoms, device=begins.device)
+    sources = torch.cat([begins, ends, loops])
+    targets = torch.cat([ends, begins, loops])
+    pairs = torch.unique(targets * graphs.num_atoms + sources)  # sorted by target
+    targets = torch.div(pairs, graphs.num_atoms, rounding_mode="floor")
+    return replace(
+        graphs,
+        neighbours=pairs - targets * graphs.num_atoms,
+        neighbour_offsets=_offsets(torch.bincount(targets, minlength=graphs.num_atoms)),
+    )
+
+
+def _counts_before(flags: Tensor) -> Tensor:
+    """How many flags are set before each position and in all, (n + 1,)."""
+    return _offsets(flags.long())
+
+
+def _offsets(counts: Tensor) -> Tensor:
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -1,0 +1,59 @@
+"""Classifier re-training: the vanilla encoder with a new head, trained on balanced classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from bench.method import Stage, register_method
+from bench.models.network import Network
+from bench.options import Options
+from bench.seeds import derive_seed
+from methods._posthoc import OnVanilla
+from methods.sampling import balanced_epoch
+
+
+class DecouplingOptions(Options):
+    """Settings of classifier re-training."""
+
+    share: float = Field(0.1, gt=0, le=1, description="epochs for the head, as a part of the run's")
+
+
+@register_method(
+    "decoupling",
+    title="Decoupling",
+    group="paper",
+    reference="Kang et al., ICLR 2020, arXiv 1910.09217 (cRT)",
+)
+class Decoupling(OnVanilla):
+    """Keeps the encoder of the vanilla run and trains a new head by class-balanced sampling.
+
+    Formula: ``L = CE(z, y)`` over the head's parameters alone, on ``floor(N / K)`` draws with
+    replacement from each class, afresh every epoch.
+
+    Settings: ``share`` in (0, 1], 0.1 here. Cost: the vanilla run (shared with that row) and
+    10 % of its epochs with only the head training; so the row has seen 110 % of the epochs,
+    which is what a second stage is.
+
+    When it helps: where the encoder has learned what tells the tail apart and only the head
+    favours the large classes.
+
+    What differs: the original re-trains its one linear classifier, here the whole perceptron is
+    new, as ImDrug's head leaves open where the classifier begins. The encoder is in evaluation
+    mode, where the authors' code lets its batch statistics drift. An epoch is N draws; theirs is
+    as long as if every class were as large as the largest. ImDrug's row of this name has no
+    second stage and is ``pb_sampling`` here.
+    """
+
+    options_type = DecouplingOptions
+    options: DecouplingOptions
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("head", self.options.share, trained=lambda network: network.head),)
+
+    def begin_stage(self, index: int, network: Network) -> None:
+        # Another seed than the run's, from which the first stage's head started.
+        network.head.reset(derive_seed(self.context.seed, "second stage"))
+
+    def sample_epoch(self, epoch: int) -> np.ndarray:
+        return balanced_epoch(self.context, epoch, draw=epoch)

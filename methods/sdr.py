@@ -1,0 +1,186 @@
+"""The paper's method: sub-cluster contrast, and class weights from distances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bench.data.batch import Batch
+from bench.method import Context, register_method
+from bench.models.network import Network
+from bench.split import Split
+from methods.contrastive.assignment import Rounding, subclusters
+from methods.contrastive.distances import Aggregation, Reweighting, distance_weights
+from methods.contrastive.method import ContrastiveMethod, ContrastiveOptions
+from methods.losses.cross_entropy import weighted_cross_entropy
+from methods.losses.subcluster import subcluster_loss
+from methods.losses.supcon import ViewForm, supcon_loss
+
+
+class SDROptions(ContrastiveOptions):
+    """Settings of sub-cluster contrast with distance weights; the paper states none of them."""
+
+    tau1: float = Field(0.1, gt=0, description="temperature of warm-up and within sub-clusters")
+    tau2: float = Field(0.1, gt=0, description="temperature between sub-clusters of a class")
+    beta: float = Field(0.25, ge=0, description="weight of the contrast between sub-clusters")
+    view_form: ViewForm = Field(
+        "two_views", description="two augmented views, or the paper's sample and one view"
+    )
+    delta: int = Field(10, ge=1, description="sub-clusters are not cut below this many samples")
+    rounding: Rounding = Field("ceil", description="of the number of sub-clusters of a class")
+    iterations: int = Field(10, ge=1, description="assignments of k-means at most")
+    warm_up: float = Field(0.1, ge=0, lt=1, description="share of the epochs before clustering")
+    update_interval: float = Field(
+        0.05, gt=0, le=1, description="share of the epochs from one clustering to the next"
+    )
+    dynamic: bool = Field(True, description="cluster again and again, or only after warm-up")
+    reweighting: Reweighting = Field("both", description="distances that weight the classes")
+    agg: Aggregation = Field("min", description="of the distances of a class's sub-clusters")
+    space: Literal["projection", "encoder"] = Field(
+        "projection", description="where distances are taken: as the contrast, or embeddings"
+    )
+
+
+@register_method(
+    "sdr",
+    title="Ours (SDR)",
+    group="paper",
+    reference="LTDD, 2025, arXiv 2504.04647, section 3; SBCL (Hou et al., ICCV 2023, 2306.15925)",
+)
+class SDR(ContrastiveMethod):
+    """Contrast by sub-clusters trains the encoder, distance-weighted CE the classifier alone.
+
+    Formula: classes of n samples are cut into ``ceil(n / U)`` clusters, ``U = max(n_min, delta)``.
+    ``L = L_sub + CE`` with ``L_sub`` of :func:`.losses.subcluster.subcluster_loss` and
+    ``CE = 1/B sum_i omega[y_i] CE_i`` on the embedding without its gradient; ``omega`` of
+    :func:`.contrastive.distances.distance_weights`, mean 1. In warm-up ``L`` is supervised
+    contrast, and the classifier does not train.
+
+    Settings: contrast ``tau1``, ``tau2`` > 0, 0.1 here; ``beta`` >= 0, 0.25; ``view_form``.
+    Clusters ``delta`` >= 1, 10; ``rounding``; ``iterations``, 10. Schedule ``warm_up`` in [0, 1),
+    0.1, and ``update_interval`` in (0, 1], 0.05: shares, 20 and 10 of 200 epochs, so that a short
+    run clusters as often as a long one (at least one epoch apart); ``dynamic``. Weights
+    ``reweighting``, ``agg``, ``space``. Views ``augmentation``, ``ratio``, ``mask``,
+    ``projection``. Batch of 512. Cost: about 2.5 times vanilla's epoch.
+
+    When it helps: the contrast keeps large classes from filling the space. The weights say how
+    close a class is to others, not how rare it is, and with two classes ``agg=min`` gives [1, 1]
+    whatever the features: on binary data this is unweighted CE. ``agg=mean`` is not constant.
+
+    What differs: nothing the paper's text says. It leaves open, and this row takes: Algorithm 2's
+    separate updates as a detached CE (``sdr_joint`` lets it in), on samples as they are; SBCL's
+    two views and perceptron; means over the batch; first clusters and weights right after
+    warm-up, from the whole training part in evaluation mode; capacity ``ceil(n / m)``, as the
+    floor with capacity U has no solution. Only epochs after warm-up may be selected. The code
+    released with the paper is another method: ``sdr_released``.
+    """
+
+    options_type = SDROptions
+    options: SDROptions
+    omega: Tensor
+    subcluster_of: Tensor
+
+    def setup(self) -> None:
+        self.warming_up = True
+        self.register_buffer("omega", torch.ones(self.context.num_classes, dtype=torch.float64))
+
+    def initialise(self, network: Network) -> None:
+        super().initialise(network)
+        last = int(_training_positions(self.context).max())
+        device = next(network.parameters()).device
+        # By position in the data, as batches know their samples; -1: no sub-cluster.
+        unknown = torch.full((last + 1,), -1, dtype=torch.int32, device=device)
+        self.register_buffer("subcluster_of", unknown)
+
+    def begin_epoch(self, epoch: int, network: Network) -> None:
+        self.warming_up = not self.selectable(epoch)
+        if self._updates(epoch):
+            self._update(epoch, network)
+
+    def selectable(self, epoch: int) -> bool:
+        return epoch > self.options.warm_up * self.context.epochs
+
+    def report(self) -> Mapping[str, Any]:
+        return {"omega": self.omega.tolist(), "subclusters": int(self.subcluster_of.max()) + 1}
+
+    def views(self, batch: Batch) -> tuple[Batch, Batch]:
+        first, second = super().views(batch)
+        return (batch if self.options.view_form == "literal" else first), second
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return weighted_cross_entropy(logits, labels, self.omega, reduction="plain")
+
+    def training_step(self, network: Network, batch: Batch) -> Tensor:
+        contrast = self.contrast(self.project_views(network, batch), batch)
+        if self.warming_up:
+            return contrast
+        with torch.no_grad():
+            embeddings = network.encode(batch)
+        return contrast + self.loss(network.head(embeddings), batch.labels)
+
+    def contrast(self, features: Tensor, batch: Batch) -> Tensor:
+        """Contrast of projected views `features`, (2B, D), by class or by sub-cluster."""
+        settings = self.options
+        if self.warming_up:
+            return supcon_loss(
+                features, batch.labels, temperature=settings.tau1, form=settings.view_form
+            )
+        return subcluster_loss(
+            features,
+            batch.labels,
+            self.subcluster_of[batch.positions],
+            tau1=settings.tau1,
+            tau2=settings.tau2,
+            beta=settings.beta,
+            form=settings.view_form,
+        )
+
+    def _updates(self, epoch: int) -> bool:
+        """Whether `epoch` begins with new clusters: the first after warm-up, then at intervals."""
+        settings, epochs = self.options, self.context.epochs
+        since = epoch - 1 - int(settings.warm_up * epochs)
+        interval = max(1, round(settings.update_interval * epochs))
+        return since == 0 or (settings.dynamic and since > 0 and since % interval == 0)
+
+    @torch.no_grad()
+    def _update(self, epoch: int, network: Network) -> None:
+        """Cluster the training part anew and weight the classes by the new distances."""
+        settings, counts = self.options, self.context.class_counts
+        embeddings = self.context.view.embeddings(network, "train")
+        projected = self.project(embeddings)
+        clusters = torch.from_numpy(
+            subclusters(
+                projected.cpu().numpy(),
+                self.context.labels,
+                self.context.rng("subclusters", epoch),
+                limit=max(int(counts[counts > 0].min()), settings.delta),
+                rounding=settings.rounding,
+                iterations=settings.iterations,
+            )
+        ).to(embeddings.device)
+        positions = _training_positions(self.context).to(embeddings.device)
+        self.subcluster_of[positions] = clusters.int()
+        self.omega.copy_(
+            distance_weights(
+                embeddings if settings.space == "encoder" else projected,
+                torch.from_numpy(self.context.labels).to(embeddings.device),
+                clusters,
+                self.context.num_classes,
+                reweighting=settings.reweighting,
+                aggregation=settings.agg,
+            )
+        )
+
+
+class _SplitView(Protocol):
+    split: Split
+
+
+def _training_positions(context: Context) -> Tensor:
+    """Positions of the training samples in the data, as ``Batch.positions`` counts them."""
+    return torch.from_numpy(np.array(cast(_SplitView, context.view).split.train))

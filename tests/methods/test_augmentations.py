@@ -1,0 +1,268 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.data.batch import GraphBatch, ValueBatch
+from methods.contrastive.augmentations import (
+    drop_atoms,
+    drop_bonds_by_degree,
+    grow_subgraphs,
+    mask_atoms,
+    mask_entries,
+    perturb_bonds,
+)
+
+OF_GRAPHS = [drop_atoms, grow_subgraphs, perturb_bonds, drop_bonds_by_degree, mask_atoms]
+OF_ATOMS = [drop_atoms, grow_subgraphs]
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def graphs_of(sizes, bonds) -> GraphBatch:
+    # Atoms are numbered through all graphs; each has a feature of its own, none has 0.
+    total = sum(sizes)
+    pairs = [(i, i) for i in range(total)] + [*bonds] + [(b, a) for a, b in bonds]
+    pairs.sort(key=lambda pair: pair[::-1])
+    sources, targets = torch.tensor(pairs).T
+    return GraphBatch(
+        atom_features=1.0 + torch.arange(total)[:, None],
+        atom_types=torch.arange(total),
+        neighbours=sources.contiguous(),
+        neighbour_offsets=torch.cat([torch.zeros(1).long(), targets.bincount().cumsum(0)]),
+        atom_offsets=torch.tensor([0, *np.cumsum(sizes)]),
+    )
+
+
+def random_graphs(seed) -> GraphBatch:
+    # Up to 12 atoms, some graphs in fragments.
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 13, size=rng.integers(1, 6))
+    bonds = []
+    for first, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
+        chosen = rng.random((size, size)) < rng.choice([0.1, 0.3, 0.7])
+        bonds += [(first + a, first + b) for a in range(size) for b in range(a) if chosen[a, b]]
+    return graphs_of(sizes.tolist(), bonds)
+
+
+def bond_list(graphs) -> list[tuple[int, int]]:
+    return [(a, b) for a, b in torch.stack(graphs.edges).T.tolist() if a < b]
+
+
+def require_valid(graphs):
+    assert graphs.atom_offsets[0] == graphs.neighbour_offsets[0] == 0
+    assert graphs.atom_offsets[-1] == graphs.num_atoms
+    assert graphs.neighbour_offsets[-1] == len(graphs.neighbours)
+    assert (graphs.atom_offsets.diff() >= 1).all()
+    edges = torch.stack(graphs.edges).T.tolist()
+    assert len({tuple(edge) for edge in edges}) == len(edges)
+    assert {(b, a) for a, b in edges} == {(a, b) for a, b in edges}
+    assert all((i, i) in {tuple(edge) for edge in edges} for i in range(graphs.num_atoms))
+    owners = graphs.graph_index
+    assert all(owners[a] == owners[b] for a, b in edges)
+
+
+def equal(a, b) -> bool:
+    return torch.equal(a.features, b.features) and all(
+        torch.equal(getattr(a, name), getattr(b, name))
+        for name in ("neighbours", "neighbour_offsets", "atom_offsets")
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10**6), st.sampled_from(OF_GRAPHS), st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.99])
+)
+def test_the_result_is_a_valid_batch_and_repeats_with_the_generator(seed, augment, ratio):
+    graphs = random_graphs(seed)
+    before = {name: value.clone() for name, value in vars(graphs).items()}
+    found = augment(graphs, ratio, seeded(seed))
+    require_valid(found)
+    assert found.num_graphs == graphs.num_graphs
+    assert equal(found, augment(graphs, ratio, seeded(seed)))
+    assert all(torch.equal(getattr(graphs, name), value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("augment", OF_GRAPHS)
+@pytest.mark.parametrize("seed", range(8))
+def test_ratio_0_changes_nothing(augment, seed):
+    graphs = random_graphs(seed)
+    assert equal(augment(graphs, 0.0, seeded()), graphs)
+
+
+@pytest.mark.parametrize("augment", OF_GRAPHS)
+def test_another_state_of_the_generator_gives_another_variation(augment):
+    graphs = graphs_of([20], [(i, i + 1) for i in range(19)] + [(0, 19)])
+    generator = seeded()
+    first = augment(graphs, 0.4, generator)
+    assert not equal(first, augment(graphs, 0.4, generator))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from(OF_ATOMS), st.sampled_from([0.1, 0.2, 0.5, 0.99]))
+def test_dropping_keeps_the_bonds_among_the_atoms_that_stay(seed, augment, ratio):
+    graphs = random_graphs(seed)
+    found = augment(graphs, ratio, seeded(seed))
+    sizes = graphs.atom_offsets.diff()
+    assert found.atom_offsets.diff().tolist() == [n - int(ratio * n) for n in sizes.tolist()]
+    # Each atom has a type of its own.
+    kept = found.atom_types.tolist()
+    assert kept == sorted(set(kept))
+    expected = [(a, b) for a, b in bond_list(graphs) if a in kept and b in kept]
+    assert [(kept[a], kept[b]) for a, b in bond_list(found)] == expected
+    assert (graphs.graph_index[found.atom_types] == found.graph_index).all()
+
+
+def test_every_atom_is_dropped_as_often():
+    graphs = graphs_of([5] * 400, [])
+    found = drop_atoms(graphs, 0.4, seeded())
+    places = Counter((found.atom_types % 5).tolist())
+    # 240 expected, standard deviation under 11.
+    assert all(abs(places[place] - 240) < 45 for place in range(5))
+
+
+def components(size, bonds):
+    groups = [{i} for i in range(size)]
+    for a, b in bonds:
+        one, other = (next(g for g in groups if x in g) for x in (a, b))
+        if one is not other:
+            groups.remove(other)
+            one |= other
+    return len(groups)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.8]))
+def test_a_subgraph_of_a_connected_graph_is_connected(seed, ratio):
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 14))
+    tree = [(int(rng.integers(i)), i) for i in range(1, size)]
+    found = grow_subgraphs(graphs_of([size], tree), ratio, seeded(seed))
+    assert components(found.num_atoms, bond_list(found)) == 1
+
+
+def test_a_subgraph_reaches_beyond_the_neighbours_of_its_first_atom():
+    path = graphs_of([10], [(i, i + 1) for i in range(9)])
+    found = grow_subgraphs(path, 0.2, seeded())
+    assert len(bond_list(found)) == 7
+
+
+def test_other_fragments_come_after_the_one_that_grows():
+    # A path of six and two single atoms: six stay.
+    graphs = graphs_of([8] * 40, [(8 * g + i, 8 * g + i + 1) for g in range(40) for i in range(5)])
+    found = grow_subgraphs(graphs, 0.25, seeded())
+    kept = (found.atom_types % 8).reshape(40, 6)
+    # Three in four graphs begin on the path and keep all of it, one in 28 if all were as likely.
+    whole_path = (kept < 6).all(dim=1)
+    assert whole_path.sum() >= 20
+
+
+def grown_literally(rng, size, bonds, keep):
+    piece = [int(rng.integers(size))]
+    while len(piece) < keep:
+        border = sorted({b for a, b in bonds if a in piece} | {a for a, b in bonds if b in piece})
+        border = [atom for atom in border if atom not in piece]
+        piece.append(border[int(rng.integers(len(border)))])
+    return frozenset(piece)
+
+
+def test_subgraphs_grow_as_if_each_atom_at_the_border_were_as_likely():
+    # A ring of four with a tail of three.
+    size, copies = 7, 2000
+    bonds = [(0, 1), (1, 2), (2, 3), (0, 3), (3, 4), (4, 5), (5, 6)]
+    everywhere = [(a + size * g, b + size * g) for g in range(copies) for a, b in bonds]
+    found = grow_subgraphs(graphs_of([size] * copies, everywhere), 3 / 7, seeded())
+    kept = (found.atom_types % size).reshape(copies, 4).tolist()
+    pieces = Counter(frozenset(row) for row in kept)
+    rng = np.random.default_rng(0)
+    expected = Counter(grown_literally(rng, size, bonds, 4) for _ in range(copies))
+    assert set(pieces) == set(expected)
+    for piece in expected:
+        error = np.sqrt(2 * expected[piece])
+        assert abs(pieces[piece] - expected[piece]) < 4.5 * error
+
+
+def test_perturbing_moves_a_share_of_the_bonds_and_keeps_atoms():
+    ring = [(i, (i + 1) % 10) for i in range(10)]
+    bonds = [(min(a, b) + 10 * g, max(a, b) + 10 * g) for g in range(50) for a, b in ring]
+    graphs = graphs_of([10] * 50, bonds)
+    found = perturb_bonds(graphs, 0.3, seeded())
+    assert torch.equal(found.atom_types, graphs.atom_types)
+    before, after = set(bond_list(graphs)), set(bond_list(found))
+    for g in range(50):
+        own = {bond for bond in before if bond[0] // 10 == g}
+        left = {bond for bond in after if bond[0] // 10 == g}
+        # Three go and three random ones come, of which some are there or come back.
+        assert 7 <= len(own & left) <= 10
+        assert 7 <= len(left) <= 10
+    assert len(after - before) > 75
+
+
+def test_drop_probabilities_follow_the_formula():
+    # Stars of four, each with a tail of two bonds at one arm.
+    size, copies = 7, 4000
+    bonds = [(0, 1), (0, 2), (0, 3), (0, 4), (4, 5), (5, 6)]
+    everywhere = [(a + size * g, b + size * g) for g in range(copies) for a, b in bonds]
+    found = drop_bonds_by_degree(graphs_of([size] * copies, everywhere), 0.15, seeded())
+    left = Counter((a % size, b % size) for a, b in bond_list(found))
+    degrees = {0: 4, 1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 1}
+    importance = {(a, b): (np.log(degrees[a]) + np.log(degrees[b])) / 2 for a, b in bonds}
+    highest, mean = max(importance.values()), np.mean(list(importance.values()))
+    for bond in bonds:
+        dropped = 0.15 * (highest - importance[bond]) / (highest - mean)
+        assert 1 - left[bond] / copies == pytest.approx(dropped, abs=0.03)
+    # On average p of the bonds go.
+    assert 1 - sum(left.values()) / (6 * copies) == pytest.approx(0.15, abs=0.005)
+
+
+def test_bonds_that_are_alike_go_with_the_same_probability_up_to_the_cap():
+    ring = graphs_of([3] * 2000, [(3 * g + a, 3 * g + b) for g in range(2000)
+                                  for a, b in ((0, 1), (1, 2), (0, 2))])  # fmt: skip
+    for probability, share in ((0.3, 0.3), (0.95, 0.7)):
+        left = len(bond_list(drop_bonds_by_degree(ring, probability, seeded()))) / 6000
+        assert 1 - left == pytest.approx(share, abs=0.03)
+
+
+def test_graphs_without_bonds_pass_through():
+    graphs = graphs_of([1, 1], [])
+    for augment in OF_GRAPHS:
+        assert equal(augment(graphs, 0.5, seeded()), graphs)
+
+
+def test_masked_atoms_have_no_features_and_keep_their_bonds():
+    graphs = random_graphs(5)
+    found = mask_atoms(graphs, 0.5, seeded())
+    assert bond_list(found) == bond_list(graphs)
+    masked = found.features[:, 0] == 0
+    sizes = graphs.atom_offsets.diff()
+    assert torch.bincount(graphs.graph_index[masked], minlength=len(sizes)).tolist() == [
+        int(0.5 * n) for n in sizes.tolist()
+    ]
+    assert torch.equal(found.features[~masked], graphs.features[~masked])
+
+
+def test_entries_of_floating_point_rows_are_masked():
+    values = ValueBatch(torch.ones(50, 200), torch.arange(50))
+    found = mask_entries(values, 0.1, seeded())
+    assert set(found.rows.unique().tolist()) == {0, 1}
+    assert (found.rows == 0).double().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(found.index, values.index)
+    assert torch.equal(mask_entries(values, 0.0, seeded()).rows, values.rows)
+
+
+def test_whole_numbers_are_not_masked():
+    for rows in (torch.arange(5), torch.arange(50, dtype=torch.int16).reshape(5, 10)):
+        values = ValueBatch(rows, torch.arange(5))
+        assert mask_entries(values, 0.9, seeded()) is values
+
+
+def test_global_random_state_is_left_alone():
+    before = torch.random.get_rng_state()
+    for augment in OF_GRAPHS:
+        augment(random_graphs(0), 0.3, seeded())
+    assert torch.equal(before, torch.random.get_rng_state())
