@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from bench.errors import UnknownNameError, UsageError
 from bench.options import Options
 from bench.spec import explain
+from bench.strict_yaml import load_yaml
 from bench.training.settings import TrainingSettings
 
 PRESETS = Path(__file__).parent / "presets"
-
-# A preset is a page of text; anything much larger is a mistake.
-_LARGEST_PRESET_BYTES = 1_000_000
 
 
 class SplitSettings(Options):
@@ -89,11 +86,11 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
     UsageError
         No such preset, unreadable YAML, unknown key, wrong type or value.
     """
-    path = preset_path(preset)
-    values = _flatten(load_yaml(path))
+    values = _flatten(load_yaml(preset_path(preset)))
     origins = dict.fromkeys(values, f"preset {preset}")
-    values.update(overrides)
-    origins.update(dict.fromkeys(overrides, "command line"))
+    given = _flatten(overrides)
+    values.update(given)
+    origins.update(dict.fromkeys(given, "command line"))
     try:
         settings = Settings.model_validate_json(json.dumps(_nest(values)))
     except (ValidationError, TypeError, ValueError) as error:
@@ -125,62 +122,6 @@ def preset_path(preset: str) -> Path:
     raise UnknownNameError("preset", preset, preset_names(), where="--preset; or a .yaml file")
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without what goes wrong silently: duplicate keys, and aliases that explode."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise UsageError(f"{_place(mark)}: YAML aliases are not supported; write it out.")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise UsageError(f"{_place(key_node.start_mark)}: expected a name, got {key!r}.")
-            if key in seen:
-                raise UsageError(f"{_place(key_node.start_mark)}: key {key!r} stands twice.")
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping from `path`, strictly read.
-
-    Raises
-    ------
-    UsageError
-        Missing, too large, not UTF-8, not YAML, not a mapping, duplicate key, alias.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"Expected a settings file at {path}: {error.strerror}.") from None
-    if len(data) > _LARGEST_PRESET_BYTES:
-        raise UsageError(f"Expected a settings file under 1 MB, but {path} has {len(data)} bytes.")
-    try:
-        loader = _StrictLoader(data.decode("utf-8"))
-        loader.name = str(path)
-        content = loader.get_single_data()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"Expected UTF-8 in {path}, but byte {error.start} is not.") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise UsageError(f"{path} is nested too deeply to be a settings file.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UsageError(f"Expected settings by name in {path}, got a {type(content).__name__}.")
-    return content
-
-
-def _place(mark: Any) -> str:
-    return f"{mark.name}, line {mark.line + 1}"
-
-
 # Values below these keys are free-form mappings, kept whole.
 _LEAVES = frozenset({"method_options"})
 
@@ -189,10 +130,13 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
+        inner = {name: value}
         if isinstance(value, Mapping) and value and name not in _LEAVES:
-            flat.update(_flatten(value, f"{name}."))
-        else:
-            flat[name] = value
+            inner = _flatten(value, f"{name}.")
+        repeated = set(flat) & set(inner)
+        if repeated:
+            raise UsageError(f"The setting {min(repeated)!r} stands twice.")
+        flat.update(inner)
     return flat
 
 

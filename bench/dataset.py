@@ -7,6 +7,8 @@ splitting and auditing are shared by all data sets.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from bench.errors import DataError
 from bench.options import Options
 from bench.registry import Registry
 
@@ -92,20 +95,30 @@ class RawSamples:
     notes: tuple[str, ...] = field(default=())
     unusable: Mapping[int, str] = field(default_factory=dict)
 
+    def content_sha256(self) -> str:
+        """Checksum of the samples: inputs, labels and class names, in order of the rows."""
+        digest = hashlib.sha256()
+        for entity in self.entities:
+            digest.update(json.dumps([entity.name, entity.kind, list(entity.values)]).encode())
+        digest.update(self.labels.astype("<i8").tobytes())
+        digest.update(json.dumps(self.class_names).encode())
+        return digest.hexdigest()
+
     def __post_init__(self) -> None:
         if not self.entities:
-            raise ValueError("Expected at least one entity, but got none.")
+            raise DataError("Expected at least one entity, but got none.")
         for entity in self.entities:
             if len(entity.values) != len(self.labels):
-                raise ValueError(
+                raise DataError(
                     f"Expected {len(self.labels)} values of entity {entity.name!r}, one a label, "
                     f"but got {len(entity.values)}."
                 )
         unlabelled = set(np.flatnonzero(self.labels < 0).tolist())
         if unlabelled != set(self.unusable):
-            raise ValueError(
-                "Expected label -1 in the unusable rows and only there, but rows "
-                f"{sorted(unlabelled ^ set(self.unusable))[:5]} differ."
+            raise DataError(
+                "Expected classes numbered from 0, and -1 in the unusable rows only, but rows "
+                f"{sorted(unlabelled ^ set(self.unusable))[:5]} differ. Number the classes from 0 "
+                "in the data set's reader, and list rows without a label as unusable."
             )
 
 

@@ -186,7 +186,7 @@ class Method(nn.Module):
         """Called once with the selected weights, to choose on validation what is not trained."""
 
     def report(self) -> Mapping[str, Any]:
-        """Plain values worth keeping in the history after each epoch, such as class weights."""
+        """Plain values worth keeping after each epoch and in the end, such as class weights."""
         return {}
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
@@ -240,6 +240,10 @@ class Estimator(ABC):
     @abstractmethod
     def fit(self, train: Samples, valid: Samples) -> None:
         """Learn from `train`, choose on `valid`."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Plain values worth keeping of what :meth:`fit` chose."""
+        return {}
 
     @abstractmethod
     def logits(self, samples: Samples) -> np.ndarray:

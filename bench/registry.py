@@ -79,8 +79,8 @@ class Registry(Generic[T]):
         origin = inspect.getsourcefile(cls) or cls.__module__
         if not NAME_PATTERN.fullmatch(name):
             raise UsageError(
-                f"Expected the name of a {self.kind} to match {NAME_PATTERN.pattern}, but got {name!r} "
-                f"in {origin}. Use lower-case letters, digits and underscores."
+                f"Expected the name of a {self.kind} to match {NAME_PATTERN.pattern}, but got "
+                f"{name!r} in {origin}. Use lower-case letters, digits and underscores."
             )
         known = self._entries.get(name)
         if known is not None and (known.origin, known.cls.__qualname__) != (

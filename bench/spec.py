@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from bench.errors import UsageError, nearest
 from bench.options import Options
+from bench.strict_yaml import parse_value
 
 _SPEC = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>.*)\])?\s*", re.DOTALL)
 
@@ -56,19 +56,12 @@ def parse_spec(text: str) -> Spec:
     return Spec(match["name"], options)
 
 
-def parse_value(text: str) -> Any:
-    """A YAML scalar or flow list from text: ``0.5``, ``true``, ``word``, ``[1, 2]``."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
 def split_list(text: str) -> list[str]:
     """Split at commas outside brackets and double quotes; empty items are dropped."""
-    items, depth, quoted, current = [], 0, False, ""
+    items, depth, quoted, escaped, current = [], 0, False, False, ""
     for character in text:
-        quoted ^= character == '"'
+        quoted ^= character == '"' and not escaped
+        escaped = character == "\\" and quoted and not escaped
         if not quoted:
             depth += (character == "[") - (character == "]")
         if character == "," and depth == 0 and not quoted:
@@ -109,8 +102,12 @@ def explain(error: Exception, options_type: type[Options], origins: dict[str, st
             near = nearest(str(item["loc"][-1]), known)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             text = f"unknown key {key!r}: {hint}Known: {', '.join(known) or 'none'}."
+        elif item["type"] == "value_error":  # a check of our own, which says what it got
+            text = f"{key or 'options'}: {item['msg'].removeprefix('Value error, ')}."
         else:
             text = f"{key or 'value'}: {item['msg']}, but got {item['input']!r}."
+            if item["type"] in ("tuple_type", "list_type"):
+                text += f" Write a list, such as [{item['input']}]."
         origin = _origin(key, origins or {})
         lines.append(f"{text} (set by {origin})" if origin else text)
     return "\n  ".join(lines)

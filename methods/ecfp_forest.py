@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -97,6 +97,9 @@ class EcfpForest(Estimator):
                 valid.labels,
                 self.context.num_classes,
             )
+
+    def report(self) -> Mapping[str, Any]:
+        return {"tau": self._tau}
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior

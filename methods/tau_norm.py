@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -52,6 +55,9 @@ class TauNorm(PostHoc):
         self.tau.fill_(tau)
         classifier.weight.copy_(normalised_rows(classifier.weight, tau))
         classifier.bias.zero_()
+
+    def report(self) -> Mapping[str, Any]:
+        return {"tau": self.tau.item()}
 
 
 def normalised_rows(weight: Tensor, tau: float) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,6 +52,9 @@ class VanillaTuned(PostHoc):
             self.context.num_classes,
         )
         self.tau.fill_(tau)
+
+    def report(self) -> Mapping[str, Any]:
+        return {"tau": self.tau.item()}
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         return logits - (self.tau * self.log_priors).to(logits.dtype)

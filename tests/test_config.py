@@ -1,7 +1,8 @@
 import pytest
 
-from bench.config import describe, load_yaml, preset_names, resolve
+from bench.config import describe, preset_names, resolve
 from bench.errors import UsageError
+from bench.strict_yaml import load_yaml
 
 
 def test_presets_that_come_with_the_benchmark_are_valid():
@@ -95,3 +96,40 @@ def test_empty_settings_file_means_defaults(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("")
     assert resolve(str(path), {}).settings.seeds == (0,)
+
+
+def test_a_group_given_at_once_changes_only_what_it_names():
+    resolved = resolve("imdrug", {"training": {"epochs": 3}})
+    origins = {key: origin for key, _, origin in describe(resolved)}
+    assert (resolved.settings.training.epochs, origins["training.epochs"]) == (3, "command line")
+    assert resolved.settings.training.schedule == "imdrug"
+    assert origins["training.schedule"] == "preset imdrug"
+
+
+def test_one_setting_written_in_two_ways_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("training: {epochs: 3}\ntraining.epochs: 5\n")
+    with pytest.raises(UsageError, match=r"'training.epochs' stands twice"):
+        resolve(str(path), {})
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.0e-3", ".001", "0.001"])
+def test_numbers_may_be_written_with_an_exponent(text, tmp_path):
+    path = tmp_path / "rate.yaml"
+    path.write_text(f"training: {{learning_rate: {text}}}\n")
+    assert resolve(str(path), {}).settings.training.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "2024-01-01", "0x_"])
+def test_values_that_only_look_like_dates_or_numbers_are_refused_as_text(text, tmp_path):
+    path = tmp_path / "odd.yaml"
+    path.write_text(f"jobs: {text}\n")
+    with pytest.raises(UsageError, match=r"jobs|not valid YAML"):
+        resolve(str(path), {})
+
+
+def test_a_single_name_where_a_list_belongs_is_shown_as_a_list(tmp_path):
+    path = tmp_path / "single.yaml"
+    path.write_text("datasets: hiv\n")
+    with pytest.raises(UsageError, match=r"\[hiv\]"):
+        resolve(str(path), {})

@@ -4,6 +4,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from bench.options import Options
 from bench.spec import Spec, check_options, parse_spec, split_list
+from bench.strict_yaml import parse_value
 
 
 class Example(Options):
@@ -15,6 +16,20 @@ class Example(Options):
 def test_lists_split_outside_brackets_and_quotes():
     assert split_list("a, b[x=1,y=2] ,,c") == ["a", "b[x=1,y=2]", "c"]
     assert split_list('c[path="a,b].csv",k=1],d') == ['c[path="a,b].csv",k=1]', "d"]
+
+
+def test_quotes_inside_quotes_do_not_end_them():
+    assert split_list(r'c[path="q\"u,o.csv",k=1],d') == [r'c[path="q\"u,o.csv",k=1]', "d"]
+    assert parse_spec(r'c[path="q\"uo.csv"]').options == {"path": 'q"uo.csv'}
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "0x_", "[" * 3000])
+def test_values_that_are_no_yaml_are_text(text):
+    assert parse_value(text) == text
+
+
+def test_exponents_need_no_point():
+    assert parse_spec("cb[beta=1e-1]").options == {"beta": 0.1}
 
 
 def test_options_are_read_as_yaml_scalars():

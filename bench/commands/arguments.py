@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.config import Resolved, resolve
 from bench.errors import UsageError
-from bench.spec import parse_value, split_list
+from bench.spec import split_list
+from bench.strict_yaml import parse_value
 
 # Option of the command line to the setting it stands for.
 _SETTINGS = {

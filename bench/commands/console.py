@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
-console = Console(highlight=False, soft_wrap=True)
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# Texts hold names and paths of the user's: brackets in them are no markup.
+console = Console(highlight=False, soft_wrap=True, markup=False)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def warn(text: str) -> None:
     """Print a remark that does not stop anything, to standard error."""
-    _errors.print(f"Warning: {text}", style="yellow", markup=False)
+    _errors.print(f"Warning: {text}", style="yellow")

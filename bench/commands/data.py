@@ -41,7 +41,7 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
                 f"Expected a folder that can be written, but {out}: {error.strerror}. Choose "
                 "another one with --out."
             ) from None
-        console.print(f"Written: {out / 'table1.md'}", markup=False)
+        console.print(f"Written: {out / 'table1.md'}")
     return 0
 
 
@@ -74,7 +74,7 @@ def _show(label: str, facts: DataDescription) -> None:
         classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
     console.print(classes)
     for note in facts.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
     _show_rows("unusable", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.unusable])
     _show_rows("repaired", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.repaired])
     _show_rows("in conflict", ["rows " + ", ".join(map(str, rows)) for rows in facts.conflicts])
@@ -84,8 +84,8 @@ def _show(label: str, facts: DataDescription) -> None:
 def _show_rows(what: str, lines: Sequence[str]) -> None:
     if not lines:
         return
-    console.print(f"{len(lines)} {what}:", markup=False)
+    console.print(f"{len(lines)} {what}:")
     for line in lines[:_SHOWN]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
     if len(lines) > _SHOWN:
-        console.print(f"  and {len(lines) - _SHOWN} more", markup=False)
+        console.print(f"  and {len(lines) - _SHOWN} more")

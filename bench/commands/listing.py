@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from bench.backbone import BACKBONES
-from bench.config import PRESETS, Resolved, describe, load_yaml, preset_names
+from bench.config import PRESETS, Resolved, describe, preset_names
 from bench.dataset import DATASETS
 from bench.method import GROUPS, METHODS
 from bench.registry import Entry, Registry
 from bench.split import SPLITS
+from bench.strict_yaml import load_yaml
 
 _REGISTRIES: dict[str, Registry[Any]] = {
     "methods": METHODS,

@@ -69,8 +69,8 @@ def method_source(name: str, title: str) -> str:
 def _check_name(name: str, folder: Path) -> None:
     if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
-            f"Expected a name that matches {NAME_PATTERN.pattern} and is no word of Python's, but got "
-            f"{name!r}. Use lower-case letters, digits and underscores."
+            f"Expected a name that matches {NAME_PATTERN.pattern} and is no word of Python's, but "
+            f"got {name!r}. Use lower-case letters, digits and underscores."
         )
     if name == "all" or name in GROUPS:
         raise UsageError(f"{name!r} means a group of methods on the command line. Choose another.")

@@ -24,6 +24,7 @@ from bench.sweep.worker import Outcome
 
 # Without a terminal, a line at most every so many seconds.
 _PLAIN_LINE_SECONDS = 10.0
+_PLAIN_RUN_SECONDS = 60.0
 
 
 class LiveStep:
@@ -32,7 +33,7 @@ class LiveStep:
     def __init__(self, text: str) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -73,12 +74,12 @@ class LiveRuns:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = {job.job_id: job for job in jobs}
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[score]}"),
+            TextColumn("{task.fields[score]}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -87,6 +88,7 @@ class LiveRuns:
         self._bars: dict[str, TaskID] = {}
         self._scores: dict[str, str] = {}
         self._finished = 0
+        self._spoken = time.monotonic()
 
     def __enter__(self) -> LiveRuns:
         if self._jobs:
@@ -112,6 +114,10 @@ class LiveRuns:
         score = f"validation BA {100 * report.valid_balanced_accuracy:.1f}"
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
+        now = time.monotonic()
+        if not console.is_terminal and now - self._spoken >= _PLAIN_RUN_SECONDS:
+            console.print(f"{job.describe()} · epoch {report.epoch} of {job.training.epochs}")
+            self._spoken = now
 
     def finished(self, outcome: Outcome) -> None:
         """Print the line of a run that has ended."""
@@ -123,6 +129,6 @@ class LiveRuns:
         text = f"{self._finished}/{len(self._jobs)} {self._jobs[outcome.job_id].describe()}"
         if outcome.error is None:
             score = self._scores.pop(outcome.job_id, "")
-            console.print(f"{text} · last {score}" if score else text, markup=False)
+            console.print(f"{text} · last {score}" if score else text)
         else:
             warn(f"{text} failed: {outcome.error}")

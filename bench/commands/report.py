@@ -14,19 +14,19 @@ from bench.sweep.store import Store
 
 
 def rebuild_report(out: Path) -> int:
-    """Rebuild the tables of the last benchmark in `out`; 1 when runs of it failed."""
-    return show_report(Store(out))
+    """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done."""
+    store = Store(out)
+    return show_report(store, store.read_plan())
 
 
-def show_report(store: Store) -> int:
-    """Write the tables of the store's last plan, print Table 2 and the files written.
+def show_report(store: Store, plan: Mapping[str, Any]) -> int:
+    """Write the tables of `plan`, print Table 2 and the files written.
 
     Returns
     -------
     int
-        0, or 1 when runs of the plan failed.
+        0, or 1 when runs of the plan failed or are missing.
     """
-    plan = store.read_plan()
     records, failures = [], {}
     for job in plan["jobs"]:
         record = store.read(job["job_id"])
@@ -37,7 +37,7 @@ def show_report(store: Store) -> int:
     paths = write_report(store.root, plan, records, failures)
     console.print(render_terminal(table2(plan, records, failures)))
     console.print("Written: " + ", ".join(str(path) for path in paths))
-    return 1 if failures else 0
+    return 0 if len(records) == len(plan["jobs"]) else 1
 
 
 def _as_planned(record: dict[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from bench.commands.console import console, warn
 from bench.commands.prepare import Ready, prepare_dataset
-from bench.commands.progress import LiveRuns
+from bench.commands.progress import LiveRuns, LiveStep
 from bench.commands.report import show_report
 from bench.config import Resolved
 from bench.data.audit import audit
 from bench.data.cache import default_folder
-from bench.data.obtain import locate
+from bench.data.obtain import locate, obtain
 from bench.sweep.estimate import estimate
 from bench.sweep.local import default_jobs, run_local
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document, with_required
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
+from bench.training.run import choose_device
 
 
 def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_run: bool) -> int:
@@ -37,6 +39,7 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     cores = resolved.settings.jobs or default_jobs()
     if dry_run:
         return _dry_run(grid, store, data_dir, cores)
+    choose_device(resolved.settings.device)
     store.require_writable()
     cache = default_folder()
     ready = {
@@ -44,11 +47,12 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     }
     jobs = make_jobs(
         grid,
-        {label: item.prepared.data_sha256 for label, item in ready.items()},
+        {label: item.prepared.content_sha256 for label, item in ready.items()},
         {label: [e.kind for e in item.prepared.entities] for label, item in ready.items()},
     )
-    hashes = _make_splits(jobs, ready, cache)
-    store.write_plan(plan_document(resolved, jobs))
+    hashes = _make_splits(jobs, ready, cache, cores)
+    plan = plan_document(resolved, jobs)
+    store.write_plan(plan)
     needed = with_required(jobs)
     missing = [job for job in needed if store.read(job.job_id) is None]
     helpers = len(needed) - len(jobs)
@@ -60,6 +64,7 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
         Task(
             job=job,
             data_path=ready[job.dataset.label].located.path,
+            data_sha256=ready[job.dataset.label].located.sha256,
             split_hash=hashes[job.dataset.label, job.split.label, job.seed],
             cache_dir=cache,
             results_dir=out,
@@ -70,11 +75,11 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     with LiveRuns(missing) as live:
         for outcome in run_local(tasks, jobs=cores, on_epoch=live.epoch):
             live.finished(outcome)
-    return show_report(store)
+    return show_report(store, plan)
 
 
 def _make_splits(
-    jobs: Sequence[Job], ready: dict[str, Ready], cache: Path
+    jobs: Sequence[Job], ready: dict[str, Ready], cache: Path, cores: int
 ) -> dict[tuple[str, str, int], str]:
     """Make and audit every split once before anything trains; hashes by data set, split, seed."""
     hashes: dict[tuple[str, str, int], str] = {}
@@ -84,7 +89,15 @@ def _make_splits(
         if key in hashes:
             continue
         prepared = ready[job.dataset.label].prepared
-        split, scaffolds = split_of(prepared, job.split, job.seed, cache_dir=cache)
+        with LiveStep(f"{key[0]}: {key[1]} split") as step:
+            split, scaffolds = split_of(
+                prepared,
+                job.split,
+                job.seed,
+                cache_dir=cache,
+                cores=cores,
+                on_progress=partial(step.advance, f"{key[0]}: scaffolds of molecules"),
+            )
         found = audit(
             split,
             prepared.labels,
@@ -109,12 +122,15 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
     for part in grid.datasets:
         dataset = grid.open(part)
         located = locate(dataset, data_dir=data_dir)
+        if located is None and not any(s.url or s.wheel for s in dataset.candidates()):
+            obtain(dataset, data_dir=data_dir, download=False)  # says what is missing
         if located is None:
             click.echo(f"{part.label}: not here yet, the run will fetch it")
             continue
         click.echo(f"{part.label}: {located.path.name} ({located.origin})")
-        sha256[part.label] = located.sha256
-        kinds[part.label] = [entity.kind for entity in dataset.read(located.path).entities]
+        raw = dataset.read(located.path)
+        sha256[part.label] = raw.content_sha256()
+        kinds[part.label] = [entity.kind for entity in raw.entities]
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
     missing = [job for job in jobs if store.read(job.job_id) is None]

@@ -61,6 +61,7 @@ def toy_data(
         repaired=(),
         notes=(),
         data_sha256="0" * 64,
+        content_sha256="0" * 64,
         fingerprint="toy",
     )
 

@@ -6,6 +6,8 @@ Opening from the cache needs neither the content of the file nor RDKit.
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -121,14 +123,21 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
         "data set": name,
         "data set version": DATASETS.get(name).facts["version"],
         "data set options": dataset.options.model_dump(mode="json"),
+        "data set source": _sha256(_reader_files(dataset)),
         "data sha256": data_sha256,
-        "featuriser source": _source_sha256(),
+        "featuriser source": _sha256(_SOURCES),
         "rdkit": metadata.version("rdkit"),
     }
 
 
-def _source_sha256() -> str:
+def _reader_files(dataset: Dataset) -> list[Path]:
+    """The file that defines the data set, and the private modules beside it that it may use."""
+    file = Path(inspect.getfile(type(dataset)))
+    return [file, *sorted(file.parent.glob("_[a-z]*.py"))]
+
+
+def _sha256(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for source in _SOURCES:
-        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

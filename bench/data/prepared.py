@@ -74,6 +74,8 @@ class PreparedData:
         Remarks of the reader for the data report.
     data_sha256 : str
         Checksum of the bytes of the file read.
+    content_sha256 : str
+        Checksum of the samples as read, :meth:`RawSamples.content_sha256`.
     fingerprint : str
         Hash of everything the arrays depend on: the file, the data set's options and version,
         the featuriser's settings and source, RDKit's version.
@@ -94,6 +96,7 @@ class PreparedData:
     repaired: tuple[Unusable, ...]
     notes: tuple[str, ...]
     data_sha256: str
+    content_sha256: str
     fingerprint: str
 
     def __len__(self) -> int:

@@ -61,6 +61,7 @@ def build_arrays(
         "class_names": list(raw.class_names),
         "notes": [*raw.notes, *_lost_classes(labels, raw.class_names)],
         "total_rows": len(raw.labels),
+        "content_sha256": raw.content_sha256(),
         "unusable": _named(raw, reasons),
         "repaired": _named(raw, repairs),
     }
@@ -101,6 +102,7 @@ def assemble(
         repaired=tuple(Unusable(*row) for row in facts["repaired"]),
         notes=tuple(facts["notes"]),
         data_sha256=data_sha256,
+        content_sha256=facts["content_sha256"],
         fingerprint=fingerprint,
     )
 

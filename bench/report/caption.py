@@ -32,6 +32,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Runs", _runs(table)),
         ("Training", _training(table)),
         *_method_options(table),
+        *_backbones(table),
         ("BA", "balanced accuracy, the mean of the recalls of all classes."),
         (
             "BF1",
@@ -106,6 +107,12 @@ def _method_options(table: Table) -> list[tuple[str, str]]:
         for method, options in sorted(changed.items())
     ]
     return [("Method settings", "; ".join(texts) + ". All others stand at their defaults.")]
+
+
+def _backbones(table: Table) -> list[tuple[str, str]]:
+    used = table.settings.get("backbones", {})
+    encoders = ", ".join(f"{label} ({kind})" for kind, label in sorted(used.items()))
+    return [("Encoders", f"{encoders}.")] if encoders else []
 
 
 def _by_method(table: Table, setting: str, value_of: Callable[[Result], int]) -> str:

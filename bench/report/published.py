@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.errors import DataError
 
@@ -53,12 +54,26 @@ def published() -> Published:
 
 # The code released with the paper feeds one graph a sample on every data set, so a reaction as one
 # graph is at least as near to the paper's input as the default of two.
-_ONE_GRAPH = {"uspto_50k[inputs=joined]": "uspto_50k"}
+_ONE_GRAPH = "uspto_50k[inputs=joined]"
+
+# The paper's encoder; with another one, a figure is not a repetition of the paper's.
+_ENCODERS = ("gcn", "gcn_dgl")
 
 
-def same_input(dataset_label: str) -> str:
-    """The paper's data set that a label stands for, or the label itself."""
-    return _ONE_GRAPH.get(dataset_label, dataset_label)
+def comparable(
+    settings: Mapping[str, Any], *, dataset: str, dataset_label: str, method_label: str
+) -> bool:
+    """Whether a cell repeats what the paper ran, as far as it says what that was.
+
+    It does not with options of the data set (but for reactions as one graph) or the method,
+    written behind the name or set by the preset, and with another encoder of molecules. A file of
+    the user's is never the paper's data set, whatever it is called.
+    """
+    return (
+        dataset_label in (dataset, _ONE_GRAPH)
+        and method_label not in settings.get("method_options", {})
+        and settings.get("backbones", {}).get("molecule", "gcn") in _ENCODERS
+    )
 
 
 def read_published(folder: Path) -> Published:

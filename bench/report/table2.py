@@ -12,7 +12,7 @@ from bench.report import measures
 from bench.report.cells import GROUPS, Cell, Column, Result, Row, Run, Table
 from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
-from bench.report.published import published, same_input
+from bench.report.published import comparable, published
 
 Json = Mapping[str, Any]
 
@@ -66,6 +66,7 @@ def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
             run.seed,
         ),
     )
+    names = {column.label: column.name for column in columns}
     planned: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in runs:
         planned[run.split, run.dataset, run.method].append(run)
@@ -76,7 +77,7 @@ def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
         rows=rows,
         runs=tuple(runs),
         cells={
-            (*key, measure.name): _cell(key, measure, of_cell)
+            (*key, measure.name): _cell(plan, names[key[1]], key, measure, of_cell)
             for key, of_cell in planned.items()
             for measure in measures.ALL
         },
@@ -171,13 +172,17 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _cell(key: tuple[str, str, str], measure: Measure, runs: Sequence[Run]) -> Cell:
+def _cell(
+    plan: Json, name: str, key: tuple[str, str, str], measure: Measure, runs: Sequence[Run]
+) -> Cell:
     values = {}
     for run in runs:
         value = run.result.metrics.get(measure.name) if run.result is not None else None
         if value is not None:
             values[run.seed] = measure.printed(value)
     split, dataset, method = key
-    # Labels, not names: the paper printed no figure for other options.
-    figure = published().figures.get((split, method, same_input(dataset), measure.name))
+    figure = None
+    if comparable(plan["settings"], dataset=name, dataset_label=dataset, method_label=method):
+        # Labels of split and method, not names: the paper printed no figure for other options.
+        figure = published().figures.get((split, method, name, measure.name))
     return Cell(measure, tuple(runs), values, figure)

@@ -14,8 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bench.sweep.store import Store
-from bench.sweep.worker import Outcome, Task, execute
+from bench.sweep.worker import Outcome, Task, died, execute
 
 OnEpoch = Callable[[str, Any], None]
 
@@ -129,6 +128,4 @@ def _died(task: Task, exit_code: int | None) -> Outcome:
         reason = f"the process of the run was ended by {name}"
         if exit_code == -signal.SIGKILL:
             reason += "; when memory runs out, the system does this"
-    failure = {"job_id": task.job.job_id, "job": task.job.to_json(), "reason": reason}
-    Store(task.results_dir).write_failure(task.job.job_id, {**failure, "error": reason})
-    return Outcome(task.job.job_id, reason)
+    return died(task, reason)

@@ -85,7 +85,7 @@ class Job:
     backbones: Mapping[str, Part]
     seed: int
     training: TrainingSettings
-    data_sha256: str
+    content_sha256: str
     requires: Mapping[str, Job]
 
     @cached_property
@@ -97,7 +97,7 @@ class Job:
             del part["label"]
         for part in identity["backbones"].values():
             del part["label"]
-        identity["data_sha256"] = self.data_sha256
+        identity["content_sha256"] = self.content_sha256
         identity["featuriser_version"] = FEATURISER_VERSION
         identity["loop_version"] = LOOP_VERSION
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -166,17 +166,22 @@ def expand(settings: Settings) -> Grid:
 
 
 def make_jobs(
-    grid: Grid, data_sha256: Mapping[str, str], entity_kinds: Mapping[str, Sequence[str]]
+    grid: Grid, content_sha256: Mapping[str, str], entity_kinds: Mapping[str, Sequence[str]]
 ) -> list[Job]:
     """Jobs in the order of the grid: data set, split, seed, method.
 
     Parameters
     ----------
     grid : Grid
-    data_sha256 : mapping
-        Data set label to the checksum of the file it is read from.
+    content_sha256 : mapping
+        Data set label to the checksum of its samples (:attr:`PreparedData.content_sha256`).
     entity_kinds : mapping
         Data set label to the kinds of entity it has; only their backbones belong to the job.
+
+    Raises
+    ------
+    UsageError
+        Two of the jobs are the same run.
     """
 
     def make(dataset: Part, split: Part, seed: int, method: MethodPart) -> Job:
@@ -191,16 +196,30 @@ def make_jobs(
             backbones={kind: grid.backbones[kind] for kind in kinds},
             seed=seed,
             training=training,
-            data_sha256=data_sha256[dataset.label],
+            content_sha256=content_sha256[dataset.label],
             requires={
                 role: make(dataset, split, seed, needed) for role, needed in method.requires.items()
             },
         )
 
-    return [
+    jobs = [
         make(*combination)
         for combination in product(grid.datasets, grid.splits, grid.seeds, grid.methods)
     ]
+    _refuse_equal(jobs)
+    return jobs
+
+
+def _refuse_equal(jobs: Sequence[Job]) -> None:
+    """Two rows or columns of a table must not be one and the same run."""
+    known: dict[str, Job] = {}
+    for job in jobs:
+        other = known.setdefault(job.job_id, job)
+        if other is not job:
+            raise UsageError(
+                f"Expected different runs, but {other.describe()} and {job.describe()} are the "
+                "same by content. Leave one out."
+            )
 
 
 def with_required(jobs: Sequence[Job]) -> list[Job]:
@@ -298,7 +317,8 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
             "weight_decay": training.weight_decay,
             "schedule": training.schedule,
             "seeds": list(resolved.settings.seeds),
-            "method_options": _used_options(resolved.settings, jobs),
+            "method_options": _changed_options(jobs),
+            "backbones": {kind: part.label for job in jobs for kind, part in job.backbones.items()},
             "selection": "best validation balanced accuracy",
         },
         "jobs": [
@@ -319,7 +339,11 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _used_options(settings: Settings, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
-    """The shared method options that rows of this plan were run with, by label."""
-    labels = {job.method.label for job in jobs}
-    return {name: opts for name, opts in settings.method_options.items() if opts and name in labels}
+def _changed_options(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    """Options that differ from a method's defaults without standing in its label, by label."""
+    return {
+        job.method.label: changed
+        for job in jobs
+        if "[" not in job.method.label
+        and (changed := job.method.options.model_dump(mode="json", exclude_defaults=True))
+    }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.featurise import Progress
 from bench.data.prepare import scaffolds
 from bench.data.prepared import PreparedData
 from bench.errors import SplitError
@@ -14,7 +15,13 @@ from bench.sweep.plan import Part
 
 
 def split_of(
-    prepared: PreparedData, part: Part, seed: int, *, cache_dir: Path
+    prepared: PreparedData,
+    part: Part,
+    seed: int,
+    *,
+    cache_dir: Path,
+    cores: int = 1,
+    on_progress: Progress | None = None,
 ) -> tuple[Split, np.ndarray | None]:
     """The split, and the scaffold numbers it was made from where it needs them.
 
@@ -23,7 +30,9 @@ def split_of(
     SplitError
         No such split of these samples exists; the message names data set, seed and classes.
     """
-    groups = scaffolds(prepared, cache_dir=cache_dir) if part.facts["needs_scaffolds"] else None
+    groups = None
+    if part.facts["needs_scaffolds"]:
+        groups = scaffolds(prepared, cache_dir=cache_dir, jobs=cores, on_progress=on_progress)
     try:
         split = make_split(
             part.name,

@@ -24,6 +24,12 @@ from bench.files import new_folder, write_atomically
 
 SCHEMA = 1
 
+# What reports need to know of each job of a plan.
+_PLANNED = {
+    *("job_id", "dataset", "dataset_label", "split", "split_label"),
+    *("method", "method_label", "title", "group", "seed"),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -67,12 +73,12 @@ class Store:
         """
         folder = self._runs / job_id
         path = folder / "record.json"
+        if not folder.is_dir():
+            return None
         try:
             record = json.loads(path.read_bytes())
             problem = _problem(record, job_id, folder)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             problem = str(error)
         if problem:
             log.warning("%s is left out, its run counts as missing: %s", path, problem)
@@ -137,7 +143,7 @@ class Store:
         """Why the run failed last time, or None."""
         try:
             failure = json.loads(self._failure(job_id).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return failure if isinstance(failure, dict) else None
 
@@ -162,13 +168,16 @@ class Store:
                 f"Expected the plan of an earlier benchmark at {path}, but there is none. "
                 "Run the benchmark first, or name its folder with --out."
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"{path} cannot be read: {error}. Run the benchmark command again; finished "
                 "runs are reused."
             ) from None
-        if not isinstance(plan, dict) or plan.get("schema") != SCHEMA:
-            raise StoreError(f"Expected a plan of schema {SCHEMA} in {path}, but it has another.")
+        if not _is_plan(plan):
+            raise StoreError(
+                f"Expected a plan of schema {SCHEMA} in {path}, but it is damaged or of another "
+                "version. Run the benchmark command again; finished runs are reused."
+            )
         return plan
 
     def _failure(self, job_id: str) -> Path:
@@ -179,6 +188,17 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     """Strict JSON (no NaN), sorted and indented, UTF-8."""
     text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
     return (text + "\n").encode()
+
+
+def _is_plan(plan: Any) -> bool:
+    """Whether `plan` has the shape that :func:`bench.sweep.plan.plan_document` gives it."""
+    return (
+        isinstance(plan, dict)
+        and plan.get("schema") == SCHEMA
+        and isinstance(plan.get("settings"), dict)
+        and isinstance(plan.get("jobs"), list)
+        and all(isinstance(job, dict) and job.keys() >= _PLANNED for job in plan["jobs"])
+    )
 
 
 def _problem(record: Any, job_id: str, folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from bench.sweep.provenance import provenance
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,6 +34,7 @@ class Task:
 
     job: Job
     data_path: Path
+    data_sha256: str
     split_hash: str
     cache_dir: Path
     results_dir: Path
@@ -56,7 +60,8 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
         _run_and_store(task, store, on_epoch)
     except Exception as error:
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        store.write_failure(
+        _write_failure(
+            store,
             job_id,
             {
                 "job_id": job_id,
@@ -71,6 +76,22 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
     return Outcome(job_id)
 
 
+def _write_failure(store: Store, job_id: str, failure: dict[str, Any]) -> None:
+    """Keep the reason where it can be kept; a full disk must not take the other runs along."""
+    try:
+        store.write_failure(job_id, failure)
+    except OSError as error:
+        log.warning("The reason why %s failed could not be written: %s", job_id, error)
+
+
+def died(task: Task, reason: str) -> Outcome:
+    """Write down that the process of a run ended without a word."""
+    job = task.job
+    failure = {"job_id": job.job_id, "job": job.to_json(), "reason": reason, "error": reason}
+    _write_failure(Store(task.results_dir), job.job_id, failure)
+    return Outcome(job.job_id, reason)
+
+
 def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None] | None) -> None:
     import torch
 
@@ -82,8 +103,14 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
     job = task.job
     dataset = DATASETS.get(job.dataset.name).cls(job.dataset.options)
     prepared = prepare(
-        job.dataset.name, dataset, task.data_path, job.data_sha256, cache_dir=task.cache_dir
+        job.dataset.name, dataset, task.data_path, task.data_sha256, cache_dir=task.cache_dir
     )
+    if prepared.content_sha256 != job.content_sha256:
+        raise DataError(
+            f"Expected the samples {job.content_sha256[:12]} that were planned, but this process "
+            f"read {prepared.content_sha256[:12]}. The data changed since the plan; run the "
+            "command again."
+        )
     split, _ = split_of(prepared, job.split, job.seed, cache_dir=task.cache_dir)
     if split.hash != task.split_hash:
         raise DataError(
@@ -137,6 +164,7 @@ def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, An
     return {
         "file": file,
         "sha256": prepared.data_sha256,
+        "content_sha256": prepared.content_sha256,
         "fingerprint": prepared.fingerprint,
         "samples": len(prepared),
         "unusable": len(prepared.unusable),

@@ -50,11 +50,15 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """History of a run and the epoch whose weights the network now holds (0: none trained)."""
+    """History of a run and the epoch whose weights the network now holds (0: none trained).
+
+    `method` holds what the method reports in the end, such as a power chosen on validation.
+    """
 
     history: tuple[EpochReport, ...]
     best_epoch: int
     best_valid_balanced_accuracy: float
+    method: dict[str, Any]
 
 
 def train(
@@ -149,7 +153,7 @@ def train(
                 on_epoch(report)
     if epoch == 0:
         method.conclude(network)
-        return TrainingResult((), 0, validate())
+        return TrainingResult((), 0, validate(), dict(method.report()))
     if best is None:
         raise TrainingError(
             f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
@@ -157,7 +161,7 @@ def train(
         )
     best.restore(network, method)
     method.conclude(network)
-    return TrainingResult(tuple(history), best.epoch, validate())
+    return TrainingResult(tuple(history), best.epoch, validate(), dict(method.report()))
 
 
 def _stage_epochs(method: Method, epochs: int) -> list[tuple[Stage, int]]:

@@ -108,6 +108,7 @@ def run(
             "rule": "best validation balanced accuracy",
             "epoch": outcome.training.best_epoch,
             "valid_balanced_accuracy": outcome.training.best_valid_balanced_accuracy,
+            "method": outcome.training.method,
         },
         "history": [report.to_json() for report in outcome.training.history],
         "parameters": outcome.parameters,
@@ -168,7 +169,7 @@ def _fit_estimator(estimator: Estimator, prepared: PreparedData, split: Split) -
         prepared.labels[split.valid], valid_logits.argmax(axis=1), prepared.num_classes
     )
     return _Outcome(
-        training=TrainingResult((), 0, score),
+        training=TrainingResult((), 0, score, dict(estimator.report())),
         valid_logits=valid_logits,
         test_logits=estimator.logits(replace(_samples(prepared, split.test), labels=None)),
         parameters=0,

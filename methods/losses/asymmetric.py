@@ -56,6 +56,6 @@ def asymmetric_focal_contrastive_loss(
     # 1 - p is -expm1(log p); the clamp keeps powers and logarithms finite where p is 1.
     rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
     alike = same(labels, len(features))
-    positive = torch.where(alike & ~itself, -(rest**gamma) * log_p, 0.0)
+    positive = torch.where(alike, -(rest**gamma) * log_p, 0.0)
     negative = torch.where(alike, 0.0, -rest.log())
     return (positive + eta * negative).mean()

@@ -210,3 +210,88 @@ def test_results_folder_that_cannot_be_written(bench, toy_arguments, tmp_path):
     code, _, err = bench(*toy_arguments())
     assert code == 2
     assert "--out" in err
+
+
+def test_a_file_of_ones_own_is_never_the_papers_data_set(bench, toy_arguments, csv, tmp_path):
+    path = csv(name="hiv.csv")
+    assert bench(*toy_arguments(path=path))[0] == 0
+    assert {row["published"] for row in _table(tmp_path / "results")} == {""}
+
+
+def test_one_content_under_two_names_is_refused_before_training(bench, csv, tmp_path):
+    specs = [
+        f'csv[path="{csv(name=name)}",smiles_columns=[smiles],label_column=class]'
+        for name in ("a.csv", "b.csv")
+    ]
+    code, out, err = bench("--datasets", ",".join(specs), "--out", tmp_path / "r", "--epochs", 1)
+    assert code == 2
+    assert "the same by content" in err
+    assert "to do" not in out
+
+
+def test_names_with_brackets_are_printed_as_they_are(bench, toy_arguments, csv, tmp_path):
+    rows = [(smiles, f"[b]{name}[/i]") for smiles, name in ROWS]
+    code, out, _ = bench(*toy_arguments(path=csv(rows), out="res[/b]"))
+    assert code == 0
+    assert "res[/b]" in out
+    path = csv(rows)
+    code, out, _ = bench("data", f'csv[path="{path}",smiles_columns=[smiles],label_column=class]')
+    assert code == 0
+    assert "[b]ring[/i]" in out
+
+
+def test_a_missing_run_is_not_all_done(bench, toy_arguments, tmp_path):
+    bench(*toy_arguments())
+    [first, _] = sorted((tmp_path / "results" / "runs").iterdir())
+    (first / "record.json").write_text("{")
+    code, out, _ = bench("report", "--out", tmp_path / "results")
+    assert code == 1
+    assert "missing" in out
+
+
+def test_each_of_two_commands_reports_its_own_plan(bench, toy_arguments, monkeypatch, tmp_path):
+    from bench.commands import run as command
+
+    other = {"schema": 1, "settings": {}, "jobs": []}
+    original = command.run_local
+
+    def run_local(*arguments, **keywords):
+        yield from original(*arguments, **keywords)
+        command.Store(tmp_path / "results").write_plan(other)  # a second command, meanwhile
+
+    monkeypatch.setattr(command, "run_local", run_local)
+    code, out, _ = bench(*toy_arguments())
+    assert code == 0
+    assert "Vanilla GCN" in out
+
+
+def test_a_full_disk_is_a_failed_run_and_the_others_go_on(
+    bench, toy_arguments, monkeypatch, tmp_path
+):
+    from bench.sweep.store import Store
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr(Store, "write_failure", full)
+    code, _, err = bench(*toy_arguments())
+    assert code == 1
+    assert err.count("No space left on device") >= 2
+    assert "Traceback" not in err
+
+
+def test_cuda_where_there_is_none_is_refused_before_anything_is_written(
+    bench, toy_arguments, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, _, err = bench(*toy_arguments("--device", "cuda"))
+    assert code == 2
+    assert "--device cpu" in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_dry_run_of_a_file_that_is_not_there(bench, toy_arguments, tmp_path):
+    code, _, err = bench(*toy_arguments("--dry-run", path=tmp_path / "absent.csv"))
+    assert code == 2
+    assert "absent.csv" in err

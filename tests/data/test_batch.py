@@ -45,6 +45,7 @@ def prepared(graphs: PackedGraphs = GRAPHS) -> PreparedData:
         repaired=(),
         notes=(),
         data_sha256="",
+        content_sha256="",
         fingerprint="",
     )
 

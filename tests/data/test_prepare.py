@@ -362,3 +362,28 @@ def test_real_files_are_prepared_whole(ready, file, columns, rows, groups, molec
     assert len(set(data.identity)) == (
         groups or len({tuple(row[c] for c in columns) for row in table})
     )
+
+
+def test_another_reader_of_the_same_file_reads_anew(ready, monkeypatch, tmp_path):
+    reader = tmp_path / "reader.py"
+    reader.write_text("one")
+    monkeypatch.setattr("bench.data.prepare._reader_files", lambda dataset: [reader])
+    toy = Toy(molecules("CCO", "CCN"))
+    before = ready(toy)
+    ready(toy)
+    assert toy.reads == 1
+    reader.write_text("two")
+    after = ready(toy)
+    assert toy.reads == 2
+    assert before.fingerprint != after.fingerprint
+    assert before.content_sha256 == after.content_sha256
+
+
+def test_content_checksum_sees_inputs_labels_and_class_names():
+    def checksum(values=("CCO", "C"), labels=(0, 1), names=("a", "b")):
+        entity = Entity("molecule", "molecule", list(values))
+        return RawSamples((entity,), np.array(labels), tuple(names)).content_sha256()
+
+    assert checksum() == checksum()
+    changed = [checksum(("CC", "OC")), checksum(labels=(1, 0)), checksum(names=("a", "c"))]
+    assert len({checksum(), *changed}) == 4

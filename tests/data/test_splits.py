@@ -485,3 +485,21 @@ class TestRealData:
         own = counts(labels, make_split("random", labels, num_classes, 0, "uspto_50k"))
         assert own["test"].tolist() == [3030, 2379, 1132, 182, 134, 1647, 922, 162, 367, 46]
         assert (own["train"].min(), own["valid"].min()) == (161, 23)
+
+
+def test_scaffold_split_keeps_equal_ring_free_samples_together_when_asked():
+    # 40 ring-free molecules eight times each, and 100 scaffolds of their own.
+    identity = np.concatenate([np.repeat(np.arange(40), 8), np.arange(1000, 1100)])
+    scaffolds = np.concatenate([np.full(320, -1), np.arange(100)])
+    labels = np.arange(420) % 2
+
+    def shared(group_duplicates):
+        options = SPLITS.get("scaffold").cls.options_type(group_duplicates=group_duplicates)
+        split = make_split(
+            "scaffold", labels, 2, 0, "toy",
+            options=options, identity=identity, scaffolds=scaffolds,
+        )  # fmt: skip
+        return np.intersect1d(identity[split.train], identity[split.test])
+
+    assert len(shared(False)) > 0
+    assert len(shared(True)) == 0

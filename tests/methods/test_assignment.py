@@ -61,6 +61,12 @@ def test_equals_the_literal_algorithm_also_on_ties(seed, samples, centres, spare
     assert found.tolist() == literal(similarity, capacity).tolist()
 
 
+def test_a_late_sample_displaces_one_that_ties_with_it_and_stands_below():
+    rows = ["1110", "1111", "0001", "0110", "1111", "1101", "0111", "0100", "0010", "0000", "0111"]
+    similarity = np.array([[float(digit) for digit in row] for row in rows])
+    assert assign_with_capacity(similarity, 3).tolist() == literal(similarity, 3).tolist()
+
+
 def test_ample_capacity_gives_everyone_the_best_centre():
     similarity = np.random.default_rng(0).random((50, 4))
     assert (assign_with_capacity(similarity, 50) == similarity.argmax(axis=1)).all()

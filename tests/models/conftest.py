@@ -74,6 +74,7 @@ def make_prepared(make_graphs) -> Callable[..., PreparedData]:
             repaired=(),
             notes=(),
             data_sha256="",
+            content_sha256="",
             fingerprint="",
         )
 

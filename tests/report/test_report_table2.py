@@ -224,3 +224,21 @@ def test_a_reaction_in_one_graph_is_compared_and_a_product_alone_is_not(label, c
     record["job"]["dataset"]["label"] = label
     cell = cell_of(table_of([job], [record]), dataset=label)
     assert cell.published == (85.57 if comparable else None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "compared"),
+    [
+        ({}, True),
+        ({"backbones": {"molecule": "gcn_dgl"}}, True),
+        ({"backbones": {"molecule": "gcn[hidden=32]"}}, False),
+        ({"method_options": {"vanilla": {"x": 1}}}, False),
+        ({"method_options": {"cb": {"beta": 0.5}}}, True),
+    ],
+)
+def test_changed_options_and_encoders_are_not_compared(settings, compared):
+    job = make_job()
+    plan = make_plan([job])
+    plan["settings"] = {**plan["settings"], **settings}
+    table = table2(plan, [make_record(job)], {})
+    assert (cell_of(table).published is not None) == compared

@@ -20,7 +20,7 @@ def executed(monkeypatch, tmp_path):
 
     def make(execute, jobs):
         monkeypatch.setattr(local, "execute", execute)
-        return [Task(job, tmp_path, "", tmp_path, tmp_path / "results", "cpu") for job in jobs]
+        return [Task(job, tmp_path, "", "", tmp_path, tmp_path / "results", "cpu") for job in jobs]
 
     return make
 

@@ -109,11 +109,35 @@ def test_record_of_another_job_or_schema_is_not_taken(store, caplog):
 def test_plan_is_read_back_and_its_absence_explained(store):
     with pytest.raises(StoreError, match="Run the benchmark first"):
         store.read_plan()
-    store.write_plan({"schema": 1, "jobs": []})
-    assert store.read_plan() == {"schema": 1, "jobs": []}
-    (store.root / "plan.json").write_text("{")
-    with pytest.raises(StoreError, match="cannot be read"):
+    plan = {"schema": 1, "settings": {}, "jobs": []}
+    store.write_plan(plan)
+    assert store.read_plan() == plan
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[" * 100_000, "[]", "5", '{"schema": 1}', '{"schema": 1, "settings": {}, "jobs": 5}',
+     '{"schema": 1, "settings": {}, "jobs": [{}]}', '{"schema": 2, "settings": {}, "jobs": []}'],
+)  # fmt: skip
+def test_a_damaged_plan_is_one_clear_error(store, text):
+    (store.root / "plan.json").write_text(text)
+    with pytest.raises(StoreError, match="Run the benchmark command again"):
         store.read_plan()
+
+
+@pytest.mark.parametrize("name", ["record.json", "predictions.safetensors", "model.safetensors"])
+def test_a_run_with_a_file_gone_counts_as_missing_and_is_named(store, name, caplog):
+    _write(store)
+    (_folder(store) / name).unlink()
+    assert store.read("a1") is None
+    assert name in caplog.text
+
+
+def test_a_record_nested_beyond_reason_is_named(store, caplog):
+    _write(store)
+    (_folder(store) / "record.json").write_text("[" * 100_000)
+    assert store.read("a1") is None
+    assert "record.json" in caplog.text
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):

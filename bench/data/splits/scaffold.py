@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field
 
-from bench.data.splits._assign import assign, part_sizes, positions, shuffled_groups
+from bench.data.splits._assign import (
+    assign,
+    duplicate_groups,
+    part_sizes,
+    positions,
+    shuffled_groups,
+)
 from bench.errors import SplitError
+from bench.options import Options
 from bench.split import Split, Splitter, register_split
+
+
+class ScaffoldOptions(Options):
+    """Options of the scaffold split."""
+
+    group_duplicates: bool = Field(
+        False, description="keep equal samples without a scaffold in one part too"
+    )
 
 
 @register_split(
@@ -20,8 +36,11 @@ class ScaffoldSplit(Splitter):
 
     Groups larger than half of the validation part are placed first, into train while they fit, so
     that no single scaffold rules validation or test. The rest follow in seeded order. Each sample
-    with an empty scaffold is a group of its own.
+    with an empty scaffold is a group of its own, or with its equals if `group_duplicates` is on.
     """
+
+    options_type = ScaffoldOptions
+    options: ScaffoldOptions
 
     def make(
         self,
@@ -35,7 +54,8 @@ class ScaffoldSplit(Splitter):
         assert scaffolds is not None  # registered with needs_scaffolds
         empty = scaffolds < 0
         own = scaffolds.copy()
-        own[empty] = scaffolds.max() + 1 + np.arange(np.count_nonzero(empty))
+        alone = duplicate_groups(groups, self.options.group_duplicates, len(labels))
+        own[empty] = scaffolds.max() + 1 + np.unique(alone[empty], return_inverse=True)[1]
         _, valid_size, _ = part_sizes(len(labels))
         # Stable: the seeded order holds among the large groups and among the others.
         placed = sorted(shuffled_groups(own, rng), key=lambda group: 2 * len(group) <= valid_size)
