@@ -21,7 +21,7 @@ class ACLOptions(JointOptions):
     "acl",
     title="ACL",
     group="extension",
-    reference="Vito and Stefanus, Entropy 2022, 24(9), 1303, arXiv 2207.07080, eq. of ACL",
+    reference="Vito and Stefanus, Entropy 2022, 24(9), 1303, arXiv 2207.07080",
 )
 class ACL(JointContrastiveMethod):
     """Cross-entropy, and a contrast whose negatives have a term of their own.

@@ -48,7 +48,7 @@ class SDROptions(ContrastiveOptions):
 
 @register_method(
     "sdr",
-    title="Ours (SDR)",
+    title="SDR (paper's own)",
     group="paper",
     reference="LTDD, 2025, arXiv 2504.04647, section 3; SBCL (Hou et al., ICCV 2023, 2306.15925)",
 )

@@ -73,6 +73,10 @@ class Watched(Method):
         self.watch.epoch_ends()
         return super().report()
 
+    def conclude(self, network: Network) -> None:
+        self.watch.training_ends()
+        super().conclude(network)
+
 
 class OneClassBatches(Method):
     """Goes before a method in the order of its bases; its samples come class by class."""
@@ -88,6 +92,7 @@ class _Watch:
     def __init__(self) -> None:
         self.seen = Seen()
         self._followed: set[int] = set()
+        self._frozen: _Copies | None = None
 
     def stage(self, network: Network, stage: Stage) -> None:
         """Remember what `stage`, which begins now, does not train."""
@@ -99,7 +104,12 @@ class _Watch:
 
     def epoch_ends(self) -> None:
         """Compare what the stage froze."""
-        self.seen.moved |= self._frozen.changed(_by_name(self._network))
+        if self._frozen is not None:
+            self.seen.moved |= self._frozen.changed(_by_name(self._network))
+
+    def training_ends(self) -> None:
+        """From here on the network holds the weights of another epoch; nothing is compared."""
+        self._frozen = None
 
     def follow(self, owner: str, module: nn.Module) -> None:
         """Write down the gradients that the trained parameters of `module` get from now on."""

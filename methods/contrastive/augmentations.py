@@ -95,7 +95,7 @@ def drop_bonds_by_degree(
     References
     ----------
     Zhu et al., "Graph Contrastive Learning with Adaptive Augmentation", WWW 2021,
-    arXiv 2010.14945, section 3.2, eq. 3.
+    arXiv 2010.14945, section 3.2.
     """
     begins, ends = _bonds(graphs)
     if len(begins) == 0:

@@ -46,7 +46,7 @@ def subcluster_loss(
     References
     ----------
     LTDD, arXiv 2504.04647, eq. 2 (there summed over the batch); Hou et al., ICCV 2023,
-    arXiv 2306.15925, eq. 4.
+    arXiv 2306.15925, section 3.
 
     Examples
     --------

@@ -108,5 +108,5 @@ def test_stopping_early_stops_the_processes(executed, tmp_path):
     outcomes = run_local(tasks, jobs=2)
     next(outcomes)
     outcomes.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50  # the other would sleep for 60
     assert not multiprocessing.active_children()
