@@ -44,6 +44,9 @@ class DataView(Protocol):
     def labels(self, part: Part) -> Tensor:
         """Labels on the network's device, int64, (n,)."""
 
+    def positions(self, part: Part) -> Tensor:
+        """Positions of the samples, as ``Batch.positions`` counts them, on that device; (n,)."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:

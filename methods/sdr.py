@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
-from bench.method import Context, register_method
+from bench.method import register_method
 from bench.models.network import Network
-from bench.split import Split
 from methods.contrastive.assignment import Rounding, subclusters
 from methods.contrastive.distances import Aggregation, Reweighting, distance_weights
 from methods.contrastive.method import ContrastiveMethod, ContrastiveOptions
@@ -91,7 +89,7 @@ class SDR(ContrastiveMethod):
 
     def initialise(self, network: Network) -> None:
         super().initialise(network)
-        last = int(_training_positions(self.context).max())
+        last = int(self.context.view.positions("train").max())
         device = next(network.parameters()).device
         # By position in the data, as batches know their samples; -1: no sub-cluster.
         unknown = torch.full((last + 1,), -1, dtype=torch.int32, device=device)
@@ -163,8 +161,7 @@ class SDR(ContrastiveMethod):
                 iterations=settings.iterations,
             )
         ).to(embeddings.device)
-        positions = _training_positions(self.context).to(embeddings.device)
-        self.subcluster_of[positions] = clusters.int()
+        self.subcluster_of[self.context.view.positions("train")] = clusters.int()
         self.omega.copy_(
             distance_weights(
                 embeddings if settings.space == "encoder" else projected,
@@ -175,12 +172,3 @@ class SDR(ContrastiveMethod):
                 aggregation=settings.agg,
             )
         )
-
-
-class _SplitView(Protocol):
-    split: Split
-
-
-def _training_positions(context: Context) -> Tensor:
-    """Positions of the training samples in the data, as ``Batch.positions`` counts them."""
-    return torch.from_numpy(np.array(cast(_SplitView, context.view).split.train))

@@ -40,6 +40,10 @@ class SplitView:
         """Labels, int64, (n,)."""
         return torch.from_numpy(self.collator.labels[self._positions(part)]).to(self.device)
 
+    def positions(self, part: Part) -> Tensor:
+        """Positions of the samples, as ``Batch.positions`` counts them; (n,)."""
+        return torch.from_numpy(np.array(self._positions(part))).to(self.device)
+
     def _positions(self, part: Part) -> np.ndarray:
         if part not in ("train", "valid"):
             raise ValueError(f"Expected the part train or valid, but got {part!r}.")
