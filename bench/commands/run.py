@@ -133,10 +133,12 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
         kinds[part.label] = [entity.kind for entity in raw.entities]
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
-    missing = [job for job in jobs if store.read(job.job_id) is None]
+    missing = []
     for job in jobs:
-        failed = job in missing and store.read_failure(job.job_id) is not None
-        state = "failed" if failed else "to do" if job in missing else "done"
+        state = "done"
+        if store.read(job.job_id) is None:
+            missing.append(job)
+            state = "to do" if store.read_failure(job.job_id) is None else "failed"
         click.echo(f"{state:7} {job.describe()}")
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset

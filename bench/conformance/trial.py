@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from bench.backbone import BACKBONES
 from bench.conformance.toy import toy_data, toy_split
 from bench.data.batch import Batch, Collator
 from bench.data.prepared import PreparedData
-from bench.dataset import Entity
 from bench.method import (
     METHODS,
     AnyMethod,
@@ -22,13 +21,13 @@ from bench.method import (
     Estimator,
     FinishedRun,
     Method,
-    Samples,
 )
 from bench.models.network import build_network
 from bench.options import Options
 from bench.spec import check_options, parse_spec
 from bench.training.evaluation import predict_logits
 from bench.training.loop import train
+from bench.training.run import samples_as_text
 from bench.training.settings import TrainingSettings
 from bench.training.view import SplitView
 
@@ -146,19 +145,15 @@ class EstimatorTrial:
 
     def train(self) -> None:
         """Fit on the training part."""
-        self.estimator.fit(self._samples(self.split.train), self._samples(self.split.valid))
+        self.estimator.fit(
+            samples_as_text(self.data, self.split.train),
+            samples_as_text(self.data, self.split.valid),
+        )
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
         chosen = self.split.test if positions is None else positions
-        return self.estimator.logits(self._samples(chosen, labelled=False))
-
-    def _samples(self, positions: np.ndarray, *, labelled: bool = True) -> Samples:
-        entities = tuple(
-            Entity(entity.name, entity.kind, [self.data.smiles[i] for i in entity.index[positions]])
-            for entity in self.data.entities
-        )
-        return Samples(entities, self.data.labels[positions] if labelled else None)
+        return self.estimator.logits(replace(samples_as_text(self.data, chosen), labels=None))
 
 
 Trial = NetworkTrial | EstimatorTrial

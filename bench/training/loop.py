@@ -52,13 +52,15 @@ class EpochReport:
 class TrainingResult:
     """History of a run and the epoch whose weights the network now holds (0: none trained).
 
-    `method` holds what the method reports in the end, such as a power chosen on validation.
+    `method` holds what the method reports in the end, such as a power chosen on validation;
+    `valid_logits`, shape (n, K), are those that the validation score was taken of.
     """
 
     history: tuple[EpochReport, ...]
     best_epoch: int
     best_valid_balanced_accuracy: float
     method: dict[str, Any]
+    valid_logits: np.ndarray
 
 
 def train(
@@ -102,9 +104,14 @@ def train(
     best: _Snapshot | None = None
     epoch = 0
 
-    def validate() -> float:
+    def validate() -> tuple[float, np.ndarray]:
         logits = predict_logits(network, method, collator, split.valid)
-        return balanced_accuracy(labels, logits.argmax(axis=1), num_classes)
+        return balanced_accuracy(labels, logits.argmax(axis=1), num_classes), logits
+
+    def conclude(epoch: int) -> TrainingResult:
+        method.conclude(network)
+        score, logits = validate()
+        return TrainingResult(tuple(history), epoch, score, dict(method.report()), logits)
 
     method.initialise(network)
     for index, (stage, epochs) in enumerate(_stage_epochs(method, settings.epochs)):
@@ -136,7 +143,7 @@ def train(
                     optimiser.zero_grad(set_to_none=True)
                     loss.backward()
                     optimiser.step()
-            score = validate()
+            score, _ = validate()
             report = EpochReport(
                 epoch,
                 stage.name,
@@ -152,16 +159,14 @@ def train(
             if on_epoch is not None:
                 on_epoch(report)
     if epoch == 0:
-        method.conclude(network)
-        return TrainingResult((), 0, validate(), dict(method.report()))
+        return conclude(0)
     if best is None:
         raise TrainingError(
             f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
             f"refused all {settings.epochs}. Train for more epochs or shorten the warm-up."
         )
     best.restore(network, method)
-    method.conclude(network)
-    return TrainingResult(tuple(history), best.epoch, validate(), dict(method.report()))
+    return conclude(best.epoch)
 
 
 def _stage_epochs(method: Method, epochs: int) -> list[tuple[Stage, int]]:

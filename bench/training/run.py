@@ -123,7 +123,7 @@ def run(
     predictions = {
         "valid_positions": split.valid,
         "valid_labels": prepared.labels[split.valid],
-        "valid_logits": outcome.valid_logits,
+        "valid_logits": outcome.training.valid_logits,
         "test_positions": split.test,
         "test_labels": prepared.labels[split.test],
         "test_logits": outcome.test_logits,
@@ -134,7 +134,6 @@ def run(
 @dataclass(frozen=True)
 class _Outcome:
     training: TrainingResult
-    valid_logits: np.ndarray
     test_logits: np.ndarray
     parameters: int
     weights: dict[str, np.ndarray]
@@ -154,7 +153,6 @@ def _train_network(
     weights |= {f"method.{name}": _array(t) for name, t in method.state_dict().items()}
     return _Outcome(
         training=result,
-        valid_logits=predict_logits(network, method, collator, split.valid),
         test_logits=predict_logits(network, method, collator, split.test),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         weights=weights,
@@ -162,23 +160,22 @@ def _train_network(
 
 
 def _fit_estimator(estimator: Estimator, prepared: PreparedData, split: Split) -> _Outcome:
-    valid = _samples(prepared, split.valid)
-    estimator.fit(_samples(prepared, split.train), valid)
+    valid = samples_as_text(prepared, split.valid)
+    estimator.fit(samples_as_text(prepared, split.train), valid)
     valid_logits = estimator.logits(replace(valid, labels=None))
     score = balanced_accuracy(
         prepared.labels[split.valid], valid_logits.argmax(axis=1), prepared.num_classes
     )
     return _Outcome(
-        training=TrainingResult((), 0, score, dict(estimator.report())),
-        valid_logits=valid_logits,
-        test_logits=estimator.logits(replace(_samples(prepared, split.test), labels=None)),
+        training=TrainingResult((), 0, score, dict(estimator.report()), valid_logits),
+        test_logits=estimator.logits(replace(samples_as_text(prepared, split.test), labels=None)),
         parameters=0,
         weights={},
     )
 
 
-def _samples(prepared: PreparedData, positions: np.ndarray) -> Samples:
-    """The samples at `positions` as text."""
+def samples_as_text(prepared: PreparedData, positions: np.ndarray) -> Samples:
+    """The samples at `positions` as text, with their labels."""
     texts = {
         "molecule": prepared.smiles,
         "protein": prepared.proteins,

@@ -76,7 +76,7 @@ def test_protein_encoder_matters_where_there_are_proteins():
 
 
 def test_job_id_is_the_same_in_another_process():
-    code = "from tests.sweep.test_plan import _ids; print(*sorted(_ids()))"  # pragma: no cover
+    code = "from tests.sweep.test_plan import _ids; print(*sorted(_ids()))"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
