@@ -27,7 +27,7 @@ def effective_number_weights(class_counts: Tensor, *, beta: float) -> Tensor:
     References
     ----------
     Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,
-    arXiv 1901.05555, eq. 2 and section 4.
+    arXiv 1901.05555, sections 3 and 4.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def remix_label_shares(
 
     References
     ----------
-    Chou et al., "Remix: Rebalanced Mixup", ECCV Workshops 2020, arXiv 2007.03943, section 3.
+    Chou et al., "Remix: Rebalanced Mixup", ECCV Workshops 2020, arXiv 2007.03943.
 
     Examples
     --------
