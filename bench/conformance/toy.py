@@ -40,7 +40,7 @@ def toy_data(
         atom_offsets=np.concatenate([[0], np.cumsum(atoms)]),
         bonds=np.concatenate(bonds).astype(np.int32),
         bond_offsets=np.concatenate([[0], np.cumsum(atoms - 1)]),
-    )
+    ).with_environments()
     size = len(labels)
     return PreparedData(
         name="toy",

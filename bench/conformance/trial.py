@@ -12,7 +12,8 @@ from torch import Tensor
 
 from bench.backbone import BACKBONES
 from bench.conformance.toy import toy_data, toy_split
-from bench.data.batch import Batch, Collator
+from bench.data.batch import Batch
+from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
 from bench.method import (
     METHODS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -146,9 +146,19 @@ def _by_name(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
-def _parts(batch: Batch) -> dict[str, Tensor]:
+def _parts(value: Any, name: str = "batch") -> dict[str, Tensor]:
     """Every tensor of a batch by name."""
-    parts = {"labels": batch.labels, "positions": batch.positions}
-    for kind, value in batch.inputs.items():
-        parts |= {f"{kind}.{item.name}": getattr(value, item.name) for item in fields(value)}
-    return parts
+    if isinstance(value, Tensor):
+        return {name: value}
+    inside: Mapping[str, Any] = {}
+    if isinstance(value, Mapping):
+        inside = value
+    elif isinstance(value, tuple):
+        inside = {str(place): item for place, item in enumerate(value)}
+    elif is_dataclass(value):
+        inside = {item.name: getattr(value, item.name) for item in fields(value)}
+    return {
+        key: tensor
+        for part, item in inside.items()
+        for key, tensor in _parts(item, f"{name}.{part}").items()
+    }

@@ -1,17 +1,16 @@
-"""Samples of a data set as tensors, made batch by batch from the packed arrays."""
+"""Samples as tensors: what encoders read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.packed import PackedGraphs
-from bench.data.prepared import PreparedData
+from bench.data.adjacency import adjacency
 
 Device = torch.device | str | None
 _T = TypeVar("_T", bound="_Tensors")
@@ -25,9 +24,81 @@ class _Tensors:
         return replace(  # type: ignore[type-var]
             self,
             **{
-                field.name: _to(getattr(self, field.name), device, dtype)
-                for field in fields(self)  # type: ignore[arg-type]
+                item.name: _to(getattr(self, item.name), device, dtype)
+                for item in fields(self)  # type: ignore[arg-type]
+                if item.init
             },
+        )
+
+
+@dataclass(frozen=True)
+class LevelBatch(_Tensors):
+    """The R environments of k hops in a batch, in terms of the S of k - 1 hops.
+
+    Attributes
+    ----------
+    counts : Tensor of int32, shape (R,)
+        Atoms of the batch that have each.
+    centres : Tensor of int32, shape (R,)
+        The atom's own environment of k - 1 hops; rising.
+    centre_offsets : Tensor of int32, shape (S + 1,)
+        Environments around s are ``centre_offsets[s]:centre_offsets[s + 1]``.
+    neighbours : Tensor of int32, shape (A,)
+        Those of its neighbours and itself: ``neighbours[offsets[r]:offsets[r + 1]]``.
+    offsets : Tensor of int32, shape (R + 1,)
+    users : Tensor of int32, shape (A,)
+        The transpose: who has environment s among the neighbours,
+        ``users[user_offsets[s]:user_offsets[s + 1]]``.
+    user_offsets : Tensor of int32, shape (S + 1,)
+    """
+
+    counts: Tensor
+    centres: Tensor
+    centre_offsets: Tensor
+    neighbours: Tensor
+    offsets: Tensor
+    users: Tensor
+    user_offsets: Tensor
+
+
+@dataclass(frozen=True)
+class EnvironmentBatch:
+    """The distinct environments of a batch's atoms, see :mod:`bench.data.environments`.
+
+    Attributes
+    ----------
+    types : Tensor of int32, shape (S,)
+        The atom types that occur: environments of no hops.
+    levels : tuple of LevelBatch
+        For 1 hop, 2 hops and so on.
+    rows : Tensor of int32, shape (N,)
+        Environment of each atom on the last level.
+    atoms : Tensor of int32, shape (N,)
+        The atoms by environment: ``atoms[atom_offsets[r]:atom_offsets[r + 1]]`` have r.
+    atom_offsets : Tensor of int32, shape (R + 1,)
+    """
+
+    types: Tensor
+    levels: tuple[LevelBatch, ...]
+    rows: Tensor
+    atoms: Tensor
+    atom_offsets: Tensor
+
+    def rows_at(self, hops: int) -> Tensor:
+        """Environment of each atom on the level of `hops`, at least 1; shape (N,)."""
+        rows = self.rows
+        for level in self.levels[: hops - 1 : -1]:
+            rows = level.centres.index_select(0, rows)
+        return rows
+
+    def to(self, device: Device = None, dtype: torch.dtype | None = None) -> EnvironmentBatch:
+        """The same on `device`; there is nothing that could become `dtype`."""
+        return EnvironmentBatch(
+            self.types.to(device),
+            tuple(level.to(device, dtype) for level in self.levels),
+            self.rows.to(device),
+            self.atoms.to(device),
+            self.atom_offsets.to(device),
         )
 
 
@@ -35,28 +106,42 @@ class _Tensors:
 class GraphBatch(_Tensors):
     """G molecular graphs laid end to end: N atoms, E bonds, T distinct atom feature vectors.
 
-    Each bond stands in both directions and each atom is its own neighbour, so the adjacency
-    matrix is symmetric; it is stored by rows (compressed sparse rows without values).
-
     Attributes
     ----------
     atom_features : Tensor, shape (T, D)
         The distinct atom feature vectors.
     atom_types : Tensor of int64, shape (N,)
         Row of `atom_features` for each atom.
-    neighbours : Tensor of int64, shape (2E + N,)
-        Neighbours of atom i, itself among them, are
-        ``neighbours[neighbour_offsets[i]:neighbour_offsets[i + 1]]``.
-    neighbour_offsets : Tensor of int64, shape (N + 1,)
     atom_offsets : Tensor of int64, shape (G + 1,)
         Atoms of graph g are ``atom_offsets[g]:atom_offsets[g + 1]``.
+    bonds : Tensor of int64, shape (E, 2)
+        Both ends of each bond, each bond once; self loops are not stored.
+    environments : EnvironmentBatch or None
+        The distinct environments of the atoms, for encoders that compute equal atoms once. It
+        describes the graphs as they are: ``dataclasses.replace`` drops it, so that what edits a
+        graph need not know of it.
     """
 
     atom_features: Tensor
     atom_types: Tensor
-    neighbours: Tensor
-    neighbour_offsets: Tensor
     atom_offsets: Tensor
+    bonds: Tensor
+    environments: EnvironmentBatch | None = field(default=None, init=False)
+
+    def with_environments(self, environments: EnvironmentBatch | None) -> GraphBatch:
+        """The same graphs with the environments of their atoms."""
+        copied = replace(self)
+        object.__setattr__(copied, "environments", environments)
+        return copied
+
+    def to(self, device: Device = None, dtype: torch.dtype | None = None) -> GraphBatch:
+        """The same graphs on `device`; floating-point tensors become `dtype`."""
+        environments = self.environments
+        return (
+            super()
+            .to(device, dtype)
+            .with_environments(None if environments is None else environments.to(device, dtype))
+        )
 
     @property
     def num_graphs(self) -> int:
@@ -73,15 +158,38 @@ class GraphBatch(_Tensors):
         """Feature vector of each atom, shape (N, D)."""
         return self.atom_features.index_select(0, self.atom_types)
 
-    @property
+    @cached_property
     def graph_index(self) -> Tensor:
         """Graph of each atom, shape (N,)."""
         return _owners(self.atom_offsets, self.num_atoms)
 
     @property
+    def neighbours(self) -> Tensor:
+        """Neighbours of all atoms, each its own neighbour, too; shape (2E + N,).
+
+        Those of atom i are ``neighbours[neighbour_offsets[i]:neighbour_offsets[i + 1]]``.
+        """
+        return self._adjacency[0]
+
+    @property
+    def neighbour_offsets(self) -> Tensor:
+        """Where in `neighbours` those of each atom begin and end, shape (N + 1,)."""
+        return self._adjacency[1]
+
+    @property
     def edges(self) -> tuple[Tensor, Tensor]:
         """Sources and targets of all directed edges, self loops included, (2E + N,) each."""
         return self.neighbours, _owners(self.neighbour_offsets, len(self.neighbours))
+
+    @cached_property
+    def _adjacency(self) -> tuple[Tensor, Tensor]:
+        # Only encoders and augmentations that look at single atoms need it.
+        neighbours, offsets = adjacency(self.bonds.cpu().numpy(), self.num_atoms)
+        device = self.bonds.device
+        return (
+            torch.from_numpy(neighbours).to(device, torch.int64),
+            torch.from_numpy(offsets).to(device, torch.int64),
+        )
 
 
 @dataclass(frozen=True)
@@ -128,100 +236,6 @@ class Batch:
             _to(self.labels, device, None),
             _to(self.positions, device, None),
         )
-
-
-class Collator:
-    """Turns positions of samples into a :class:`Batch`.
-
-    Parameters
-    ----------
-    prepared : PreparedData
-        Its arrays may be memory-mapped; only what a batch needs is read.
-    protein_rows : ndarray, shape (len(prepared.proteins), ...), optional
-        The distinct proteins as their encoder reads them (``ProteinBackbone.tokenise``).
-
-    Raises
-    ------
-    ValueError
-        The data has proteins, but `protein_rows` is missing or of another length.
-    """
-
-    def __init__(self, prepared: PreparedData, protein_rows: np.ndarray | None = None) -> None:
-        self.labels = np.asarray(prepared.labels)
-        self._graphs = prepared.graphs
-        self._atom_features = torch.from_numpy(np.array(prepared.graphs.atom_features))
-        self._indices: dict[str, list[np.ndarray]] = {}
-        for entity in prepared.entities:
-            self._indices.setdefault(entity.kind, []).append(entity.index)
-        self._rows = {"category": np.arange(len(prepared.categories))}
-        if "protein" in self._indices:
-            expected = len(prepared.proteins)
-            if protein_rows is None or len(protein_rows) != expected:
-                got = "none" if protein_rows is None else len(protein_rows)
-                raise ValueError(
-                    f"Expected {expected} protein rows for {prepared.name}, but got {got}. "
-                    "Pass the encoder's tokenise(prepared.proteins)."
-                )
-            self._rows["protein"] = protein_rows
-
-    def __call__(self, positions: np.ndarray) -> Batch:
-        """The samples at `positions`, shape (B,), in that order; repeats are allowed."""
-        inputs: dict[str, GraphBatch | ValueBatch] = {}
-        for kind, indices in self._indices.items():
-            numbers = np.concatenate([index[positions] for index in indices])
-            if kind == "molecule":
-                inputs[kind] = collate_graphs(self._graphs, numbers, self._atom_features)
-            else:
-                distinct, index = np.unique(numbers, return_inverse=True)
-                inputs[kind] = ValueBatch(
-                    torch.from_numpy(self._rows[kind][distinct]), torch.from_numpy(index)
-                )
-        return Batch(
-            inputs,
-            torch.from_numpy(self.labels[positions]),
-            torch.from_numpy(np.array(positions, dtype=np.int64)),
-        )
-
-
-def collate_graphs(graphs: PackedGraphs, numbers: np.ndarray, atom_features: Tensor) -> GraphBatch:
-    """Lay the graphs with these `numbers` end to end.
-
-    Parameters
-    ----------
-    graphs : PackedGraphs
-    numbers : ndarray of int, shape (G,)
-        Repeats are allowed.
-    atom_features : Tensor, shape (T, D)
-        ``graphs.atom_features`` as a tensor, shared by all batches.
-    """
-    atoms, atom_offsets = _gather_ranges(graphs.atom_offsets, numbers)
-    bonds, bond_offsets = _gather_ranges(graphs.bond_offsets, numbers)
-    first_atoms = np.repeat(atom_offsets[:-1], np.diff(bond_offsets))
-    begins, ends = graphs.bonds[bonds].T + first_atoms
-    loops = np.arange(len(atoms))
-    sources = np.concatenate([begins, ends, loops])
-    targets = np.concatenate([ends, begins, loops])
-    return GraphBatch(
-        atom_features=atom_features,
-        atom_types=torch.from_numpy(graphs.atom_types[atoms].astype(np.int64)),
-        neighbours=torch.from_numpy(sources[np.argsort(targets, kind="stable")]),
-        neighbour_offsets=torch.from_numpy(_offsets(np.bincount(targets, minlength=len(atoms)))),
-        atom_offsets=torch.from_numpy(atom_offsets),
-    )
-
-
-def _gather_ranges(offsets: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions ``offsets[n]:offsets[n + 1]`` of each number in turn, and the offsets in these."""
-    starts = offsets[numbers]
-    new_offsets = _offsets(offsets[numbers + 1] - starts)
-    shifts = np.repeat(starts - new_offsets[:-1], np.diff(new_offsets))
-    return np.arange(new_offsets[-1]) + shifts, new_offsets
-
-
-def _offsets(counts: np.ndarray) -> np.ndarray:
-    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets
 
 
 def _owners(offsets: Tensor, total: int) -> Tensor:

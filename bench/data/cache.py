@@ -157,7 +157,8 @@ def _open_array(path: Path, file: _File) -> np.ndarray:
     if _sha256(path) != file.sha256:
         raise _UnusableError(f"the checksum of {path.name} does not fit")
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        # As a plain array on the same pages: every operation on a memmap runs Python code.
+        array = np.asarray(np.lib.format.open_memmap(path, mode="r"))
     except ValueError as error:
         raise _UnusableError(f"{path.name} holds no plain array ({error})") from error
     if (array.dtype.str, array.shape) != (file.dtype, file.shape):

@@ -7,10 +7,17 @@ atoms take a few megabytes, and the arrays can be memory-mapped by any number of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
+
+from bench.data.adjacency import adjacency, offsets_of
+from bench.data.environments import Environments, find_environments
+
+_ARRAYS = ("atom_features", "atom_types", "atom_offsets", "bonds", "bond_offsets")
+# Graphs whose neighbours are looked up together.
+_CHUNK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class PackedGraphs:
         stands once; self loops are not stored.
     bond_offsets : ndarray of int64, shape (G + 1,)
         Bonds of graph g are ``bond_offsets[g]:bond_offsets[g + 1]``.
+    environments : Environments or None
+        Environments of the atoms, see :meth:`with_environments`.
     """
 
     atom_features: np.ndarray
@@ -37,6 +46,7 @@ class PackedGraphs:
     atom_offsets: np.ndarray
     bonds: np.ndarray
     bond_offsets: np.ndarray
+    environments: Environments | None = None
 
     def __len__(self) -> int:
         return len(self.atom_offsets) - 1
@@ -54,14 +64,34 @@ class PackedGraphs:
         """Bond counts, shape (G,)."""
         return np.diff(self.bond_offsets)
 
+    def adjacency(self) -> tuple[np.ndarray, np.ndarray]:
+        """:func:`~bench.data.adjacency.adjacency` of all graphs laid end to end."""
+        neighbours, counts = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for first in range(0, len(self), _CHUNK):
+            last = min(first + _CHUNK, len(self))
+            start, end = self.atom_offsets[first], self.atom_offsets[last]
+            bond_counts = np.diff(self.bond_offsets[first : last + 1])
+            shifts = np.repeat(self.atom_offsets[first:last] - start, bond_counts)
+            bonds = self.bonds[self.bond_offsets[first] : self.bond_offsets[last]]
+            found, offsets = adjacency(bonds + shifts[:, None], end - start)
+            neighbours.append(found + np.int32(start))
+            counts.append(np.diff(offsets))
+        return np.concatenate(neighbours), offsets_of(np.concatenate(counts))
+
+    def with_environments(self) -> PackedGraphs:
+        """The same graphs with the environments of their atoms, by which batches compress."""
+        return replace(self, environments=find_environments(self.atom_types, *self.adjacency()))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, as the cache stores them."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        named = {name: getattr(self, name) for name in _ARRAYS}
+        return named if self.environments is None else named | self.environments.arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> PackedGraphs:
         """The inverse of :meth:`arrays`; further keys are ignored."""
-        return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+        environments = Environments.from_arrays(arrays) if "environment_atoms" in arrays else None
+        return cls(**{name: arrays[name] for name in _ARRAYS}, environments=environments)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,15 @@ from bench.errors import DataError
 
 _SOURCES = tuple(
     Path(__file__).with_name(f"{module}.py")
-    for module in ("atom_features", "featurise", "molecules", "prepared_arrays")
+    for module in (
+        "adjacency",
+        "atom_features",
+        "environments",
+        "featurise",
+        "molecules",
+        "packed",
+        "prepared_arrays",
+    )
 )
 
 

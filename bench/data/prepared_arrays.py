@@ -66,7 +66,7 @@ def build_arrays(
         "repaired": _named(raw, repairs),
     }
     return {
-        **made.graphs.arrays(),
+        **made.graphs.with_environments().arrays(),
         "labels": labels,
         "rows": rows,
         "indices": indices,

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import MoleculeBackbone, register_backbone
-from bench.data.batch import GraphBatch
-from bench.models._segments import graph_max, graph_sum, neighbour_sum
+from bench.data.batch import EnvironmentBatch, GraphBatch, LevelBatch
+from bench.models._atom_norm import AtomNorm
+from bench.models._environment_layer import EnvironmentLayer
+from bench.models._segments import gather_sum, graph_max, graph_sum, list_max, neighbour_sum
 from bench.options import Options
 
 
@@ -27,6 +29,7 @@ class GCNOptions(Options):
     "gcn",
     title="GCN",
     reference="ImDrug (2022, arXiv 2209.07921), DGL_GCN of DeepPurpose (2020, arXiv 2004.08919)",
+    version=2,
 )
 class GCN(MoleculeBackbone):
     """Graph convolutions with plain sums, a residual branch, and a gated-sum and maximum read-out.
@@ -34,6 +37,10 @@ class GCN(MoleculeBackbone):
     Not Kipf and Welling's normalised convolution: ImDrug's encoder adds neighbours without
     weights. Atoms' embeddings are read out as [sum of sigmoid-gated atoms, maximum], then one
     linear layer.
+
+    Atoms with equal environments have equal embeddings, so a batch that knows its environments
+    (:mod:`bench.data.environments`) is computed once for each; other batches, such as edited
+    graphs, atom by atom. Both ways give the same embeddings and gradients.
 
     Parameters
     ----------
@@ -54,13 +61,32 @@ class GCN(MoleculeBackbone):
 
     def forward(self, graphs: GraphBatch) -> Tensor:
         """Embeddings of the G graphs, shape (G, out)."""
+        environments = graphs.environments
+        if environments is not None and len(environments.levels) == len(self.layers):
+            return self.output(self._read_environments(graphs, environments))
         x = graphs.features
         for layer in self.layers:
             x = layer(x, graphs)
-        graph_index = graphs.graph_index
-        gated = graph_sum(torch.sigmoid(self.gate(x)) * x, graphs.atom_offsets, graph_index)
-        highest = graph_max(x, graph_index, graphs.num_graphs)
-        return self.output(torch.cat([gated, highest], dim=1))
+        summed = graph_sum(self.gated(x), graphs.atom_offsets, graphs.graph_index)
+        highest = graph_max(x, graphs.graph_index, graphs.num_graphs)
+        return self.output(torch.cat([summed, highest], dim=1))
+
+    def gated(self, x: Tensor) -> Tensor:
+        """Features times how much their atom counts, same shape as `x`."""
+        return torch.sigmoid(self.gate(x)) * x
+
+    def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
+        """What `output` reads, with every distinct environment computed once."""
+        x = graphs.atom_features.index_select(0, environments.types)
+        for layer, level in zip(self.layers, environments.levels, strict=True):
+            assert isinstance(layer, GraphLayer)
+            x = layer.on_environments(x, level, graphs.num_atoms)
+        owners, offsets = graphs.graph_index, graphs.atom_offsets.int()
+        atoms, atom_offsets = environments.atoms, environments.atom_offsets
+        holders = owners.index_select(0, atoms).int()
+        summed = gather_sum(self.gated(x), environments.rows, offsets, holders, atom_offsets)
+        highest = list_max(x, environments.rows, owners, offsets, atoms, atom_offsets)
+        return torch.cat([summed, highest], dim=1)
 
 
 class GraphLayer(nn.Module):
@@ -76,6 +102,36 @@ class GraphLayer(nn.Module):
         """New atom features, shape (N, out_features), from `x` (N, in_features)."""
         return self.norm(F.relu(self.convolution(x, graphs)) + F.relu(self.residual(x)))
 
+    def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
+        """Features of `level`'s environments, from `x` of those of one hop less.
+
+        `atoms` is how many the environments stand for together.
+        """
+        convolution, residual, norm = self.convolution, self.residual, self.norm
+        if self.training and atoms > 1:
+            x, mean, variance = EnvironmentLayer.apply(
+                x,
+                convolution.weight,
+                convolution.bias,
+                residual.weight,
+                residual.bias,
+                norm.weight,
+                norm.bias,
+                level,
+                norm.eps,
+            )
+            norm.observe(mean, variance, atoms)
+            return x
+        summed = gather_sum(
+            x @ convolution.weight,
+            level.neighbours,
+            level.offsets,
+            level.users,
+            level.user_offsets,
+        )
+        own = F.relu(residual(x)).index_select(0, level.centres)
+        return norm.by_running_statistics(F.relu(summed + convolution.bias) + own)
+
 
 class SumConvolution(nn.Module):
     """Sum over neighbours and self of x W, + b; W starts Xavier uniform, b at zero."""
@@ -90,19 +146,3 @@ class SumConvolution(nn.Module):
         """Shape (N, out_features), from `x` (N, in_features)."""
         summed = neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets)
         return summed + self.bias
-
-
-class AtomNorm(nn.BatchNorm1d):
-    """Batch normalisation over all atoms of a batch.
-
-    A training batch of one single atom has no variance; it is normalised with the running
-    statistics and leaves them as they are.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised features, shape (N, D)."""
-        if self.training and len(x) == 1:
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(x)

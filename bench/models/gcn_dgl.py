@@ -11,7 +11,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import MoleculeBackbone, register_backbone
 from bench.data.batch import GraphBatch
-from bench.models.gcn import AtomNorm, GCNOptions
+from bench.models._atom_norm import AtomNorm
+from bench.models.gcn import GCNOptions
 
 # Without it, the import of dgl prints a notice and writes ~/.dgl/config.json.
 os.environ.setdefault("DGLBACKEND", "pytorch")

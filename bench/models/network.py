@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.backbone import BACKBONES, Backbone, ProteinBackbone
-from bench.data.batch import Batch, Collator, GraphBatch
+from bench.data.batch import Batch, GraphBatch
+from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
 from bench.models._weights import initial_weights
 from bench.models.head import Head

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from bench.data.batch import Batch, Collator
+from bench.data.batch import Batch
+from bench.data.collate import Collator
 from bench.method import Method
 from bench.models.network import Network
 
 # Evaluation keeps no activations for a backward pass, so it can take larger batches than training.
-EVALUATION_BATCH = 1024
+EVALUATION_BATCH = 4096
 
 
 def evaluation_batches(

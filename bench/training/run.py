@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.data.batch import Collator
+from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.errors import UnavailableError

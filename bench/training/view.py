@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.batch import Batch, Collator
+from bench.data.batch import Batch
+from bench.data.collate import Collator
 from bench.method import Part
 from bench.models.network import Network
 from bench.split import Split

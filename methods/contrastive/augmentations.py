@@ -65,11 +65,11 @@ def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> Gra
 
     A drawn pair that is bonded already changes nothing, so a graph may end with fewer bonds.
     """
-    begins, ends = _bonds(graphs)
-    owners = graphs.graph_index[begins]
+    bonds = graphs.bonds
+    owners = graphs.graph_index[bonds[:, 0]]
     counts = torch.bincount(owners, minlength=graphs.num_graphs)
     changed = (ratio * counts).long()
-    order = _uniform(len(begins), graphs, generator)
+    order = _uniform(len(bonds), graphs, generator)
     kept = _rank_within(owners, order, counts) >= changed[owners]
 
     joined = torch.repeat_interleave(torch.arange(len(changed), device=changed.device), changed)
@@ -78,9 +78,12 @@ def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> Gra
     # A graph with a bond has two atoms or more; a step of 1 to n - 1 never ends where it began.
     step = 1 + (_uniform(len(joined), graphs, generator) * (sizes - 1)).long()
     other = (one + step) % sizes
-    return _with_bonds(
-        graphs, torch.cat([begins[kept], first + one]), torch.cat([ends[kept], first + other])
-    )
+    pairs = torch.stack([first + one, first + other], dim=1)
+    # Each bond once, whichever end is named first.
+    ends = torch.cat([bonds[kept], pairs])
+    keys = torch.unique(ends.amin(dim=1) * graphs.num_atoms + ends.amax(dim=1))
+    both = [torch.div(keys, graphs.num_atoms, rounding_mode="floor"), keys % graphs.num_atoms]
+    return replace(graphs, bonds=torch.stack(both, dim=1))
 
 
 def drop_bonds_by_degree(
@@ -97,18 +100,17 @@ def drop_bonds_by_degree(
     Zhu et al., "Graph Contrastive Learning with Adaptive Augmentation", WWW 2021,
     arXiv 2010.14945, section 3.2.
     """
-    begins, ends = _bonds(graphs)
-    if len(begins) == 0:
+    bonds = graphs.bonds
+    if len(bonds) == 0:
         return graphs
-    # Each atom stands among its own neighbours, which is no bond.
-    log_degrees = (graphs.neighbour_offsets.diff() - 1).double().log()
-    importance = (log_degrees[begins] + log_degrees[ends]) / 2
+    degrees = torch.bincount(bonds.flatten(), minlength=graphs.num_atoms)
+    importance = degrees.double().log()[bonds].mean(dim=1)
     spread = importance.max() - importance.mean()
     # The mean of equal numbers need not equal them to the last digit.
     unlike = (importance.max() - importance) / spread if spread > 1e-9 else 1.0
     dropped = (probability * unlike * torch.ones_like(importance)).clamp_max(min(cap, 1.0))
-    kept = _uniform(len(begins), graphs, generator) >= dropped
-    return _with_bonds(graphs, begins[kept], ends[kept])
+    kept = _uniform(len(bonds), graphs, generator) >= dropped
+    return replace(graphs, bonds=bonds[kept])
 
 
 def mask_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
@@ -162,18 +164,12 @@ def _first(graphs: GraphBatch, order: Tensor, ratio: float) -> Tensor:
 def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
     """The graphs without the atoms that are not among the first, and without their bonds."""
     keep = _first(graphs, order, ratio)
-    sources, targets = graphs.edges
-    kept = keep[sources] & keep[targets]
-    numbers = keep.cumsum(0) - 1
-    # Both lists are sorted by what owns their items, so counting what is left gives the offsets.
-    atoms_before, edges_before = _counts_before(keep), _counts_before(kept)
-    neighbour_counts = edges_before[graphs.neighbour_offsets].diff()[keep]
+    before = _counts_before(keep)
     return replace(
         graphs,
         atom_types=graphs.atom_types[keep],
-        neighbours=numbers[sources[kept]],
-        neighbour_offsets=_offsets(neighbour_counts),
-        atom_offsets=atoms_before[graphs.atom_offsets],
+        atom_offsets=before[graphs.atom_offsets],
+        bonds=before[graphs.bonds[keep[graphs.bonds].all(dim=1)]],
     )
 
 
@@ -187,31 +183,6 @@ def _neighbour_table(graphs: GraphBatch) -> Tensor:
     return table
 
 
-def _bonds(graphs: GraphBatch) -> tuple[Tensor, Tensor]:
-    """Each bond once, its higher atom second; sorted by the second."""
-    sources, targets = graphs.edges
-    once = sources < targets
-    return sources[once], targets[once]
-
-
-def _with_bonds(graphs: GraphBatch, begins: Tensor, ends: Tensor) -> GraphBatch:
-    """The same atoms with these bonds; a bond that is given twice counts once."""
-    loops = torch.arange(graphs.num_atoms, device=begins.device)
-    sources = torch.cat([begins, ends, loops])
-    targets = torch.cat([ends, begins, loops])
-    pairs = torch.unique(targets * graphs.num_atoms + sources)  # sorted by target
-    targets = torch.div(pairs, graphs.num_atoms, rounding_mode="floor")
-    return replace(
-        graphs,
-        neighbours=pairs - targets * graphs.num_atoms,
-        neighbour_offsets=_offsets(torch.bincount(targets, minlength=graphs.num_atoms)),
-    )
-
-
 def _counts_before(flags: Tensor) -> Tensor:
     """How many flags are set before each position and in all, (n + 1,)."""
-    return _offsets(flags.long())
-
-
-def _offsets(counts: Tensor) -> Tensor:
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return torch.cat([flags.new_zeros(1, dtype=torch.int64), flags.cumsum(0)])

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import normalize
 
 from bench.data.batch import Batch, GraphBatch
+from bench.data.collate import compress
 from bench.method import Method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
@@ -102,7 +103,7 @@ def augment(
     if augmentation == "none":
         return batch
     inputs = {
-        kind: _OF_GRAPHS[augmentation](values, ratio, generator)
+        kind: compress(_OF_GRAPHS[augmentation](values, ratio, generator))
         if isinstance(values, GraphBatch)
         else mask_entries(values, mask, generator)
         for kind, values in batch.inputs.items()

@@ -60,7 +60,7 @@ def test_an_entry_is_built_once_and_then_opened_read_only(tmp_path, caplog):
     for _ in range(3):
         arrays = open_or_build(tmp_path / "new" / "folder", "graphs", KEY, builder)
         assert_right(arrays)
-        assert all(isinstance(array, np.memmap) for array in arrays.values())
+        assert all(isinstance(array.base, np.memmap) for array in arrays.values())
         with pytest.raises(ValueError, match="read-only"):
             arrays["types"][0, 0] = 1
     assert builder.calls == 1

@@ -27,15 +27,11 @@ def seeded(seed=0):
 def graphs_of(sizes, bonds) -> GraphBatch:
     # Atoms are numbered through all graphs; each has a feature of its own, none has 0.
     total = sum(sizes)
-    pairs = [(i, i) for i in range(total)] + [*bonds] + [(b, a) for a, b in bonds]
-    pairs.sort(key=lambda pair: pair[::-1])
-    sources, targets = torch.tensor(pairs).T
     return GraphBatch(
         atom_features=1.0 + torch.arange(total)[:, None],
         atom_types=torch.arange(total),
-        neighbours=sources.contiguous(),
-        neighbour_offsets=torch.cat([torch.zeros(1).long(), targets.bincount().cumsum(0)]),
         atom_offsets=torch.tensor([0, *np.cumsum(sizes)]),
+        bonds=torch.tensor(bonds, dtype=torch.int64).reshape(-1, 2),
     )
 
 

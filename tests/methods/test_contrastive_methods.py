@@ -5,7 +5,8 @@ from torch.nn.functional import cross_entropy, normalize
 
 from bench.conformance.toy import toy_data
 from bench.conformance.trial import Case
-from bench.data.batch import Collator, ValueBatch
+from bench.data.batch import ValueBatch
+from bench.data.collate import Collator
 from methods.contrastive.method import augment
 from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior

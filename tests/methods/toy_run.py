@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.batch import Batch, Collator
+from bench.data.batch import Batch
+from bench.data.collate import Collator
 from bench.method import Context, Method
 from bench.models.gcn import GCNOptions
 from bench.models.network import Network, build_network

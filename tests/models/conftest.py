@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from bench.data.batch import GraphBatch, collate_graphs
+from bench.data.batch import GraphBatch
+from bench.data.collate import GraphCollator
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
 
@@ -86,6 +86,6 @@ def make_batch(make_graphs) -> Callable[..., GraphBatch]:
     def make(numbers: list[int] | None = None, graphs: PackedGraphs | None = None) -> GraphBatch:
         graphs = graphs if graphs is not None else make_graphs()
         chosen = np.arange(len(graphs)) if numbers is None else np.array(numbers)
-        return collate_graphs(graphs, chosen, torch.from_numpy(graphs.atom_features))
+        return GraphCollator(graphs)(chosen)
 
     return make

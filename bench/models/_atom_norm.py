@@ -1,0 +1,49 @@
+"""Batch normalisation over the atoms of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class AtomNorm(nn.BatchNorm1d):
+    """Batch normalisation over all atoms of a batch.
+
+    A training batch of one single atom has no variance; it is normalised with the running
+    statistics and leaves them as they are.
+    """
+
+    momentum: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised features, shape (N, D)."""
+        if self.training and len(x) == 1:
+            return self.by_running_statistics(x)
+        return super().forward(x)
+
+    def by_running_statistics(self, x: Tensor) -> Tensor:
+        """Features normalised as in evaluation, shape (N, D)."""
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+    @torch.no_grad()
+    def observe(self, mean: Tensor, variance: Tensor, atoms: int) -> None:
+        """Move the running statistics towards those of a batch.
+
+        Parameters
+        ----------
+        mean, variance : Tensor, shape (D,)
+            Over all atoms; the variance is divided by their number.
+        atoms : int
+            At least 2.
+        """
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.num_batches_tracked.add_(1)
+        # `.data`, as torch's own normalisation does it unseen by autograd, too: an earlier batch
+        # of the same step holds the running statistics for its backward pass, unused in training.
+        self.running_mean.data.lerp_(mean, self.momentum)
+        self.running_var.data.lerp_(variance * (atoms / (atoms - 1)), self.momentum)

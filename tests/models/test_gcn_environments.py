@@ -1,0 +1,120 @@
+"""The encoder on distinct environments is the encoder on atoms."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.data.collate import GraphCollator, compress
+from bench.data.packed import PackedGraphs
+from bench.models.gcn import GCN, GCNOptions
+from tests.data.test_environments import random_graphs
+
+
+def encoder(features: int, layers: int = 3) -> GCN:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = GCN(features, GCNOptions(hidden=5, layers=layers, out=4)).double()
+        # With shifts of 0, an atom that is bonded to all others receives the sum of normalised
+        # features, which is 0: right at the kink of the ReLU, where rounding decides.
+        for name, value in model.named_parameters():
+            if name.endswith("bias"):
+                torch.nn.init.normal_(value)
+        return model
+
+
+def both_ways(graphs: PackedGraphs, numbers: list[int], *, layers: int = 3, train: bool = True):
+    """Embeddings, gradients and buffers with and without environments."""
+    batch = GraphCollator(graphs.with_environments())(np.array(numbers)).to(dtype=torch.float64)
+    assert batch.environments is not None
+    plain = replace(batch)
+    assert plain.environments is None
+    model = encoder(graphs.feature_count, layers).train(train)
+    seen = []
+    for given_batch in (batch, plain):
+        one = copy.deepcopy(model)
+        embeddings = one(given_batch)
+        weights = torch.arange(embeddings.numel()).reshape(embeddings.shape).cos()
+        (embeddings * weights).sum().backward()
+        seen.append(
+            {"embeddings": embeddings.detach()}
+            | {f"gradient of {name}": value.grad for name, value in one.named_parameters()}
+            | dict(one.named_buffers())
+        )
+    return seen
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=1e-10, msg=name)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 5), min_size=1, max_size=8), st.booleans())
+def test_embeddings_gradients_and_running_statistics_agree(seed, numbers, train):
+    assert_same(*both_ways(random_graphs(seed), numbers, train=train))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_with_another_number_of_layers_than_hops_known_they_agree_too(layers):
+    assert_same(*both_ways(random_graphs(0), [0, 3, 3, 5], layers=layers))
+
+
+def test_a_batch_of_a_single_atom_is_normalised_by_the_running_statistics():
+    graphs = PackedGraphs(
+        atom_features=np.eye(2, dtype=np.float32),
+        atom_types=np.array([1], np.int32),
+        atom_offsets=np.array([0, 1]),
+        bonds=np.empty((0, 2), np.int32),
+        bond_offsets=np.array([0, 0]),
+    )
+    found, expected = both_ways(graphs, [0])
+    assert_same(found, expected)
+    assert (found["layers.0.norm.running_mean"] == 0).all()
+
+
+def test_one_environment_of_many_atoms_has_a_variance_of_zero_not_none():
+    # Two atoms of one type in one graph, which is in the batch twice.
+    graphs = PackedGraphs(
+        atom_features=np.eye(2, dtype=np.float32),
+        atom_types=np.array([1, 1], np.int32),
+        atom_offsets=np.array([0, 2]),
+        bonds=np.array([[0, 1]], np.int32),
+        bond_offsets=np.array([0, 1]),
+    )
+    found, expected = both_ways(graphs, [0, 0])
+    assert_same(found, expected)
+    assert (found["layers.0.norm.running_var"] < 1).all()
+
+
+def test_an_edited_graph_loses_its_environments_and_a_moved_one_keeps_them():
+    graphs = random_graphs(4)
+    batch = GraphCollator(graphs.with_environments())(np.arange(6))
+    assert replace(batch, bonds=batch.bonds[1:]).environments is None
+    assert batch.to("cpu", torch.float64).environments is not None
+    assert batch.to("meta").environments.levels[0].centres.is_meta
+
+
+def test_edited_and_unedited_graphs_can_stand_in_one_step():
+    batch = GraphCollator(random_graphs(5).with_environments())(np.arange(6))
+    batch = batch.to(dtype=torch.float64)
+    model = encoder(3).train()
+    (model(replace(batch)).sum() + model(batch).sum()).backward()
+    assert all(value.grad is not None for value in model.parameters())
+
+
+def test_environments_found_in_an_edited_batch_change_nothing():
+    graphs = random_graphs(6).with_environments()
+    batch = GraphCollator(graphs)(np.arange(6)).to(dtype=torch.float64)
+    edited = replace(batch, bonds=batch.bonds[::2])
+    found = compress(edited)
+    assert found.environments is not None
+    model = encoder(3)
+    torch.testing.assert_close(model(found), model(edited), rtol=1e-10, atol=1e-10)
