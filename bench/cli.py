@@ -78,6 +78,10 @@ def main() -> int:
 @click.option("--label-col", metavar="NAME", help="class column of --data")
 @click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data")
 @click.option("--jobs", "-j", type=int, help="runs side by side; 0: one a core")
+@click.option(
+    "--executor", metavar="NAME", help="where runs are executed: local, ray, slurm, submitit-local"
+)
+@click.option("--address", metavar="HOST:PORT", help="with --executor ray: cluster to join")
 @click.option("--device", metavar="NAME", help="auto, cpu or cuda")
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")

@@ -38,6 +38,27 @@ class BackboneSettings(Options):
     category: str = Field("category", description="encoder of categories")
 
 
+class ExecutorSettings(Options):
+    """Where runs are executed; none of it changes a result."""
+
+    name: Literal["local", "ray", "slurm", "submitit-local"] = Field(
+        "local",
+        description="local processes, a Ray cluster, SLURM, or SLURM's way tried on this machine",
+    )
+    address: str | None = Field(
+        None, description="ray: HOST:PORT of the cluster, or auto; none: one is started here"
+    )
+    gpus: int = Field(0, ge=0, le=64, description="ray, slurm: GPUs that a run asks for")
+    memory_gb: int = Field(4, ge=1, le=4096, description="slurm: memory that a run asks for")
+    minutes: int = Field(720, ge=1, le=100_000, description="slurm: time limit of a run")
+    partition: str | None = Field(None, description="slurm: partition")
+    account: str | None = Field(None, description="slurm: account")
+    qos: str | None = Field(None, description="slurm: quality of service")
+    sbatch: dict[str, str | int] = Field(
+        default_factory=dict, description="slurm: any other option of sbatch, such as constraint"
+    )
+
+
 class Settings(Options):
     """Everything a benchmark run depends on."""
 
@@ -54,8 +75,11 @@ class Settings(Options):
     method_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="options of a method wherever its plain name is run"
     )
-    jobs: int = Field(0, ge=0, le=4096, description="runs side by side; 0: one a core")
+    jobs: int = Field(
+        0, ge=0, le=4096, description="runs side by side; 0: one a core, or the cluster's queue"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    executor: ExecutorSettings = ExecutorSettings()
 
 
 @dataclass(frozen=True)
@@ -123,7 +147,7 @@ def preset_path(preset: str) -> Path:
 
 
 # Values below these keys are free-form mappings, kept whole.
-_LEAVES = frozenset({"method_options"})
+_LEAVES = frozenset({"method_options", "executor.sbatch"})
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

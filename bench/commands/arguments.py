@@ -23,6 +23,8 @@ _SETTINGS = {
     "group_duplicates": "split.group_duplicates",
     "jobs": "jobs",
     "device": "device",
+    "executor": "executor.name",
+    "address": "executor.address",
 }
 _LISTS = ("methods", "datasets", "splits", "seeds")
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import median
 from types import TracebackType
 from typing import Any
 
+from rich import box
+from rich.console import Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,8 +21,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
 
 from bench.commands.console import console, warn
+from bench.sweep.costs import Costs
+from bench.sweep.estimate import in_words, time_left
+from bench.sweep.executor import Watcher
 from bench.sweep.plan import Job
 from bench.sweep.worker import Outcome
 
@@ -68,31 +77,48 @@ class LiveStep:
             self._spoken = now
 
 
-class LiveRuns:
-    """All runs of a sweep: a bar over them, a bar for each that is training, a line when done."""
+class LiveRuns(Watcher):
+    """All runs of a sweep: counts and time left, a bar for each that is training, a line when done.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The runs to do.
+    reused : int
+        Runs of the plan that were done before.
+    side_by_side : int
+    costs : Costs
+        What is known of the cost of runs.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], *, reused: int, side_by_side: int, costs: Costs
+    ) -> None:
         self._jobs = {job.job_id: job for job in jobs}
+        self._reused = reused
+        self._side_by_side = side_by_side
+        self._costs = costs
+        self._waiting = dict(self._jobs)
+        self._since: dict[str, float] = {}
+        self._epoch_seconds: dict[str, list[float]] = {}
+        self._left_epochs: dict[str, int] = {}
+        self._scores: dict[str, str] = {}
+        self._done = self._failed = 0
+        self._begun = self._spoken = time.monotonic()
+        self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[score]}", markup=False),
             console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
-        self._all = self._progress.add_task("runs", total=len(jobs), score="")
-        self._bars: dict[str, TaskID] = {}
-        self._scores: dict[str, str] = {}
-        self._finished = 0
-        self._spoken = time.monotonic()
+        self._live = Live(console=console, get_renderable=self._screen, transient=True)
 
     def __enter__(self) -> LiveRuns:
-        if self._jobs:
-            self._progress.start()
+        if self._jobs and console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
@@ -101,16 +127,29 @@ class LiveRuns:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._jobs:
-            self._progress.stop()
+        self._live.stop()
 
-    def epoch(self, job_id: str, report: Any) -> None:
-        """Move the bar of a run that has done an epoch."""
+    def started(self, job_id: str) -> None:
+        """Show the bar of a run that has begun, or begun anew."""
         job = self._jobs[job_id]
-        if job_id not in self._bars:
+        self._waiting.pop(job_id, None)
+        self._since[job_id] = time.monotonic()
+        self._epoch_seconds[job_id] = []
+        self._left_epochs[job_id] = job.training.epochs
+        if job_id in self._bars:
+            self._progress.reset(self._bars[job_id])
+        else:
             self._bars[job_id] = self._progress.add_task(
                 job.describe(), total=job.training.epochs, score=""
             )
+
+    def epoch(self, job_id: str, report: Any) -> None:
+        """Move the bar of a run that has done an epoch."""
+        if job_id not in self._since:
+            self.started(job_id)
+        job = self._jobs[job_id]
+        self._epoch_seconds[job_id].append(report.seconds)
+        self._left_epochs[job_id] = job.training.epochs - report.epoch
         score = f"validation BA {100 * report.valid_balanced_accuracy:.1f}"
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
@@ -119,16 +158,57 @@ class LiveRuns:
             console.print(f"{job.describe()} · epoch {report.epoch} of {job.training.epochs}")
             self._spoken = now
 
-    def finished(self, outcome: Outcome) -> None:
-        """Print the line of a run that has ended."""
-        self._finished += 1
-        bar = self._bars.pop(outcome.job_id, None)
+    def finished(self, outcome: Outcome, record: Mapping[str, Any] | None) -> None:
+        """Print the line of a run that has ended; its `record` sharpens the time left."""
+        job_id = outcome.job_id
+        self._waiting.pop(job_id, None)
+        self._since.pop(job_id, None)
+        score = self._scores.pop(job_id, "")
+        bar = self._bars.pop(job_id, None)
         if bar is not None:
             self._progress.remove_task(bar)
-        self._progress.update(self._all, completed=self._finished)
-        text = f"{self._finished}/{len(self._jobs)} {self._jobs[outcome.job_id].describe()}"
+        if record is not None:
+            self._costs.add(record)
+        self._done += outcome.error is None
+        self._failed += outcome.error is not None
+        text = f"{self._done + self._failed}/{len(self._jobs)} {self._jobs[job_id].describe()}"
         if outcome.error is None:
-            score = self._scores.pop(outcome.job_id, "")
             console.print(f"{text} · last {score}" if score else text)
         else:
             warn(f"{text} failed: {outcome.error}")
+
+    def _screen(self) -> Group:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        failed = Text(str(self._failed), style="bold red" if self._failed else "")
+        seconds = self._seconds_left()
+        cells: dict[str, str | Text] = {
+            "done": str(self._done),
+            "reused": str(self._reused),
+            "running": str(len(self._since)),
+            "failed": failed,
+            "left": str(len(self._waiting)),
+            "elapsed": in_words(time.monotonic() - self._begun),
+            "time left": "not known yet" if seconds is None else f"about {in_words(seconds)}",
+        }
+        for heading in cells:
+            table.add_column(heading, justify="right")
+        table.add_row(*cells.values())
+        return Group(Text(), table, Text(), self._progress)
+
+    def _seconds_left(self) -> float | None:
+        """Seconds until the sweep ends, as measured so far."""
+        waiting = [self._seconds(job) for job in self._waiting.values()]
+        running = [self._seconds_of_running(self._jobs[job_id]) for job_id in self._since]
+        return time_left(waiting, running, self._side_by_side)
+
+    def _seconds(self, job: Job) -> float | None:
+        cost = self._costs.of(job)
+        return None if cost is None else cost.seconds
+
+    def _seconds_of_running(self, job: Job) -> float | None:
+        """By the run's own pace once it has one."""
+        if seconds := self._epoch_seconds[job.job_id]:
+            return median(seconds) * self._left_epochs[job.job_id]
+        whole = self._seconds(job)
+        gone = time.monotonic() - self._since[job.job_id]
+        return None if whole is None else max(whole - gone, 0.0)

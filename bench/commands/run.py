@@ -17,8 +17,11 @@ from bench.config import Resolved
 from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
+from bench.sweep.costs import Costs
 from bench.sweep.estimate import estimate
-from bench.sweep.local import default_jobs, run_local
+from bench.sweep.executor import Executor
+from bench.sweep.executors import make_executor
+from bench.sweep.local import default_jobs
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document, with_required
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
@@ -39,7 +42,9 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     cores = resolved.settings.jobs or default_jobs()
     if dry_run:
         return _dry_run(grid, store, data_dir, cores)
-    choose_device(resolved.settings.device)
+    executor = make_executor(resolved.settings, out)
+    if resolved.settings.executor.name == "local":
+        choose_device(resolved.settings.device)
     store.require_writable()
     cache = default_folder()
     ready = {
@@ -54,11 +59,13 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     plan = plan_document(resolved, jobs)
     store.write_plan(plan)
     needed = with_required(jobs)
-    missing = [job for job in needed if store.read(job.job_id) is None]
+    done, costs = _read_records(store, {label: len(item.prepared) for label, item in ready.items()})
+    missing = [job for job in needed if job.job_id not in done]
+    reused = len(needed) - len(missing)
     helpers = len(needed) - len(jobs)
     console.print(
         f"{len(jobs)} runs{f' and {helpers} they build on' if helpers else ''}: "
-        f"{len(needed) - len(missing)} done before, {len(missing)} to do, {cores} side by side."
+        f"{reused} done before, {len(missing)} to do, {_places(executor)}."
     )
     tasks = [
         Task(
@@ -72,10 +79,31 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
         )
         for job in missing
     ]
-    with LiveRuns(missing) as live:
-        for outcome in run_local(tasks, jobs=cores, on_epoch=live.epoch):
-            live.finished(outcome)
+    side_by_side = executor.side_by_side or len(tasks)
+    with LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=costs) as live:
+        for outcome in executor.run(tasks, live):
+            live.finished(outcome, store.read(outcome.job_id))
     return show_report(store, plan)
+
+
+def _read_records(store: Store, samples: dict[str, int]) -> tuple[set[str], Costs]:
+    """Ids of the runs that are done, of whatever plan, and what they teach about cost.
+
+    `samples` is the number of samples by label of the data set.
+    """
+    costs = Costs(samples)
+    done = set()
+    for record in store.records():
+        done.add(record["job_id"])
+        costs.add(record)
+    return done, costs
+
+
+def _places(executor: Executor) -> str:
+    """How many runs go on at a time, for people."""
+    if executor.side_by_side is None:
+        return "as many side by side as the cluster takes"
+    return f"{executor.side_by_side} side by side"
 
 
 def _make_splits(
@@ -118,7 +146,7 @@ def _make_splits(
 
 def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int:
     """Show the plan and what of it is done; reads only."""
-    sha256, kinds = {}, {}
+    sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
         dataset = grid.open(part)
         located = locate(dataset, data_dir=data_dir)
@@ -131,12 +159,14 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
         raw = dataset.read(located.path)
         sha256[part.label] = raw.content_sha256()
         kinds[part.label] = [entity.kind for entity in raw.entities]
+        samples[part.label] = len(raw.labels)
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
+    done, costs = _read_records(store, samples)
     missing = []
     for job in jobs:
         state = "done"
-        if store.read(job.job_id) is None:
+        if job.job_id not in done:
             missing.append(job)
             state = "to do" if store.read_failure(job.job_id) is None else "failed"
         click.echo(f"{state:7} {job.describe()}")
@@ -146,5 +176,5 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
         f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do, {cores} side by side."
     )
-    click.echo(f"Time: {estimate(missing, store.records(), cores, unlisted)}.")
+    click.echo(f"Time: {estimate(missing, costs, cores, unlisted)}")
     return 0

@@ -1,35 +1,59 @@
-"""How long the runs to do will take, from the runs that are done."""
+"""How long the runs to do will take, in words and in seconds."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
 
+from bench.sweep.costs import BASES, Costs
 from bench.sweep.plan import Job
 
 
-def estimate(
-    jobs: Sequence[Job], records: Iterable[Mapping[str, Any]], side_by_side: int, unlisted: int = 0
-) -> str:
-    """A sentence part such as ``"about 12 minutes (3 runs of no known cost not counted)"``.
+def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int = 0) -> str:
+    """The time `jobs` will take and, line by line, what that rests on and how sure it is.
 
-    A run's cost is seconds an epoch of finished runs of the same data set and method, else of
-    the same data set. `unlisted` counts runs whose data set is not here yet.
+    `unlisted` counts runs whose data set is not here yet.
     """
-    by_method, by_dataset = _seconds_an_epoch(records)
-    known = [
-        job.training.epochs * rate
-        for job in jobs
-        if (rate := by_method.get((job.dataset.label, job.method.label))
-            or by_dataset.get((job.dataset.label,)))
-    ]  # fmt: skip
+    known = [(job, cost) for job in jobs if (cost := costs.of(job)) is not None]
     unknown = len(jobs) - len(known) + unlisted
     if not known:
         return "nothing to do" if unknown == 0 else "not known before a first run is done"
-    words = "about " + in_words(sum(known) / min(side_by_side, len(jobs)))
-    return words if unknown == 0 else f"{words} ({unknown} runs of no known cost not counted)"
+    text = "about " + in_words(makespan([cost.seconds for _, cost in known], side_by_side))
+    if unknown:
+        text += f" ({unknown} runs of no known cost not counted)"
+    lines = [f"{text}, from measured times of"]
+    counts = Counter(cost.basis for _, cost in known)
+    for basis in BASES:
+        if basis in counts:
+            epochs = max(job.training.epochs for job, cost in known if cost.basis == basis)
+            lines.append(f"  {basis}: {counts[basis]} runs, {_trust(costs, basis, epochs)}")
+    return "\n".join(lines)
+
+
+def makespan(seconds: Sequence[float], side_by_side: int) -> float:
+    """Seconds until all are done when none waits for another: even shares, or the longest."""
+    return max(sum(seconds) / side_by_side, max(seconds, default=0.0))
+
+
+def time_left(
+    waiting: Sequence[float | None], running: Sequence[float | None], side_by_side: int
+) -> float | None:
+    """Seconds until a sweep ends, or None when no cost is known; an unknown one counts as a mean.
+
+    Parameters
+    ----------
+    waiting : sequence of float or None
+        Seconds of runs that have not begun.
+    running : sequence of float or None
+        Seconds that are left of those that have.
+    side_by_side : int
+    """
+    typical = [s for s in waiting if s is not None] or [s for s in running if s is not None]
+    if not typical:
+        return None
+    mean = fmean(typical)
+    return makespan([mean if s is None else s for s in (*waiting, *running)], side_by_side)
 
 
 def in_words(seconds: float) -> str:
@@ -41,17 +65,8 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
-def _seconds_an_epoch(
-    records: Iterable[Mapping[str, Any]],
-) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], float]]:
-    """Mean seconds an epoch by (data set, method) and by (data set,)."""
-    by_method, by_dataset = defaultdict(list), defaultdict(list)
-    for record in records:
-        job = record["job"]
-        rate = record["time"]["seconds"] / job["training"]["epochs"]
-        by_method[job["dataset"]["label"], job["method"]["label"]].append(rate)
-        by_dataset[job["dataset"]["label"],].append(rate)
-    return (
-        {key: mean(rates) for key, rates in by_method.items()},
-        {key: mean(rates) for key, rates in by_dataset.items()},
-    )
+def _trust(costs: Costs, basis: str, epochs: int) -> str:
+    error, checks = costs.typical_error(basis, epochs)
+    if not checks:
+        return "not checked"
+    return f"off by {100 * error:.0f} % in the median of {checks} checks"

@@ -9,14 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from bench.sweep.executor import Executor, Watcher
 from bench.sweep.worker import Outcome, Task, died, execute
-
-OnEpoch = Callable[[str, Any], None]
 
 # Imported once by the server from which runs are forked.
 _PRELOAD = ["bench.sweep.worker", "bench.training.run"]
@@ -29,64 +28,63 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-def run_local(
-    tasks: Sequence[Task], *, jobs: int, on_epoch: OnEpoch | None = None
-) -> Iterator[Outcome]:
-    """Outcomes of `tasks` as they finish; one that builds on another starts after it.
+class InProcess(Executor):
+    """One task after the other in this process, which a debugger can follow."""
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-        What is built on before what builds on it.
-    jobs : int
-        Runs side by side. With 1 everything runs in this process, which a debugger can follow.
-    on_epoch : callable, optional
-        Called in this process with the job id and the epoch report after each epoch of any run.
-    """
-    if jobs <= 1:
+    def __init__(self) -> None:
+        super().__init__(side_by_side=1)
+        self._task: Task | None = None
+
+    def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
+        [self._task] = tasks
+
+    def wait(self, watcher: Watcher) -> list[Outcome]:
+        assert self._task is not None
+        watcher.started(self._task.job.job_id)
+        return [execute(self._task, watcher.epoch)]
+
+    def close(self) -> None:
+        self._task = None
+
+
+class Processes(Executor):
+    """Tasks side by side, each in a process of its own."""
+
+    def __init__(self, side_by_side: int) -> None:
+        super().__init__(side_by_side)
+        self._running: dict[Connection, tuple[BaseProcess, Task]] = {}
+
+    def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
+        context = _context()
         for task in tasks:
-            yield execute(task, on_epoch)
-        return
-    context = _context()
-    waiting = list(tasks)
-    running: dict[Connection, tuple[BaseProcess, Task]] = {}
-    try:
-        while waiting or running:
-            unfinished = {task.job.job_id for task in waiting}
-            unfinished |= {task.job.job_id for _, task in running.values()}
-            while len(running) < jobs and (ready := _startable(waiting, unfinished)):
-                task = ready[0]
-                waiting.remove(task)
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_run, args=(task, sender), daemon=True)
-                process.start()
-                sender.close()
-                running[receiver] = (process, task)
-            for receiver in wait(list(running)):
-                assert isinstance(receiver, Connection)
-                process, task = running[receiver]
-                message = _receive(receiver)
-                if message is None or isinstance(message, Outcome):
-                    process.join()
-                    receiver.close()
-                    del running[receiver]
-                    yield message or _died(task, process.exitcode)
-                elif on_epoch is not None:
-                    on_epoch(*message)
-    finally:
-        for receiver, (process, _) in running.items():
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_run, args=(task, sender), daemon=True)
+            process.start()
+            sender.close()
+            self._running[receiver] = (process, task)
+            watcher.started(task.job.job_id)
+
+    def wait(self, watcher: Watcher) -> list[Outcome]:
+        ended = []
+        for receiver in wait(list(self._running)):
+            assert isinstance(receiver, Connection)
+            process, task = self._running[receiver]
+            message = _receive(receiver)
+            if message is None or isinstance(message, Outcome):
+                process.join()
+                receiver.close()
+                del self._running[receiver]
+                ended.append(message or _died(task, process.exitcode))
+            else:
+                watcher.epoch(*message)
+        return ended
+
+    def close(self) -> None:
+        for receiver, (process, _) in self._running.items():
             process.terminate()
             process.join()
             receiver.close()
-
-
-def _startable(waiting: Sequence[Task], unfinished: set[str]) -> list[Task]:
-    """The tasks whose required runs are all finished, well or not."""
-    return [
-        task
-        for task in waiting
-        if not any(needed.job_id in unfinished for needed in task.job.requires.values())
-    ]
+        self._running.clear()
 
 
 def _context() -> Any:

@@ -136,6 +136,8 @@ def test_interrupt_ends_with_130_and_the_same_command_goes_on(bench, toy_argumen
         (("--methods", "cb[beta=2]"), "less than 1"),
         (("--nope",), "No such option"),
         (("--long",), "--long goes with --list"),
+        (("--executor", "dask"), "'slurm' or 'submitit-local'"),
+        (("--set", "executor.partitions=x"), "did you mean partition"),
         (("--smiles-col", "s"), "go with --data"),
         (("--data", "x.csv", "--label-col", "y"), "--smiles-col"),
         (("--data", "x.csv", "--datasets", "hiv"), "exclude each other"),
@@ -253,13 +255,13 @@ def test_each_of_two_commands_reports_its_own_plan(bench, toy_arguments, monkeyp
     from bench.commands import run as command
 
     other = {"schema": 1, "settings": {}, "jobs": []}
-    original = command.run_local
+    original = command.Executor.run
 
-    def run_local(*arguments, **keywords):
-        yield from original(*arguments, **keywords)
+    def run(*arguments):
+        yield from original(*arguments)
         command.Store(tmp_path / "results").write_plan(other)  # a second command, meanwhile
 
-    monkeypatch.setattr(command, "run_local", run_local)
+    monkeypatch.setattr(command.Executor, "run", run)
     code, out, _ = bench(*toy_arguments())
     assert code == 0
     assert "Vanilla GCN" in out

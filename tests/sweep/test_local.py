@@ -7,7 +7,8 @@ import pytest
 
 from bench.method import METHODS, Method, register_method
 from bench.sweep import local
-from bench.sweep.local import run_local
+from bench.sweep.executor import Watcher
+from bench.sweep.local import Processes
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
 from tests.sweep.test_plan import _jobs
@@ -33,8 +34,13 @@ def _succeed(task, on_epoch):
 def test_every_task_ends_with_an_outcome_and_epochs_are_passed_on(executed):
     jobs = _jobs(seeds=[0, 1, 2])
     seen = []
+
+    class Seen(Watcher):
+        def epoch(self, job_id, report):
+            seen.append((job_id, report))
+
     tasks = executed(_succeed, jobs)
-    outcomes = list(run_local(tasks, jobs=3, on_epoch=lambda *report: seen.append(report)))
+    outcomes = list(Processes(3).run(tasks, Seen()))
     expected = sorted(job.job_id for job in jobs)
     assert sorted(outcome.job_id for outcome in outcomes) == expected
     assert all(outcome.error is None for outcome in outcomes)
@@ -58,7 +64,7 @@ def test_a_process_that_dies_is_one_failure_and_the_others_go_on(executed, tmp_p
             die()
         return _succeed(task, on_epoch)
 
-    outcomes = {o.job_id: o.error for o in run_local(executed(execute, jobs), jobs=2)}
+    outcomes = {o.job_id: o.error for o in Processes(2).run(executed(execute, jobs))}
     assert len(outcomes) == len(jobs)
     assert words in outcomes.pop(victim)
     assert set(outcomes.values()) == {None}
@@ -90,7 +96,7 @@ def test_what_is_built_on_ends_before_what_builds_on_it_starts(executed, monkeyp
         return local.Outcome(task.job.job_id)
 
     # In whatever order they are handed over.
-    list(run_local(executed(execute, jobs[::-1]), jobs=2))
+    list(Processes(2).run(executed(execute, jobs[::-1])))
     assert log.read_text().split("\n")[:-1] == [
         "start vanilla", "end vanilla", "start builds", "end builds",
     ]  # fmt: skip
@@ -106,7 +112,7 @@ def test_stopping_early_stops_the_processes(executed, tmp_path):
     tasks = executed(execute, _jobs(seeds=[0, 1], splits=["random"]))
     others = multiprocessing.active_children()  # idle workers that earlier tests left behind
     started = time.monotonic()
-    outcomes = run_local(tasks, jobs=2)
+    outcomes = Processes(2).run(tasks)
     next(outcomes)
     outcomes.close()
     assert time.monotonic() - started < 50  # the other would sleep for 60

@@ -5,7 +5,7 @@ import pytest
 
 from bench.config import resolve
 from bench.errors import UnknownNameError, UsageError
-from bench.sweep.plan import expand, make_jobs, plan_document
+from bench.sweep.plan import Job, expand, make_jobs, plan_document, with_required
 
 SHA = "f" * 64
 
@@ -50,6 +50,8 @@ def test_what_can_change_a_result_changes_the_job_id(overrides):
     [
         {"jobs": 7},
         {"device": "cpu"},
+        {"executor.name": "ray", "executor.address": "auto", "executor.gpus": 1},
+        {"executor.name": "slurm", "executor.partition": "p", "executor.sbatch": {"nice": 1}},
         {"methods": ["cb[beta=0.9999]"]},
         {"methods": ["cb", "vanilla"]},
         {"backbones.protein": "protein_cnn"},
@@ -153,3 +155,16 @@ def test_plan_document_has_a_line_a_job():
     assert [line["job_id"] for line in document["jobs"]] == [job.job_id for job in jobs]
     assert document["jobs"][0]["title"] == "CB Loss [beta=0.9]"
     assert document["settings"]["epochs"] == resolved.settings.training.epochs
+
+
+def test_a_plan_of_a_thousand_jobs_describes_each_once(monkeypatch):
+    described = []
+    original = Job.to_json
+    monkeypatch.setattr(Job, "to_json", lambda job: described.append(job) or original(job))
+    resolved = resolve("paper", {"seeds": list(range(17))})
+    grid = expand(resolved.settings)
+    labels = [part.label for part in grid.datasets]
+    jobs = make_jobs(grid, dict.fromkeys(labels, SHA), {key: ["molecule"] for key in labels})
+    assert len(with_required(jobs)) == len(plan_document(resolved, jobs)["jobs"]) == 1020
+    # A job that is built on is described once for itself and once for what builds on it.
+    assert len(described) < 2 * len(jobs)

@@ -1,0 +1,168 @@
+"""Runs on workers that may be other machines: what all kinds of cluster have in common.
+
+Checkout, results, data and cache must be in folders that every worker sees under the same path. A
+worker writes the folder of its own run and one small file of its own that tells how far the run
+has come; nothing is written by two.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.errors import UnavailableError
+from bench.files import write_atomically
+from bench.sweep.executor import Executor, Watcher
+from bench.sweep.store import Store
+from bench.sweep.worker import Outcome, Task, died, execute
+
+
+class ClusterExecutor(Executor):
+    """Hands tasks to a cluster and follows them through the results folder.
+
+    Parameters
+    ----------
+    side_by_side : int or None
+    results_dir : Path
+    """
+
+    def __init__(self, side_by_side: int | None, results_dir: Path) -> None:
+        super().__init__(side_by_side)
+        self.results_dir = results_dir.resolve()
+        self._running: dict[Any, Task] = {}
+        self._told: dict[str, bytes] = {}
+        self._progress_dir: Path | None = None
+
+    @abstractmethod
+    def submit(self, calls: Sequence[tuple[Task, Path]]) -> Sequence[Any]:
+        """A hashable handle for each call of :func:`execute_on_worker` with these arguments."""
+
+    @abstractmethod
+    def ended(self, handles: Sequence[Any]) -> list[Any]:
+        """Those of `handles` that have ended; waits a while for one."""
+
+    @abstractmethod
+    def outcome(self, handle: Any, task: Task) -> Outcome:
+        """What `handle` ended with; a worker that was lost is an outcome with the reason."""
+
+    def open(self) -> None:
+        # A new name: a worker that sees it sees the same file system, and not a namesake of it.
+        self._progress_dir = Path(tempfile.mkdtemp(dir=self.results_dir, prefix=".progress-"))
+        self._progress_dir.chmod(0o755)
+
+    def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
+        assert self._progress_dir is not None
+        calls = [(_absolute(task), self._progress_dir) for task in tasks]
+        handles = self.submit(calls)
+        self._running.update(zip(handles, (task for task, _ in calls), strict=True))
+
+    def wait(self, watcher: Watcher) -> list[Outcome]:
+        handles = self.ended(list(self._running))
+        self._tell(watcher)
+        outcomes = []
+        for handle in handles:
+            task = self._running.pop(handle)
+            outcomes.append(_written_down(task, self.outcome(handle, task)))
+        return outcomes
+
+    def close(self) -> None:
+        self._running.clear()
+        if self._progress_dir is not None:
+            shutil.rmtree(self._progress_dir, ignore_errors=True)
+
+    def _tell(self, watcher: Watcher) -> None:
+        """Pass on what running tasks have written since the last time."""
+        from bench.training.loop import EpochReport
+
+        assert self._progress_dir is not None
+        for task in self._running.values():
+            job_id = task.job.job_id
+            try:
+                text = _progress_file(self._progress_dir, job_id).read_bytes()
+            except OSError:  # not there before the run has begun
+                continue
+            if self._told.get(job_id) == text:
+                continue
+            self._told[job_id] = text
+            report = json.loads(text)
+            if report is None:
+                watcher.started(job_id)
+            else:
+                watcher.epoch(job_id, EpochReport(**report))
+
+
+def execute_on_worker(task: Task, progress_dir: Path) -> Outcome:
+    """Run `task` on a worker; when it does not see what it needs, nothing is written there."""
+    for what, path, option in (
+        ("results folder", progress_dir, "--out"),
+        ("data file", task.data_path, "--data-dir"),
+        ("cache folder", task.cache_dir, "LTDD_CACHE_DIR"),
+    ):
+        if not path.exists():
+            return Outcome(
+                task.job.job_id,
+                f"Expected the {what} on a file system that every worker sees, but worker "
+                f"{socket.gethostname()} has no {path}. Choose another place with {option}.",
+            )
+    path = _progress_file(progress_dir, task.job.job_id)
+    write_atomically(path, b"null")
+    return execute(
+        task,
+        lambda _, report: write_atomically(path, json.dumps(report.to_json()).encode()),
+    )
+
+
+def import_cluster_package(name: str) -> Any:
+    """The optional package `name`.
+
+    Raises
+    ------
+    UnavailableError
+        It is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UnavailableError(
+            f"Expected the package {name} for this executor, but it cannot be imported: {error}. "
+            "Run: pip install -r requirements-cluster.txt"
+        ) from None
+
+
+def python_path() -> str:
+    """``PYTHONPATH`` with which a worker finds the modules of this checkout first."""
+    root = str(Path(bench.__file__).resolve().parents[1])
+    others = [item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item != root]
+    return os.pathsep.join([root, *filter(None, others)])
+
+
+def _progress_file(folder: Path, job_id: str) -> Path:
+    return folder / f"{job_id}.json"
+
+
+def _absolute(task: Task) -> Task:
+    """`task` with paths that mean the same in whatever folder a worker starts."""
+    return replace(
+        task,
+        data_path=task.data_path.resolve(),
+        cache_dir=task.cache_dir.resolve(),
+        results_dir=task.results_dir.resolve(),
+    )
+
+
+def _written_down(task: Task, outcome: Outcome) -> Outcome:
+    """`outcome`, its reason stored from here where the worker could not do it."""
+    if outcome.error is None:
+        return outcome
+    failure = Store(task.results_dir).read_failure(outcome.job_id) or {}
+    return outcome if failure.get("reason") == outcome.error else died(task, outcome.error)

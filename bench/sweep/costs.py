@@ -1,0 +1,137 @@
+"""What a run costs, from the runs that are done."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from statistics import median
+from typing import Any
+
+from bench.sweep.plan import Job
+
+# What the cost of a run can rest on, the surest first.
+SAME = "the same method on the same data set"
+RATIO = "other methods on the same data set, by the ratio of the two elsewhere"
+OTHER = "other methods on the same data set, at the same cost"
+SIZE = "the same method on other data sets, by the number of samples"
+GUESS = "other methods on other data sets, by the number of samples"
+BASES = (SAME, RATIO, OTHER, SIZE, GUESS)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a run, and which of the bases above they rest on."""
+
+    seconds: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a finished run took: seconds an epoch, and seconds besides."""
+
+    an_epoch: float
+    besides: float
+
+    def seconds(self, epochs: int) -> float:
+        return self.besides + epochs * self.an_epoch
+
+
+class Costs:
+    """What runs cost, learned from records; it rests on the surest basis that there is.
+
+    Parameters
+    ----------
+    samples : mapping
+        Number of samples by label of the data set; records add those of theirs.
+    records : iterable of mapping
+    """
+
+    def __init__(
+        self, samples: Mapping[str, int], records: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        self._samples = dict(samples)
+        self._measured: dict[tuple[str, str], list[_Measured]] = defaultdict(list)
+        self._costs: dict[tuple[str, str, int], Cost | None] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Learn from the record of a finished run."""
+        job = record["job"]
+        dataset, method = job["dataset"]["label"], job["method"]["label"]
+        self._measured[dataset, method].append(_measured(record))
+        self._samples.setdefault(dataset, record["data"]["samples"])
+        self._costs.clear()
+
+    def of(self, job: Job) -> Cost | None:
+        """The cost of `job`, or None when nothing is known that it could rest on."""
+        key = (job.dataset.label, job.method.label, job.training.epochs)
+        if key not in self._costs:
+            seconds = self._seconds(*key)
+            self._costs[key] = None if seconds is None else Cost(seconds, SAME)
+            if seconds is None:
+                self._costs[key] = next(self._from_others(*key), None)
+        return self._costs[key]
+
+    def typical_error(self, basis: str, epochs: int) -> tuple[float, int]:
+        """How far `basis` is off where the truth is known: median share, and number of checks."""
+        errors = []
+        for (dataset, method), runs in self._measured.items():
+            if basis == SAME:
+                for left_out, run in enumerate(runs):
+                    others = [o.seconds(epochs) for n, o in enumerate(runs) if n != left_out]
+                    if others:
+                        errors.append(abs(median(others) / run.seconds(epochs) - 1))
+                continue
+            truth = median(run.seconds(epochs) for run in runs)
+            for cost in self._from_others(dataset, method, epochs):
+                if cost.basis == basis:
+                    errors.append(abs(cost.seconds / truth - 1))
+        return (median(errors) if errors else 0.0), len(errors)
+
+    def _seconds(self, dataset: str, method: str, epochs: int) -> float | None:
+        """Seconds as measured; the median, as a machine that paused spoils a mean."""
+        runs = self._measured.get((dataset, method))
+        return median(run.seconds(epochs) for run in runs) if runs else None
+
+    def _from_others(self, dataset: str, method: str, epochs: int) -> Iterator[Cost]:
+        """Costs that use no run of this method on this data set, the surest first."""
+        datasets = sorted({d for d, _ in self._measured} - {dataset})
+        methods = sorted({m for _, m in self._measured} - {method})
+        here = {m: s for m in methods if (s := self._seconds(dataset, m, epochs)) is not None}
+        by_ratio = []
+        for other, elsewhere in product(here, datasets):
+            own = self._seconds(elsewhere, method, epochs)
+            theirs = self._seconds(elsewhere, other, epochs)
+            if own is not None and theirs:
+                by_ratio.append(here[other] * own / theirs)
+        if by_ratio:
+            yield Cost(median(by_ratio), RATIO)
+        if here:
+            yield Cost(median(here.values()), OTHER)
+        if dataset not in self._samples:
+            return
+        for basis, known in ((SIZE, [method]), (GUESS, methods)):
+            by_size = [
+                seconds * self._samples[dataset] / self._samples[elsewhere]
+                for elsewhere, name in product(datasets, known)
+                if (seconds := self._seconds(elsewhere, name, epochs)) is not None
+            ]
+            if by_size:
+                yield Cost(median(by_size), basis)
+
+
+def _measured(record: Mapping[str, Any]) -> _Measured:
+    """Cost of a finished run; the median of a stage's epochs, as a machine may have paused."""
+    stages = defaultdict(list)
+    for epoch in record["history"]:
+        stages[epoch["stage"]].append(epoch["seconds"])
+    epochs = record["job"]["training"]["epochs"]
+    in_epochs = sum(sum(seconds) for seconds in stages.values())
+    return _Measured(
+        an_epoch=sum(median(seconds) * len(seconds) for seconds in stages.values()) / epochs,
+        besides=max(record["time"]["seconds"] - in_epochs, 0.0),
+    )

@@ -1,0 +1,191 @@
+import stat
+from dataclasses import replace
+
+import pytest
+
+from bench.config import resolve
+from bench.errors import UnavailableError, UsageError
+from bench.sweep.cluster import execute_on_worker
+from bench.sweep.executor import Executor, Watcher
+from bench.sweep.executors import make_executor
+from bench.sweep.local import InProcess, Processes
+from bench.sweep.slurm import Slurm
+from bench.sweep.store import Store
+from bench.sweep.worker import Outcome
+
+# One builds on the run of another.
+METHODS = ("vanilla", "cb", "dive")
+
+
+def _executor(results_dir, **settings):
+    values = {"jobs": 2, **{f"executor.{key}": value for key, value in settings.items()}}
+    return make_executor(resolve("quick", values).settings, results_dir)
+
+
+class _Epochs(Watcher):
+    def __init__(self):
+        self.begun, self.done = [], []
+
+    def started(self, job_id):
+        self.begun.append(job_id)
+
+    def epoch(self, job_id, report):
+        self.done.append((job_id, report.epoch))
+
+
+class _Scripted(Executor):
+    """Ends tasks in the order in which they started; `fails` names the methods that fail."""
+
+    def __init__(self, side_by_side, fails=()):
+        super().__init__(side_by_side)
+        self.fails, self.queue, self.order, self.most, self.closed = fails, [], [], 0, False
+
+    def start(self, tasks, watcher):
+        self.queue.extend(tasks)
+        self.order.extend(task.job.method.name for task in tasks)
+        self.most = max(self.most, len(self.queue))
+
+    def wait(self, watcher):
+        job = self.queue.pop(0).job
+        return [Outcome(job.job_id, "by design" if job.method.name in self.fails else None)]
+
+    def close(self):
+        self.closed = True
+
+
+def test_what_is_built_on_comes_first_and_the_rest_keeps_its_order(toy_tasks):
+    tasks = toy_tasks("results", METHODS)
+    executor = _Scripted(2)
+    outcomes = list(executor.run(tasks[::-1]))  # in whatever order they are handed over
+    assert len(outcomes) == len(tasks) == 4
+    assert executor.order == ["balanced_softmax", "cb", "dive", "vanilla"]
+    assert executor.most == 2
+    assert executor.closed
+
+
+def test_without_a_limit_all_that_can_start_does_at_once(toy_tasks):
+    executor = _Scripted(None)
+    list(executor.run(toy_tasks("results", METHODS)))
+    assert executor.most == 3  # all but the one that builds on another
+
+
+def test_what_builds_on_a_failed_run_is_not_started_and_says_why(toy_tasks):
+    tasks = toy_tasks("results", METHODS)
+    executor = _Scripted(2, fails=["balanced_softmax"])
+    errors = {outcome.job_id: outcome.error for outcome in executor.run(tasks)}
+    assert len(errors) == 4
+    assert "dive" not in executor.order
+    [lost] = [task.job for task in tasks if task.job.method.name == "dive"]
+    assert "toy · random · balanced_softmax · seed 0, failed: by design" in errors[lost.job_id]
+    failure = Store(tasks[0].results_dir).read_failure(lost.job_id)
+    assert failure["reason"] == errors[lost.job_id]
+
+
+def test_nothing_to_do_opens_nothing(tmp_path):
+    executor = _Scripted(1)
+    assert list(executor.run([])) == []
+    assert not executor.closed
+
+
+@pytest.fixture
+def expected(toy_tasks, stored):
+    """What one process after the other stores."""
+    tasks = toy_tasks("one", METHODS, seeds=(0, 1))
+    assert all(outcome.error is None for outcome in InProcess().run(tasks))
+    return stored(tasks)
+
+
+def test_processes_side_by_side_store_the_same_bits_as_one(toy_tasks, stored, expected):
+    tasks = toy_tasks("two", METHODS, seeds=(0, 1))
+    watcher = _Epochs()
+    assert all(outcome.error is None for outcome in Processes(3).run(tasks, watcher))
+    assert stored(tasks) == expected
+    assert sorted(watcher.begun) == sorted(task.job.job_id for task in tasks)
+    assert len(watcher.done) == 2 * len(tasks)
+
+
+def test_submitit_jobs_store_the_same_bits(toy_tasks, stored):
+    pytest.importorskip("submitit")
+    alone = toy_tasks("one", ["dive"])
+    list(InProcess().run(alone))
+    tasks = toy_tasks("jobs", ["dive"])
+    watcher = _Epochs()
+    executor = _executor(tasks[0].results_dir, name="submitit-local")
+    assert all(outcome.error is None for outcome in executor.run(tasks, watcher))
+    assert stored(tasks) == stored(alone)
+    assert {job_id for job_id, _ in watcher.done} == {task.job.job_id for task in tasks}
+    left = sorted(path.name for path in tasks[0].results_dir.iterdir())
+    assert left == ["failures", "runs", "submitit"]
+
+
+def test_a_worker_that_does_not_see_the_files_is_a_failure_that_says_so(toy_tasks, tmp_path):
+    pytest.importorskip("submitit")
+    [task] = toy_tasks("jobs", ["vanilla"])
+    task = replace(task, data_path=tmp_path / "elsewhere" / "toy.csv")
+    [outcome] = _executor(task.results_dir, name="submitit-local").run([task])
+    assert "Expected the data file on a file system that every worker sees" in outcome.error
+    assert "elsewhere/toy.csv" in outcome.error
+    assert Store(task.results_dir).read_failure(outcome.job_id)["reason"] == outcome.error
+
+
+@pytest.mark.parametrize(("folder", "option"), [("results", "--out"), ("cache", "LTDD_CACHE_DIR")])
+def test_a_worker_writes_nothing_where_a_folder_is_not_shared(toy_tasks, tmp_path, folder, option):
+    [task] = toy_tasks("jobs", ["vanilla"])
+    absent = tmp_path / "absent"
+    progress = absent if folder == "results" else tmp_path
+    if folder == "cache":
+        task = replace(task, cache_dir=absent)
+    error = execute_on_worker(task, progress).error
+    assert f"Expected the {folder} folder" in error
+    assert option in error
+    assert not absent.exists()
+
+
+def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    scripts = {"sbatch": f'cat "$1" > {tmp_path}/script; echo Submitted batch job 7', "srun": "",
+               "scancel": ""}  # fmt: skip
+    for name, line in scripts.items():
+        (commands / name).write_text(f"#!/bin/sh\n{line}\n")
+        (commands / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
+    [task] = toy_tasks("results", ["vanilla"])
+    executor = _executor(
+        task.results_dir, name="slurm", partition="short", minutes=90, memory_gb=3, gpus=1,
+        sbatch={"constraint": "rome"},
+    )  # fmt: skip
+    assert isinstance(executor, Slurm)
+    assert executor.side_by_side == 2
+    executor.open()
+    executor.start([task], Watcher())
+    script = (tmp_path / "script").read_text()
+    for line in ("partition=short", "time=90", "mem=3GB", "gpus-per-node=1", "constraint=rome",
+                 "cpus-per-task=1"):  # fmt: skip
+        assert f"#SBATCH --{line}\n" in script
+    assert "export PYTHONPATH=" in script
+    executor.close()
+
+
+def test_without_slurm_the_way_out_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnavailableError, match="login node"):
+        _executor(tmp_path, name="slurm")
+
+
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_get_it(
+    tmp_path, monkeypatch, name, package
+):
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(UnavailableError, match=f"package {package} .*-r requirements-cluster.txt"):
+        _executor(tmp_path, name=name)
+
+
+def test_an_address_needs_ray(tmp_path):
+    with pytest.raises(UsageError, match="--executor ray"):
+        _executor(tmp_path, address="127.0.0.1:6379")
+    with pytest.raises(UsageError, match=r"executor\.name.*'dask'"):
+        _executor(tmp_path, name="dask")
