@@ -1,0 +1,1 @@
+"""How fast the graph engine is beside the stacks a user would pick instead."""

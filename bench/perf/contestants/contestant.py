@@ -1,0 +1,55 @@
+"""What is timed: one way from positions of samples to logits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.training.settings import TrainingSettings
+
+
+class Contestant(ABC):
+    """One implementation of the same mathematics.
+
+    Attributes
+    ----------
+    title : str
+        Heading of its column.
+    network : nn.Module
+        From what :meth:`collate` returns to logits, (B, K).
+    """
+
+    title: ClassVar[str]
+    network: nn.Module
+
+    def optimiser(self, settings: TrainingSettings) -> torch.optim.Optimizer:
+        """Adam with the rate and the weight decay of `settings`, as users write it."""
+        return torch.optim.Adam(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+    @staticmethod
+    @abstractmethod
+    def featurise(smiles: Sequence[str]) -> Any:
+        """Graphs with atom features of these SMILES, in this process."""
+
+    @abstractmethod
+    def collate(self, positions: np.ndarray) -> Any:
+        """The samples at `positions`, (B,), as `network` reads them."""
+
+    @abstractmethod
+    def cast(self, batch: Any, dtype: torch.dtype) -> Any:
+        """A batch that :meth:`collate` made, with atom features of `dtype`."""
+
+    @abstractmethod
+    def labels(self, batch: Any) -> Tensor:
+        """Class of each sample of a batch that :meth:`collate` made, int64, (B,)."""
+
+    @abstractmethod
+    def predict(self, positions: np.ndarray) -> np.ndarray:
+        """Logits in evaluation mode, (n, K), of any number of samples, from their positions on."""

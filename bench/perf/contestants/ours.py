@@ -1,0 +1,61 @@
+"""The benchmark's own route: packed arrays and the encoder `gcn`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.data.batch import Batch
+from bench.data.featurise import featurise
+from bench.data.prepared import PreparedData
+from bench.method import METHODS, Context, Method
+from bench.models.gcn import GCNOptions
+from bench.models.network import Network, build_network
+from bench.perf.contestants.contestant import Contestant
+from bench.perf.results import OURS
+from bench.training.evaluation import predict_logits
+from bench.training.loop import make_optimiser
+from bench.training.settings import TrainingSettings
+
+
+class Ours(Contestant):
+    """As a run of `vanilla` computes it.
+
+    Parameters
+    ----------
+    prepared : PreparedData
+    """
+
+    title = OURS
+    network: Network
+
+    def __init__(self, prepared: PreparedData) -> None:
+        self.network = build_network(prepared, {"molecule": ("gcn", GCNOptions())}, seed=0)
+        self._collator = self.network.collator(prepared)
+        vanilla = METHODS.get("vanilla").cls
+        assert issubclass(vanilla, Method)
+        context = Context(prepared.labels, prepared.num_classes, epochs=1, seed=0)
+        self._method = vanilla(vanilla.options_type(), context)
+
+    def optimiser(self, settings: TrainingSettings) -> torch.optim.Optimizer:
+        return make_optimiser(list(self.network.parameters()), settings)
+
+    @staticmethod
+    def featurise(smiles: Sequence[str]) -> Any:
+        return featurise(smiles, jobs=1)
+
+    def collate(self, positions: np.ndarray) -> Batch:
+        return self._collator(positions)
+
+    def cast(self, batch: Batch, dtype: torch.dtype) -> Batch:
+        return batch.to(dtype=dtype)
+
+    def labels(self, batch: Batch) -> Tensor:
+        return batch.labels
+
+    def predict(self, positions: np.ndarray) -> np.ndarray:
+        return predict_logits(self.network, self._method, self._collator, positions)

@@ -1,0 +1,45 @@
+"""The floor of a training step: its matrix products at the speed this machine multiplies at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+SHAPES = ((2000, 64, 128), (128, 256, 256))
+"""(m, k, n) of products (m, k) @ (k, n) as in a step: atoms in a layer, samples in the head."""
+
+_REPEATS = 50
+
+
+def count_multiply_adds(work: Callable[[], object]) -> int:
+    """Multiply-adds of all dense matrix products in `work`, forward and backward.
+
+    Products by a vector, sums over neighbours and all element-wise work are not counted.
+    """
+    with FlopCounterMode(display=False) as counter:
+        work()
+    # torch counts a multiplication and an addition as two operations.
+    return counter.get_total_flops() // 2
+
+
+class MatrixProduct:
+    """A float32 product of one shape, many times over, to be timed.
+
+    Attributes
+    ----------
+    multiply_adds : int
+        Of one call.
+    """
+
+    def __init__(self, m: int, k: int, n: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self._left = torch.randn(m, k, generator=generator)
+        self._right = torch.randn(k, n, generator=generator)
+        self._out = torch.empty(m, n)
+        self.multiply_adds = _REPEATS * m * k * n
+
+    def __call__(self, _round: int) -> None:
+        for _ in range(_REPEATS):
+            torch.mm(self._left, self._right, out=self._out)

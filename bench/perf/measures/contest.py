@@ -1,0 +1,127 @@
+"""Batches, training steps, epochs and evaluation, by all contestants in turns."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+
+from bench.perf.contestants.available import available_stacks
+from bench.perf.contestants.contestant import Contestant
+from bench.perf.contestants.equality import require_equal_logits
+from bench.perf.contestants.ours import Ours
+from bench.perf.effort import Effort
+from bench.perf.flops import SHAPES, MatrixProduct, count_multiply_adds
+from bench.perf.measures.training_step import TrainingStep
+from bench.perf.progress import say
+from bench.perf.results import Row
+from bench.perf.spread import Spread, interleaved
+from bench.perf.workload import Workload
+
+# Batches are drawn from many samples, as in an epoch: what a step reads is seldom in a cache.
+_POOLED_SAMPLES = 16_384
+
+Batches = list[list[np.ndarray]]
+"""Positions of each batch of each round."""
+
+
+def contest(
+    dataset: str, batch_sizes: Sequence[int], threads: int, effort: Effort, data_dir: Path | None
+) -> list[Row]:
+    """Rows of one data set, with the number of threads that this process has.
+
+    Raises
+    ------
+    UnequalLogitsError
+        The contestants do not compute the same.
+    """
+    workload = Workload.open(dataset, data_dir)
+    pool = workload.training_samples(max(_POOLED_SAMPLES, max(batch_sizes)))
+    test = workload.split.test[: effort.evaluated]
+    say(f"{dataset}, {threads} thread(s): making the graphs of {len(pool) + len(test)} samples")
+    contestants = _contestants(workload, np.concatenate([pool, test]))
+    # A garbage collection would walk through the graph objects while others are timed.
+    gc.collect()
+    gc.freeze()
+    rows: list[Row] = []
+    weights = deepcopy(contestants[0].network.state_dict())
+    for size in batch_sizes:
+        for contestant in contestants:  # whom the last size has trained apart
+            contestant.network.load_state_dict(weights)
+        require_equal_logits(contestants, pool[:size])
+        say(f"{dataset}, {threads} thread(s): steps of {size} samples (logits are equal)")
+        rows += _steps(workload, contestants, pool, size, threads, effort)
+    say(f"{dataset}, {threads} thread(s): evaluating {len(test)} samples")
+    return [*rows, _evaluation(workload, contestants, test, threads, effort)]
+
+
+def _contestants(workload: Workload, positions: np.ndarray) -> list[Contestant]:
+    ours = Ours(workload.prepared)
+    weights = ours.network.state_dict()
+    return [ours, *(stack(workload.prepared, positions, weights) for stack in available_stacks())]
+
+
+def _steps(
+    workload: Workload,
+    contestants: Sequence[Contestant],
+    pool: np.ndarray,
+    size: int,
+    threads: int,
+    effort: Effort,
+) -> Iterator[Row]:
+    rng = np.random.default_rng(size)
+    batches = [
+        [rng.choice(pool, size, replace=False) for _ in range(effort.steps)]
+        for _ in range(effort.rounds)
+    ]
+
+    def row(what: str, spreads: dict[str, Spread], floor: float | None = None) -> Row:
+        return Row(what, workload.name, spreads, "ms", size, threads, floor)
+
+    made = interleaved({c.title: _each(batches, c.collate) for c in contestants}, effort.rounds)
+    yield row("batch", {title: spread.times(1 / effort.steps) for title, spread in made.items()})
+
+    for contestant in contestants:
+        contestant.network.train()
+    steps = {contestant.title: TrainingStep(contestant) for contestant in contestants}
+    products = {str(shape): MatrixProduct(*shape) for shape in SHAPES}
+    trained = {title: _each(batches, step) for title, step in steps.items()}
+    taken = interleaved({**trained, **products}, effort.rounds)
+    # The faster shape: no product of the step runs at a higher rate.
+    rate = max(product.multiply_adds / taken[name].median for name, product in products.items())
+    needed = count_multiply_adds(lambda: trained[Ours.title](0)) / effort.steps
+    step = {title: taken[title].times(1 / effort.steps) for title in steps}
+    yield row("training step", step, needed / rate)
+
+    per_epoch = len(workload.split.train) // size
+    epoch = {title: spread.times(per_epoch) for title, spread in step.items()}
+    yield Row("epoch (steps only)", workload.name, epoch, "s", size, threads)
+
+
+def _each(batches: Batches, work: Callable[[np.ndarray], object]) -> Callable[[int], None]:
+    """`work` on every batch of a round."""
+
+    def run(number: int) -> None:
+        for positions in batches[number]:
+            work(positions)
+
+    return run
+
+
+def _evaluation(
+    workload: Workload,
+    contestants: Sequence[Contestant],
+    positions: np.ndarray,
+    threads: int,
+    effort: Effort,
+) -> Row:
+    def predicting(contestant: Contestant) -> Callable[[int], object]:
+        return lambda _round: contestant.predict(positions)
+
+    tasks = {contestant.title: predicting(contestant) for contestant in contestants}
+    spreads = interleaved(tasks, effort.long_rounds)
+    what = f"evaluation of {len(positions):,} test samples"
+    return Row(what, workload.name, spreads, "ms", threads=threads)

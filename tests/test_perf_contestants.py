@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from bench.data.checksums import sha256_of
+from bench.data.prepare import prepare
+from bench.data.prepared import PreparedData
+from bench.dataset import DATASETS
+from bench.perf.contestants.available import available_stacks, remark_on_missing
+from bench.perf.contestants.contestant import Contestant
+from bench.perf.contestants.equality import UnequalLogitsError, require_equal_logits
+from bench.perf.contestants.ours import Ours
+from bench.perf.measures.training_step import TrainingStep
+
+# Rings, chains, charges, salts, stereo centres, single atoms, and an aluminium compound that
+# RDKit's valence check refuses.
+MOLECULES = (
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "CN1C=NC2=C1C(=O)N(C(=O)N2C)C",
+    "C[C@H](N)C(=O)O",
+    "[Na+].[Cl-]",
+    "C",
+    "O=C(NO)c1ccccc1",
+    "FC(F)(F)c1ccncc1",
+    "C1CC1",
+    "[O-][N+](=O)c1ccc(Br)cc1",
+    "CC[Al]1(C)(C)OCC1",
+)
+EVERYONE = np.arange(len(MOLECULES))
+
+
+@pytest.fixture
+def prepared(tmp_path) -> PreparedData:
+    """Ten pairs of real molecules in three classes."""
+    rows = zip(MOLECULES, MOLECULES[1:] + MOLECULES[:1], EVERYONE % 3, strict=True)
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(["a,b,class", *(",".join(map(str, row)) for row in rows)]) + "\n")
+    cls = DATASETS.get("csv").cls
+    options = cls.options_type(path=str(path), smiles_columns=("a", "b"), label_column="class")
+    return prepare("csv", cls(options), path, sha256_of(path), cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture(params=["dgllife + DGL", "PyG"])
+def pair(request, prepared) -> list[Contestant]:
+    """Ours and one other with the same weights."""
+    stacks = {stack.title: stack for stack in available_stacks()}
+    if request.param not in stacks:
+        pytest.skip(remark_on_missing(list(stacks.values())))
+    ours = Ours(prepared)
+    return [ours, stacks[request.param](prepared, EVERYONE, ours.network.state_dict())]
+
+
+def test_the_logits_of_real_molecules_are_equal(pair):
+    require_equal_logits(pair, EVERYONE)
+    ours, other = (contestant.predict(EVERYONE[::-1]) for contestant in pair)
+    assert ours.shape == (10, 3)
+    np.testing.assert_allclose(other, ours, atol=1e-5)
+
+
+def test_the_gradients_of_real_molecules_are_equal(pair):
+    gradients = []
+    for contestant in pair:
+        contestant.network.train()
+        batch = contestant.collate(EVERYONE)
+        assert contestant.labels(batch).tolist() == (EVERYONE % 3).tolist()
+        cross_entropy(contestant.network(batch), contestant.labels(batch)).backward()
+        gradients.append({n: p.grad for n, p in contestant.network.named_parameters()})
+    ours, other = gradients
+    assert ours.keys() == other.keys()
+    for name, gradient in ours.items():
+        torch.testing.assert_close(other[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_a_training_step_changes_the_logits(pair):
+    for contestant in pair:
+        before = contestant.predict(EVERYONE)
+        contestant.network.train()
+        TrainingStep(contestant)(EVERYONE)
+        assert np.abs(contestant.predict(EVERYONE) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+def test_other_weights_are_refused(pair, value):
+    with torch.no_grad():
+        pair[1].network.encoders["molecule"].gate.bias.add_(value)
+    with pytest.raises(UnequalLogitsError, match=r"Expected the same logits .* in training mode"):
+        require_equal_logits(pair, EVERYONE)
+
+
+def test_saved_graphs_are_opened_again(pair, tmp_path):
+    other = pair[1]
+    assert other.num_graphs == len(MOLECULES)
+    opened = other.save_and_opener(tmp_path)()
+    graphs = opened[0] if isinstance(opened, tuple) else opened  # dgl adds a table of labels
+    assert len(graphs) == len(MOLECULES)
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "title"),
+    [("dgllife", "dgl_stack", "dgllife + DGL"), ("torch_geometric", "pyg_stack", "PyG")],
+)
+def test_without_its_packages_a_stack_is_left_out(monkeypatch, package, module, title):
+    monkeypatch.delitem(sys.modules, f"bench.perf.contestants.{module}", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    stacks = available_stacks()
+    assert title not in {stack.title for stack in stacks}
+    remark = remark_on_missing(stacks)
+    assert title in remark
+    assert "pip install -r requirements-perf.txt" in remark

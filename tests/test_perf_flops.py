@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from bench.perf.flops import MatrixProduct, count_multiply_adds
+
+
+def test_the_products_of_two_linear_layers_are_counted_forward_and_backward():
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.ones(5, 3)
+    forward = 5 * 3 * 4 + 5 * 4 * 2
+    # Gradients of both weights, and of what enters the second layer; of x none is asked for.
+    backward = 3 * 5 * 4 + 4 * 5 * 2 + 5 * 2 * 4
+    assert count_multiply_adds(lambda: network(x)) == forward
+    assert count_multiply_adds(lambda: network(x).sum().backward()) == forward + backward
+
+
+def test_element_wise_work_counts_nothing():
+    x = torch.ones(8, 8)
+    assert count_multiply_adds(lambda: (x * x + x).relu().sum()) == 0
+
+
+def test_a_timed_product_knows_how_much_it_multiplies():
+    product = MatrixProduct(4, 3, 2)
+    assert product.multiply_adds == count_multiply_adds(lambda: product(0))
+    assert product.multiply_adds % (4 * 3 * 2) == 0
