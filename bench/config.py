@@ -78,7 +78,12 @@ class Settings(Options):
     jobs: int = Field(
         0, ge=0, le=4096, description="runs side by side; 0: one a core, or the cluster's queue"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="of every run; runs side by side share one GPU"
+    )
+    deterministic: bool = Field(
+        True, description="cuda: algorithms that repeat bit for bit, where there are any"
+    )
     executor: ExecutorSettings = ExecutorSettings()
 
 

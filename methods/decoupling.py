@@ -16,7 +16,7 @@ from methods.sampling import balanced_epoch
 class DecouplingOptions(Options):
     """Settings of classifier re-training."""
 
-    share: float = Field(0.1, gt=0, le=1, description="epochs for the head, as a part of the run's")
+    share: float = Field(0.3, gt=0, le=1, description="epochs for the head, as a part of the run's")
 
 
 @register_method(
@@ -31,9 +31,9 @@ class Decoupling(OnVanilla):
     Formula: ``L = CE(z, y)`` over the head's parameters alone, on ``floor(N / K)`` draws with
     replacement from each class, afresh every epoch.
 
-    Settings: ``share`` in (0, 1], 0.1 here. Cost: the vanilla run (shared with that row) and
-    10 % of its epochs with only the head training; so the row has seen 110 % of the epochs,
-    which is what a second stage is.
+    Settings: ``share`` in (0, 1], 0.3 here. Cost: the vanilla run (shared with that row) and
+    30 % of its epochs with only the head training, which makes 13 % of its time; so the row has
+    seen 130 % of the epochs, which is what a second stage is.
 
     When it helps: where the encoder has learned what tells the tail apart and only the head
     favours the large classes.
@@ -41,7 +41,10 @@ class Decoupling(OnVanilla):
     What differs: the original re-trains its one linear classifier, here the whole perceptron is
     new, as ImDrug's head leaves open where the classifier begins. The encoder is in evaluation
     mode, where the authors' code lets its batch statistics drift. An epoch is N draws; theirs is
-    as long as if every class were as large as the largest. ImDrug's row of this name has no
+    as long as if every class were as large as the largest, and their second stage draws more
+    than their first. Chosen on validation, seed 100, 10 epochs, random / standard split: ``share``
+    0.3 gave 86.9 / 83.4 on `chembl_target` and 74.7 / 72.4 on `hiv`; 0.1, one epoch, 79.7 / 73.8
+    and 75.6 / 72.8; 1 90.0 / 88.3 and 74.6 / 74.4. ImDrug's row of this name has no
     second stage and is ``pb_sampling`` here.
     """
 

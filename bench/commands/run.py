@@ -76,6 +76,7 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
             cache_dir=cache,
             results_dir=out,
             device=resolved.settings.device,
+            deterministic=resolved.settings.deterministic,
         )
         for job in missing
     ]

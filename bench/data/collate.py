@@ -22,6 +22,9 @@ class Collator:
         Its arrays may be memory-mapped; only what a batch needs is read.
     protein_rows : ndarray, shape (len(prepared.proteins), ...), optional
         The distinct proteins as their encoder reads them (``ProteinBackbone.tokenise``).
+    device : torch.device, optional
+        Where the distinct feature vectors, proteins and categories are held, so that moving a
+        batch there moves its numbers alone.
 
     Raises
     ------
@@ -29,13 +32,18 @@ class Collator:
         The data has proteins, but `protein_rows` is missing or of another length.
     """
 
-    def __init__(self, prepared: PreparedData, protein_rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        prepared: PreparedData,
+        protein_rows: np.ndarray | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         self.labels = np.asarray(prepared.labels)
-        self._graphs = GraphCollator(prepared.graphs)
+        self._graphs = GraphCollator(prepared.graphs, device)
         self._indices: dict[str, list[np.ndarray]] = {}
         for entity in prepared.entities:
             self._indices.setdefault(entity.kind, []).append(entity.index)
-        self._rows = {"category": np.arange(len(prepared.categories))}
+        self._rows = {"category": torch.arange(len(prepared.categories), device=device)}
         if "protein" in self._indices:
             expected = len(prepared.proteins)
             if protein_rows is None or len(protein_rows) != expected:
@@ -44,7 +52,7 @@ class Collator:
                     f"Expected {expected} protein rows for {prepared.name}, but got {got}. "
                     "Pass the encoder's tokenise(prepared.proteins)."
                 )
-            self._rows["protein"] = protein_rows
+            self._rows["protein"] = torch.from_numpy(protein_rows).to(device)
 
     def __call__(self, positions: np.ndarray) -> Batch:
         """The samples at `positions`, shape (B,), in that order; repeats are allowed."""
@@ -55,9 +63,9 @@ class Collator:
                 inputs[kind] = self._graphs(numbers)
             else:
                 distinct, index = np.unique(numbers, return_inverse=True)
-                inputs[kind] = ValueBatch(
-                    torch.from_numpy(self._rows[kind][distinct]), torch.from_numpy(index)
-                )
+                rows = self._rows[kind]
+                chosen = torch.from_numpy(distinct).to(rows.device)
+                inputs[kind] = ValueBatch(rows.index_select(0, chosen), torch.from_numpy(index))
         return Batch(
             inputs,
             torch.from_numpy(self.labels[positions]),
@@ -72,11 +80,13 @@ class GraphCollator:
     ----------
     graphs : PackedGraphs
         With environments where encoders shall compute equal atoms once.
+    device : torch.device, optional
+        Where the distinct atom feature vectors are held.
     """
 
-    def __init__(self, graphs: PackedGraphs) -> None:
+    def __init__(self, graphs: PackedGraphs, device: torch.device | None = None) -> None:
         self._graphs = graphs
-        self._atom_features = torch.from_numpy(np.array(graphs.atom_features))
+        self._atom_features = torch.from_numpy(np.array(graphs.atom_features)).to(device)
         self._index = (
             None
             if graphs.environments is None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from bench.models._weights import initial_weights
 
 HIDDEN, LAYERS = 256, 3
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class Head(nn.Module):
@@ -25,6 +29,9 @@ class Head(nn.Module):
     ----------
     classifier : nn.Linear
         The last linear layer.
+    precision : {"float32", "bfloat16"}
+        Of the matrix products in the hidden layers. Weights, what leaves the hidden layers,
+        logits and losses are float32 either way.
     """
 
     def __init__(self, in_features: int, num_classes: int) -> None:
@@ -32,16 +39,23 @@ class Head(nn.Module):
         widths = [in_features] + [HIDDEN] * LAYERS
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
         self.classifier = nn.Linear(HIDDEN, num_classes)
+        self.precision: Precision = "float32"
 
     def hidden(self, x: Tensor) -> Tensor:
         """What enters the last linear layer, shape (B, 256), from embeddings (B, d)."""
-        for layer in self.layers:
-            x = layer(x).relu()
-        return x
+        if self.precision == "float32":
+            return self._hidden(x)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return self._hidden(x).float()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (B, K), from embeddings (B, d)."""
         return self.classifier(self.hidden(x))
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x
 
     def reset(self, seed: int) -> None:
         """Start afresh from `seed`; a layer's draw depends on its place and shape alone."""

@@ -12,7 +12,7 @@ from bench.data.batch import Batch, GraphBatch
 from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
 from bench.models._weights import initial_weights
-from bench.models.head import Head
+from bench.models.head import Head, Precision
 from bench.options import Options
 
 
@@ -48,12 +48,16 @@ class Network(nn.Module):
         return self.head(self.encode(batch))
 
     def collator(self, prepared: PreparedData) -> Collator:
-        """What turns positions in `prepared` into batches that this network reads."""
+        """What turns positions in `prepared` into batches that this network reads.
+
+        Features are held where the network is at this moment.
+        """
+        device = next(self.parameters()).device
         if "protein" not in self.encoders:
-            return Collator(prepared)
+            return Collator(prepared, device=device)
         protein = self.encoders["protein"]
         assert isinstance(protein, ProteinBackbone)
-        return Collator(prepared, protein.tokenise(prepared.proteins))
+        return Collator(prepared, protein.tokenise(prepared.proteins), device)
 
     def _encode_kind(self, kind: str, batch: Batch) -> Tensor:
         """Embeddings of all entities of one kind, shape (entities, B, features)."""
@@ -66,7 +70,11 @@ class Network(nn.Module):
 
 
 def build_network(
-    prepared: PreparedData, backbones: Mapping[str, tuple[str, Options]], *, seed: int
+    prepared: PreparedData,
+    backbones: Mapping[str, tuple[str, Options]],
+    *,
+    seed: int,
+    precision: Precision = "float32",
 ) -> Network:
     """A network for the entities and classes of `prepared`.
 
@@ -102,4 +110,5 @@ def build_network(
     with initial_weights(seed, "head"):
         network = Network(kinds, encoders, prepared.num_classes)
     network.head.reset(seed)
+    network.head.precision = precision
     return network

@@ -39,6 +39,7 @@ class Task:
     cache_dir: Path
     results_dir: Path
     device: str
+    deterministic: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
             f"Expected the split {task.split_hash[:12]} that was planned, but this process made "
             f"{split.hash[:12]}. Data or code changed since the plan; run the command again."
         )
-    device = choose_device(task.device)
+    device = choose_device(task.device, deterministic=task.deterministic)
     job_id = job.job_id
     result = run(
         prepared,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -93,7 +94,9 @@ def run(
     if issubclass(method_type, Estimator):
         outcome = _fit_estimator(method_type(method_options, context), prepared, split)
     else:
-        network = build_network(prepared, backbones, seed=seed).to(device)
+        network = build_network(prepared, backbones, seed=seed, precision=training.precision).to(
+            device
+        )
         collator = network.collator(prepared)
         context = replace(context, data_view=SplitView(collator, split, device))
         method = method_type(method_options, context).to(device)
@@ -203,8 +206,11 @@ def _metric_figures(metrics: Metrics) -> dict[str, Any]:
     }
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
     """The device called `name`; ``auto`` is CUDA where there is one.
+
+    With `deterministic`, CUDA uses algorithms that repeat bit for bit, with a warning where
+    there is none. On the CPU all do.
 
     Raises
     ------
@@ -218,6 +224,10 @@ def choose_device(name: str) -> torch.device:
             "Expected a CUDA device, but torch finds none. Use --device cpu, or install a torch "
             "build with CUDA."
         )
+    if name == "cuda" and deterministic:
+        # cuBLAS reads it when the first product asks for memory.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)
 
 

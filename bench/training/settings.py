@@ -19,3 +19,6 @@ class TrainingSettings(Options):
     schedule: Literal["cosine", "imdrug"] = Field(
         "cosine", description="cosine to 0, or ImDrug's warm-up and steps at 120 and 160"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the products in the head's hidden layers; losses are float32"
+    )

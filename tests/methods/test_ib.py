@@ -29,7 +29,7 @@ def test_balances_and_may_be_selected_from_the_start_on(start, epochs, first):
 
 
 def test_takes_the_norm_of_what_enters_the_last_linear_layer():
-    run = toy_run(InfluenceBalanced, start=0.0)
+    run = toy_run(InfluenceBalanced, start=0.0, alpha=1.0)
     run.network.eval()
     batch = run.batch(8)
     weights = {}
@@ -51,9 +51,9 @@ def test_class_weights_have_mean_one_over_the_classes_present():
 
 
 def test_alpha_scales_the_loss_and_detaching_changes_the_gradient_only():
-    plain = toy_run(InfluenceBalanced, start=0.0)
-    scaled = toy_run(InfluenceBalanced, start=0.0, alpha=1000.0)
-    detached = toy_run(InfluenceBalanced, start=0.0, detach=True)
+    plain = toy_run(InfluenceBalanced, start=0.0, alpha=1.0, detach=False)
+    scaled = toy_run(InfluenceBalanced, start=0.0, alpha=1000.0, detach=False)
+    detached = toy_run(InfluenceBalanced, start=0.0, alpha=1.0, detach=True)
     losses, gradients = [], []
     for run in (plain, scaled, detached):
         loss = run.method.training_step(run.network, run.batch())

@@ -50,10 +50,12 @@ def both_ways(graphs: PackedGraphs, numbers: list[int], *, layers: int = 3, trai
     return seen
 
 
-def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+def assert_same(
+    found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], tolerance: float = 1e-10
+) -> None:
     assert found.keys() == expected.keys()
     for name, value in found.items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=1e-10, msg=name)
+        torch.testing.assert_close(value, expected[name], rtol=tolerance, atol=tolerance, msg=name)
 
 
 @settings(deadline=None, max_examples=40)
@@ -90,7 +92,8 @@ def test_one_environment_of_many_atoms_has_a_variance_of_zero_not_none():
         bond_offsets=np.array([0, 1]),
     )
     found, expected = both_ways(graphs, [0, 0])
-    assert_same(found, expected)
+    # Dividing by a standard deviation of 0 + epsilon, three times, magnifies rounding 10^7 times.
+    assert_same(found, expected, tolerance=1e-6)
     assert (found["layers.0.norm.running_var"] < 1).all()
 
 
