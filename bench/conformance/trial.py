@@ -26,7 +26,7 @@ from bench.method import (
 from bench.models.network import build_network
 from bench.options import Options
 from bench.spec import check_options, parse_spec
-from bench.training.evaluation import predict_logits
+from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import train
 from bench.training.run import samples_as_text
 from bench.training.settings import TrainingSettings
@@ -107,7 +107,8 @@ class NetworkTrial:
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
         chosen = self.split.test if positions is None else positions
-        return predict_logits(self.network, self.method, self.collator, chosen)
+        batches = EvaluationBatches(self.collator, chosen, torch.device("cpu"))
+        return predict_logits(self.network, self.method, batches)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,34 +14,50 @@ from bench.models.network import Network
 
 # Evaluation keeps no activations for a backward pass, so it can take larger batches than training.
 EVALUATION_BATCH = 4096
+# Batches of a part this small, some tens of megabytes, are kept from epoch to epoch.
+_KEPT = 32_768
 
 
-def evaluation_batches(
-    collator: Collator, positions: np.ndarray, device: torch.device
-) -> Iterator[Batch]:
-    """The samples at `positions`, in that order, in large batches."""
-    for chunk in np.array_split(positions, max(1, -(-len(positions) // EVALUATION_BATCH))):
-        yield collator(chunk).to(device)
+class EvaluationBatches:
+    """The samples at `positions` in large batches, in that order; can be gone through again.
+
+    Parameters
+    ----------
+    collator : Collator
+    positions : ndarray of int, shape (n,)
+    device : torch.device
+        Where the batches are.
+    """
+
+    def __init__(self, collator: Collator, positions: np.ndarray, device: torch.device) -> None:
+        self._collator, self._positions, self._device = collator, positions, device
+        self._kept: list[Batch] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        if len(self._positions) > _KEPT:
+            return self._made()
+        if self._kept is None:
+            self._kept = list(self._made())
+        return iter(self._kept)
+
+    def _made(self) -> Iterator[Batch]:
+        parts = max(1, -(-len(self._positions) // EVALUATION_BATCH))
+        for chunk in np.array_split(self._positions, parts):
+            yield self._collator(chunk).to(self._device)
 
 
 @torch.no_grad()
-def predict_logits(
-    network: Network, method: Method, collator: Collator, positions: np.ndarray
-) -> np.ndarray:
-    """Logits that `method` predicts with, of the samples at `positions`, in that order.
+def predict_logits(network: Network, method: Method, batches: Iterable[Batch]) -> np.ndarray:
+    """Logits that `method` predicts with, of all samples in `batches`, in their order.
 
     Puts `network` and `method` into evaluation mode.
 
     Returns
     -------
-    ndarray of float32, shape (len(positions), K)
+    ndarray of float32, shape (n, K)
     """
     network.eval()
     method.eval()
-    device = next(network.parameters()).device
     return np.concatenate(
-        [
-            method.predict(network, batch).float().cpu().numpy()
-            for batch in evaluation_batches(collator, positions, device)
-        ]
+        [method.predict(network, batch).float().cpu().numpy() for batch in batches]
     )

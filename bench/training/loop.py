@@ -20,7 +20,7 @@ from bench.metrics import balanced_accuracy
 from bench.models.network import Network
 from bench.seeds import derive_seed
 from bench.split import Split
-from bench.training.evaluation import predict_logits
+from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.schedules import learning_rate_factor
 from bench.training.settings import TrainingSettings
 
@@ -103,9 +103,10 @@ def train(
     history: list[EpochReport] = []
     best: _Snapshot | None = None
     epoch = 0
+    valid = EvaluationBatches(collator, split.valid, _device(network))
 
     def validate() -> tuple[float, np.ndarray]:
-        logits = predict_logits(network, method, collator, split.valid)
+        logits = predict_logits(network, method, valid)
         return balanced_accuracy(labels, logits.argmax(axis=1), num_classes), logits
 
     def conclude(epoch: int) -> TrainingResult:

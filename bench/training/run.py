@@ -23,7 +23,7 @@ from bench.metrics import Metrics, balanced_accuracy, evaluate
 from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.split import Split
-from bench.training.evaluation import predict_logits
+from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import EpochReport, TrainingResult, train
 from bench.training.settings import TrainingSettings
 from bench.training.view import SplitView
@@ -154,9 +154,10 @@ def _train_network(
     result = train(network, method, collator, split, training, seed=seed, on_epoch=on_epoch)
     weights = {f"network.{name}": _array(t) for name, t in network.state_dict().items()}
     weights |= {f"method.{name}": _array(t) for name, t in method.state_dict().items()}
+    test = EvaluationBatches(collator, split.test, next(network.parameters()).device)
     return _Outcome(
         training=result,
-        test_logits=predict_logits(network, method, collator, split.test),
+        test_logits=predict_logits(network, method, test),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         weights=weights,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from bench.data.collate import Collator
 from bench.method import Part
 from bench.models.network import Network
 from bench.split import Split
-from bench.training.evaluation import evaluation_batches
+from bench.training.evaluation import EvaluationBatches
 
 
 @dataclass(frozen=True)
@@ -50,5 +50,5 @@ class SplitView:
             raise ValueError(f"Expected the part train or valid, but got {part!r}.")
         return self.split.train if part == "train" else self.split.valid
 
-    def _batches(self, part: Part) -> Iterator[Batch]:
-        return evaluation_batches(self.collator, self._positions(part), self.device)
+    def _batches(self, part: Part) -> Iterable[Batch]:
+        return EvaluationBatches(self.collator, self._positions(part), self.device)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from bench.data.batch import Batch
 from bench.data.collate import Collator
@@ -10,7 +11,7 @@ from bench.method import Context, Method
 from bench.models.gcn import GCNOptions
 from bench.models.network import Network, build_network
 from bench.split import Split
-from bench.training.evaluation import predict_logits
+from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import TrainingResult, train
 from bench.training.settings import TrainingSettings
 from tests.toy import toy_data, toy_split
@@ -35,7 +36,8 @@ class ToyRun:
         )  # fmt: skip
 
     def test_logits(self) -> np.ndarray:
-        return predict_logits(self.network, self.method, self.collator, self.split.test)
+        test = EvaluationBatches(self.collator, self.split.test, torch.device("cpu"))
+        return predict_logits(self.network, self.method, test)
 
 
 def toy_run(method_type, *, counts=(120, 60, 30), epochs=4, seed=0, **options) -> ToyRun:

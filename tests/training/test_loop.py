@@ -9,7 +9,7 @@ from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
 from bench.options import Options
 from bench.training import loop
-from bench.training.evaluation import predict_logits
+from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import train
 from bench.training.settings import TrainingSettings
 from tests.toy import toy_data, toy_split
@@ -26,7 +26,9 @@ def run(method_type=Method, *, epochs=4, seed=0, batch_size=16, counts=COUNTS, *
     settings = TrainingSettings(epochs=epochs, batch_size=batch_size, learning_rate=0.01)
     collator = network.collator(data)
     result = train(network, method, collator, split, settings, seed=seed, **kwargs)
-    logits = predict_logits(network, method, collator, split.test)
+    logits = predict_logits(
+        network, method, EvaluationBatches(collator, split.test, torch.device("cpu"))
+    )
     return result, network, method, logits, data.labels[split.test]
 
 

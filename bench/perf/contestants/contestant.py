@@ -53,3 +53,7 @@ class Contestant(ABC):
     @abstractmethod
     def predict(self, positions: np.ndarray) -> np.ndarray:
         """Logits in evaluation mode, (n, K), of any number of samples, from their positions on."""
+
+    def predict_again(self, positions: np.ndarray) -> np.ndarray:
+        """As :meth:`predict`, of samples that it may have prepared for before."""
+        return self.predict(positions)

@@ -55,7 +55,7 @@ def contest(
         say(f"{dataset}, {threads} thread(s): steps of {size} samples (logits are equal)")
         rows += _steps(workload, contestants, pool, size, threads, effort)
     say(f"{dataset}, {threads} thread(s): evaluating {len(test)} samples")
-    return [*rows, _evaluation(workload, contestants, test, threads, effort)]
+    return [*rows, *_evaluation(workload, contestants, test, threads, effort)]
 
 
 def _contestants(workload: Workload, positions: np.ndarray) -> list[Contestant]:
@@ -117,11 +117,16 @@ def _evaluation(
     positions: np.ndarray,
     threads: int,
     effort: Effort,
-) -> Row:
+) -> Iterator[Row]:
     def predicting(contestant: Contestant) -> Callable[[int], object]:
         return lambda _round: contestant.predict(positions)
 
-    tasks = {contestant.title: predicting(contestant) for contestant in contestants}
-    spreads = interleaved(tasks, effort.long_rounds)
-    what = f"evaluation of {len(positions):,} test samples"
-    return Row(what, workload.name, spreads, "ms", threads=threads)
+    def predicting_again(contestant: Contestant) -> Callable[[int], object]:
+        return lambda _round: contestant.predict_again(positions)
+
+    # Training evaluates the same validation samples after every epoch, hence the second row.
+    what = f"evaluation of {len(positions):,} samples"
+    for title, each in ((what, predicting), (f"{what}, again", predicting_again)):
+        tasks = {contestant.title: each(contestant) for contestant in contestants}
+        spreads = interleaved(tasks, effort.long_rounds)
+        yield Row(title, workload.name, spreads, "ms", threads=threads)
