@@ -67,8 +67,11 @@ class Settings(Options):
     splits: tuple[str, ...] = Field(("random", "standard"), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     training: TrainingSettings = TrainingSettings()
-    contrastive_batch_size: int = Field(
-        512, ge=1, le=1_000_000, description="samples a training step of contrastive methods"
+    contrastive_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="samples a training step of contrastive methods; default: as of all others",
     )
     split: SplitSettings = SplitSettings()
     backbones: BackboneSettings = BackboneSettings()

@@ -139,7 +139,7 @@ class Method(nn.Module):
     """
 
     options_type: ClassVar[type[Options]] = Options
-    # Contrastive methods train with the larger `contrastive_batch_size` of the settings.
+    # Contrastive methods train with `contrastive_batch_size`, where the settings give one.
     contrastive: ClassVar[bool] = False
 
     def __init__(self, options: Options, context: Context) -> None:

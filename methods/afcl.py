@@ -32,7 +32,7 @@ class AFCL(JointContrastiveMethod):
     :func:`.losses.asymmetric.asymmetric_focal_contrastive_loss`.
 
     Settings: ``gamma`` >= 0, 10 here; ``eta`` >= 0, 300; ``weight`` >= 0, 1; ``temperature`` > 0,
-    0.1; ``augmentation``, ``ratio``, ``mask``, ``projection``. Batch of 512. Cost: about 3 times
+    0.1; ``augmentation``, ``ratio``, ``mask``, ``projection``. Cost: about 3 times
     vanilla's epoch.
 
     When it helps: in a batch of one large class and few others a sample has many positives and

@@ -35,7 +35,7 @@ class BCL(JointContrastiveMethod):
     through a perceptron of their own.
 
     Settings: ``weight`` >= 0, 0.35 here; ``temperature`` > 0, 0.1; ``augmentation``, ``ratio``,
-    ``mask``, ``projection``. Batch of 512. Cost: about 3 times vanilla's epoch.
+    ``mask``, ``projection``. Cost: about 3 times vanilla's epoch.
 
     When it helps: plain supervised contrast gives large classes most of the repulsion and most of
     the batch's positives; here classes absent from a batch are there as prototypes, and large

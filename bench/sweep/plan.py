@@ -161,7 +161,7 @@ def expand(settings: Settings) -> Grid:
         backbones=backbones,
         seeds=settings.seeds,
         training=settings.training,
-        contrastive_batch_size=settings.contrastive_batch_size,
+        contrastive_batch_size=settings.contrastive_batch_size or settings.training.batch_size,
     )
 
 

@@ -31,7 +31,7 @@ def contrastive(dataset: str, effort: Effort, data_dir: Path | None) -> Comparis
     settings = Settings()
     batch_sizes = {
         "vanilla": settings.training.batch_size,
-        "sdr[warm_up=0]": settings.contrastive_batch_size,
+        "sdr[warm_up=0]": settings.contrastive_batch_size or settings.training.batch_size,
     }
     seconds: dict[str, list[float]] = {method: [] for method in batch_sizes}
     for number in range(effort.epoch_rounds):
