@@ -76,9 +76,9 @@ class SDR(ContrastiveMethod):
     warm-up, from the whole training part in evaluation mode; capacity ``ceil(n / m)``, as the
     floor with capacity U has no solution; the batch of all other methods. Batches of 512, where
     more samples meet others of their sub-cluster, take a quarter of the steps in the same epochs
-    and were no better on validation (seed 100, 10 epochs, 128 / 512: `uspto_50k` standard 98.7 /
-    96.1, `hiv` random 59.4 / 58.8 and standard 60.6 / 61.2). Only epochs after warm-up may be selected. The code
-    released with the paper is another method: ``sdr_released``.
+    and did not gain by it on validation (seed 100, 10 epochs, 128 / 512: `uspto_50k` standard
+    98.7 / 96.1, `hiv` random 59.4 / 58.8, standard 60.6 / 61.2). Only epochs after warm-up may be
+    selected. The code released with the paper is another method: ``sdr_released``.
     """
 
     options_type = SDROptions

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -67,7 +68,11 @@ class _Chunk(NamedTuple):
 
 
 def featurise(
-    smiles: Sequence[str], *, jobs: int = 1, on_progress: Progress | None = None
+    smiles: Sequence[str],
+    *,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+    keys: bool = True,
 ) -> Featurised:
     """Parse and featurise M SMILES.
 
@@ -82,21 +87,24 @@ def featurise(
         Processes; 1 works in this one.
     on_progress : callable or None
         Called now and then with the number of SMILES done so far and of all.
+    keys : bool
+        Whether molecules get their canonical keys; without, `Featurised.keys` has no rows.
     """
     types: dict[AtomProperties, int] = {}
     atom_types, bonds = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
     atom_counts: list[int] = []
     bond_counts: list[int] = []
-    keys: list[bytes] = []
+    all_keys: list[bytes] = []
     failures: dict[int, str] = {}
     repaired: dict[int, str] = {}
-    for start, chunk in _in_chunks(_featurise_chunk, smiles, jobs, on_progress):
+    work = partial(_featurise_chunk, keyed=keys)
+    for start, chunk in _in_chunks(work, smiles, jobs, on_progress):
         numbers = [types.setdefault(atom, len(types)) for atom in chunk.properties]
         atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
         atom_counts += chunk.atom_counts
         bonds.append(chunk.bonds)
         bond_counts += chunk.bond_counts
-        keys.append(chunk.keys)
+        all_keys.append(chunk.keys)
         failures.update((start + place, why) for place, why in chunk.failures.items())
         repaired.update((start + place, what) for place, what in chunk.repaired.items())
 
@@ -114,7 +122,7 @@ def featurise(
     return Featurised(
         graphs=graphs,
         graph_index=np.where(usable, np.cumsum(usable) - 1, -1).astype(np.int32),
-        keys=np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2),
+        keys=np.frombuffer(b"".join(all_keys), np.uint64).reshape(-1, 2),
         failures=failures,
         repaired=repaired,
     )
@@ -160,7 +168,7 @@ def _in_chunks(
             on_progress(min(start + CHUNK, len(smiles)), len(smiles))
 
 
-def _featurise_chunk(smiles: Sequence[str]) -> _Chunk:
+def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
     from bench.data.molecules import bonds, canonical_key, parse
 
     types: dict[AtomProperties, int] = {}
@@ -181,7 +189,8 @@ def _featurise_chunk(smiles: Sequence[str]) -> _Chunk:
         atom_types += atoms
         atom_counts.append(len(atoms))
         ends.append(bonds(mol))
-        keys.append(canonical_key(mol))
+        if keyed:
+            keys.append(canonical_key(mol))
     return _Chunk(
         properties=list(types),
         atom_types=np.array(atom_types, np.int32),

@@ -36,7 +36,7 @@ class Contestant(ABC):
     @staticmethod
     @abstractmethod
     def featurise(smiles: Sequence[str]) -> Any:
-        """Graphs with atom features of these SMILES, in this process."""
+        """Graphs with atom features of these SMILES, and nothing else, in this process."""
 
     @abstractmethod
     def collate(self, positions: np.ndarray) -> Any:

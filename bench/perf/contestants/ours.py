@@ -47,7 +47,7 @@ class Ours(Contestant):
 
     @staticmethod
     def featurise(smiles: Sequence[str]) -> Any:
-        return featurise(smiles, jobs=1)
+        return featurise(smiles, keys=False)
 
     def collate(self, positions: np.ndarray) -> Batch:
         return self._collator(positions)
