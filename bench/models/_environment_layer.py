@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bench.data.batch import LevelBatch
 from bench.models._segments import counting, gather_rows_sum
@@ -52,6 +53,7 @@ class EnvironmentLayer(torch.autograd.Function):
         return torch.addcmul(shift, standard, scale), mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, own_weight, scale, summed, own, standard, spread, shares = ctx.saved_tensors
         level = ctx.level

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 
@@ -169,6 +170,7 @@ class _ListMax(torch.autograd.Function):
         return highest
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         entries, highest, owners, offsets, users, user_offsets = ctx.saved_tensors
         # 1 where an entry is the maximum, else 0; several times faster than comparing.

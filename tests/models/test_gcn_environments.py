@@ -121,3 +121,13 @@ def test_environments_found_in_an_edited_batch_change_nothing():
     assert found.environments is not None
     model = encoder(3)
     torch.testing.assert_close(model(found), model(edited), rtol=1e-10, atol=1e-10)
+
+
+def test_second_derivatives_are_refused_not_wrong():
+    batch = GraphCollator(random_graphs(7).with_environments())(np.arange(6))
+    model = encoder(3).train()
+    embeddings = model(batch.to(dtype=torch.float64))
+    weight = model.layers[0].convolution.weight
+    (first,) = torch.autograd.grad(embeddings.square().sum(), weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        first.sum().backward()
