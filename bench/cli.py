@@ -6,6 +6,7 @@ What they do is in ``bench.commands``, imported when needed, so that ``--help`` 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def main() -> int:
         0 all done, 1 some runs failed, 2 usage or data error, 130 interrupted.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    # What ends a batch job must stop its runs as an interrupt from the keyboard does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
@@ -42,6 +45,8 @@ def main() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. Finished runs are kept; the same command goes on.", err=True)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.group(

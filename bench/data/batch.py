@@ -116,23 +116,39 @@ class GraphBatch(_Tensors):
         Atoms of graph g are ``atom_offsets[g]:atom_offsets[g + 1]``.
     bonds : Tensor of int64, shape (E, 2)
         Both ends of each bond, each bond once; self loops are not stored.
-    environments : EnvironmentBatch or None
-        The distinct environments of the atoms, for encoders that compute equal atoms once. It
-        describes the graphs as they are: ``dataclasses.replace`` drops it, so that what edits a
-        graph need not know of it.
+
+    Notes
+    -----
+    `atom_features` is shared by all batches of a collator and must not be written to.
     """
 
     atom_features: Tensor
     atom_types: Tensor
     atom_offsets: Tensor
     bonds: Tensor
-    environments: EnvironmentBatch | None = field(default=None, init=False)
+    _environments: EnvironmentBatch | None = field(default=None, init=False, repr=False)
+    _versions: tuple[int, ...] = field(default=(), init=False, repr=False)
+
+    @property
+    def environments(self) -> EnvironmentBatch | None:
+        """The distinct environments of the atoms, for encoders that compute equal atoms once.
+
+        They describe the graphs as they were made. ``dataclasses.replace`` drops them, and so
+        does writing to one of the tensors, so that what edits a graph need not know of them.
+        """
+        return self._environments if self._versions == self._now() else None
 
     def with_environments(self, environments: EnvironmentBatch | None) -> GraphBatch:
         """The same graphs with the environments of their atoms."""
         copied = replace(self)
-        object.__setattr__(copied, "environments", environments)
+        object.__setattr__(copied, "_environments", environments)
+        object.__setattr__(copied, "_versions", copied._now())
         return copied
+
+    def _now(self) -> tuple[int, ...]:
+        """How often each tensor was written to so far."""
+        edited = (self.atom_types, self.atom_offsets, self.bonds)
+        return tuple(tensor._version for tensor in edited)
 
     def to(self, device: Device = None, dtype: torch.dtype | None = None) -> GraphBatch:
         """The same graphs on `device`; floating-point tensors become `dtype`."""

@@ -7,6 +7,8 @@ by their number than by their size; so it is one compiled loop.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +78,7 @@ class EnvironmentIndex:
 
     Notes
     -----
-    Keeps arrays to translate numbers, so an index must not be shared by threads.
+    Keeps arrays to translate numbers; threads take turns.
     """
 
     def __init__(self, environments: Environments, num_types: int) -> None:
@@ -87,9 +89,20 @@ class EnvironmentIndex:
         self._places = [np.zeros(size, np.int32) for size in sizes]
         self._batches = [np.zeros(size, np.int32) for size in sizes]
         self._batch = 0
+        self._turn = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _turn=Lock())
 
     def select(self, atoms: np.ndarray) -> Selection:
         """The environments of `atoms`, positions in the data set, shape (N,)."""
+        with self._turn:
+            return self._select(atoms)
+
+    def _select(self, atoms: np.ndarray) -> Selection:
         self._batch += 1
         levels = self._environments.levels
         chosen = self._environments.atoms[atoms]

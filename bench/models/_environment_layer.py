@@ -40,8 +40,9 @@ class EnvironmentLayer(torch.autograd.Function):
         summed.add_(bias).relu_()
         own = torch.addmm(own_bias, x, own_weight.t()).relu_()
         standard = own.index_select(0, level.centres).add_(summed)
-        counts = level.counts.to(x.dtype)
-        shares = counts / counts.sum()
+        # In double precision: half precision cannot count beyond 2,048 or 256.
+        counts = level.counts.double()
+        shares = (counts / counts.sum()).to(x.dtype)
         mean = shares @ standard
         standard.sub_(mean)
         variance = shares @ standard.square()

@@ -62,7 +62,7 @@ class GCN(MoleculeBackbone):
     def forward(self, graphs: GraphBatch) -> Tensor:
         """Embeddings of the G graphs, shape (G, out)."""
         environments = graphs.environments
-        if environments is not None and len(environments.levels) == len(self.layers):
+        if environments is not None and self._compresses(graphs, environments):
             return self.output(self._read_environments(graphs, environments))
         x = graphs.features
         for layer in self.layers:
@@ -74,6 +74,14 @@ class GCN(MoleculeBackbone):
     def gated(self, x: Tensor) -> Tensor:
         """Features times how much their atom counts, same shape as `x`."""
         return torch.sigmoid(self.gate(x)) * x
+
+    def _compresses(self, graphs: GraphBatch, environments: EnvironmentBatch) -> bool:
+        """Whether computing by environment is the same thing here; else atoms it is."""
+        return (
+            len(environments.levels) == len(self.layers)
+            and not torch.is_autocast_enabled(graphs.atom_features.device.type)
+            and all(isinstance(layer, GraphLayer) and layer.is_plain for layer in self.layers)
+        )
 
     def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
         """What `output` reads, with every distinct environment computed once."""
@@ -102,13 +110,24 @@ class GraphLayer(nn.Module):
         """New atom features, shape (N, out_features), from `x` (N, in_features)."""
         return self.norm(F.relu(self.convolution(x, graphs)) + F.relu(self.residual(x)))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the parts are as they were made: not replaced, wrapped or hooked."""
+        parts = (self.convolution, self.residual, self.norm)
+        return (
+            tuple(map(type, parts)) == (SumConvolution, nn.Linear, AtomNorm)
+            and not any(_is_hooked(module) for module in (self, *parts))
+            and self.norm.momentum is not None
+            and self.norm.running_mean is not None
+        )
+
     def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
         """Features of `level`'s environments, from `x` of those of one hop less.
 
         `atoms` is how many the environments stand for together.
         """
         convolution, residual, norm = self.convolution, self.residual, self.norm
-        if self.training and atoms > 1:
+        if norm.training and atoms > 1:
             x, mean, variance = EnvironmentLayer.apply(
                 x,
                 convolution.weight,
@@ -146,3 +165,12 @@ class SumConvolution(nn.Module):
         """Shape (N, out_features), from `x` (N, in_features)."""
         summed = neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets)
         return summed + self.bias
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )

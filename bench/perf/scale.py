@@ -46,8 +46,16 @@ class Scale:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--molecules", default=1_000_000, show_default=True, help="rows of the larger file")
-@click.option("--jobs", default=2, show_default=True, help="processes that featurise")
+@click.option(
+    "--molecules",
+    type=click.IntRange(_BASELINE + 1),
+    default=1_000_000,
+    show_default=True,
+    help="rows of the larger file",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="processes that featurise"
+)
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -57,7 +65,7 @@ def scale(molecules: int, jobs: int, data_dir: Path | None) -> None:
     """Time a file of 40,000 molecules and one of --molecules, a molecule and an epoch each."""
     found = []
     with TemporaryDirectory() as folder:
-        for count in (min(_BASELINE, molecules), molecules):
+        for count in (_BASELINE, molecules):
             path = Path(folder) / f"molecules_{count}.csv"
             _write(path, count, jobs, data_dir)
             found.append(in_fresh_process(1, _measure, path, count, jobs))

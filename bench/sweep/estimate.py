@@ -22,7 +22,7 @@ def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int
     text = "about " + in_words(makespan([cost.seconds for _, cost in known], side_by_side))
     if unknown:
         text += f" ({unknown} runs of no known cost not counted)"
-    lines = [f"{text}, from measured times of"]
+    lines = [f"{text}, from"]
     counts = Counter(cost.basis for _, cost in known)
     for basis in BASES:
         if basis in counts:

@@ -68,6 +68,16 @@ class RayCluster(ClusterExecutor):
 
     def open(self) -> None:
         super().open()
+        self._connect()
+        found = int(self._ray.cluster_resources().get("GPU", 0))
+        # A cluster that grows on demand may still get some; this machine will not.
+        if self._address is None and found < self._gpus:
+            raise UnavailableError(
+                f"Expected {self._gpus} GPUs for each run, but Ray finds {found} on this machine. "
+                "Leave executor.gpus at 0, or give the --address of a cluster that has them."
+            )
+
+    def _connect(self) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address is None:
             self._ray.init(

@@ -76,3 +76,22 @@ def test_data_report_of_a_file_of_ones_own(bench, csv, tmp_path):
     table = (tmp_path / "r" / "table1.md").read_text()
     assert "| CSV file" in table
     assert "1.00" in table
+
+
+def test_a_termination_ends_the_command_as_an_interrupt_does():
+    code = (
+        "import sys, time, bench.cli as cli\n"
+        "def work(**_):\n"
+        "    print('working', flush=True)\n"
+        "    time.sleep(60)\n"
+        "cli.cli.main = work\n"
+        "sys.exit(cli.main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "working\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.startswith("Interrupted.")

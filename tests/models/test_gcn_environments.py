@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -131,3 +133,91 @@ def test_second_derivatives_are_refused_not_wrong():
     (first,) = torch.autograd.grad(embeddings.square().sum(), weight, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice"):
         first.sum().backward()
+
+
+def changed(change) -> tuple[torch.Tensor, torch.Tensor, GCN, GCN]:
+    """Embeddings by environment and by atom of equal encoders after `change`."""
+    batch = GraphCollator(random_graphs(8).with_environments())(np.arange(6))
+    batch = batch.to(dtype=torch.float64)
+    one, other = encoder(3), encoder(3)
+    change(one)
+    change(other)
+    return one(batch), other(replace(batch)), one, other
+
+
+def freeze_norms(model: GCN) -> None:
+    model.train()
+    for layer in model.layers:
+        layer.norm.eval()
+
+
+def train_norms_alone(model: GCN) -> None:
+    model.eval()
+    model.layers[1].norm.train()
+
+
+def average_all_batches(model: GCN) -> None:
+    model.train().layers[0].norm.momentum = None
+
+
+def wrap_residual(model: GCN) -> None:
+    class Doubled(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner, self.weight, self.bias = inner, inner.weight, inner.bias
+
+        def forward(self, x):
+            return 2 * self.inner(x)
+
+    model.train().layers[1].residual = Doubled(model.layers[1].residual)
+
+
+def replace_norm(model: GCN) -> None:
+    model.train().layers[2].norm = torch.nn.LayerNorm(5).double()
+
+
+@pytest.mark.parametrize(
+    "change", [freeze_norms, train_norms_alone, average_all_batches, wrap_residual, replace_norm]
+)
+def test_a_changed_encoder_computes_the_same_both_ways(change):
+    found, expected, one, other = changed(change)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-10, atol=1e-10)
+
+
+def test_hooks_are_called():
+    calls = []
+
+    def hook(model):
+        model.train().layers[0].norm.register_forward_hook(lambda *_: calls.append(1))
+
+    found, expected, _, _ = changed(hook)
+    assert len(calls) == 2
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_under_autocast_atoms_are_computed_one_by_one():
+    batch = GraphCollator(random_graphs(8).with_environments())(np.arange(6))
+    model = encoder(3).float().train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model(batch), model(replace(batch)))
+
+
+def test_writing_to_a_batch_drops_its_environments():
+    batch = GraphCollator(random_graphs(8).with_environments())(np.arange(6))
+    assert batch.environments is not None
+    batch.atom_types[::2] = 0
+    assert batch.environments is None
+    assert batch.to(dtype=torch.float64).environments is None
+
+
+def test_threads_can_share_a_collator_and_it_can_be_pickled():
+    collator = GraphCollator(random_graphs(9, count=40).with_environments())
+    numbers = np.random.default_rng(0).integers(0, 40, (200, 8))
+    expected = [collator(row).environments for row in numbers]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(pickle.loads(pickle.dumps(collator)), numbers))
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.environments.rows, other.rows)
+        assert torch.equal(one.environments.levels[-1].neighbours, other.levels[-1].neighbours)

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.sweep.costs import GUESS, OTHER, RATIO, SAME, SIZE, Costs
+from bench.sweep.costs import GUESS, OTHER, RATIO, RULE, SAME, SIZE, Costs
 from bench.sweep.estimate import estimate, in_words, makespan, time_left
 from tests.sweep.test_plan import _jobs
 
@@ -87,6 +87,12 @@ def test_the_time_comes_with_what_it_rests_on():
         f"  {SAME}: 2 runs, off by 0 % in the median of 2 checks",
         f"  {OTHER}: 2 runs, not checked",
     ]
+
+
+def test_before_anything_was_measured_a_rule_of_thumb_stands_in():
+    seconds, basis = _cost([], samples={"hiv": 10_000}, epochs=10)
+    assert (round(seconds, 6), basis) == (7, RULE)
+    assert _cost([], samples={"hiv": 10_000}, method="sdr", epochs=10)[0] == 4 * seconds
 
 
 def test_nothing_known_and_nothing_to_do():

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.training.settings import TrainingSettings
-
 
 class Contestant(ABC):
     """One implementation of the same mathematics.
@@ -26,12 +24,6 @@ class Contestant(ABC):
 
     title: ClassVar[str]
     network: nn.Module
-
-    def optimiser(self, settings: TrainingSettings) -> torch.optim.Optimizer:
-        """Adam with the rate and the weight decay of `settings`, as users write it."""
-        return torch.optim.Adam(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
 
     @staticmethod
     @abstractmethod

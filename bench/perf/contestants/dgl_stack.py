@@ -37,7 +37,10 @@ class DGLStack(Stack):
     @staticmethod
     def featurise(smiles: Sequence[str]) -> list[dgl.DGLGraph]:
         return [
-            smiles_to_bigraph(text, add_self_loop=True, node_featurizer=_ATOMS) for text in smiles
+            smiles_to_bigraph(
+                text, add_self_loop=True, node_featurizer=_ATOMS, canonical_atom_order=False
+            )
+            for text in smiles
         ]
 
     @staticmethod

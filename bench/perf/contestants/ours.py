@@ -18,8 +18,6 @@ from bench.models.network import Network, build_network
 from bench.perf.contestants.contestant import Contestant
 from bench.perf.results import OURS
 from bench.training.evaluation import EvaluationBatches, predict_logits
-from bench.training.loop import make_optimiser
-from bench.training.settings import TrainingSettings
 
 
 class Ours(Contestant):
@@ -41,9 +39,6 @@ class Ours(Contestant):
         context = Context(prepared.labels, prepared.num_classes, epochs=1, seed=0)
         self._method = vanilla(vanilla.options_type(), context)
         self._again: tuple[np.ndarray, EvaluationBatches] | None = None
-
-    def optimiser(self, settings: TrainingSettings) -> torch.optim.Optimizer:
-        return make_optimiser(list(self.network.parameters()), settings)
 
     @staticmethod
     def featurise(smiles: Sequence[str]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch, Data, InMemoryDataset
 from torch_geometric.nn import SimpleConv, global_add_pool, global_max_pool
 from torch_geometric.utils import from_smiles
 
@@ -57,7 +57,8 @@ class PyGStack(Stack):
 
     def save_and_opener(self, folder: Path) -> Callable[[], Any]:
         path = folder / "graphs.pt"
-        torch.save(list(self._graphs.values()), path)
+        # All graphs in one, as PyG's own in-memory data sets are stored.
+        torch.save(InMemoryDataset.collate(list(self._graphs.values())), path)
         # Written a line above; graph objects are no plain weights.
         return partial(torch.load, path, weights_only=False)
 

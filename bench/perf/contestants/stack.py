@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +81,7 @@ class Stack(Contestant):
         encoder = self.encoder(widths, options.out)
         self.network = StackNetwork(encoder, options.out, len(self._indices), prepared.num_classes)
         self.network.load_state_dict(weights)
+        self._again: tuple[np.ndarray, list[StackBatch]] | None = None
 
     @staticmethod
     @abstractmethod
@@ -122,11 +123,22 @@ class Stack(Contestant):
     def labels(self, batch: StackBatch) -> Tensor:
         return batch.labels
 
-    @torch.no_grad()
     def predict(self, positions: np.ndarray) -> np.ndarray:
+        return self._predict(self._evaluation_batches(positions))
+
+    def predict_again(self, positions: np.ndarray) -> np.ndarray:
+        if self._again is None or self._again[0] is not positions:
+            self._again = positions, list(self._evaluation_batches(positions))
+        return self._predict(self._again[1])
+
+    @torch.no_grad()
+    def _predict(self, batches: Iterable[StackBatch]) -> np.ndarray:
         self.network.eval()
-        chunks = np.array_split(positions, -(-len(positions) // EVALUATION_BATCH))
-        return torch.cat([self.network(self.collate(chunk)) for chunk in chunks]).numpy()
+        return torch.cat([self.network(batch) for batch in batches]).numpy()
+
+    def _evaluation_batches(self, positions: np.ndarray) -> Iterator[StackBatch]:
+        for chunk in np.array_split(positions, -(-len(positions) // EVALUATION_BATCH)):
+            yield self.collate(chunk)
 
     def _numbers(self, positions: np.ndarray) -> np.ndarray:
         return np.concatenate([index[positions] for index in self._indices])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.errors import UsageError
 from bench.perf.contestants.available import available_stacks
 from bench.perf.contestants.contestant import Contestant
 from bench.perf.contestants.equality import require_equal_logits
@@ -40,6 +41,11 @@ def contest(
     """
     workload = Workload.open(dataset, data_dir)
     pool = workload.training_samples(max(_POOLED_SAMPLES, max(batch_sizes)))
+    if len(pool) < max(batch_sizes):
+        raise UsageError(
+            f"Expected --batch-sizes of at most {len(pool)}, the training samples of {dataset}, "
+            f"but got {max(batch_sizes)}."
+        )
     test = workload.split.test[: effort.evaluated]
     say(f"{dataset}, {threads} thread(s): making the graphs of {len(pool) + len(test)} samples")
     contestants = _contestants(workload, np.concatenate([pool, test]))

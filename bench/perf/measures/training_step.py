@@ -6,6 +6,7 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from bench.perf.contestants.contestant import Contestant
+from bench.training.loop import make_optimiser
 from bench.training.settings import TrainingSettings
 
 
@@ -14,7 +15,8 @@ class TrainingStep:
 
     def __init__(self, contestant: Contestant) -> None:
         self._contestant = contestant
-        self._optimiser = contestant.optimiser(TrainingSettings())
+        parameters = list(contestant.network.parameters())
+        self._optimiser = make_optimiser(parameters, TrainingSettings())
 
     def __call__(self, positions: np.ndarray) -> None:
         """Train on the samples at `positions`, shape (B,)."""
