@@ -32,8 +32,8 @@ class Decoupling(OnVanilla):
     replacement from each class, afresh every epoch.
 
     Settings: ``share`` in (0, 1], 0.3 here. Cost: the vanilla run (shared with that row) and
-    30 % of its epochs with only the head training, which makes 13 % of its time; so the row has
-    seen 130 % of the epochs, which is what a second stage is.
+    30 % of its epochs with only the head training, about a sixth of its time; so the row has seen
+    130 % of the epochs, which is what a second stage is.
 
     When it helps: where the encoder has learned what tells the tail apart and only the head
     favours the large classes.

@@ -64,7 +64,7 @@ class SDR(ContrastiveMethod):
     0.1, and ``update_interval`` in (0, 1], 0.05: shares, 20 and 10 of 200 epochs, so that a short
     run clusters as often as a long one (at least one epoch apart); ``dynamic``. Weights
     ``reweighting``, ``agg``, ``space``. Views ``augmentation``, ``ratio``, ``mask``,
-    ``projection``. Cost: about 2.5 times vanilla's epoch.
+    ``projection``. Cost: about 3 times vanilla's epoch.
 
     When it helps: the contrast keeps large classes from filling the space. The weights say how
     close a class is to others, not how rare it is, and with two classes ``agg=min`` gives [1, 1]
