@@ -115,6 +115,8 @@ def _shuffled(rows: list[tuple[int, str, int]]) -> list[str]:
 
 def _measure(path: Path, count: int, jobs: int) -> Scale:
     """The way of one file, in a process that has done nothing else."""
+    from joblib.externals.loky import get_reusable_executor
+
     from bench.data.checksums import sha256_of
     from bench.data.prepare import prepare
     from bench.dataset import DATASETS
@@ -155,6 +157,9 @@ def _measure(path: Path, count: int, jobs: int) -> Scale:
     collator = network.collator(data)
     with timed("train one epoch, validate"):
         train(network, method, collator, split, TrainingSettings(epochs=1), seed=0)
+    # A process of multiprocessing waits for its children before it ends, and those that featurise
+    # wait for more work for minutes. Gone, their memory counts as that of children.
+    get_reusable_executor().shutdown(wait=True)
     unit = 1 if sys.platform == "darwin" else 1024
     found.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     found.peak_helper_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
