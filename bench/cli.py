@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from bench import __version__
-from bench.errors import BenchError
+from bench.commands.exit_code import exit_code_of
 
 _LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -33,18 +33,9 @@ def main() -> int:
     # What ends a batch job must stop its runs as an interrupt from the keyboard does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return int(cli.main(standalone_mode=False) or 0)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except BenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Finished runs are kept; the same command goes on.", err=True)
-        return 130
+        return exit_code_of(
+            cli, interrupted="Interrupted. Finished runs are kept; the same command goes on."
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import coo_array
 
 
-def offsets_of(counts: np.ndarray) -> np.ndarray:
+def offsets_of(counts: np.ndarray | Sequence[int]) -> np.ndarray:
     """Where lists of these lengths begin and end, laid end to end; int64, one more than lists."""
     offsets = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])

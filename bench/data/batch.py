@@ -84,13 +84,6 @@ class EnvironmentBatch:
     atoms: Tensor
     atom_offsets: Tensor
 
-    def rows_at(self, hops: int) -> Tensor:
-        """Environment of each atom on the level of `hops`, at least 1; shape (N,)."""
-        rows = self.rows
-        for level in self.levels[: hops - 1 : -1]:
-            rows = level.centres.index_select(0, rows)
-        return rows
-
     def to(self, device: Device = None, dtype: torch.dtype | None = None) -> EnvironmentBatch:
         """The same on `device`; there is nothing that could become `dtype`."""
         return EnvironmentBatch(

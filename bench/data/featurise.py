@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from bench.data.adjacency import offsets_of
 from bench.data.atom_features import AtomProperties, atom_properties, feature_vectors
 from bench.data.packed import PackedGraphs
 
@@ -113,9 +114,9 @@ def featurise(
     graphs = PackedGraphs(
         atom_features=table,
         atom_types=row.astype(np.int32).reshape(-1)[np.concatenate(atom_types)],
-        atom_offsets=_offsets(atom_counts),
+        atom_offsets=offsets_of(atom_counts),
         bonds=np.concatenate(bonds),
-        bond_offsets=_offsets(bond_counts),
+        bond_offsets=offsets_of(bond_counts),
     )
     usable = np.ones(len(smiles), bool)
     usable[list(failures)] = False
@@ -213,7 +214,3 @@ def _scaffold_chunk(smiles: Sequence[str]) -> list[str]:
             raise ValueError(f"Expected a usable SMILES, but got {text!r}: {problem}.")
         scaffolds.append(scaffold_key(mol))
     return scaffolds
-
-
-def _offsets(counts: Sequence[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

@@ -115,7 +115,7 @@ class PackedTexts(Sequence[str]):
         encoded = [text.encode() for text in texts]
         return cls(
             np.frombuffer(b"".join(encoded), np.uint8),
-            np.cumsum([0, *map(len, encoded)], dtype=np.int64),
+            offsets_of([len(text) for text in encoded]),
         )
 
     def __len__(self) -> int:

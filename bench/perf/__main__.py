@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.errors import BenchError
+from bench.commands.exit_code import exit_code_of
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,19 +76,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 def main() -> int:
     """Run the command; 0 done, 1 contestants differ, 2 usage or data error, 130 interrupted."""
-    try:
-        return int(perf.main(prog_name="python -m bench.perf", standalone_mode=False) or 0)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except BenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        return 130
+    return exit_code_of(perf, interrupted="Interrupted.", prog_name="python -m bench.perf")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ any file: read, featurised, cached, opened, split, trained on for one epoch.
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -126,6 +125,7 @@ def _measure(path: Path, count: int, jobs: int) -> Scale:
     from bench.spec import Spec, check_options
     from bench.split import make_split
     from bench.training.loop import train
+    from bench.training.run import peak_memory_bytes
     from bench.training.settings import TrainingSettings
 
     found = Scale(count)
@@ -160,9 +160,8 @@ def _measure(path: Path, count: int, jobs: int) -> Scale:
     # A process of multiprocessing waits for its children before it ends, and those that featurise
     # wait for more work for minutes. Gone, their memory counts as that of children.
     get_reusable_executor().shutdown(wait=True)
-    unit = 1 if sys.platform == "darwin" else 1024
-    found.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    found.peak_helper_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    found.peak_bytes = peak_memory_bytes()
+    found.peak_helper_bytes = peak_memory_bytes(resource.RUSAGE_CHILDREN)
     return found
 
 

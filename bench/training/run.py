@@ -120,7 +120,7 @@ def run(
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": time.perf_counter() - clock,
             "cpu_seconds": time.process_time() - cpu,
-            "peak_memory_bytes": _peak_memory_bytes(),
+            "peak_memory_bytes": peak_memory_bytes(),
         },
     }
     predictions = {
@@ -236,7 +236,7 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
-def _peak_memory_bytes() -> int:
-    """Largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_memory_bytes(of: int = resource.RUSAGE_SELF) -> int:
+    """Largest resident size so far of this process, or of one of its ended children."""
+    peak = resource.getrusage(of).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -11,16 +11,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from bench.data.molecules import parse
 from bench.data.prepared import PreparedData
+from bench.models.gcn_dgl import DGLLayer
 from bench.perf.contestants.stack import Stack
 
 # Without it, the import of dgl prints a notice and writes ~/.dgl/config.json.
 os.environ.setdefault("DGLBACKEND", "pytorch")
 import dgl
-from dgl.nn.pytorch import GraphConv
 from dgllife.utils import CanonicalAtomFeaturizer, mol_to_bigraph, smiles_to_bigraph
 
 _ATOMS = CanonicalAtomFeaturizer(atom_data_field="x")
@@ -70,7 +69,7 @@ class DGLStack(Stack):
 class _Encoder(nn.Module):
     def __init__(self, widths: Sequence[int], out: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_Layer(*pair) for pair in pairwise(widths))
+        self.layers = nn.ModuleList(DGLLayer(*pair) for pair in pairwise(widths))
         self.gate = nn.Linear(widths[-1], 1)
         self.output = nn.Linear(2 * widths[-1], out)
 
@@ -83,14 +82,3 @@ class _Encoder(nn.Module):
             graph.ndata["gate"] = torch.sigmoid(self.gate(x))
             gated, highest = dgl.sum_nodes(graph, "x", "gate"), dgl.max_nodes(graph, "x")
         return self.output(torch.cat([gated, highest], dim=1))
-
-
-class _Layer(nn.Module):
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__()
-        self.convolution = GraphConv(in_features, out_features, norm="none")
-        self.residual = nn.Linear(in_features, out_features)
-        self.norm = nn.BatchNorm1d(out_features)
-
-    def forward(self, graph: dgl.DGLGraph, x: Tensor) -> Tensor:
-        return self.norm(F.relu(self.convolution(graph, x)) + F.relu(self.residual(x)))
