@@ -32,7 +32,7 @@ class _Tensors:
 
 
 @dataclass(frozen=True)
-class LevelBatch(_Tensors):
+class LevelBatch:
     """The R environments of k hops in a batch, in terms of the S of k - 1 hops.
 
     Attributes
@@ -40,25 +40,16 @@ class LevelBatch(_Tensors):
     counts : Tensor of int32, shape (R,)
         Atoms of the batch that have each.
     centres : Tensor of int32, shape (R,)
-        The atom's own environment of k - 1 hops; rising.
-    centre_offsets : Tensor of int32, shape (S + 1,)
-        Environments around s are ``centre_offsets[s]:centre_offsets[s + 1]``.
+        The atom's own environment of k - 1 hops.
     neighbours : Tensor of int32, shape (A,)
         Those of its neighbours and itself: ``neighbours[offsets[r]:offsets[r + 1]]``.
     offsets : Tensor of int32, shape (R + 1,)
-    users : Tensor of int32, shape (A,)
-        The transpose: who has environment s among the neighbours,
-        ``users[user_offsets[s]:user_offsets[s + 1]]``.
-    user_offsets : Tensor of int32, shape (S + 1,)
     """
 
     counts: Tensor
     centres: Tensor
-    centre_offsets: Tensor
     neighbours: Tensor
     offsets: Tensor
-    users: Tensor
-    user_offsets: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,26 +64,11 @@ class EnvironmentBatch:
         For 1 hop, 2 hops and so on.
     rows : Tensor of int32, shape (N,)
         Environment of each atom on the last level.
-    atoms : Tensor of int32, shape (N,)
-        The atoms by environment: ``atoms[atom_offsets[r]:atom_offsets[r + 1]]`` have r.
-    atom_offsets : Tensor of int32, shape (R + 1,)
     """
 
     types: Tensor
     levels: tuple[LevelBatch, ...]
     rows: Tensor
-    atoms: Tensor
-    atom_offsets: Tensor
-
-    def to(self, device: Device = None, dtype: torch.dtype | None = None) -> EnvironmentBatch:
-        """The same on `device`; there is nothing that could become `dtype`."""
-        return EnvironmentBatch(
-            self.types.to(device),
-            tuple(level.to(device, dtype) for level in self.levels),
-            self.rows.to(device),
-            self.atoms.to(device),
-            self.atom_offsets.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -126,6 +102,7 @@ class GraphBatch(_Tensors):
     def environments(self) -> EnvironmentBatch | None:
         """The distinct environments of the atoms, for encoders that compute equal atoms once.
 
+        On the CPU only, where arithmetic is what costs; elsewhere None.
         They describe the graphs as they were made. ``dataclasses.replace`` drops them, and so
         does writing to one of the tensors, so that what edits a graph need not know of them.
         """
@@ -144,13 +121,13 @@ class GraphBatch(_Tensors):
         return tuple(tensor._version for tensor in edited)
 
     def to(self, device: Device = None, dtype: torch.dtype | None = None) -> GraphBatch:
-        """The same graphs on `device`; floating-point tensors become `dtype`."""
-        environments = self.environments
-        return (
-            super()
-            .to(device, dtype)
-            .with_environments(None if environments is None else environments.to(device, dtype))
-        )
+        """The same graphs on `device`; floating-point tensors become `dtype`.
+
+        Environments stay behind when the device is not the CPU.
+        """
+        moved = super().to(device, dtype)
+        stays = moved.atom_types.device.type == "cpu"
+        return moved.with_environments(self.environments) if stays else moved
 
     @property
     def num_graphs(self) -> int:

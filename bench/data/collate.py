@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bench.data.adjacency import gather_ranges
 from bench.data.batch import Batch, EnvironmentBatch, GraphBatch, LevelBatch, ValueBatch
+from bench.data.compiled import compiled
 from bench.data.environments import find_environments
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import PreparedData
@@ -89,25 +89,63 @@ class GraphCollator:
         self._atom_features = torch.from_numpy(np.array(graphs.atom_features)).to(device)
         self._index = (
             None
-            if graphs.environments is None
+            if graphs.environments is None or self._atom_features.device.type != "cpu"
             else EnvironmentIndex(graphs.environments, len(graphs.atom_features))
         )
 
     def __call__(self, numbers: np.ndarray) -> GraphBatch:
         """The graphs with these `numbers`, shape (G,), in that order; repeats are allowed."""
         graphs = self._graphs
-        atoms, atom_offsets = gather_ranges(graphs.atom_offsets, numbers)
-        bonds, bond_offsets = gather_ranges(graphs.bond_offsets, numbers)
-        first_atoms = np.repeat(atom_offsets[:-1], np.diff(bond_offsets))
+        atoms, atom_types, atom_offsets, bonds = _end_to_end(
+            numbers.astype(np.int64, copy=False),
+            graphs.atom_types,
+            graphs.atom_offsets,
+            graphs.bonds,
+            graphs.bond_offsets,
+        )
         batch = GraphBatch(
             atom_features=self._atom_features,
-            atom_types=torch.from_numpy(graphs.atom_types[atoms].astype(np.int64)),
+            atom_types=torch.from_numpy(atom_types),
             atom_offsets=torch.from_numpy(atom_offsets),
-            bonds=torch.from_numpy(graphs.bonds[bonds] + first_atoms[:, None]),
+            bonds=torch.from_numpy(bonds),
         )
         if self._index is None:
             return batch
         return batch.with_environments(_as_tensors(self._index.select(atoms)))
+
+
+@compiled
+def _end_to_end(
+    numbers: np.ndarray,
+    atom_types: np.ndarray,
+    atom_offsets: np.ndarray,
+    bonds: np.ndarray,
+    bond_offsets: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Positions, types and offsets of the atoms of the graphs with `numbers`, and their bonds."""
+    graphs = len(numbers)
+    new_offsets = np.zeros(graphs + 1, np.int64)
+    num_bonds = 0
+    for graph in range(graphs):
+        number = numbers[graph]
+        new_offsets[graph + 1] = (
+            new_offsets[graph] + atom_offsets[number + 1] - atom_offsets[number]
+        )
+        num_bonds += bond_offsets[number + 1] - bond_offsets[number]
+    atoms = np.empty(new_offsets[-1], np.int64)
+    new_types = np.empty(new_offsets[-1], np.int64)
+    new_bonds = np.empty((num_bonds, 2), np.int64)
+    place = 0
+    for graph in range(graphs):
+        number, first = numbers[graph], new_offsets[graph]
+        for atom in range(new_offsets[graph + 1] - first):
+            atoms[first + atom] = atom_offsets[number] + atom
+            new_types[first + atom] = atom_types[atom_offsets[number] + atom]
+        for bond in range(bond_offsets[number], bond_offsets[number + 1]):
+            new_bonds[place, 0] = bonds[bond, 0] + first
+            new_bonds[place, 1] = bonds[bond, 1] + first
+            place += 1
+    return atoms, new_types, new_offsets, new_bonds
 
 
 def compress(graphs: GraphBatch) -> GraphBatch:
@@ -130,6 +168,6 @@ def _as_tensors(selection: Selection) -> EnvironmentBatch:
         LevelBatch(**{name: torch.from_numpy(array) for name, array in vars(level).items()})
         for level in selection.levels
     )
-    arrays = {name: array for name, array in vars(selection).items() if name != "levels"}
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return EnvironmentBatch(levels=levels, **tensors)
+    return EnvironmentBatch(
+        torch.from_numpy(selection.types), levels, torch.from_numpy(selection.rows)
+    )

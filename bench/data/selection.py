@@ -26,21 +26,12 @@ class SelectedLevel:
         How many atoms of the batch have each.
     centres, neighbours, offsets : ndarray of int32
         As in :class:`bench.data.environments.EnvironmentLevel`, in numbers of the batch.
-    centre_offsets : ndarray of int32, shape (S + 1,)
-        Environments of this level around s of the level below are
-        ``centre_offsets[s]:centre_offsets[s + 1]``.
-    users, user_offsets : ndarray of int32
-        The transpose, for gradients: environments of this level that have environment s of the
-        level below among their neighbours are ``users[user_offsets[s]:user_offsets[s + 1]]``.
     """
 
     counts: np.ndarray
     centres: np.ndarray
-    centre_offsets: np.ndarray
     neighbours: np.ndarray
     offsets: np.ndarray
-    users: np.ndarray
-    user_offsets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -54,17 +45,11 @@ class Selection:
     levels : tuple of SelectedLevel
     rows : ndarray of int32, shape (N,)
         Environment of each atom on the last level.
-    atoms : ndarray of int32, shape (N,)
-        The atoms by environment: those with environment r are
-        ``atoms[atom_offsets[r]:atom_offsets[r + 1]]``.
-    atom_offsets : ndarray of int32, shape (R + 1,)
     """
 
     types: np.ndarray
     levels: tuple[SelectedLevel, ...]
     rows: np.ndarray
-    atoms: np.ndarray
-    atom_offsets: np.ndarray
 
 
 class EnvironmentIndex:
@@ -106,102 +91,78 @@ class EnvironmentIndex:
         self._batch += 1
         levels = self._environments.levels
         chosen = self._environments.atoms[atoms]
-        # Downwards which environments there are, then upwards their numbers, by centre.
-        present = [_distinct(chosen, self._batches[-1], self._batch)]
+        # Downwards which environments there are, and how often, each numbered as it appears;
+        # then their surroundings in numbers of the level below.
+        rows, present, counts = _number(
+            chosen, np.ones_like(chosen), self._batches[-1], self._places[-1], self._batch
+        )
+        found = [(present, counts)]
         for depth in range(len(levels) - 1, -1, -1):
-            centres = levels[depth].centres[present[-1]]
-            present.append(_distinct(centres, self._batches[depth], self._batch))
-        present.reverse()
-        self._places[0][present[0]] = np.arange(len(present[0]), dtype=np.int32)
-        numbered = [
-            _number(
-                present[depth + 1],
-                level.centres,
-                level.neighbours,
-                level.offsets,
-                len(present[depth]),
+            _, present, counts = _number(
+                levels[depth].centres[present],
+                counts,
+                self._batches[depth],
                 self._places[depth],
-                self._places[depth + 1],
+                self._batch,
             )
-            for depth, level in enumerate(levels)
-        ]
-        rows = self._places[-1][chosen]
-        by_row, row_offsets = _by_value(rows, len(present[-1]))
-        counts = np.diff(row_offsets)
-        selected: list[SelectedLevel] = []
-        for level in reversed(numbered):
-            selected.append(SelectedLevel(counts, *level))
-            counts = np.add.reduceat(counts, selected[-1].centre_offsets[:-1])
-        return Selection(present[0], tuple(selected[::-1]), rows, by_row, row_offsets)
-
-
-@compiled
-def _distinct(numbers: np.ndarray, batches: np.ndarray, batch: int) -> np.ndarray:
-    """The distinct of `numbers`, in the order of their first appearance; int32."""
-    found = np.empty(len(numbers), np.int32)
-    count = 0
-    for number in numbers:
-        if batches[number] != batch:
-            batches[number] = batch
-            found[count] = number
-            count += 1
-    return found[:count]
-
-
-@compiled
-def _by_value(values: np.ndarray, num_values: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of each value, one value after the other, and where each begins; int32."""
-    offsets = np.zeros(num_values + 1, np.int32)
-    for value in values:
-        offsets[value + 1] += 1
-    for value in range(num_values):
-        offsets[value + 1] += offsets[value]
-    position = offsets[:-1].copy()
-    order = np.empty(len(values), np.int32)
-    for index in range(len(values)):
-        value = values[index]
-        order[position[value]] = index
-        position[value] += 1
-    return order, offsets
+            found.append((present, counts))
+        selected = []
+        for (present, counts), level, places in zip(
+            found[-2::-1], levels, self._places, strict=False
+        ):
+            lists = _translate(present, level.centres, level.neighbours, level.offsets, places)
+            selected.append(SelectedLevel(counts, *lists))
+        return Selection(found[-1][0], tuple(selected), rows)
 
 
 @compiled
 def _number(
+    numbers: np.ndarray, counts: np.ndarray, batches: np.ndarray, places: np.ndarray, batch: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number the distinct of `numbers` in the order of their first appearance, in `places`.
+
+    Returns the new number of each, the distinct ones, and the sum of their `counts`; int32.
+    """
+    rows = np.empty(len(numbers), np.int32)
+    found = np.empty(len(numbers), np.int32)
+    sums = np.zeros(len(numbers), np.int32)
+    total = 0
+    for index in range(len(numbers)):
+        number = numbers[index]
+        if batches[number] != batch:
+            batches[number] = batch
+            places[number] = total
+            found[total] = number
+            total += 1
+        rows[index] = places[number]
+        sums[places[number]] += counts[index]
+    return rows, found[:total].copy(), sums[:total].copy()
+
+
+@compiled
+def _translate(
     present: np.ndarray,
     centres: np.ndarray,
     neighbours: np.ndarray,
     offsets: np.ndarray,
-    num_below: int,
-    places_below: np.ndarray,
     places: np.ndarray,
-) -> tuple[np.ndarray, ...]:
-    """Number the environments in `present` by centre; what :class:`SelectedLevel` holds.
-
-    `places_below` translates the level below; `places` is filled for this one.
-    """
-    centre_of = np.empty(len(present), np.int32)
-    for index in range(len(present)):
-        centre_of[index] = places_below[centres[present[index]]]
-    order, centre_offsets = _by_value(centre_of, num_below)
-
-    new_centres = np.empty(len(order), np.int32)
-    new_offsets = np.empty(len(order) + 1, np.int32)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, neighbours and offsets of those `present`, in numbers of the level below."""
+    rows = len(present)
+    new_centres, starts = np.empty(rows, np.int32), np.empty(rows, np.int32)
+    new_offsets = np.empty(rows + 1, np.int32)
     new_offsets[0] = 0
-    for row in range(len(order)):
-        environment = present[order[row]]
-        places[environment] = row
-        new_centres[row] = centre_of[order[row]]
-        length = offsets[environment + 1] - offsets[environment]
-        new_offsets[row + 1] = new_offsets[row] + length
-
+    for row in range(rows):
+        starts[row] = offsets[present[row]]
+        new_offsets[row + 1] = new_offsets[row] + offsets[present[row] + 1] - starts[row]
+    # No environment lists nothing. Its first neighbour is read on its own, in a loop without
+    # branches, in which waiting for one row's memory does not hold up the next.
     lists = np.empty(new_offsets[-1], np.int32)
-    owners = np.empty(new_offsets[-1], np.int32)
-    place = 0
-    for row in range(len(order)):
-        environment = present[order[row]]
-        for source in range(offsets[environment], offsets[environment + 1]):
-            lists[place] = places_below[neighbours[source]]
-            owners[place] = row
-            place += 1
-    by_value, user_offsets = _by_value(lists, num_below)
-    return new_centres, centre_offsets, lists, new_offsets, owners[by_value], user_offsets
+    for row in range(rows):
+        new_centres[row] = places[centres[present[row]]]
+        lists[new_offsets[row]] = places[neighbours[starts[row]]]
+    for row in range(rows):
+        source = starts[row] - new_offsets[row]
+        for place in range(new_offsets[row] + 1, new_offsets[row + 1]):
+            lists[place] = places[neighbours[source + place]]
+    return new_centres, lists, new_offsets

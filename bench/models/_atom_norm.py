@@ -29,6 +29,14 @@ class AtomNorm(nn.BatchNorm1d):
         )
 
     @torch.no_grad()
+    def as_scaling(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, factor and shift, (D,) each: evaluation is ``(x - mean) * factor + shift``."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        factor = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return self.running_mean, factor, self.bias.detach()
+
+    @torch.no_grad()
     def observe(self, mean: Tensor, variance: Tensor, atoms: int) -> None:
         """Move the running statistics towards those of a batch.
 
@@ -43,7 +51,10 @@ class AtomNorm(nn.BatchNorm1d):
         assert self.running_mean is not None
         assert self.running_var is not None
         self.num_batches_tracked.add_(1)
-        # `.data`, as torch's own normalisation does it unseen by autograd, too: an earlier batch
-        # of the same step holds the running statistics for its backward pass, unused in training.
-        self.running_mean.data.lerp_(mean, self.momentum)
-        self.running_var.data.lerp_(variance * (atoms / (atoms - 1)), self.momentum)
+        # Past autograd, as torch's own normalisation does it, too: an earlier batch of the same
+        # step holds the running statistics for its backward pass, unused in training.
+        for running, new in (
+            (self.running_mean, mean),
+            (self.running_var, variance * (atoms / (atoms - 1))),
+        ):
+            running.data.lerp_(new, self.momentum)

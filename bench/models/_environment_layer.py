@@ -1,22 +1,24 @@
-"""One layer of the encoder on distinct environments, forward and backward in one piece."""
+"""Layer and read-out of the encoder on distinct environments, as functions with gradients."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.data.batch import LevelBatch
-from bench.models._segments import counting, gather_rows_sum
+from bench.data.batch import EnvironmentBatch, LevelBatch
+from bench.models import _environment_kernels as kernels
+from bench.models._linear import matmul
 
 
 class EnvironmentLayer(torch.autograd.Function):
     """BatchNorm(ReLU(sum over neighbours and self of x W, + b) + ReLU(x V^T + c)) in training.
 
     Equal to :class:`bench.models.gcn.GraphLayer` on atoms, with each row of the result standing
-    for ``level.counts`` atoms. As one function it spares autograd half of its temporaries.
+    for ``level.counts`` atoms.
 
     Inputs are x (S, D), W (D, H), b, V (H, D), c, the scale and shift of the normalisation (H,
     each), the level and epsilon. Outputs are the R rows, and the mean and the (biased) variance
@@ -36,50 +38,114 @@ class EnvironmentLayer(torch.autograd.Function):
         level: LevelBatch,
         epsilon: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        summed = gather_rows_sum(x @ weight, level.neighbours, level.offsets)
-        summed.add_(bias).relu_()
-        own = torch.addmm(own_bias, x, own_weight.t()).relu_()
-        standard = own.index_select(0, level.centres).add_(summed)
-        # In double precision: half precision cannot count beyond 2,048 or 256.
-        counts = level.counts.double()
-        shares = (counts / counts.sum()).to(x.dtype)
-        mean = shares @ standard
-        standard.sub_(mean)
-        variance = shares @ standard.square()
-        spread = torch.rsqrt(variance + epsilon)
-        standard.mul_(spread)
-        ctx.save_for_backward(x, weight, own_weight, scale, summed, own, standard, spread, shares)
-        ctx.level = level
-        ctx.mark_non_differentiable(mean, variance)
-        return torch.addcmul(shift, standard, scale), mean, variance
+        weights = torch.cat([weight, own_weight.t()], dim=1)
+        both = matmul(x, weights).numpy()
+        lists = _lists(level)
+        result, before = kernels.convolve(both, bias.numpy(), own_bias.numpy(), *lists)
+        counts = level.counts.numpy()
+        mean, variance = (
+            moment.astype(result.dtype) for moment in kernels.weighted_moments(result, counts)
+        )
+        spread = 1 / np.sqrt(variance + result.dtype.type(epsilon))
+        ctx.save_for_backward(x, weights, own_bias, scale)
+        ctx.arrays = result, before, both
+        ctx.moments = mean, spread, counts
+        ctx.lists = lists
+        rows = kernels.normalise(result, mean, scale.numpy() * spread, shift.numpy())
+        moments = torch.from_numpy(mean), torch.from_numpy(variance)
+        ctx.mark_non_differentiable(*moments)
+        return torch.from_numpy(rows), *moments
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, own_weight, scale, summed, own, standard, spread, shares = ctx.saved_tensors
-        level = ctx.level
-        grad_scale, grad_shift = (grad * standard).sum(0), grad.sum(0)
-        # A row's gradient is the sum over the atoms it stands for; the mean and the variance
-        # moved with it as often.
-        moved = torch.addcmul(grad_shift, standard, grad_scale).mul_(shares[:, None])
-        both = torch.sub(grad, moved, out=moved).mul_(scale * spread)
-
-        places = counting(len(both), level.centre_offsets)
-        own_grad = gather_rows_sum(both, places, level.centre_offsets)
-        own_grad = torch.ops.aten.threshold_backward(own_grad, own, 0)
-        summed_grad = torch.ops.aten.threshold_backward(both, summed, 0)
-        sent = gather_rows_sum(summed_grad, level.users, level.user_offsets)
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = torch.addmm(sent @ weight.t(), own_grad, own_weight)
+        x, weights, own_bias, scale = ctx.saved_tensors
+        mean, spread, counts = ctx.moments
+        result, before, both = ctx.arrays
+        centres, neighbours, offsets = ctx.lists
+        of_both, *others = kernels.layer_gradients(
+            grad.contiguous().numpy(),
+            result,
+            before,
+            both,
+            own_bias.detach().numpy(),
+            mean,
+            spread,
+            scale.detach().numpy(),
+            counts,
+            centres,
+            neighbours,
+            offsets,
+        )
+        grad_both = torch.from_numpy(of_both)
+        grad_bias, grad_own_bias, grad_scale, grad_shift = (
+            torch.from_numpy(array.astype(mean.dtype)) for array in others
+        )
+        grad_x = matmul(grad_both, weights.t()) if ctx.needs_input_grad[0] else None
+        grad_weight, grad_own_weight = matmul(x.t(), grad_both).chunk(2, dim=1)
         return (
             grad_x,
-            x.t() @ sent,
-            summed_grad.sum(0),
-            own_grad.t() @ x,
-            own_grad.sum(0),
+            grad_weight,
+            grad_bias,
+            grad_own_weight.t(),
+            grad_own_bias,
             grad_scale,
             grad_shift,
             None,
             None,
         )
+
+
+def layer_by_running_statistics(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    own_weight: Tensor,
+    own_bias: Tensor,
+    level: LevelBatch,
+    mean: Tensor,
+    factor: Tensor,
+    shift: Tensor,
+) -> Tensor:
+    """The layer in evaluation, (R, H), without gradients.
+
+    `mean`, `factor` and `shift` (H, each) are the normalisation's: ``(x - mean) * factor + shift``.
+    """
+    both = matmul(x, torch.cat([weight, own_weight.t()], dim=1))
+    result, _ = kernels.convolve(both.numpy(), bias.numpy(), own_bias.numpy(), *_lists(level))
+    return torch.from_numpy(kernels.normalise(result, mean.numpy(), factor.numpy(), shift.numpy()))
+
+
+class EnvironmentReadOut(torch.autograd.Function):
+    """[Sum of the gated rows, maximum of the rows] of each graph's atoms, (G, 2H).
+
+    Inputs are x (R, H), the gates (R,), the batch's environments and the atoms' offsets by graph
+    (G + 1,). Atoms that tie share the maximum's gradient equally.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gates: Tensor, environments: EnvironmentBatch, offsets: Tensor
+    ) -> Tensor:
+        lists = environments.rows.numpy(), offsets.numpy()
+        result = kernels.read_out(x.numpy(), gates.numpy(), *lists)
+        ctx.save_for_backward(x, gates)
+        ctx.result = result
+        ctx.lists = lists
+        return torch.from_numpy(result)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, gates = ctx.saved_tensors
+        of_gated, of_highest = map(
+            torch.from_numpy,
+            kernels.read_out_gradients(
+                grad.contiguous().numpy(), ctx.result, x.detach().numpy(), *ctx.lists
+            ),
+        )
+        return of_highest.addcmul_(of_gated, gates[:, None]), (of_gated * x).sum(1), None, None
+
+
+def _lists(level: LevelBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return level.centres.numpy(), level.neighbours.numpy(), level.offsets.numpy()

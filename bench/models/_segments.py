@@ -13,31 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
-
-
-def gather_sum(
-    x: Tensor, lists: Tensor, offsets: Tensor, users: Tensor, user_offsets: Tensor
-) -> Tensor:
-    """Sum of the rows of `x` in each list.
-
-    Parameters
-    ----------
-    x : Tensor, shape (S, D)
-    lists : Tensor of int, shape (A,)
-        Rows of list r are ``lists[offsets[r]:offsets[r + 1]]``, repeats allowed.
-    offsets : Tensor of int, shape (R + 1,)
-    users : Tensor of int, shape (A,)
-        The transpose, for the gradient: lists with row s are
-        ``users[user_offsets[s]:user_offsets[s + 1]]``.
-    user_offsets : Tensor of int, shape (S + 1,)
-
-    Returns
-    -------
-    Tensor, shape (R, D)
-    """
-    return _ListSum.apply(x, lists, offsets, users, user_offsets)
 
 
 def neighbour_sum(x: Tensor, neighbours: Tensor, offsets: Tensor) -> Tensor:
@@ -98,35 +74,6 @@ def graph_max(x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
     return lowest.scatter_reduce(0, graph_index[:, None].expand_as(x), x, "amax")
 
 
-def list_max(
-    x: Tensor,
-    lists: Tensor,
-    owners: Tensor,
-    offsets: Tensor,
-    users: Tensor,
-    user_offsets: Tensor,
-) -> Tensor:
-    """Maximum over the rows of `x` in each list; entries that tie share the gradient equally.
-
-    Parameters
-    ----------
-    x : Tensor, shape (S, D)
-    lists : Tensor of int, shape (A,)
-        Rows of `x`; list r is ``lists[offsets[r]:offsets[r + 1]]``, never empty.
-    owners : Tensor of int64, shape (A,)
-        List of each entry; says the same as `offsets`.
-    offsets : Tensor of int, shape (R + 1,)
-    users : Tensor of int, shape (A,)
-        Entries by row: those with row s are ``users[user_offsets[s]:user_offsets[s + 1]]``.
-    user_offsets : Tensor of int, shape (S + 1,)
-
-    Returns
-    -------
-    Tensor, shape (R, D)
-    """
-    return _ListMax.apply(x, lists, owners, offsets, users, user_offsets)
-
-
 def gather_rows_sum(x: Tensor, lists: Tensor, offsets: Tensor) -> Tensor:
     """:func:`gather_sum` without a gradient."""
     # On a tensor that requires a gradient, embedding_bag also prepares its own backward pass.
@@ -151,33 +98,6 @@ class _ListSum(torch.autograd.Function):
         lists, offsets, users, user_offsets = ctx.saved_tensors
         summed = _ListSum.apply(grad, users, user_offsets, lists, offsets)
         return summed, None, None, None, None
-
-
-class _ListMax(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        lists: Tensor,
-        owners: Tensor,
-        offsets: Tensor,
-        users: Tensor,
-        user_offsets: Tensor,
-    ) -> Tensor:
-        entries = x.index_select(0, lists)
-        highest = graph_max(entries, owners, len(offsets) - 1)
-        ctx.save_for_backward(entries, highest, owners, offsets, users, user_offsets)
-        return highest
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        entries, highest, owners, offsets, users, user_offsets = ctx.saved_tensors
-        # 1 where an entry is the maximum, else 0; several times faster than comparing.
-        wins = torch.sub(entries, highest.index_select(0, owners)).sign_().add_(1)
-        shares = grad / gather_rows_sum(wins, counting(len(wins), offsets), offsets)
-        won = wins.mul_(shares.index_select(0, owners))
-        return gather_rows_sum(won, users, user_offsets), None, None, None, None, None
 
 
 class _GraphSum(torch.autograd.Function):

@@ -12,9 +12,16 @@ from torch.nn import functional as F  # noqa: N812
 from bench.backbone import MoleculeBackbone, register_backbone
 from bench.data.batch import EnvironmentBatch, GraphBatch, LevelBatch
 from bench.models._atom_norm import AtomNorm
-from bench.models._environment_layer import EnvironmentLayer
-from bench.models._segments import gather_sum, graph_max, graph_sum, list_max, neighbour_sum
+from bench.models._environment_layer import (
+    EnvironmentLayer,
+    EnvironmentReadOut,
+    layer_by_running_statistics,
+)
+from bench.models._linear import Linear
+from bench.models._segments import graph_max, graph_sum, neighbour_sum
 from bench.options import Options
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class GCNOptions(Options):
@@ -29,7 +36,7 @@ class GCNOptions(Options):
     "gcn",
     title="GCN",
     reference="ImDrug (2022, arXiv 2209.07921), DGL_GCN of DeepPurpose (2020, arXiv 2004.08919)",
-    version=2,
+    version=3,
 )
 class GCN(MoleculeBackbone):
     """Graph convolutions with plain sums, a residual branch, and a gated-sum and maximum read-out.
@@ -56,7 +63,7 @@ class GCN(MoleculeBackbone):
         widths = [num_features] + [options.hidden] * options.layers
         self.layers = nn.ModuleList(GraphLayer(*pair) for pair in pairwise(widths))
         self.gate = nn.Linear(options.hidden, 1)
-        self.output = nn.Linear(2 * options.hidden, options.out)
+        self.output = Linear(2 * options.hidden, options.out)
         self.out_features = options.out
 
     def forward(self, graphs: GraphBatch) -> Tensor:
@@ -67,20 +74,32 @@ class GCN(MoleculeBackbone):
         x = graphs.features
         for layer in self.layers:
             x = layer(x, graphs)
-        summed = graph_sum(self.gated(x), graphs.atom_offsets, graphs.graph_index)
+        gated = torch.sigmoid(self.gate(x)) * x
+        summed = graph_sum(gated, graphs.atom_offsets, graphs.graph_index)
         highest = graph_max(x, graphs.graph_index, graphs.num_graphs)
         return self.output(torch.cat([summed, highest], dim=1))
-
-    def gated(self, x: Tensor) -> Tensor:
-        """Features times how much their atom counts, same shape as `x`."""
-        return torch.sigmoid(self.gate(x)) * x
 
     def _compresses(self, graphs: GraphBatch, environments: EnvironmentBatch) -> bool:
         """Whether computing by environment is the same thing here; else atoms it is."""
         return (
             len(environments.levels) == len(self.layers)
-            and not torch.is_autocast_enabled(graphs.atom_features.device.type)
+            and graphs.atom_features.dtype in (torch.float32, torch.float64)
+            and not torch.is_autocast_enabled("cpu")
+            and not torch._C._are_functorch_transforms_active()
             and all(isinstance(layer, GraphLayer) and layer.is_plain for layer in self.layers)
+            and (self._learns_statistics(graphs) or not self._needs_gradients(graphs))
+        )
+
+    def _learns_statistics(self, graphs: GraphBatch) -> bool:
+        """Whether every layer normalises by the statistics of the batch."""
+        return graphs.num_atoms > 1 and all(
+            isinstance(layer, GraphLayer) and layer.norm.training for layer in self.layers
+        )
+
+    def _needs_gradients(self, graphs: GraphBatch) -> bool:
+        return torch.is_grad_enabled() and (
+            graphs.atom_features.requires_grad
+            or any(parameter.requires_grad for parameter in self.layers.parameters())
         )
 
     def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
@@ -89,12 +108,8 @@ class GCN(MoleculeBackbone):
         for layer, level in zip(self.layers, environments.levels, strict=True):
             assert isinstance(layer, GraphLayer)
             x = layer.on_environments(x, level, graphs.num_atoms)
-        owners, offsets = graphs.graph_index, graphs.atom_offsets.int()
-        atoms, atom_offsets = environments.atoms, environments.atom_offsets
-        holders = owners.index_select(0, atoms).int()
-        summed = gather_sum(self.gated(x), environments.rows, offsets, holders, atom_offsets)
-        highest = list_max(x, environments.rows, owners, offsets, atoms, atom_offsets)
-        return torch.cat([summed, highest], dim=1)
+        gates = torch.sigmoid(self.gate(x)).squeeze(1)
+        return EnvironmentReadOut.apply(x, gates, environments, graphs.atom_offsets)
 
 
 class GraphLayer(nn.Module):
@@ -113,12 +128,16 @@ class GraphLayer(nn.Module):
     @property
     def is_plain(self) -> bool:
         """Whether the parts are as they were made: not replaced, wrapped or hooked."""
-        parts = (self.convolution, self.residual, self.norm)
+        # Read from the dictionary: this runs for every batch, and attributes of modules are slow.
+        parts = self._modules
+        convolution, residual, norm = parts["convolution"], parts["residual"], parts["norm"]
         return (
-            tuple(map(type, parts)) == (SumConvolution, nn.Linear, AtomNorm)
-            and not any(_is_hooked(module) for module in (self, *parts))
-            and self.norm.momentum is not None
-            and self.norm.running_mean is not None
+            type(convolution) is SumConvolution
+            and type(residual) is nn.Linear
+            and type(norm) is AtomNorm
+            and norm.momentum is not None
+            and norm.running_mean is not None
+            and not any(map(_is_hooked, (self, convolution, residual, norm)))
         )
 
     def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
@@ -141,15 +160,15 @@ class GraphLayer(nn.Module):
             )
             norm.observe(mean, variance, atoms)
             return x
-        summed = gather_sum(
-            x @ convolution.weight,
-            level.neighbours,
-            level.offsets,
-            level.users,
-            level.user_offsets,
+        return layer_by_running_statistics(
+            x,
+            convolution.weight.detach(),
+            convolution.bias.detach(),
+            residual.weight.detach(),
+            residual.bias.detach(),
+            level,
+            *norm.as_scaling(),
         )
-        own = F.relu(residual(x)).index_select(0, level.centres)
-        return norm.by_running_statistics(F.relu(summed + convolution.bias) + own)
 
 
 class SumConvolution(nn.Module):
@@ -168,9 +187,5 @@ class SumConvolution(nn.Module):
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
+    known = vars(module)
+    return any(known[name] for name in _HOOKS)

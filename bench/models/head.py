@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bench.models._linear import Linear
 from bench.models._weights import initial_weights
 
 HIDDEN, LAYERS = 256, 3
@@ -37,7 +38,7 @@ class Head(nn.Module):
     def __init__(self, in_features: int, num_classes: int) -> None:
         super().__init__()
         widths = [in_features] + [HIDDEN] * LAYERS
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(before, after) for before, after in pairwise(widths))
         self.classifier = nn.Linear(HIDDEN, num_classes)
         self.precision: Precision = "float32"
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -150,12 +149,3 @@ def test_a_selection_is_the_same_environments_in_numbers_of_the_batch(seed, chos
             listed = level.neighbours[level.offsets[row] : level.offsets[row + 1]]
             expected = known.neighbours[known.offsets[number] : known.offsets[number + 1]]
             assert [below_of[place] for place in listed] == expected.tolist()
-        for place in range(len(level.user_offsets) - 1):
-            first, last = level.centre_offsets[place : place + 2]
-            assert (level.centres[first:last] == place).all()
-            users = level.users[level.user_offsets[place] : level.user_offsets[place + 1]]
-            owners = np.repeat(np.arange(len(level.centres)), np.diff(level.offsets))
-            assert Counter(users.tolist()) == Counter(owners[level.neighbours == place].tolist())
-    for row in range(len(found.atom_offsets) - 1):
-        members = found.atoms[found.atom_offsets[row] : found.atom_offsets[row + 1]]
-        assert members.tolist() == np.flatnonzero(found.rows == row).tolist()

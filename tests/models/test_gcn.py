@@ -143,4 +143,4 @@ def test_gcn_is_registered_as_a_molecule_encoder():
     entry = BACKBONES.get("gcn")
     assert entry.cls is GCN
     assert entry.facts["entity"] == "molecule"
-    assert entry.facts["version"] == 2
+    assert entry.facts["version"] == 3

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.models._segments import gather_sum, graph_max, graph_sum, list_max, neighbour_sum
+from bench.models._segments import graph_max, graph_sum, neighbour_sum
 
 
 @pytest.fixture
@@ -49,32 +49,6 @@ def test_graph_max_takes_each_graph_and_has_the_right_gradient(make_batch, x):
     parts = x.split(graphs.atom_offsets.diff().tolist())
     torch.testing.assert_close(graph_max(*inputs), torch.stack([part.amax(0) for part in parts]))
     assert torch.autograd.gradcheck(graph_max, inputs)
-
-
-LISTS = torch.tensor([0, 2, 2, 1, 0, 2], dtype=torch.int32)
-OFFSETS = torch.tensor([0, 3, 4, 6], dtype=torch.int32)
-PARTS = ([0, 2, 2], [1], [0, 2])
-
-
-def test_gather_sum_adds_the_rows_in_each_list_and_has_the_right_gradients():
-    x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
-    users = torch.tensor([0, 2, 1, 0, 0, 2], dtype=torch.int32)
-    inputs = (x, LISTS, OFFSETS, users, torch.tensor([0, 2, 3, 6, 6], dtype=torch.int32))
-    torch.testing.assert_close(gather_sum(*inputs), torch.stack([x[p].sum(0) for p in PARTS]))
-    assert torch.autograd.gradcheck(gather_sum, inputs)
-    assert torch.autograd.gradgradcheck(gather_sum, inputs)
-
-
-def test_list_max_takes_each_list_and_entries_that_tie_share_its_gradient():
-    x = torch.tensor([[1.0, 5.0], [-2.0, 0.0], [1.0, 7.0], [9.0, 9.0]], requires_grad=True)
-    owners = torch.tensor([0, 0, 0, 1, 2, 2])
-    entries = torch.tensor([0, 4, 3, 1, 2, 5], dtype=torch.int32)
-    offsets = torch.tensor([0, 2, 3, 6, 6], dtype=torch.int32)
-    highest = list_max(x, LISTS, owners, OFFSETS, entries, offsets)
-    assert highest.tolist() == [[1, 7], [-2, 0], [1, 7]]
-    highest.backward(torch.tensor([[6.0, 2.0], [3.0, 4.0], [8.0, -2.0]]))
-    # A row that stands in a list twice takes its share twice.
-    assert x.grad.tolist() == [[6.0, 0.0], [3.0, 4.0], [8.0, 0.0], [0.0, 0.0]]
 
 
 def test_tied_atoms_share_the_gradient_of_a_maximum():
