@@ -31,19 +31,22 @@ def test_other_schemas_are_refused(schema):
     plan, records = two_records()
     assert_refused({**plan, "schema": schema}, records, "schema 1 in the plan")
     stale = {**records[1], "schema": schema}
-    assert_refused(plan, [records[0], stale], f"schema 1 in the record of job {stale['job_id']}")
+    assert_refused(
+        plan, [records[0], stale], rf"\[schema\] job {stale['job_id']} .* 1 was expected"
+    )
 
 
 def test_seed_that_stands_twice_is_refused_with_both_jobs():
     plan, records = two_records()
-    again = copy.deepcopy(records[0]) | {"job_id": "another"}
-    words = f"hiv / random / vanilla / 0: jobs {records[0]['job_id']} and another"
+    again = copy.deepcopy(records[0])
+    again["job_id"] = "f" * 20
+    words = rf"\[no repeated seed\] hiv / random / vanilla / 0: .* {records[0]['job_id']} and ff"
     assert_refused(plan, [*records, again], words)
 
 
 def test_same_record_twice_is_refused():
     plan, records = two_records()
-    assert_refused(plan, [*records, records[0]], "one record for each seed")
+    assert_refused(plan, [*records, records[0]], "no repeated seed")
 
 
 def test_planned_run_that_stands_twice_is_refused():
@@ -55,8 +58,8 @@ def test_planned_run_that_stands_twice_is_refused():
 def test_mixed_data_files_of_one_data_set_are_refused_even_across_splits():
     jobs = make_grid(splits=("random", "standard"), seeds=(0,))
     records = [make_record(job) for job in jobs]
-    records[1]["data"]["sha256"] = "f00d"
-    assert_refused(make_plan(jobs), records, r"data file \(sha256\) for hiv, .* f00d in job")
+    records[1]["data"]["sha256"] = "f00d" * 16
+    assert_refused(make_plan(jobs), records, r"\[one data file\] hiv: .* (f00d){16}, jobs")
 
 
 def test_data_sets_may_have_different_files():
@@ -66,8 +69,8 @@ def test_data_sets_may_have_different_files():
 
 def test_methods_that_saw_different_splits_are_refused():
     plan, records = two_records()
-    records[1]["data"]["split_hash"] = "f00d"
-    assert_refused(plan, records, r"split \(hash\) for hiv / random / seed 0, .* f00d in job")
+    records[1]["data"]["split_hash"] = "f00d" * 16
+    assert_refused(plan, records, r"\[one split\] hiv / random / 0: .* (f00d){16}, jobs")
 
 
 def test_confusion_matrix_that_does_not_add_up_to_the_test_counts_is_refused():
@@ -79,6 +82,8 @@ def test_confusion_matrix_that_does_not_add_up_to_the_test_counts_is_refused():
 def test_confusion_matrix_of_the_wrong_shape_is_refused():
     plan, records = two_records()
     records[0]["confusion"] = [[90], [30]]
+    assert_refused(plan, records, r"\[confusion matrix\] .* confusion.1: \[30\] is too short")
+    records[0]["confusion"] = [[45, 45, 0], [10, 10, 10]]
     assert_refused(plan, records, "add up to the test counts")
 
 
@@ -88,7 +93,7 @@ def test_figure_that_does_not_follow_from_the_confusion_matrix_is_refused(metric
     plan, records = two_records()
     metrics = records[0]["metrics"]
     metrics[metric] = None if change is None else metrics[metric] + change
-    assert_refused(plan, records, f"Expected {metric} = 0.* confusion matrix says")
+    assert_refused(plan, records, f"expected {metric} = 0.* confusion matrix says")
 
 
 def test_binary_balanced_f1_above_balanced_accuracy_is_refused():
@@ -134,39 +139,48 @@ def test_figures_over_the_classes_present_are_accepted_when_a_class_is_absent():
     record["data"]["test_counts"] = [4, 0]
     record["confusion"] = [[3, 1], [0, 0]]
     record["metrics"] |= {"balanced_accuracy": 0.75, "balanced_f1": 1.5 / 1.75}
+    record["metrics"] |= {"accuracy": 0.75, "macro_f1": 6 / 7}
     assert table2(make_plan([job]), [record], {})
 
 
 def test_unplanned_record_is_refused():
     plan, records = two_records()
     stray = make_record(make_job(seed=7))
-    assert_refused(plan, [*records, stray], f"planned jobs only, but got job {stray['job_id']}")
+    assert_refused(plan, [*records, stray], rf"{stray['job_id']} .* planned jobs only")
 
 
 def test_unplanned_failure_is_refused():
     plan, records = two_records()
-    assert_refused(plan, records, "got job stray", {"stray": {"reason": "", "error": ""}})
+    words = r"\[as planned\] job stray: expected results of planned jobs only"
+    assert_refused(plan, records, words, {"stray": {"reason": "", "error": ""}})
 
 
 def test_record_that_is_not_what_its_job_asked_for_is_refused():
     plan, records = two_records()
     records[0]["job"]["seed"] = 5
-    assert_refused(plan, records, "vanilla / 0, as planned, but got hiv / random / vanilla / 5")
+    assert_refused(plan, records, r"vanilla / 5\): expected job \w+ \(hiv / random / vanilla / 0\)")
 
 
 def test_unfinished_record_is_refused():
     plan, records = two_records()
     records[0]["status"] = "running"
-    assert_refused(plan, records, "is 'running'")
+    assert_refused(plan, records, r"\[complete\] .* 'complete' was expected")
 
 
 @pytest.mark.parametrize("key", ["confusion", "metrics", "selection", "time", "provenance"])
 def test_record_without_a_key_is_refused_with_its_name(key):
     plan, records = two_records()
     del records[0][key]
-    assert_refused(plan, records, f"the key '{key}'")
+    assert_refused(plan, records, f"expected a value at {key}, but got none")
 
 
 def test_two_titles_of_one_method_are_refused():
     jobs = [make_job(title="One"), make_job(seed=1, title="Two")]
     assert_refused(make_plan(jobs), [], "one name, title and group")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_figure_that_is_not_a_number_is_refused(value):
+    plan, records = two_records()
+    records[0]["metrics"]["auroc_ovr_macro"] = value
+    assert_refused(plan, records, r"\[finite\] .* null for an undefined figure")

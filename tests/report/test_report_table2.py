@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 import pytest
@@ -174,10 +173,9 @@ def test_lowest_is_best_where_lower_is_better():
     assert cell_of(table, method="b", measure=measure).mean == 0.2
 
 
-@pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_undefined_figure_is_in_no_mean_and_never_best(value):
+def test_undefined_figure_is_in_no_mean_and_never_best():
     jobs = [make_job(method=method) for method in "ab"]
-    aurocs = [{"auroc_ovr_macro": value}, {"auroc_ovr_macro": 0.6}]
+    aurocs = [{"auroc_ovr_macro": None}, {"auroc_ovr_macro": 0.6}]
     records = [make_record(job, metrics=auroc) for job, auroc in zip(jobs, aurocs, strict=True)]
     table = table_of(jobs, records)
     (auroc,) = measures.AUROC

@@ -1,0 +1,115 @@
+"""Rules on how the figures of a record follow from one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from bench.compliance.breach import Breach
+from bench.compliance.rules import name_of
+from bench.metrics.confusion import balanced_f1s, f1s, mean_present, recalls
+
+Json = Mapping[str, Any]
+
+# Records hold full precision; only the order of a summation may differ.
+TOLERANCE = 1e-9
+
+
+def breaches_of_arithmetic(record: Json) -> Iterator[Breach]:
+    """What does not add up in a record whose shape is right."""
+    for rule, check in _CHECKS.items():
+        what = check(record)
+        if what:
+            yield Breach(rule, name_of(record), what)
+
+
+def _adds_up(record: Json) -> str | None:
+    confusion = np.asarray(record["confusion"], dtype=object)
+    counts = record["data"]["test_counts"]
+    if confusion.shape == (len(counts), len(counts)) and confusion.sum(axis=1).tolist() == counts:
+        return None
+    return (
+        f"expected the rows of the confusion matrix to add up to the test counts {counts}, but "
+        f"got {record['confusion']}."
+    )
+
+
+def _follows(record: Json) -> str | None:
+    if _adds_up(record):
+        return None
+    confusion = np.asarray(record["confusion"], dtype=np.int64)
+    figures = {
+        "balanced_accuracy": mean_present(recalls(confusion)),
+        "balanced_f1": mean_present(balanced_f1s(confusion)),
+        "accuracy": float(np.trace(confusion) / confusion.sum()),
+        "macro_f1": mean_present(f1s(confusion)),
+    }
+    for name, value in figures.items():
+        if not same(record["metrics"][name], value):
+            return (
+                f"expected {name} = {value}, as the confusion matrix says, but got "
+                f"{record['metrics'][name]}."
+            )
+    return None
+
+
+def _is_feasible(record: Json) -> str | None:
+    counts, metrics = record["data"]["test_counts"], record["metrics"]
+    accuracy, f1 = metrics["balanced_accuracy"], metrics["balanced_f1"]
+    if len(counts) != 2 or not all(counts) or None in (accuracy, f1) or f1 <= accuracy + TOLERANCE:
+        return None
+    return (
+        "expected balanced F1 to be at most balanced accuracy with two classes, but got "
+        f"{f1} > {accuracy}."
+    )
+
+
+def _counts_fit(record: Json) -> str | None:
+    data = record["data"]
+    lengths = {len(data[name]) for name in ("class_names", "train_counts", "valid_counts")}
+    lengths.add(len(data["test_counts"]))
+    if len(lengths) > 1:
+        return f"expected one count for each class in every part, but got lengths {lengths}."
+    used = sum(sum(data[f"{part}_counts"]) for part in ("train", "valid", "test"))
+    if used > data["samples"]:
+        return f"expected parts of {data['samples']} samples, but they hold {used}."
+    return None
+
+
+def _epochs_rise(record: Json) -> str | None:
+    epochs = [report["epoch"] for report in record["history"]]
+    if epochs != list(range(1, len(epochs) + 1)):
+        return f"expected epochs 1, 2, 3 and so on, but got {epochs}."
+    budget = record["job"]["training"]["epochs"]
+    if len(epochs) > budget:
+        return f"expected at most the {budget} epochs asked for, but got {len(epochs)}."
+    chosen = record["selection"]["epoch"]
+    if chosen not in (epochs or [0]):
+        return f"expected the chosen epoch to be one that was trained, but got {chosen}."
+    return None
+
+
+def _ends_after_start(record: Json) -> str | None:
+    started, finished = record["time"]["started"], record["time"]["finished"]
+    if datetime.fromisoformat(finished) < datetime.fromisoformat(started):
+        return f"expected the end after the start {started}, but got {finished}."
+    return None
+
+
+def same(recorded: float | None, value: float) -> bool:
+    """Whether a recorded figure, None where undefined, is `value`."""
+    known = float("nan") if recorded is None else recorded
+    return bool(np.isclose(known, value, rtol=0, atol=TOLERANCE, equal_nan=True))
+
+
+_CHECKS: dict[str, Callable[[Json], str | None]] = {
+    "confusion matrix adds up": _adds_up,
+    "feasible pair": _is_feasible,
+    "metrics follow": _follows,
+    "counts fit": _counts_fit,
+    "epochs rise": _epochs_rise,
+    "ends after start": _ends_after_start,
+}

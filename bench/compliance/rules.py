@@ -1,0 +1,96 @@
+"""The rules written as data, applied to records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import yaml
+
+from bench.compliance.breach import Breach
+
+Json = Mapping[str, Any]
+
+
+def breaches_of_shape(record: Json) -> Iterator[Breach]:
+    """Rules of one record alone that its values break, one breach for each value."""
+    where = name_of(record)
+    try:
+        json.dumps(record, allow_nan=False)
+    except ValueError:
+        yield Breach("finite", where, "expected null for an undefined figure, not nan or inf.")
+    for rule in _rules()["record"]:
+        try:
+            value = value_at(record, rule["at"])
+        except KeyError:
+            yield Breach(rule["rule"], where, f"expected a value at {rule['at']}, but got none.")
+            continue
+        for error in sorted(_validator(rule["rule"]).iter_errors(value), key=str):
+            place = ".".join([rule["at"], *map(str, error.absolute_path)])
+            yield Breach(rule["rule"], where, f"{rule['says']} {place}: {error.message}.")
+
+
+def breaches_together(records: Sequence[Json]) -> Iterator[Breach]:
+    """Rules that records of one report, each of right shape, break together."""
+    for rule in _rules()["together"]:
+        first: dict[tuple[Any, ...], Json] = {}
+        for record in records:
+            key = tuple(value_at(record, path) for path in rule["of"])
+            known = first.get(key)
+            if known is None:
+                first[key] = record
+                continue
+            jobs = f"jobs {known['job_id']} and {record['job_id']}"
+            if rule.get("unique"):
+                found = f"two of them, {jobs}"
+            else:
+                one, other = value_at(known, rule["equal"]), value_at(record, rule["equal"])
+                if one == other:
+                    continue
+                found = f"{one} and {other}, {jobs}"
+            where = " / ".join(map(str, key))
+            yield Breach(rule["rule"], where, f"{rule['says']} Got {found}.")
+
+
+def value_at(record: Json, path: str) -> Any:
+    """The value under the keys in `path`, such as ``job.dataset.label``.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    value: Any = record
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise KeyError(path)
+        value = value[key]
+    return value
+
+
+def name_of(record: Json) -> str:
+    """Job id and what was run, as far as the record says."""
+    parts = []
+    for path in ("job.dataset.label", "job.split.label", "job.method.label", "job.seed"):
+        try:
+            parts.append(str(value_at(record, path)))
+        except KeyError:
+            parts.append("?")
+    return f"job {record.get('job_id', '?')} ({' / '.join(parts)})"
+
+
+@cache
+def _rules() -> dict[str, list[dict[str, Any]]]:
+    text = resources.files("bench.compliance").joinpath("rules.yaml").read_text()
+    rules: dict[str, list[dict[str, Any]]] = yaml.safe_load(text)
+    return rules
+
+
+@cache
+def _validator(rule: str) -> jsonschema.Draft202012Validator:
+    [schema] = [item["is"] for item in _rules()["record"] if item["rule"] == rule]
+    return jsonschema.Draft202012Validator(schema)

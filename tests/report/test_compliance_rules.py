@@ -1,0 +1,220 @@
+"""Records that were changed by hand, each caught by the rule it breaks."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_records import make_grid, make_job, make_record
+
+from bench.compliance.predictions import breaches_of_predictions
+from bench.compliance.records import breaches_of_records
+from bench.metrics import evaluate
+
+
+def changed(path: str, value):
+    """A good record with another value at `path`."""
+    record = make_record(make_job())
+    *parents, last = path.split(".")
+    place = record
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return record
+
+
+def rules_broken(record) -> set[str]:
+    return {breach.rule for breach in breaches_of_records([record])}
+
+
+def history(*epochs):
+    report = {"train_loss": 1.0, "valid_balanced_accuracy": 0.5, "seconds": 1.0}
+    return [{"epoch": epoch, **report} for epoch in epochs]
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("schema", 2, "schema"),
+        ("status", "running", "complete"),
+        ("job_id", "../../x", "job id"),
+        ("job.seed", [0, 1], "one seed"),
+        ("job.seed", None, "one seed"),
+        ("job.method.version", "1", "parts of the job"),
+        ("job.training.epochs", 0, "budget"),
+        ("data.sha256", "", "data sha256"),
+        ("data.content_sha256", "0" * 63, "content sha256"),
+        ("data.split_hash", None, "split hash"),
+        ("data.test_counts", [90, -30], "parts of the split"),
+        ("metrics.auroc_ovr_macro", 1.2, "metrics in range"),
+        ("metrics.balanced_accuracy", -0.1, "metrics in range"),
+        ("metrics.ece", float("nan"), "finite"),
+        ("confusion", [[90, 0], [0, 30.5]], "confusion matrix"),
+        ("confusion", [[90, 0], [0, 31]], "confusion matrix adds up"),
+        ("metrics.balanced_f1", 0.99, "feasible pair"),
+        ("metrics.accuracy", 0.5, "metrics follow"),
+        ("data.valid_counts", [1, 2, 3], "counts fit"),
+        ("data.samples", 10, "counts fit"),
+        ("history", history(1, 2, 4), "epochs rise"),
+        ("history", history(*range(1, 13)), "epochs rise"),
+        ("history", [{"epoch": 1}], "history"),
+        ("selection.epoch", 11, "epochs rise"),
+        ("time.finished", "2025-04-07T11:59:59+00:00", "ends after start"),
+        ("time.finished", "yesterday", "time"),
+        ("provenance", {}, "provenance"),
+        ("parameters", -1, "parameters"),
+    ],
+)
+def test_a_record_changed_by_hand_is_caught_by_name(path, value, rule):
+    """A record that was edited, or written by a broken sweep, stands in a table as a result."""
+    assert rule in rules_broken(changed(path, value))
+
+
+def test_every_value_that_a_rule_names_must_be_there():
+    record = make_record(make_job())
+    assert breaches_of_records([record]) == []
+    for key in set(record) - {"groups", "per_class"}:
+        assert breaches_of_records([{n: v for n, v in record.items() if n != key}]), key
+
+
+@pytest.mark.fault(14)
+def test_a_seed_that_stands_twice_is_caught():
+    """The same run counted twice narrows the deviation and doubles n."""
+    records = [make_record(job) for job in make_grid(seeds=(0, 1))]
+    assert breaches_of_records(records) == []
+    again = copy.deepcopy(records[0]) | {"job_id": "f" * 20}
+    assert [b.rule for b in breaches_of_records([*records, again])] == ["no repeated seed"]
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("sha256", "0" * 64, "one data file"),
+        ("content_sha256", "0" * 64, "one content"),
+        ("split_hash", "0" * 64, "one split"),
+    ],
+)
+def test_runs_on_other_data_or_splits_are_caught(path, value, rule):
+    """Figures on two revisions of a file, or on two splits, are compared as if they were one."""
+    records = [make_record(job) for job in make_grid(methods=("vanilla", "cb"), seeds=(0,))]
+    records[1]["data"][path] = value
+    [breach] = breaches_of_records(records)
+    assert breach.rule == rule
+    assert records[0]["job_id"] in breach.what
+    assert records[1]["job_id"] in breach.what
+
+
+def test_methods_with_more_epochs_than_others_are_caught():
+    records = [make_record(job) for job in make_grid(methods=("vanilla", "cb"), seeds=(0,))]
+    records[1]["job"]["training"]["epochs"] = 20
+    assert [b.rule for b in breaches_of_records(records)] == ["one budget"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        ),
+    ),
+    st.sampled_from(
+        [
+            "schema",
+            "job",
+            "job.seed",
+            "data",
+            "data.test_counts",
+            "metrics",
+            "confusion",
+            "history",
+            "selection",
+            "time",
+            "provenance",
+        ]
+    ),
+)
+def test_whatever_stands_in_a_record_is_a_breach_and_never_a_traceback(value, path):
+    record = changed(path, value)
+    breaches_of_records([record])
+
+
+def stored(seed: int = 0):
+    """A record and the predictions it was made from."""
+    rng = np.random.default_rng(seed)
+    record = make_record(make_job())
+    arrays = {"valid_positions": np.arange(120), "test_positions": np.arange(120, 240)}
+    for part in ("valid", "test"):
+        counts = record["data"][f"{part}_counts"]
+        arrays[f"{part}_labels"] = np.repeat(np.arange(2), counts)
+        arrays[f"{part}_logits"] = rng.standard_normal((sum(counts), 2)).astype(np.float32)
+    figures = evaluate(
+        arrays["test_labels"], arrays["test_logits"], np.array(record["data"]["train_counts"])
+    )
+    record["confusion"] = [list(row) for row in figures.confusion]
+    record["metrics"] = {
+        name: getattr(figures, name)
+        for name in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", "ece", "brier")
+    }
+    record["metrics"] |= {"auroc_ovr_macro": figures.auroc, "log_loss": figures.log_loss}
+    record["metrics"] |= {"recall_head": figures.groups["head"].recall, "recall_middle": None}
+    record["metrics"]["recall_tail"] = figures.groups["tail"].recall
+    valid = evaluate(
+        arrays["valid_labels"], arrays["valid_logits"], np.array(record["data"]["train_counts"])
+    )
+    record["selection"]["valid_balanced_accuracy"] = valid.balanced_accuracy
+    return record, arrays
+
+
+def found(record, arrays) -> set[str]:
+    return {breach.rule for breach in breaches_of_predictions(record, arrays)}
+
+
+def test_figures_that_follow_from_the_predictions_are_accepted():
+    record, arrays = stored()
+    assert breaches_of_records([record]) == []
+    assert found(record, arrays) == set()
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "auroc_ovr_macro", "ece", "recall_tail"])
+def test_a_figure_that_the_predictions_do_not_say_is_caught(metric):
+    record, arrays = stored()
+    record["metrics"][metric] += 1e-6
+    assert found(record, arrays) == {"metrics recomputed"}
+
+
+def test_a_swapped_logit_is_caught():
+    record, arrays = stored()
+    arrays["test_logits"][3] = arrays["test_logits"][3, ::-1]
+    assert found(record, arrays) == {"metrics recomputed"}
+
+
+def test_validation_figures_are_recomputed_too():
+    record, arrays = stored()
+    arrays["valid_logits"] = -arrays["valid_logits"]
+    assert found(record, arrays) == {"selection recomputed"}
+
+
+def test_a_sample_in_two_parts_is_caught():
+    record, arrays = stored()
+    arrays["test_positions"][0] = 0
+    assert found(record, arrays) == {"parts apart"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("test_logits"),
+        lambda arrays: arrays.update(test_logits=arrays["test_logits"][:, :1]),
+        lambda arrays: arrays.update(test_labels=1 - arrays["test_labels"]),
+        lambda arrays: arrays["test_logits"].__setitem__((0, 0), np.nan),
+    ],
+)
+def test_predictions_that_do_not_fit_are_named(change):
+    record, arrays = stored()
+    change(arrays)
+    assert found(record, arrays)
