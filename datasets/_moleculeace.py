@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.dataset import Source
 from bench.errors import DataError
-from datasets._table import parse_table
+from datasets._table import check_unpacked_size, parse_table, unpack
 
 WHEEL = Source(
     "MoleculeACE-3.0.0-py3-none-any.whl",
@@ -59,20 +59,22 @@ def read_activity_sets(path: Path) -> list[ActivitySet]:
     Raises
     ------
     DataError
-        Not a zip file, damaged, or without any such set.
+        Not a zip file, damaged, encrypted, oversized, or without any such set.
     """
     sets = []
     try:
         with zipfile.ZipFile(path) as wheel:
-            for member in sorted(wheel.namelist()):
-                match = _MEMBER.fullmatch(member)
-                if match is not None:
-                    table = parse_table(wheel.read(member), f"{path}/{member}")
-                    # The file holds -log10 of nmol/l.
-                    activity = 9 + table.numbers("y")
-                    target, measure = match.groups()
-                    sets.append(ActivitySet(target, measure, table.column("smiles"), activity))  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            members = [info for info in wheel.infolist() if _MEMBER.fullmatch(info.filename)]
+            check_unpacked_size(sum(info.file_size for info in members), str(path))
+            for info in sorted(members, key=lambda info: info.filename):
+                where = f"{path}/{info.filename}"
+                with wheel.open(info) as stream:
+                    table = parse_table(unpack(stream, where), where)
+                # The file holds -log10 of nmol/l.
+                activity = 9 + table.numbers("y")
+                target, measure = _MEMBER.fullmatch(info.filename).groups()  # type: ignore[union-attr]
+                sets.append(ActivitySet(target, measure, table.column("smiles"), activity))  # type: ignore[arg-type]
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise DataError(
             f"Expected {path} to be a whole Python wheel, but it cannot be read: {error}. "
             "Delete it to have it fetched again."

@@ -10,12 +10,20 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from bench.errors import DataError, nearest
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+
+LARGEST_BYTES = 1 << 30
+"""Most bytes taken out of an archive, some ten million molecules: it may hold a thousand times
+its own size."""
+
+# Small, as some kinds of archive give ten thousand times what they are asked to read.
+_BLOCK = 1 << 12
 
 # Stands for a NUL character, which neither RDKit nor older csv modules can carry.
 NUL_SIGN = "\N{SYMBOL FOR NULL}"
@@ -93,8 +101,8 @@ def read_table(path: Path) -> Table:
     Raises
     ------
     DataError
-        Unknown suffix, damaged gzip, not UTF-8, repeated column names, a row of the wrong
-        length, no rows.
+        Unknown suffix, damaged or oversized gzip, not UTF-8, repeated column names, a row of the
+        wrong length, no rows.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
@@ -105,9 +113,11 @@ def read_table(path: Path) -> Table:
             f"it, but got {path}. Save the table as one of these."
         )
     try:
-        data = path.read_bytes()
         if zipped:
-            data = gzip.decompress(data)
+            with gzip.open(path) as stream:
+                data = unpack(stream, str(path))
+        else:
+            data = path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"Expected {path} to be a whole gzip file, but it is damaged or cut short: {error}. "
@@ -116,6 +126,36 @@ def read_table(path: Path) -> Table:
     except OSError as error:
         raise DataError(f"Expected to read {path}, but could not: {error}.") from error
     return parse_table(data, str(path), _DELIMITERS[suffix])
+
+
+def unpack(stream: IO[bytes] | gzip.GzipFile, where: str) -> bytes:
+    """All bytes of an open archive member.
+
+    Raises
+    ------
+    DataError
+        They are more than :data:`LARGEST_BYTES`, which no memory is then spent on.
+    """
+    data = bytearray()
+    while block := stream.read(_BLOCK):
+        data += block
+        check_unpacked_size(len(data), where)
+    return bytes(data)
+
+
+def check_unpacked_size(size: int, where: str) -> None:
+    """Refuse more than :data:`LARGEST_BYTES` out of the archive `where`.
+
+    Raises
+    ------
+    DataError
+        It is more.
+    """
+    if size > LARGEST_BYTES:
+        raise DataError(
+            f"Expected at most {LARGEST_BYTES:,} bytes in {where} once unpacked, but got more. "
+            "Fetch it again; a table of your own that is so large must not be compressed."
+        )
 
 
 def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -36,6 +37,13 @@ class CsvOptions(Options):
     )
     label_column: str = Field(description="column of class labels: words or numbers")
     protein_column: str | None = Field(None, description="column of amino-acid sequences")
+    # Part of a run's identity only where it is set: runs made before there was a choice stay.
+    conflicts: Literal["keep", "drop", "majority"] = Field(
+        "keep",
+        exclude_if=lambda policy: policy == "keep",
+        description="equal samples under different labels: keep all, drop all, or keep those with "
+        "the label that most of them have",
+    )
 
     @model_validator(mode="after")
     def _columns_differ(self) -> CsvOptions:

@@ -37,6 +37,7 @@ def test_settings_are_frozen():
         resolve("quick", {}).settings.jobs = 3
 
 
+@pytest.mark.fault(56)
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -53,6 +54,7 @@ def test_settings_are_frozen():
     ],
 )
 def test_wrong_settings_are_refused_in_a_line_that_names_them(overrides, words):
+    """A mistyped setting is ignored, and the default runs under its name."""
     with pytest.raises(UsageError, match=words):
         resolve("quick", overrides)
 
@@ -62,6 +64,7 @@ def test_unknown_preset_offers_the_nearest():
         resolve("papr", {})
 
 
+@pytest.mark.fault(56)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -77,6 +80,7 @@ def test_unknown_preset_offers_the_nearest():
     ],
 )
 def test_bad_yaml_gives_one_line(tmp_path, content, words):
+    """A settings file that is not what it seems is half read, or runs code."""
     path = tmp_path / "bad.yaml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=words) as caught:
@@ -106,7 +110,9 @@ def test_a_group_given_at_once_changes_only_what_it_names():
     assert origins["training.schedule"] == "preset imdrug"
 
 
+@pytest.mark.fault(56)
 def test_one_setting_written_in_two_ways_is_refused(tmp_path):
+    """Of two values of one setting, one wins unseen."""
     path = tmp_path / "twice.yaml"
     path.write_text("training: {epochs: 3}\ntraining.epochs: 5\n")
     with pytest.raises(UsageError, match=r"'training.epochs' stands twice"):

@@ -47,7 +47,9 @@ def test_files_are_found_by_themselves(package):
     assert "three" not in registry
 
 
+@pytest.mark.fault(57)
 def test_unknown_name_offers_the_nearest(package):
+    """A mistyped name ends in a traceback, or in another method."""
     package("balanced_softmax", _plug("balanced_softmax"))
     package("vanilla", _plug("vanilla"))
     with pytest.raises(UnknownNameError, match="did you mean 'balanced_softmax'") as caught:
@@ -55,7 +57,9 @@ def test_unknown_name_offers_the_nearest(package):
     assert "vanilla" in str(caught.value)
 
 
+@pytest.mark.fault(57)
 def test_broken_file_is_listed_with_its_reason_and_stops_nothing(package):
+    """One broken plug-in stops all, or is gone without trace."""
     package("good", _plug("good"))
     package("bad", "import no_such_package_at_all")
     registry = _registry()
@@ -65,7 +69,9 @@ def test_broken_file_is_listed_with_its_reason_and_stops_nothing(package):
         registry.get("bad")
 
 
+@pytest.mark.fault(57)
 def test_two_files_with_one_name_are_both_named(package):
+    """Of two plug-ins of one name, one replaces the other unseen."""
     package("one", _plug("same"))
     package("two", _plug("same"))
     registry = _registry()
@@ -75,8 +81,10 @@ def test_two_files_with_one_name_are_both_named(package):
     assert "two.py" in reason
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "CON", "Upper", "a" * 65, "a\nb", "1a", "a-b"])
 def test_names_that_are_no_plain_words_are_refused(name):
+    """The name of a plug-in leads out of the results folder, or is that of another in a folder."""
     with pytest.raises(UsageError, match="lower-case"):
         Registry("plug", "methods", "none").add(name, type("C", (), {}))
 

@@ -50,6 +50,7 @@ def test_malformed_specs_are_refused(text):
         parse_spec(text)
 
 
+@pytest.mark.fault(56)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -61,5 +62,6 @@ def test_malformed_specs_are_refused(text):
     ],
 )
 def test_wrong_options_say_what_was_expected(options, words):
+    """A mistyped option is ignored, and the default runs under its name."""
     with pytest.raises(UsageError, match=words):
         check_options(Example, Spec("cb", options), "method")

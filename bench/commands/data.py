@@ -2,47 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from rich.table import Table
 
-from bench.commands.console import console
+from bench.commands.console import console, warn
 from bench.commands.prepare import prepare_dataset
+from bench.commands.progress import LiveStep
 from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.data.describe import DataDescription, describe_data
-from bench.errors import StoreError
+from bench.data.prepared import PreparedData
+from bench.data.similarity import CLOSE, sample_fingerprints, similarity_to_training
+from bench.data.similarity_figure import similarity_figure
+from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
 from bench.report.published import published
 from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import expand
+from bench.sweep.plan import Grid, Part, expand
+from bench.sweep.splits import split_of
 
 # Long lists are cut on the screen; the count always stands beside them.
 _SHOWN = 10
 
 
 def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, out: Path) -> int:
-    """Print a report on each data set; with `markdown`, also write Table 1 to ``out/table1.md``."""
+    """Print a report on each data set.
+
+    With `markdown`, also write Table 1 to ``out/table1.md``, and for each data set a histogram of
+    the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``.
+    """
     grid = expand(Settings(datasets=tuple(names)))
     described = []
+    files: dict[str, bytes] = {}
     for part in grid.datasets:
         ready = prepare_dataset(grid, part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
         _show(part.label, facts)
+        tests = _test_parts(grid, part, ready.prepared)
+        _show_test_parts(tests, grid.seeds[0])
+        console.print()
         described.append((part.label, part.facts["title"], facts))
+        if markdown and tests:
+            values = {split: test.similarity for split, test in tests.items()}
+            drawn = similarity_figure(f"{part.label}, seed {grid.seeds[0]}", values)
+            for suffix, content in drawn.items():
+                files[f"similarity_{_file_name(part)}{suffix}"] = content
     if markdown:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_atomically(out / "table1.md", table1_markdown(described).encode())
-        except OSError as error:
-            raise StoreError(
-                f"Expected a folder that can be written, but {out}: {error.strerror}. Choose "
-                "another one with --out."
-            ) from None
-        console.print(f"Written: {out / 'table1.md'}")
+        _write(out, files | {"table1.md": table1_markdown(described).encode()})
     return 0
+
+
+def _write(out: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomically(out / name, content)
+            console.print(f"Written: {out / name}", markup=False)
+    except OSError as error:
+        raise StoreError(
+            f"Expected a folder that can be written, but {out}: {error.strerror}. Choose "
+            "another one with --out."
+        ) from None
+
+
+def _file_name(part: Part) -> str:
+    """The label where it is a plain word; else the name and a digest, as labels hold anything."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", part.label):
+        return part.label
+    return f"{part.name}-{hashlib.sha256(part.label.encode()).hexdigest()[:8]}"
+
+
+class _TestPart(NamedTuple):
+    """The test part of a split: similarity of each sample to training, samples of each class."""
+
+    similarity: np.ndarray
+    class_counts: np.ndarray
+
+
+def _test_parts(grid: Grid, part: Part, prepared: PreparedData) -> dict[str, _TestPart]:
+    """By split, where the samples hold a molecule and the split can be made."""
+    if all(entity.kind != "molecule" for entity in prepared.entities):
+        return {}
+    seed, cores, cache = grid.seeds[0], default_jobs(), default_folder()
+    found = {}
+    with LiveStep(f"{part.label}: similarity of test to training") as step:
+        bits = sample_fingerprints(
+            prepared,
+            cache_dir=cache,
+            jobs=cores,
+            on_progress=partial(step.advance, f"{part.label}: fingerprints of molecules"),
+        )
+        for split in grid.splits:
+            try:
+                made, _ = split_of(prepared, split, seed, cache_dir=cache, cores=cores)
+            except SplitError as error:
+                warn(f"No similarity of test to training: {error}")
+                continue
+            progress = partial(step.advance, f"{part.label}: {split.label} split, neighbours")
+            found[split.label] = _TestPart(
+                similarity_to_training(bits, made, on_progress=progress),
+                prepared.class_counts(made.test),
+            )
+    return found
+
+
+def _show_test_parts(tests: Mapping[str, _TestPart], seed: int) -> None:
+    if not tests:
+        return
+    table = Table(
+        "split", "test", "smallest class", "median", f"{CLOSE} or more", "equal fingerprint",
+        title="similarity of each test molecule to the nearest in training (Tanimoto, Morgan "
+        f"fingerprints of radius 2, 2,048 bits; seed {seed})",
+        title_justify="left",
+    )  # fmt: skip
+    for split, (similarity, class_counts) in tests.items():
+        table.add_row(
+            split,
+            f"{len(similarity):,}",
+            f"{class_counts.min():,}",
+            f"{np.median(similarity):.3f}",
+            f"{np.mean(similarity >= CLOSE):.1%}",
+            f"{np.mean(similarity == 1):.1%}",
+        )
+    console.print(table)
 
 
 def _show(label: str, facts: DataDescription) -> None:
@@ -78,7 +168,6 @@ def _show(label: str, facts: DataDescription) -> None:
     _show_rows("unusable", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.unusable])
     _show_rows("repaired", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.repaired])
     _show_rows("in conflict", ["rows " + ", ".join(map(str, rows)) for rows in facts.conflicts])
-    console.print()
 
 
 def _show_rows(what: str, lines: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.data.conflicts import conflict_groups
 from bench.data.prepared import PreparedData, Unusable
 
 
@@ -89,15 +90,8 @@ def describe_data(prepared: PreparedData) -> DataDescription:
 
 def _conflicts(prepared: PreparedData) -> tuple[tuple[int, ...], ...]:
     """Rows of samples that are equal but labelled differently, grouped, by first row."""
-    order = np.argsort(prepared.identity, kind="stable")
-    identity, labels = prepared.identity[order], prepared.labels[order]
-    starts = np.flatnonzero(np.diff(identity, prepend=identity[0] - 1))
-    mixed = np.maximum.reduceat(labels, starts) != np.minimum.reduceat(labels, starts)
-    groups = np.split(prepared.rows[order], starts[1:])
-    found = [
-        tuple(sorted(rows.tolist())) for rows, differ in zip(groups, mixed, strict=True) if differ
-    ]
-    return tuple(sorted(found))
+    groups = conflict_groups(prepared.identity, prepared.labels)
+    return tuple(sorted(tuple(prepared.rows[group].tolist()) for group in groups))
 
 
 def _graph_sizes(prepared: PreparedData) -> tuple[GraphSizes, ...]:

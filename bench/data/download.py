@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import DataError
 
 TIMEOUT_SECONDS = 30.0
+
+LARGEST_BYTES = 1 << 30
+"""Most bytes that are fetched: a home that never stops sending must not fill the disk."""
 
 
 def fetch_url(url: str, target: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -21,14 +25,16 @@ def fetch_url(url: str, target: Path, *, timeout_seconds: float = TIMEOUT_SECOND
     ------
     DataError
         Not found or refused, no answer in time, not reachable, broken off half-way, redirected
-        to something other than HTTP, a web page in place of data, or no room to write it.
+        to something other than HTTP, a web page in place of data, more than
+        :data:`LARGEST_BYTES`, or no room to write it.
     """
     # Both take a while to import, and most runs find their data on disk.
     import pooch
     import requests
 
     try:
-        pooch.HTTPDownloader(timeout=timeout_seconds)(url, str(target), None)
+        with target.open("wb") as file:
+            pooch.HTTPDownloader(timeout=timeout_seconds)(url, _Limited(file, url), None)
     except requests.HTTPError as error:
         # Its text begins with the status: "404 Client Error: Not Found for url: ...".
         raise DataError(f"Expected a file from {url}, but got {error}.") from error
@@ -56,6 +62,27 @@ def fetch_url(url: str, target: Path, *, timeout_seconds: float = TIMEOUT_SECOND
     except OSError as error:
         raise DataError(f"Expected to write {target}, but could not: {error}.") from error
     _refuse_web_page(url, target)
+
+
+class _Limited:
+    """A file for writing that takes only so much."""
+
+    def __init__(self, file: BinaryIO, url: str) -> None:
+        self._file = file
+        self._url = url
+        self._left = LARGEST_BYTES
+
+    def write(self, block: bytes) -> None:
+        self._left -= len(block)
+        if self._left < 0:
+            raise DataError(
+                f"Expected at most {LARGEST_BYTES:,} bytes from {self._url}, but got more. "
+                "Nothing was kept."
+            )
+        self._file.write(block)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def _refuse_web_page(url: str, path: Path) -> None:

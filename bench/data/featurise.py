@@ -1,4 +1,4 @@
-"""Many SMILES to packed graphs, in chunks, in one or more processes.
+"""Many SMILES to packed graphs, scaffolds or fingerprints, in chunks, in one or more processes.
 
 RDKit and joblib take a while to import and are imported where they are used: what is cached is
 opened without them.
@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from bench.data.adjacency import offsets_of
 from bench.data.atom_features import AtomProperties, atom_properties, feature_vectors
 from bench.data.packed import PackedGraphs
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
 
 VERSION = 1
 """Raise it when the graphs made of the same SMILES change."""
@@ -146,6 +149,22 @@ def scaffold_keys(
     ]
 
 
+def fingerprints(
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Progress | None = None
+) -> np.ndarray:
+    """Morgan fingerprints of usable SMILES, radius 2, 2,048 bits; uint64, shape (M, 32).
+
+    Parameters are those of :func:`featurise`.
+
+    Raises
+    ------
+    ValueError
+        A SMILES cannot be used.
+    """
+    chunks = [rows for _, rows in _in_chunks(_fingerprint_chunk, smiles, jobs, on_progress)]
+    return np.concatenate([np.empty((0, 32), np.uint64), *chunks])
+
+
 def _in_chunks(
     work: Callable[[Sequence[str]], T],
     smiles: Sequence[str],
@@ -170,12 +189,12 @@ def _in_chunks(
 
 
 def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
-    from bench.data.molecules import bonds, canonical_key, parse
+    from bench.data.molecules import adjacent, bonds, canonical_key, parse
 
     types: dict[AtomProperties, int] = {}
     atom_types: list[int] = []
     atom_counts: list[int] = []
-    ends = [np.empty((0, 2), np.int32)]
+    mols_adjacent: list[np.ndarray] = []
     keys: list[bytes] = []
     failures: dict[int, str] = {}
     repaired: dict[int, str] = {}
@@ -189,15 +208,15 @@ def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
         atoms = [types.setdefault(atom_properties(atom), len(types)) for atom in mol.GetAtoms()]
         atom_types += atoms
         atom_counts.append(len(atoms))
-        ends.append(bonds(mol))
+        mols_adjacent.append(adjacent(mol))
         if keyed:
             keys.append(canonical_key(mol))
     return _Chunk(
         properties=list(types),
         atom_types=np.array(atom_types, np.int32),
         atom_counts=atom_counts,
-        bonds=np.concatenate(ends),
-        bond_counts=[len(pairs) for pairs in ends[1:]],
+        bonds=bonds(mols_adjacent, atom_counts),
+        bond_counts=[len(places) // 2 for places in mols_adjacent],
         keys=b"".join(keys),
         failures=failures,
         repaired=repaired,
@@ -205,12 +224,24 @@ def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
 
 
 def _scaffold_chunk(smiles: Sequence[str]) -> list[str]:
-    from bench.data.molecules import parse, scaffold_key
+    from bench.data.molecules import scaffold_key
 
-    scaffolds = []
+    return [scaffold_key(mol) for mol in _molecules(smiles)]
+
+
+def _fingerprint_chunk(smiles: Sequence[str]) -> np.ndarray:
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+
+    generator = GetMorganGenerator(radius=2, fpSize=2048)
+    bits = [generator.GetFingerprintAsNumPy(mol) for mol in _molecules(smiles)]
+    return np.packbits(np.stack(bits), axis=1).view(np.uint64)
+
+
+def _molecules(smiles: Sequence[str]) -> Iterator[Mol]:
+    from bench.data.molecules import parse
+
     for text in smiles:
         mol, problem = parse(text)
         if mol is None:
             raise ValueError(f"Expected a usable SMILES, but got {text!r}: {problem}.")
-        scaffolds.append(scaffold_key(mol))
-    return scaffolds
+        yield mol

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,11 +97,27 @@ def _without_valence_check(smiles: str) -> Parsed:
     return Parsed(mol, f"loaded without the valence check: {words}")
 
 
-def bonds(mol: Chem.Mol) -> np.ndarray:
-    """Bonded pairs of atoms, the lower first, in rising order; int32, shape (E, 2)."""
+def bonds(mols_adjacent: Sequence[np.ndarray], atom_counts: Sequence[int]) -> np.ndarray:
+    """Bonded pairs of atoms of many molecules, one after the other; int32, shape (E, 2).
+
+    The lower atom of a pair stands first, and pairs of a molecule rise.
+
+    Parameters
+    ----------
+    mols_adjacent : sequence of ndarray
+        What :func:`adjacent` gives for each molecule.
+    atom_counts : sequence of int
+    """
+    places = np.concatenate([np.empty(0, np.int64), *mols_adjacent])
+    widths = np.repeat(np.array(atom_counts, np.int64), [len(one) for one in mols_adjacent])
+    begins, ends = np.divmod(places, widths)
+    return np.stack([begins, ends], axis=1)[begins < ends].astype(np.int32)
+
+
+def adjacent(mol: Chem.Mol) -> np.ndarray:
+    """Places in the flattened adjacency matrix that hold a bond: two for each."""
     # Several times faster than asking every bond for its ends.
-    ends = np.argwhere(Chem.GetAdjacencyMatrix(mol))
-    return ends[ends[:, 0] < ends[:, 1]].astype(np.int32)
+    return np.flatnonzero(Chem.GetAdjacencyMatrix(mol))
 
 
 def canonical_key(mol: Chem.Mol) -> bytes:

@@ -26,6 +26,7 @@ _SOURCES = tuple(
     for module in (
         "adjacency",
         "atom_features",
+        "conflicts",
         "environments",
         "featurise",
         "molecules",
@@ -52,7 +53,8 @@ def prepare(
     name : str
         Registry name of the data set.
     dataset : Dataset
-        Reads the file.
+        Reads the file. Its options may have a field `conflicts`, a
+        :data:`~bench.data.conflicts.ConflictPolicy`.
     path : Path
         The file, one of ``dataset.candidates()``.
     data_sha256 : str
@@ -74,7 +76,13 @@ def prepare(
         cache_dir or cache.default_folder(),
         _kind(name),
         key,
-        lambda: build_arrays(dataset.read(path), path, jobs=jobs, on_progress=on_progress),
+        lambda: build_arrays(
+            dataset.read(path),
+            path,
+            conflicts=getattr(dataset.options, "conflicts", "keep"),  # few data sets have any
+            jobs=jobs,
+            on_progress=on_progress,
+        ),
     )
     return assemble(name, arrays, data_sha256, cache.fingerprint(key))
 

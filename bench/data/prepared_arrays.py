@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.conflicts import ConflictPolicy, left_out
 from bench.data.featurise import Progress, featurise
 from bench.data.packed import PackedGraphs, PackedTexts
 from bench.data.prepared import EntityIndex, PreparedData, Unusable
@@ -25,10 +26,14 @@ def build_arrays(
     raw: RawSamples,
     path: Path,
     *,
+    conflicts: ConflictPolicy = "keep",
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Featurise and index the samples read from the file at `path`.
+
+    Samples that `conflicts` leaves out are listed with the unusable rows; they are not counted
+    when these are too many.
 
     Raises
     ------
@@ -44,8 +49,6 @@ def build_arrays(
     _refuse_many(raw, reasons, path)
 
     rows = _others(raw, reasons)
-    repairs = _rows_with(raw, {smiles[n]: what for n, what in made.repaired.items()}, rows)
-    labels = _labels(raw, rows, path)
     proteins = _distinct(raw, "protein", rows)
     categories = _distinct(raw, "category", rows)
     numbers = {
@@ -56,6 +59,13 @@ def build_arrays(
     indices = np.array(
         [[numbers[e.kind][e.values[row]] for row in rows] for e in raw.entities], np.int32
     )
+    labels, identity = _labels(raw, rows, path), _identity(raw.entities, indices, made.keys)
+    dropped = left_out(identity, labels, conflicts)
+    reasons |= dict.fromkeys(
+        rows[dropped].tolist(), f"an equal sample has another label (conflicts={conflicts})"
+    )
+    labels, identity, rows = (np.delete(column, dropped) for column in (labels, identity, rows))
+    repairs = _rows_with(raw, {smiles[n]: what for n, what in made.repaired.items()}, rows)
     facts = {
         "entities": [[entity.name, entity.kind] for entity in raw.entities],
         "class_names": list(raw.class_names),
@@ -69,8 +79,8 @@ def build_arrays(
         **made.graphs.with_environments().arrays(),
         "labels": labels,
         "rows": rows,
-        "indices": indices,
-        "identity": _identity(raw.entities, indices, made.keys),
+        "indices": np.delete(indices, dropped, axis=1),
+        "identity": identity,
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         **_pack("smiles", [text for text in smiles if text not in failures]),
         **_pack("proteins", proteins),

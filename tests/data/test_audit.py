@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
 
 from bench.data.audit import audit, balanced_accuracy_standard_error
+from bench.data.prepared_arrays import assemble, build_arrays
+from bench.dataset import Entity, RawSamples
 from bench.errors import SplitError
 from bench.split import Split, make_split
 
@@ -28,7 +31,9 @@ def test_sound_split_has_no_findings():
     assert found.sizes == {"train": 420, "valid": 60, "test": 120, "discarded": 0}
 
 
+@pytest.mark.fault(65)
 def test_table_has_a_row_for_each_class_and_for_all():
+    """The size of the smallest class in test is nowhere to be seen."""
     found = audit(small_split(), LABELS, 2, class_names=("inactive", "active"))
     columns, rows = found.table()
     assert columns == ("class", "train", "valid", "test", "discarded")
@@ -50,7 +55,9 @@ def test_discarded_samples_complete_a_split():
     assert found.counts["discarded"] == (2, 2)
 
 
+@pytest.mark.fault(29)
 def test_class_absent_from_a_part_is_named():
+    """A class without a test sample counts as 0 or as chance."""
     labels = np.append(LABELS, [2, 2])
     found = audit(
         make_split("random", labels, 3, 0, "toy"), labels, 3, class_names=("a", "b", "rare")
@@ -62,8 +69,10 @@ def test_class_absent_from_a_part_is_named():
     assert "Class rare (2 samples in all) has no sample in valid" in found.problems[0]
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_class_in_no_training_sample_is_refused(part):
+    """A class that is only in validation or test counts as always wrong."""
     labels = np.zeros(600, dtype=np.int64)
     labels[small_split().parts()[part]] = 1
     with pytest.raises(SplitError, match="training part, but got no sample of 1"):
@@ -93,8 +102,10 @@ def test_discarded_duplicates_are_no_leak():
     assert audit(split, np.arange(7) % 2, 2, identity).shared == ()
 
 
+@pytest.mark.fault(65)
 @pytest.mark.parametrize(("size", "warned"), [(29, True), (30, False)])
 def test_test_part_with_fewer_than_30_a_class_is_warned_of(size, warned):
+    """A test part of a few samples a class is read as if it were exact."""
     test = np.concatenate([np.arange(size), 300 + np.arange(size)])
     valid = np.array([100, 400])
     train = np.setdiff1d(np.arange(600), np.concatenate([test, valid]))
@@ -123,7 +134,9 @@ def test_standard_error_equals_a_simulation():
     assert balanced_accuracy_standard_error(counts) == pytest.approx(drawn, rel=0.02)
 
 
+@pytest.mark.fault(31)
 def test_scaffold_groups_are_described():
+    """A scaffold split of one large group, or of none, passes for a hard test."""
     scaffolds = np.arange(600)
     scaffolds[:150] = 0
     scaffolds[500:] = -1
@@ -147,16 +160,82 @@ def test_facts_and_sentences_are_plain_values():
     assert read["shared"][0]["distinct"] == 1
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the real data files are not here")
+def uspto_50k():
+    """The reactions, their labels, and the split that the field inherited."""
+    path = DATA / "uspto_50k.csv.gz"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in {DATA}")
+    table = pd.read_csv(path, keep_default_na=False)
+    return table["reactants_smiles"] + ">>" + table["product_smiles"], table
+
+
+def shared_by(found, first, second):
+    return next(s for s in found.shared if (s.first, s.second) == (first, second))
+
+
+@pytest.mark.fault(24)
 def test_original_split_of_uspto_50k_shares_50_reactions_between_train_and_test():
-    table = pd.read_csv(DATA / "uspto_50k.csv.gz", keep_default_na=False)
-    reactions = table["reactants_smiles"] + ">>" + table["product_smiles"]
+    """Reactions that are trained on are tested on, as they were for years."""
+    reactions, table = uspto_50k()
     identity, distinct = pd.factorize(reactions)
     assert len(table) - len(distinct) == 314
     parts = [np.flatnonzero(table["split"] == name) for name in ("train", "val", "test")]
     found = audit(Split(*parts), table["label"].to_numpy(), 10, identity)
-    leak = next(s for s in found.shared if (s.first, s.second) == ("train", "test"))
+    leak = shared_by(found, "train", "test")
     assert (leak.distinct, leak.first_samples) == (50, 53)
     first, second = leak.examples[0]
     assert reactions[first] == reactions[second]
     assert (table["split"][first], table["split"][second]) == ("train", "test")
+
+
+def prepared_reactions(pairs, labels, folder):
+    """The reactions as every data set goes: parsed, without atom maps, canonical."""
+    entities = tuple(
+        Entity(name, "molecule", list(side))
+        for name, side in zip(("reactants", "product"), zip(*pairs, strict=True), strict=True)
+    )
+    raw = RawSamples(entities, np.asarray(labels), tuple(map(str, range(10))))
+    return assemble("toy", build_arrays(raw, folder / "toy"), "0", "0")
+
+
+def mapped_and_rewritten(smiles, rng):
+    """The same molecules, atoms in another order and each with a map number."""
+    mol = Chem.MolFromSmiles(smiles)
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(int(rng.integers(1, 900)))
+    order = rng.permutation(mol.GetNumAtoms()).tolist()
+    return Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)
+
+
+@pytest.mark.fault(24)
+def test_the_50_reactions_are_found_through_atom_maps_and_other_writings(tmp_path):
+    """Atom maps or another writing hide that a reaction is trained and tested on."""
+    reactions, table = uspto_50k()
+    rng = np.random.default_rng(0)
+    ends = [set(reactions[table["split"] == name]) for name in ("train", "test")]
+    leaked = reactions.isin(ends[0] & ends[1])
+    others = pd.Series(rng.random(len(table)) < 0.02)
+    rows = np.flatnonzero(leaked | others)
+    pairs = [tuple(reactions[row].split(">>")) for row in rows]
+    part = table["split"][rows].to_numpy()
+    written = [
+        tuple(mapped_and_rewritten(side, rng) for side in pair) if name == "test" else pair
+        for pair, name in zip(pairs, part, strict=True)
+    ]
+    data = prepared_reactions(written, table["label"][rows], tmp_path)
+    split = Split(*(np.flatnonzero(part == name) for name in ("train", "val", "test")))
+    leak = shared_by(audit(split, data.labels, 10, data.identity, rows=rows), "train", "test")
+    assert (leak.distinct, leak.first_samples) == (50, 53)
+
+
+@pytest.mark.slow
+@pytest.mark.fault(24)
+def test_the_whole_original_split_is_audited_after_canonicalisation(tmp_path):
+    """Canonicalisation finds other leaks than comparing text, or loses some."""
+    reactions, table = uspto_50k()
+    data = prepared_reactions([tuple(r.split(">>")) for r in reactions], table["label"], tmp_path)
+    split = Split(*(np.flatnonzero(table["split"] == n) for n in ("train", "val", "test")))
+    found = audit(split, data.labels, 10, data.identity)
+    leak = shared_by(found, "train", "test")
+    assert (leak.distinct, leak.first_samples) == (50, 53)
+    assert len(data) - len(np.unique(data.identity)) == 314

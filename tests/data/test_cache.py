@@ -81,11 +81,13 @@ def test_the_order_of_the_key_does_not_matter(built):
     assert builder.calls == 0
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("part", "value"),
     [("data sha256", "ac"), ("options", {"radius": 3}), ("rdkit", "2026.9.2")],
 )
 def test_a_changed_part_builds_anew_and_is_named(built, caplog, part, value):
+    """A cache that ignores part of its key shows one data set as another."""
     builder = Builder()
     with caplog.at_level(logging.INFO):
         assert_right(open_or_build(built, "graphs", KEY | {part: value}, builder))
@@ -110,7 +112,9 @@ def test_another_kind_is_not_called_a_change(built, caplog):
     assert caplog.messages == ["graphs-2 is built: it was not cached yet."]
 
 
+@pytest.mark.fault(15)
 def test_touched_files_are_not_built_again(built):
+    """A cache that goes by times is built again after every copy or checkout."""
     for path in entry_of(built).iterdir():
         os.utime(path, (0, 0))
     builder = Builder()
@@ -177,8 +181,10 @@ DAMAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_built_again_with_one_warning(built, caplog, damage):
+    """A damaged or foreign cache file is trained on as if it were data."""
     damage(entry_of(built))
     builder = Builder()
     assert_right(open_or_build(built, "graphs", KEY, builder))
@@ -196,8 +202,10 @@ class Canary:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("form", ["pickle", "object array", "npz"])
 def test_a_pickle_in_disguise_is_never_loaded(built, caplog, form):
+    """A cache file from elsewhere runs code when it is opened."""
     canary = built / "canary"
     path = entry_of(built) / "types.npy"
     if form == "pickle":
@@ -218,7 +226,9 @@ def test_a_pickle_in_disguise_is_never_loaded(built, caplog, form):
     assert not canary.exists()
 
 
+@pytest.mark.fault(16)
 def test_a_header_that_does_not_fit_the_meta_file_is_noticed(built):
+    """A cache file with another array in it is trained on as if it were data."""
     path = entry_of(built) / "types.npy"
     np.save(path, ARRAYS["types"].T)
     meta = json.loads((entry_of(built) / "meta.json").read_text())
@@ -295,7 +305,9 @@ def build_slowly(folder: Path, log: Path, start: multiprocessing.synchronize.Bar
     assert_right(open_or_build(folder, "graphs", KEY, build))
 
 
+@pytest.mark.fault(17)
 def test_two_processes_make_one_build(tmp_path):
+    """Two processes that build one cache at once leave a mix of both."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(2)
     log = tmp_path / "log"
@@ -309,6 +321,46 @@ def test_two_processes_make_one_build(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert len(log.read_text().splitlines()) == 1
+
+
+def build_for_ever(folder: Path, building: multiprocessing.synchronize.Event) -> None:
+    def build() -> dict[str, np.ndarray]:
+        building.set()
+        time.sleep(600)
+        return {}
+
+    open_or_build(folder, "graphs", KEY, build)
+
+
+@pytest.mark.fault(17)
+def test_a_killed_builder_is_taken_over(tmp_path):
+    """Who waits for a process that was killed waits for ever, or opens half an entry."""
+    context = multiprocessing.get_context("spawn")
+    building = context.Event()
+    process = context.Process(target=build_for_ever, args=(tmp_path, building))
+    process.start()
+    assert building.wait(60)
+    process.kill()
+    process.join(60)
+    builder = Builder()
+    assert_right(open_or_build(tmp_path, "graphs", KEY, builder))
+    assert builder.calls == 1
+
+
+@pytest.mark.fault(16)
+def test_no_byte_of_an_entry_can_change_unnoticed(built, caplog):
+    """One flipped bit in a cached feature changes every result from then on."""
+    generator = np.random.default_rng(0)
+    whole = {path: path.read_bytes() for path in entry_of(built).glob("*.npy")}
+    builder = Builder()
+    for path, data in whole.items():
+        for place in generator.integers(0, len(data), 20):
+            changed = bytearray(data)
+            changed[place] ^= 1 << generator.integers(8)
+            path.write_bytes(changed)
+            assert_right(open_or_build(built, "graphs", KEY, builder))
+            assert path.read_bytes() == data
+    assert builder.calls == len(warnings_in(caplog)) == 60
 
 
 def test_the_folder_comes_from_the_environment_or_is_in_the_checkout(monkeypatch, tmp_path):

@@ -27,7 +27,9 @@ def assert_same(one: Featurised, other: Featurised) -> None:
     assert one.repaired == other.repaired
 
 
+@pytest.mark.fault(22)
 def test_every_row_is_featurised_or_listed():
+    """A row is gone without trace."""
     made = featurise(CORPUS)
     assert len(made.graphs) + len(made.failures) == len(CORPUS)
     assert len(made.keys) == len(made.graphs)
@@ -100,7 +102,9 @@ def test_nothing_in_nothing_out():
     assert len(featurise(["C1CC"]).graphs) == 0
 
 
+@pytest.mark.fault(23)
 def test_one_atom_molecules_have_no_bonds():
+    """A molecule without bonds stops the featuriser."""
     graphs = featurise(["C", "[Na+]"]).graphs
     assert graphs.atoms_per_graph().tolist() == [1, 1]
     assert graphs.bonds.shape == (0, 2)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -76,6 +79,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(GOOD[:10], length=len(GOOD))
         self.wfile.flush()
         self.server.done.wait(10)
+
+    def serve_endless(self) -> None:
+        self.answer(GOOD)
+        with contextlib.suppress(OSError):  # the client leaves
+            while not self.server.done.is_set():
+                self.wfile.write(GOOD * 1000)
+
+    def serve_bomb(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(gzip.compress(bytes(10_000_000)))
 
     def serve_local(self) -> None:
         self.send_response(302)
@@ -194,14 +209,18 @@ def test_a_given_path_is_looked_for_nowhere_else(tmp_path, checkout):
     assert obtain(toy).origin == "given path"
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["../evil.csv", "a/b.csv", "", ".hidden", "a\nb", "x" * 300])
 def test_source_names_that_are_paths_are_refused(name):
+    """The name of a file leads out of the data folder."""
     with pytest.raises(DataError, match="plain file name"):
         locate(Toy(Source(name)))
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["../../x", "a/b", "CON", "x" * 300, "a\nb", ""])
 def test_data_set_names_that_are_paths_are_refused(name):
+    """The name of a data set leads out of the results folder."""
     with pytest.raises(UnknownNameError):
         DATASETS.get(name)
     with pytest.raises(UsageError, match="lower-case"):
@@ -228,6 +247,7 @@ def test_an_honest_redirect_is_followed(server, tmp_path):
     assert obtain(toy, data_dir=tmp_path).path.read_bytes() == GOOD
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("page", "message"),
     [
@@ -243,6 +263,7 @@ def test_an_honest_redirect_is_followed(server, tmp_path):
 def test_a_failed_download_says_why_and_leaves_the_folder_untouched(
     server, tmp_path, monkeypatch, page, message
 ):
+    """A web page or half a file is kept as data, and trained on from then on."""
     monkeypatch.setattr(obtain_module, "fetch_url", partial(fetch_url, timeout_seconds=0.3))
     folder = tmp_path / "data"
     put(folder, "other.csv", b"kept")
@@ -254,6 +275,36 @@ def test_a_failed_download_says_why_and_leaves_the_folder_untouched(
     assert str(folder) in text
     assert f"save {url(server, page)} as {folder / 'toy.csv'}" in text
     assert ".download-" not in text
+
+
+@pytest.mark.fault(18)
+def test_every_kind_of_failed_download_has_words_of_its_own(server, tmp_path, monkeypatch):
+    """All failed downloads read alike, and nobody knows what to mend."""
+    monkeypatch.setattr(obtain_module, "fetch_url", partial(fetch_url, timeout_seconds=0.3))
+    sources = {
+        page: Source("toy.csv", url=url(server, f"{page}.csv"))
+        for page in ("broken", "html", "missing", "silent", "local")
+    }
+    sources["hash"] = Source("toy.csv", url=url(server, "good.csv"), sha256="0" * 64)
+    reasons = set()
+    for page, source in sources.items():
+        with pytest.raises(DataError) as caught:
+            obtain(Toy(source), data_dir=tmp_path / "data")
+        [reason] = re.findall(r"Tried to download it:\n  (.*)", str(caught.value))
+        reasons.add(reason.replace(page, "").replace(source.url, "URL"))
+        assert visible(tmp_path / "data") == []
+    assert len(reasons) == len(sources)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("page", ["endless.csv", "bomb.csv"])
+def test_a_home_that_never_stops_sending_is_left(server, tmp_path, monkeypatch, page):
+    """A download fills the disk, at once or by unpacking on the way."""
+    monkeypatch.setattr("bench.data.download.LARGEST_BYTES", 100_000)
+    toy = Toy(Source("toy.csv", url=url(server, page)))
+    with pytest.raises(DataError, match=r"at most 100,000 bytes from http.*, but got more"):
+        obtain(toy, data_dir=tmp_path / "data")
+    assert visible(tmp_path / "data") == []
 
 
 def test_a_home_that_is_not_there_is_one_clear_error(tmp_path):
@@ -287,7 +338,9 @@ def test_without_download_nothing_is_asked_for_or_written(server, tmp_path):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.fault(18)
 def test_a_file_changed_after_its_download_is_refused(server, tmp_path):
+    """A data file edited after its download gives results that nobody can repeat."""
     toy = Toy(Source("toy.csv", url=url(server, "good.csv")))
     path = obtain(toy, data_dir=tmp_path).path
     path.write_bytes(GOOD.replace(b"CCC", b"CCN"))
@@ -309,7 +362,9 @@ def test_a_home_that_serves_another_file_later_is_refused_until_the_record_goes(
     assert obtain(toy, data_dir=tmp_path).path.read_bytes() == server.body
 
 
+@pytest.mark.fault(18)
 def test_a_declared_checksum_holds_for_downloads_and_for_files_found(server, tmp_path):
+    """Another file than the published one is kept under its name."""
     source = Source("toy.csv", url=url(server, "good.csv"), sha256="0" * 64)
     with pytest.raises(DataError, match="declared by the data set"):
         obtain(Toy(source), data_dir=tmp_path)

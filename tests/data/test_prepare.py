@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,11 +16,16 @@ import pytest
 from rdkit import Chem
 
 from bench.data import prepare as prepare_module
+from bench.data.conflicts import ConflictPolicy
+from bench.data.describe import describe_data
+from bench.data.obtain import locate
 from bench.data.prepare import prepare, scaffolds
 from bench.data.prepared import PreparedData, Unusable
 from bench.dataset import DATASETS, Dataset, Entity, RawSamples
 from bench.errors import DataError
 from bench.options import Options
+from bench.split import SPLITS, make_split
+from datasets.csv_file import CsvFile, CsvOptions
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROOT = Path(__file__).parents[2]
@@ -40,6 +46,10 @@ def real_rows(file: str) -> list[dict[str, str]]:
 
 class ToyOptions(Options):
     reverse: bool = False
+
+
+class ConflictOptions(Options):
+    conflicts: ConflictPolicy
 
 
 class Toy(Dataset):
@@ -202,12 +212,14 @@ def test_what_is_cached_is_read_back_the_same_without_reading_the_file(ready):
     assert one.notes == ("a note",)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     "change", ["data", "source", "option", "version", "rdkit", "nothing", "mtime"]
 )
 def test_what_changed_decides_whether_it_is_built_again(
     ready, tmp_path, monkeypatch, caplog, change
 ):
+    """A cache that is reused after the code changed shows old features as new."""
     sources = []
     for source in prepare_module._SOURCES:
         sources.append(tmp_path / source.name)
@@ -243,6 +255,58 @@ def test_what_changed_decides_whether_it_is_built_again(
     assert messages == (
         [f"prepared-{NAME} is built: {named} changed since it was cached."] if named else []
     )
+
+
+@pytest.mark.fault(15)
+def test_one_byte_of_the_file_decides_whether_it_is_built_again(tmp_path, caplog):
+    """A data set edited in place is trained on as it was before."""
+    path = tmp_path / "toy.csv"
+    path.write_text("smiles,y\n" + "CCO,a\nCCN,b\n" * 10)
+    options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y")
+
+    def builds() -> int:
+        caplog.clear()
+        located = locate(CsvFile(options))
+        cache = tmp_path / "cache"
+        prepare("csv", CsvFile(options), located.path, located.sha256, cache_dir=cache)
+        return sum("is built" in message for message in caplog.messages)
+
+    with caplog.at_level(logging.INFO, logger="bench.data.cache"):
+        assert builds() == 1
+        assert builds() == 0
+        os.utime(path, (0, 0))
+        assert builds() == 0
+        data = bytearray(path.read_bytes())
+        data[data.index(b"N")] = ord("S")
+        path.write_bytes(data)
+        assert builds() == 1
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize(
+    ("policy", "samples", "classes"),
+    [("keep", 240, [140, 100]), ("drop", 100, [60, 40]), ("majority", 180, [120, 60])],
+)
+def test_opposite_labels_are_reported_and_left_out_as_asked(ready, policy, samples, classes):
+    """One molecule under two labels teaches and tests both, and nobody is told."""
+    # 50 molecules with opposite labels: 10 drawn level, 20 with two votes for each class in turn.
+    conflicting = [f"{'C' * n}O" for n in range(1, 51)]
+    written_otherwise = [f"O{'C' * n}" for n in range(1, 51)]
+    majority = [f"[CH3:1]{'C' * (n - 1)}O" for n in range(11, 51)]
+    alone = [f"{'C' * n}N" for n in range(1, 101)]
+    raw = molecules(*conflicting, *written_otherwise, *majority, *alone)
+    raw.labels[:] = [0] * 50 + [1] * 50 + [0] * 30 + [1] * 10 + [0] * 60 + [1] * 40
+    toy = Toy(raw, ConflictOptions(conflicts=policy))
+    data = ready(toy)
+    assert len(data) == samples
+    assert data.class_counts().tolist() == classes
+    assert data.total_rows == 240 == len(data) + len(data.unusable)
+    assert len(describe_data(data).conflicts) == (50 if policy == "keep" else 0)
+    for row in data.unusable:
+        assert row.reason == f"an equal sample has another label (conflicts={policy})"
+    kept = {row: n for n, row in enumerate(data.rows.tolist())}
+    index = data.entities[0].index
+    assert all(data.smiles[index[n]] == raw.entities[0].values[row] for row, n in kept.items())
 
 
 def test_scaffolds_group_rings_and_leave_chains_alone(ready, tmp_path):
@@ -282,21 +346,46 @@ def atom_types(data: PreparedData, sample: int) -> list[int]:
     return sorted(data.graphs.atom_types[first:last].tolist())
 
 
-@pytest.mark.parametrize("file", ["hiv", "chembl_ki"])
-def test_atom_mapped_copies_share_identity_and_scaffold(ready, tmp_path, file):
+def two_hundred(source: str, generator: np.random.Generator) -> list[str]:
+    """Distinct molecules out of a real file, or ring systems in chains."""
+    if source == "made up":
+        rings = ("c1ccccc1", "C1CCNCC1", "c1ccc2ccccc2c1", "c1ccoc1", "")
+        texts = [
+            f"{'C' * n}({end}){ring}" for n in range(1, 11) for end in "NOFS" for ring in rings
+        ]
+    else:
+        texts = sorted({row["smiles"] for row in real_rows(source)})
+    return [str(text) for text in generator.permutation(texts)[:200]]
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("source", ["made up", "hiv", "chembl_ki"])
+def test_atom_mapped_copies_are_the_same_molecules_and_stay_in_one_part(ready, tmp_path, source):
+    """Atom maps make one molecule two, one to train on and one to test on."""
     generator = np.random.default_rng(0)
-    texts = sorted({row["smiles"] for row in real_rows(file)})
-    originals = [str(text) for text in generator.permutation(texts)[:200]]
+    originals = two_hundred(source, generator)
     copies = [with_atom_maps(text, generator) for text in originals]
     assert not set(copies) & set(originals)
     data = ready(Toy(molecules(*originals, *copies)))
     np.testing.assert_array_equal(data.identity[:200], data.identity[200:])
     assert len(set(data.identity)) == 200
-    if file == "chembl_ki":  # the HIV set has metals, whose neighbours RDKit writes in brackets
+    assert describe_data(data).duplicate_samples == 200
+    if source != "hiv":  # the HIV set has metals, whose neighbours RDKit writes in brackets
         atoms = [atom_types(data, n) for n in range(400)]
         assert atoms[:200] == atoms[200:]
     groups = scaffolds(data, cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(groups[:200], groups[200:])
+    for name in ("random", "scaffold"):
+        options = SPLITS.get(name).cls.options_type(group_duplicates=True)
+        for seed in range(10):
+            split = make_split(
+                name, data.labels, 2, seed, "toy",
+                options=options, identity=data.identity, scaffolds=groups,
+            )  # fmt: skip
+            part = np.empty(400, np.int64)
+            for number, own in enumerate(split.parts().values()):
+                part[own] = number
+            np.testing.assert_array_equal(part[:200], part[200:])
 
 
 def test_scaffolds_need_a_molecule(ready):
@@ -364,7 +453,9 @@ def test_real_files_are_prepared_whole(ready, file, columns, rows, groups, molec
     )
 
 
+@pytest.mark.fault(15)
 def test_another_reader_of_the_same_file_reads_anew(ready, monkeypatch, tmp_path):
+    """A cache that is reused after its reader changed shows old samples as new."""
     reader = tmp_path / "reader.py"
     reader.write_text("one")
     monkeypatch.setattr("bench.data.prepare._reader_files", lambda dataset: [reader])

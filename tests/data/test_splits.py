@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from bench.data.featurise import scaffold_keys
 from bench.data.splits._assign import TEST, TRAIN, assign, part_sizes
 from bench.data.splits.random import RandomOptions
 from bench.data.splits.standard import StandardOptions
@@ -144,9 +145,12 @@ class TestRandomSplit:
     def test_part_sizes(self, count, expected):
         assert part_sizes(count) == expected
 
+    @pytest.mark.fault(27)
+    @pytest.mark.fault(66)
     @given(label_rows(), st.integers(0, 2**32))
     @settings(max_examples=100, deadline=None)
     def test_every_class_is_divided_exactly(self, labels, seed):
+        """A class has more than its share in one part."""
         split = make_split("random", labels, labels.max() + 1, seed, "toy")
         own = counts(labels, split)
         for k, total in enumerate(np.bincount(labels)):
@@ -159,22 +163,28 @@ class TestRandomSplit:
                 assert np.abs(np.subtract(placed, np.multiply(total, [0.7, 0.1, 0.2]))).max() <= 1
         assert len(split.discarded) == 0
 
+    @pytest.mark.fault(27)
     @given(label_rows(), st.integers(0, 2**32))
     @settings(max_examples=50, deadline=None)
     def test_parts_are_disjoint_complete_and_repeatable(self, labels, seed):
+        """A sample is trained and tested on, or in no part."""
         split = make_split("random", labels, labels.max() + 1, seed, "toy")
         everyone = np.sort(np.concatenate(list(split.parts().values())))
         np.testing.assert_array_equal(everyone, np.arange(len(labels)))
         assert split.hash == make_split("random", labels, labels.max() + 1, seed, "toy").hash
 
+    @pytest.mark.fault(29)
     def test_classes_of_one_two_and_three_samples_go_to_train_first(self):
+        """A class of a few samples is lost in training or breaks the split."""
         labels = tailed(40, 1, 2, 3)
         own = counts(labels, make_split("random", labels, 4, 0, "toy"))
         assert own["train"].tolist() == [28, 1, 2, 1]
         assert own["valid"].tolist() == [4, 0, 0, 1]
         assert own["test"].tolist() == [8, 0, 0, 1]
 
+    @pytest.mark.fault(29)
     def test_a_thousand_classes_of_one_sample_have_no_test_part(self):
+        """An empty test part is evaluated."""
         with pytest.raises(SplitError, match="1000 in train, 0 in valid, 0 in test"):
             make_split("random", np.arange(1000), 1000, 0, "toy")
 
@@ -200,9 +210,11 @@ class TestRandomSplit:
 
 
 class TestStandardSplit:
+    @pytest.mark.fault(65)
     @given(label_rows(smallest=40), st.integers(0, 2**32), st.booleans())
     @settings(max_examples=100, deadline=None)
     def test_valid_and_test_hold_the_same_number_of_every_class(self, labels, seed, give_back):
+        """The balanced parts are not balanced, or balancing touches training."""
         options = StandardOptions(return_surplus=give_back)
         split = possible("standard", labels, seed, options=options)
         own = counts(labels, split)
@@ -228,7 +240,9 @@ class TestStandardSplit:
         )
         assert len(kept.discarded) > 0
 
+    @pytest.mark.fault(29)
     def test_class_lost_in_a_balanced_part_is_named(self):
+        """A balanced part without one of the classes passes for balanced."""
         with pytest.raises(SplitError) as caught:
             make_split("standard", tailed(500, 400, 1), 3, 0, "toy")
         assert "class 2 (1 samples in the whole set)" in str(caught.value)
@@ -287,6 +301,7 @@ class TestGroupedDuplicates:
 
 
 class TestScaffoldSplit:
+    @pytest.mark.fault(27)
     @given(
         st.integers(60, 300), st.floats(0.2, 1.5), st.integers(0, 2**32 - 1), st.integers(0, 2**32)
     )
@@ -294,6 +309,7 @@ class TestScaffoldSplit:
     def test_scaffolds_stay_whole_and_sizes_hold_within_the_largest(
         self, size, skew, data_seed, seed
     ):
+        """A scaffold is trained and tested on, or a part is far off its size."""
         rng = np.random.default_rng(data_seed)
         scaffolds = np.floor(rng.pareto(skew, size)).clip(-1, 10**6).astype(np.int64)
         scaffolds[rng.random(size) < 0.2] = -1
@@ -309,7 +325,9 @@ class TestScaffoldSplit:
             split = make_split("scaffold", np.arange(1000) % 2, 2, seed, "t", scaffolds=scaffolds)
             assert set(range(180)) <= set(split.train)
 
+    @pytest.mark.fault(30)
     def test_empty_scaffolds_spread_over_all_parts(self):
+        """All molecules without rings pile into one part."""
         rng = np.random.default_rng(0)
         scaffolds = rng.integers(0, 200, 1000)
         scaffolds[rng.permutation(1000)[:300]] = -1
@@ -318,7 +336,9 @@ class TestScaffoldSplit:
         expected = np.array([210, 30, 60])
         assert (np.abs(empty - expected) < 4 * np.sqrt(expected)).all()
 
+    @pytest.mark.fault(30)
     def test_empty_scaffolds_are_groups_of_their_own(self):
+        """All molecules without rings count as one scaffold."""
         scaffolds = np.arange(100) // 5
         scaffolds[::3] = -1
         numbered = np.where(scaffolds < 0, 100 + np.arange(100), scaffolds)
@@ -328,12 +348,16 @@ class TestScaffoldSplit:
         }
         assert len(hashes) == 1
 
+    @pytest.mark.fault(31)
     def test_molecules_without_rings_split_as_samples(self):
+        """A set without rings ends in one part."""
         split = make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=np.full(100, -1))
         assert tuple(map(len, split.parts().values())) == (70, 10, 20)
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize(("second", "share"), [(0, "100.0%"), (5, "95.0%")])
     def test_one_scaffold_for_all_is_refused_with_its_share(self, second, share):
+        """A set of one scaffold ends in an empty test part without a word why."""
         scaffolds = np.zeros(100, dtype=np.int64)
         scaffolds[:second] = 1
         with pytest.raises(SplitError, match=f"the largest with {share} of 100 samples"):
@@ -343,7 +367,9 @@ class TestScaffoldSplit:
         with pytest.raises(UsageError, match="Expected `scaffolds`"):
             make_split("scaffold", tailed(9, 9), 2, 0, "toy")
 
+    @pytest.mark.fault(29)
     def test_class_lost_in_training_is_refused(self):
+        """A class that is only in test counts as always wrong."""
         labels = np.arange(100) % 2
         scaffolds = np.arange(100)
         seen = make_split("scaffold", labels, 2, 0, "toy", scaffolds=scaffolds)
@@ -354,6 +380,7 @@ class TestScaffoldSplit:
 
 
 class TestLabels:
+    @pytest.mark.fault(29)
     @pytest.mark.parametrize(
         ("labels", "num_classes", "words"),
         [
@@ -368,10 +395,13 @@ class TestLabels:
         ],
     )
     def test_unusable_labels_are_refused(self, labels, num_classes, words):
+        """Labels that are no class numbers are cast to some."""
         with pytest.raises(SplitError, match=words):
             make_split("random", labels, num_classes, 0, "toy")
 
+    @pytest.mark.fault(68)
     def test_labels_out_of_a_pandas_column_are_left_alone(self):
+        """Split code that writes into a pandas column does nothing, or fails, on pandas 3."""
         labels = pd.Series(tailed(20, 10), name="label").to_numpy()
         assert not labels.flags.writeable  # pandas 3 shares its memory read-only
         split = make_split("random", labels, 2, 0, "toy")
@@ -408,8 +438,10 @@ class TestSeeds:
     def test_numpy_seeds_count_as_their_value(self):
         assert derive_seed(np.int64(3), "x") == derive_seed(3, "x")
 
+    @pytest.mark.fault(27)
     @pytest.mark.parametrize("name", ["random", "standard", "scaffold"])
     def test_seeds_and_data_sets_differ(self, name):
+        """A seed does nothing: all runs share one split."""
         labels = tailed(300, 100)
         made = [
             make_split(name, labels, 2, seed, dataset, scaffolds=np.full(400, -1)).hash
@@ -418,8 +450,10 @@ class TestSeeds:
         ]
         assert len(set(made)) == 20
 
+    @pytest.mark.fault(65)
     @pytest.mark.parametrize("name", ["random", "standard", "scaffold"])
     def test_global_random_state_is_neither_read_nor_changed(self, name):
+        """A split depends on what was drawn before it."""
         labels, scaffolds = tailed(300, 100), np.arange(400) // 2
         np.random.seed(1)  # noqa: NPY002
         hashes = []
@@ -435,8 +469,10 @@ class TestSeeds:
             np.random.random(1000)  # noqa: NPY002
         assert hashes[0] == hashes[1]
 
+    @pytest.mark.fault(27)
     @pytest.mark.parametrize("hash_seed", ["0", "1", "random"])
     def test_other_processes_make_the_same_splits(self, hash_seed):
+        """Another process makes another split of the same seed."""
         program = (
             "import numpy as np\n"
             "from bench.split import make_split\n"
@@ -460,15 +496,103 @@ class TestSeeds:
         assert done.stdout.split() == here
 
 
+# Hashes of seed 0 on labels of the published sizes, which need no data: the first 16 digits.
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(
+    ("dataset", "sizes", "expected"),
+    [
+        ("hiv", (39_684, 1_443), ("361ccd93a0154ea6", "a4ce0887b37871b2")),
+        ("sbap", (851, 31_289), ("d09b39a261e328c1", "1cba227cab063f5d")),
+        (
+            "uspto_50k",
+            (15_151, 11_896, 5_662, 909, 672, 8_237, 4_614, 811, 1_834, 230),
+            ("407a7cb5b4c54968", "6af2b66e62a702e5"),
+        ),
+    ],
+)
+def test_hashes_on_labels_of_the_published_sizes_are_the_committed_ones(dataset, sizes, expected):
+    """A change of the code or a library moves samples between parts unnoticed."""
+    labels = tailed(*sizes)
+    made = [
+        make_split(name, labels, len(sizes), 0, dataset).hash[:16]
+        for name in ("random", "standard")
+    ]
+    assert tuple(made) == expected
+
+
+@pytest.mark.fault(65)
+def test_balancing_leaves_training_as_it_is():
+    """Balancing the test part takes samples from training or gives it some."""
+    for seed in range(10):
+        labels = tailed(900, 100)
+        split = make_split("standard", labels, 2, seed, "toy")
+        assert len(split.train) == 700
+        own = counts(labels, split)
+        assert own["valid"][0] == own["valid"][1]
+        assert own["test"][0] == own["test"][1]
+        everyone = np.concatenate([*split.parts().values(), split.discarded])
+        np.testing.assert_array_equal(np.sort(everyone), np.arange(1000))
+
+
 @needs_data
 class TestRealData:
+    @pytest.mark.fault(27)
+    @pytest.mark.parametrize("name", ["random", "standard"])
+    @pytest.mark.parametrize("dataset", ["chembl_ki", "davis", "hiv", "uspto_50k"])
+    def test_ten_seeds_of_every_data_set_make_ten_sound_splits(self, dataset, name):
+        """A split that is sound on toy labels is not on the real ones."""
+        labels, num_classes = real_labels(dataset)
+        rows = np.random.default_rng(0).permutation(len(labels))
+        made = [make_split(name, labels, num_classes, seed, dataset) for seed in range(10)]
+        assert len({split.hash for split in made}) == 10
+        for seed, split in enumerate(made):
+            everyone = np.concatenate([*split.parts().values(), split.discarded])
+            np.testing.assert_array_equal(np.sort(everyone), np.arange(len(labels)))
+            own = counts(labels, split)
+            assert all(part.min() > 0 for part in own.values())
+            if name == "random":
+                shares = np.outer([0.7, 0.1, 0.2], np.bincount(labels))
+                assert np.abs(np.array(list(own.values())) - shares).max() <= 1
+                moved = make_split(name, labels[rows], num_classes, seed, dataset)
+                for part, sizes in counts(labels[rows], moved).items():
+                    np.testing.assert_array_equal(sizes, own[part])
+            else:
+                assert len(split.train) == part_sizes(len(labels))[0]
+                assert own["valid"].min() == own["valid"].max()
+                assert own["test"].min() == own["test"].max()
+
+    @pytest.mark.fault(28)
     @pytest.mark.parametrize("dataset", sorted(GOLDEN))
     def test_hashes_are_the_committed_ones(self, dataset):
+        """A change of the code or a library moves samples between parts unnoticed."""
         labels, num_classes = real_labels(dataset)
         for name, by_seed in GOLDEN[dataset].items():
             for seed, expected in by_seed.items():
                 split = make_split(name, labels, num_classes, int(seed), dataset)
                 assert split.hash == expected, (name, seed)
+
+    @pytest.mark.slow
+    @pytest.mark.fault(27)
+    @pytest.mark.parametrize("dataset", ["chembl_ki", "davis", "hiv", "uspto_50k"])
+    def test_ten_seeds_of_every_data_set_keep_scaffolds_whole(self, dataset):
+        """A scaffold is trained and tested on, or a part is far off its size."""
+        table = pd.read_csv(DATA / f"{dataset}.csv.gz")
+        texts = table["product_smiles" if dataset == "uspto_50k" else "smiles"]
+        labels, num_classes = table["label"].to_numpy(), int(table["label"].max()) + 1
+        place, distinct = pd.factorize(texts)
+        keys = pd.Series(scaffold_keys(list(distinct), jobs=2)).replace("", None)
+        scaffolds = pd.factorize(keys)[0][place]
+        hashes = set()
+        for seed in range(10):
+            split = make_split("scaffold", labels, num_classes, seed, dataset, scaffolds=scaffolds)
+            assert in_two_parts(split, scaffolds) == []
+            everyone = np.concatenate(list(split.parts().values()))
+            np.testing.assert_array_equal(np.sort(everyone), np.arange(len(labels)))
+            largest = np.bincount(scaffolds[scaffolds >= 0]).max()
+            for own, size in zip(split.parts().values(), part_sizes(len(labels)), strict=True):
+                assert abs(len(own) - size) <= largest
+            hashes.add(split.hash)
+        assert len(hashes) == 10
 
     def test_hiv_and_uspto_have_the_sizes_of_imdrug(self):
         labels, num_classes = real_labels("hiv")

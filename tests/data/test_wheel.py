@@ -76,7 +76,9 @@ def test_a_wheel_is_fetched_whole_without_its_dependencies_and_checked(index, tm
     assert {path.name for path in data.iterdir()} <= {FILENAME, "checksums.json", ".download.lock"}
 
 
+@pytest.mark.fault(18)
 def test_a_wheel_of_another_checksum_is_refused_and_not_kept(index, tmp_path):
+    """Another wheel than the published one is kept under its name."""
     with pytest.raises(DataError, match=r"wheel tinydata==1\.0 to have the sha256 0000"):
         obtain(InWheel("0" * 64), data_dir=tmp_path / "data")
     assert not list((tmp_path / "data").glob("*.whl"))

@@ -55,6 +55,7 @@ def test_several_molecules_and_a_protein(read):
     ]
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     ("labels", "classes", "numbers"),
     [
@@ -77,34 +78,43 @@ def test_several_molecules_and_a_protein(read):
     ],
 )
 def test_labels_of_any_kind_become_ordered_classes(read, labels, classes, numbers):
+    """Labels 1 and 1.0 are two classes, or words are no classes."""
     samples = read(labels_file(*labels))
     assert samples.class_names == classes
     assert samples.labels.tolist() == numbers
     assert not samples.unusable
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("label", ["", " ", "nan", "NaN", "NA", "<NA>", "N/A", "null"])
 def test_rows_without_a_label_stay_in_the_count_and_are_listed(read, label):
+    """A missing label becomes a class of its own."""
     samples = read(labels_file("1.0", label, "0.0"))
     assert samples.labels.tolist() == [1, -1, 0]
     assert samples.class_names == ("0", "1")
     assert samples.unusable == {1: f"no label ({label.strip()!r})"}
 
 
+@pytest.mark.fault(22)
 def test_nul_characters_make_their_rows_unusable(read):
+    """A NUL character cuts a SMILES short, which is then another molecule."""
     samples = read(b"smiles,y\nC\0C,a\nC,b\nC,a\0\nC,a\n")
     assert samples.unusable == {0: "NUL character in 'smiles'", 2: "NUL character in 'label'"}
     assert samples.labels.tolist() == [-1, 1, -1, 0]
     assert len(samples.labels) == 4
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("labels", [["a", "a"], ["1", "1.0"], ["a", ""], ["", "nan"]])
 def test_fewer_than_two_classes_are_refused(read, labels):
+    """A set of one class is trained on and scores 100 %."""
     with pytest.raises(DataError, match="at least two classes in column 'y'"):
         read(labels_file(*labels))
 
 
+@pytest.mark.fault(29)
 def test_classes_of_one_sample_are_allowed_and_noted(read):
+    """A class of one sample breaks the reader, or nobody is told."""
     samples = read(labels_file("a", "b", "b", "c"))
     assert samples.notes == ("2 of 3 classes have a single sample: 'a', 'c'.",)
     many = read(labels_file(*range(1000)))
@@ -119,7 +129,9 @@ def test_a_missing_column_lists_those_found(read):
         read("smiles,label\nC,1\nC,0\n")
 
 
+@pytest.mark.fault(22)
 def test_bom_crlf_and_quoting_are_read(read):
+    """A byte order mark or a quoted comma loses a column."""
     samples = read('\ufeff"smiles",y\r\n"C[N+](C)(C)C","a, b"\r\nC,"say ""c"""\r\n')
     assert samples.class_names == ("a, b", 'say "c"')
     assert list(samples.entities[0].values) == ["C[N+](C)(C)C", "C"]

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.backbone import BACKBONES
+from bench.conformance.run import subject_of
+from bench.conformance.trial import Case, FinishedRuns
+from bench.method import METHODS
+
+_FINISHED = FinishedRuns()
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("backbone", ["gcn", "gcn_dgl"])
+@pytest.mark.parametrize("name", METHODS.names())
+def test_molecules_without_a_bond_go_through_every_method(name, backbone):
+    """A molecule of one atom raises in a graph layer, or gives nan."""
+    if backbone not in BACKBONES:
+        pytest.skip(BACKBONES.unavailable()[backbone])
+    case = Case(counts=(20, 10), most_atoms=1, epochs=1, backbone=backbone)
+    trial = subject_of(name, _FINISHED).trained(case)
+    assert trial.data.graphs.atoms_per_graph().max() == 1
+    assert np.isfinite(trial.logits()).all()
