@@ -81,6 +81,16 @@ def main() -> int:
 @click.option("--device", metavar="NAME", help="auto, cpu or cuda")
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+@click.option("--max-minutes", type=float, metavar="M", help="stop a run that takes longer")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="attempts that a failing run gets, over all starts",
+)
+@click.option("--retry-failed", is_flag=True, help="try runs again that failed too often")
+@click.option("--force", is_flag=True, help="run everything anew, whatever is done")
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(
@@ -115,17 +125,19 @@ def cli(context: click.Context, **arguments: Any) -> int:
         return show_registered(arguments["listing"], long=arguments["long"])
     if arguments["long"]:
         raise click.UsageError("--long goes with --list.")
-    from bench.commands.arguments import resolve_arguments
+    from bench.commands.arguments import policy_of, resolve_arguments
 
     resolved = resolve_arguments(arguments)
     if arguments["print_config"]:
         from bench.commands.listing import show_settings
 
         return show_settings(resolved)
+    policy = policy_of(arguments)
     from bench.commands.run import run_benchmark
 
     return run_benchmark(
         resolved,
+        policy,
         out=arguments["out"],
         data_dir=arguments["data_dir"],
         dry_run=arguments["dry_run"],
@@ -142,9 +154,22 @@ def report(out: Path) -> int:
 
 
 @cli.command()
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def verify(out: Path) -> int:
+    """Check every stored run: shape, arithmetic, predictions, seeds, data and splits."""
+    from bench.commands.verify import verify_results
+
+    return verify_results(out)
+
+
+@cli.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
-@click.option("--markdown", is_flag=True, help="write Table 1 to table1.md in the results folder")
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help="also write table1.md and similarity_NAME.png and .svg to the results folder",
+)
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 def data(names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path) -> int:
     """Report on data sets: rows, classes, unusable rows, duplicates, label conflicts, graphs."""

@@ -7,6 +7,13 @@ To add one, write ``methods/NAME.py`` with a subclass of :class:`Method` under
 A method is a ``torch.nn.Module``: parameters of its own (a projection head, say) are trained with
 the network, and whatever it computes once or changes in training (class weights, clusters)
 belongs in buffers, so that it moves to the device and into checkpoints by itself.
+
+A run that was stopped goes on in fresh objects after an epoch that was done: ``setup`` and
+``initialise`` run as at any start, then all parameters and buffers, and which of its parameters
+a method had frozen, are as they were, and the next ``begin_epoch`` follows. ``begin_stage`` is
+called for stages that are still to begin and not again for the one that was under way. So what
+an epoch needs of earlier ones is kept in buffers, whose shapes may change in training, and what
+depends on the epoch alone is set in ``begin_epoch``.
 """
 
 from __future__ import annotations
@@ -173,13 +180,22 @@ class Method(nn.Module):
         return (Stage(),)
 
     def initialise(self, network: Network) -> None:
-        """Called once before training, for example to load the weights of a required run."""
+        """Called once before training, for example to load the weights of a required run.
+
+        A run that goes on calls it too; what it draws must depend on the seed alone.
+        """
 
     def begin_stage(self, index: int, network: Network) -> None:
-        """Called before a stage's optimiser is made, for example to re-initialise the head."""
+        """Called before a stage's optimiser is made, for example to re-initialise the head.
+
+        Once a run: one that goes on within a stage does not call it again.
+        """
 
     def begin_epoch(self, epoch: int, network: Network) -> None:
-        """Called before each epoch (from 1), for example to re-cluster or to re-weight."""
+        """Called before each epoch (from 1), for example to re-cluster or to re-weight.
+
+        A run that goes on calls it first with the epoch after the last one done.
+        """
 
     def selectable(self, epoch: int) -> bool:
         """Whether the weights after `epoch` may be chosen by validation."""

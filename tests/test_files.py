@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from bench.files import new_folder, write_atomically
+from bench.files import is_alive, new_folder, remove_strays, temporary_prefix, write_atomically
 
 
 def test_file_is_written_or_left_as_it_was(tmp_path, monkeypatch):
@@ -46,3 +46,30 @@ def test_files_can_be_read_by_others(tmp_path):
     plain = tmp_path / "plain"
     plain.write_bytes(b"x")
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_what_another_host_left_stays_for_a_day(tmp_path):
+    fresh, old = tmp_path / ".tmp-5-elsewhere-abcdefgh", tmp_path / ".tmp-of-long-ago"
+    for path in (fresh, old):
+        path.write_text("x")
+    os.utime(old, (0, 0))
+    assert remove_strays(tmp_path) == [old]
+    assert list(tmp_path.iterdir()) == [fresh]
+    assert remove_strays(tmp_path / "absent") == []
+
+
+def test_what_this_process_is_writing_stays(tmp_path):
+    with new_folder(tmp_path / "run") as folder:
+        assert folder.name.startswith(temporary_prefix())
+        assert remove_strays(tmp_path) == []
+
+
+def test_a_process_that_ended_is_not_alive_even_before_anybody_asked_for_its_exit_code():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(pid)  # a zombie
+    os.waitpid(pid, 0)
+    assert not is_alive(pid)
+    assert is_alive(os.getpid())

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from bench.models._linear import Linear, matmul
 from bench.perf.flops import MatrixProduct, count_multiply_adds
 
 
-def test_the_products_of_two_linear_layers_are_counted_forward_and_backward():
-    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+@pytest.mark.parametrize("linear", [nn.Linear, Linear])
+def test_the_products_of_two_linear_layers_are_counted_forward_and_backward(linear):
+    network = nn.Sequential(linear(3, 4), nn.ReLU(), linear(4, 2))
     x = torch.ones(5, 3)
     forward = 5 * 3 * 4 + 5 * 4 * 2
     # Gradients of both weights, and of what enters the second layer; of x none is asked for.
@@ -21,7 +24,8 @@ def test_element_wise_work_counts_nothing():
     assert count_multiply_adds(lambda: (x * x + x).relu().sum()) == 0
 
 
-def test_a_timed_product_knows_how_much_it_multiplies():
-    product = MatrixProduct(4, 3, 2)
+@pytest.mark.parametrize("product", [torch.mm, matmul])
+def test_a_timed_product_knows_how_much_it_multiplies(product):
+    product = MatrixProduct(4, 3, 2, product)
     assert product.multiply_adds == count_multiply_adds(lambda: product(0))
     assert product.multiply_adds % (4 * 3 * 2) == 0

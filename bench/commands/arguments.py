@@ -11,6 +11,7 @@ from bench.config import Resolved, resolve
 from bench.errors import UsageError
 from bench.spec import split_list
 from bench.strict_yaml import parse_value
+from bench.sweep.policy import Policy
 
 # Option of the command line to the setting it stands for.
 _SETTINGS = {
@@ -26,6 +27,7 @@ _SETTINGS = {
     "executor": "executor.name",
     "address": "executor.address",
 }
+_MOST_MINUTES = 100_000
 _LISTS = ("methods", "datasets", "splits", "seeds")
 
 
@@ -55,6 +57,21 @@ def resolve_arguments(arguments: Mapping[str, Any]) -> Resolved:
     elif any(arguments[name] for name in ("smiles_col", "label_col", "protein_col")):
         raise UsageError("--smiles-col, --label-col and --protein-col go with --data FILE.")
     return resolve(arguments["preset"], overrides)
+
+
+def policy_of(arguments: Mapping[str, Any]) -> Policy:
+    """How the start goes about runs, from the options given."""
+    minutes = arguments["max_minutes"]
+    if minutes is not None and not 0 < minutes <= _MOST_MINUTES:  # NaN is neither
+        raise UsageError(
+            f"Expected --max-minutes above 0 and at most {_MOST_MINUTES}, but got {minutes}."
+        )
+    return Policy(
+        max_minutes=minutes,
+        attempts=arguments["retries"],
+        retry_failed=arguments["retry_failed"],
+        force=arguments["force"],
+    )
 
 
 def _seed(text: str) -> int:

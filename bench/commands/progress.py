@@ -172,10 +172,12 @@ class LiveRuns(Watcher):
         self._done += outcome.error is None
         self._failed += outcome.error is not None
         text = f"{self._done + self._failed}/{len(self._jobs)} {self._jobs[job_id].describe()}"
-        if outcome.error is None:
+        if outcome.elsewhere:
+            console.print(f"{text} · done by another sweep")
+        elif outcome.error is None:
             console.print(f"{text} · last {score}" if score else text)
         else:
-            warn(f"{text} failed: {outcome.error}")
+            warn(f"{text} {outcome.status.replace('-', ' ')}: {outcome.error}")
 
     def _screen(self) -> Group:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.console import console
+from bench.compliance.stored import breaches_of_stored
+from bench.report.check import refuse
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
@@ -27,6 +29,18 @@ def show_report(store: Store, plan: Mapping[str, Any]) -> int:
     int
         0, or 1 when runs of the plan failed or are missing.
     """
+    records, failures = planned_records(store, plan)
+    refuse(list(breaches_of_stored(records, store.predictions)))
+    paths = write_report(store.root, plan, records, failures)
+    console.print(render_terminal(table2(plan, records, failures)))
+    console.print("Written: " + ", ".join(str(path) for path in paths))
+    return 0 if len(records) == len(plan["jobs"]) else 1
+
+
+def planned_records(
+    store: Store, plan: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The records of a plan's finished runs under its labels, and its failures by job id."""
     records, failures = [], {}
     for job in plan["jobs"]:
         record = store.read(job["job_id"])
@@ -34,10 +48,7 @@ def show_report(store: Store, plan: Mapping[str, Any]) -> int:
             records.append(_as_planned(record, job))
         elif (failure := store.read_failure(job["job_id"])) is not None:
             failures[job["job_id"]] = failure
-    paths = write_report(store.root, plan, records, failures)
-    console.print(render_terminal(table2(plan, records, failures)))
-    console.print("Written: " + ", ".join(str(path) for path in paths))
-    return 0 if len(records) == len(plan["jobs"]) else 1
+    return records, failures
 
 
 def _as_planned(record: dict[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:

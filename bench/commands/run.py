@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from bench.commands.console import console, warn
+from bench.commands.failures import show_failures
 from bench.commands.prepare import Ready, prepare_dataset
 from bench.commands.progress import LiveRuns, LiveStep
 from bench.commands.report import show_report
@@ -17,19 +19,24 @@ from bench.config import Resolved
 from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
+from bench.method import METHODS
 from bench.sweep.costs import Costs
 from bench.sweep.estimate import estimate
 from bench.sweep.executor import Executor
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document, with_required
+from bench.sweep.policy import Policy
+from bench.sweep.resume import Workload, sort_out
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
 from bench.training.run import choose_device
 
 
-def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_run: bool) -> int:
+def run_benchmark(
+    resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None, dry_run: bool
+) -> int:
     """Run what the settings ask for and print the table.
 
     Returns
@@ -38,14 +45,17 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
         0 when every run of the plan is done, 1 when some failed.
     """
     grid = expand(resolved.settings)
+    for name, reason in sorted(METHODS.unavailable().items()):
+        warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
     if dry_run:
         return _dry_run(grid, store, data_dir, cores)
-    executor = make_executor(resolved.settings, out)
+    executor = make_executor(resolved.settings, out, policy.max_minutes)
     if resolved.settings.executor.name == "local":
         choose_device(resolved.settings.device)
     store.require_writable()
+    store.tidy()
     cache = default_folder()
     ready = {
         part.label: prepare_dataset(grid, part, data_dir, cache, cores) for part in grid.datasets
@@ -59,14 +69,14 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
     plan = plan_document(resolved, jobs)
     store.write_plan(plan)
     needed = with_required(jobs)
+    if policy.force:
+        for job in needed:
+            store.discard(job.job_id)
     done, costs = _read_records(store, {label: len(item.prepared) for label, item in ready.items()})
-    missing = [job for job in needed if job.job_id not in done]
-    reused = len(needed) - len(missing)
-    helpers = len(needed) - len(jobs)
-    console.print(
-        f"{len(jobs)} runs{f' and {helpers} they build on' if helpers else ''}: "
-        f"{reused} done before, {len(missing)} to do, {_places(executor)}."
-    )
+    load = sort_out(needed, done, store, policy)
+    missing = [job for job in needed if job.job_id in load.attempts]
+    reused = sum(job.job_id in done for job in needed)
+    _say_plan(len(jobs), len(needed) - len(jobs), reused, load, executor)
     tasks = [
         Task(
             job=job,
@@ -77,14 +87,38 @@ def run_benchmark(resolved: Resolved, *, out: Path, data_dir: Path | None, dry_r
             results_dir=out,
             device=resolved.settings.device,
             deterministic=resolved.settings.deterministic,
+            attempt=load.attempts[job.job_id] + 1,
         )
         for job in missing
     ]
     side_by_side = executor.side_by_side or len(tasks)
-    with LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=costs) as live:
-        for outcome in executor.run(tasks, live):
+    with (
+        LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=costs) as live,
+        closing(executor.run(tasks, live)) as outcomes,
+    ):
+        for outcome in outcomes:
             live.finished(outcome, store.read(outcome.job_id))
-    return show_report(store, plan)
+    code = show_report(store, plan)
+    show_failures(store, needed)
+    return code
+
+
+def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Executor) -> None:
+    """Say how many runs there are and what is done about them.
+
+    `helpers` counts the runs that others build on and that were not asked for themselves.
+    """
+    kinds = load.kinds()
+    console.print(
+        f"{jobs} runs{f' and {helpers} they build on' if helpers else ''}: "
+        f"{reused} done before, {len(load.attempts)} to do{f' ({kinds})' if kinds else ''}, "
+        f"{_places(executor)}."
+    )
+    if load.left:
+        warn(
+            f"{len(load.left)} runs are left failed, as they, or runs they build on, failed too "
+            "often. --retry-failed tries them again."
+        )
 
 
 def _read_records(store: Store, samples: dict[str, int]) -> tuple[set[str], Costs]:

@@ -9,6 +9,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from bench.backbone import BACKBONES
 from bench.conformance.randomness import keep_global_random_state
+from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
 from bench.conformance.trial import Case, EstimatorTrial, NetworkTrial, Trial
 from bench.conformance.watch import OneClassBatches, Seen, Watched
@@ -85,10 +87,8 @@ def trains(subject: Subject) -> None:
 
 @check
 def gradients(subject: Subject) -> None:
-    """Gradients are finite and every parameter that some stage trains gets one."""
+    """Every parameter that some stage trains gets a gradient."""
     seen = _seen(subject)
-    if seen.not_finite:
-        raise ConformanceError("finite gradients", f"others in {_some(seen.not_finite)}")
     if missed := seen.trained - seen.reached:
         raise ConformanceError(
             "a gradient other than zero for every trained parameter at some step",
@@ -166,20 +166,38 @@ def state_in_buffers(subject: Subject) -> None:
 def save_and_load(subject: Subject) -> None:
     """Saved weights and buffers, loaded into fresh objects, give the same predictions."""
     run = _first_run(subject)
-    trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(Case()))
+    trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(subject.case))
     fresh.method.initialise(fresh.network)
     saved = save({name: _contiguous(tensor) for name, tensor in trained.state().items()})
     try:
         fresh.load({name: torch.from_numpy(array) for name, array in load(saved).items()})
     except RuntimeError as error:
         raise ConformanceError(
-            "modules and buffers made in setup or initialise, of shapes known there",
+            "modules and buffers made in setup or initialise, parameters of shapes known there",
             " ".join(str(error).split()),
         ) from error
     if not np.array_equal(fresh.logits(), run.logits):
         raise ConformanceError(
             "the same predictions after save and load",
             f"{_difference(fresh.logits(), run.logits)}; keep what was learned in buffers",
+        )
+
+
+@check
+def goes_on_after_a_stop(subject: Subject) -> None:
+    """Stopped after every epoch and gone on each time in a fresh object, it ends the same."""
+    _seen(subject)
+    whole = _network_trial(subject.untrained(subject.case))
+    expected = whole.train()
+    resumed = stop_and_go_on(
+        lambda: _network_trial(subject.untrained(subject.case)),
+        stops=range(1, subject.case.epochs + 1),
+    )
+    if found := first_difference((whole, expected), resumed):
+        raise ConformanceError(
+            "a run that goes on after a stop to end with the bits of one that never stopped",
+            f"{found}; keep what changes in training in buffers (self.register_buffer), and set "
+            "what depends on the epoch alone in begin_epoch: begin_stage is not called again",
         )
 
 
@@ -204,7 +222,7 @@ def same_seed_same_result(subject: Subject) -> None:
     """The same seed gives the same predictions to the bit, whatever the global random state."""
     run = _first_run(subject)
     with keep_global_random_state(seed=12345):
-        again = subject.trained(Case()).logits()
+        again = subject.trained(subject.case).logits()
     if not np.array_equal(again, run.logits):
         raise ConformanceError("equal predictions from equal seeds", _difference(again, run.logits))
 
@@ -215,7 +233,9 @@ def other_seed_other_result(subject: Subject) -> None:
     run = _first_run(subject)
     if isinstance(run.trial, EstimatorTrial):
         raise NotApplicable("an estimator may be deterministic")
-    if np.array_equal(subject.trained(Case(seed=1)).logits(), run.logits):
+    if np.array_equal(
+        subject.trained(replace(subject.case, seed=subject.case.seed + 1)).logits(), run.logits
+    ):
         raise ConformanceError("other predictions from another seed", "the same to the bit")
 
 

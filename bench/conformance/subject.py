@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -58,12 +58,15 @@ class Subject:
         What the decorator was given: title, group, reference, version.
     finished : FinishedRuns
         Where required runs come from; one for many subjects saves training them again.
+    case : Case
+        The toy data and the budget of checks that ask for no other.
     """
 
     cls: AnyMethod
     options: Options
     facts: Mapping[str, Any]
     finished: FinishedRuns
+    case: Case = field(default_factory=Case)
 
     def trained(self, case: Case, *mixins: type[Method]) -> Trial:
         """The method trained on `case`; `mixins` go before it in the order of its bases."""
@@ -84,7 +87,7 @@ class Subject:
         mixins = () if issubclass(self.cls, Estimator) else (Watched,)
         before = global_random_state()
         try:
-            trial = self.trained(Case(), *mixins)
+            trial = self.trained(self.case, *mixins)
             logits = trial.logits()
         except Exception as error:  # whatever a method raises is for the first check to report
             return error

@@ -18,17 +18,27 @@ _ELEMENTS = ("C", "N", "S", "P", "B", "Si", "Se", "Ge", "As", "Sn")
 
 
 def toy_data(
-    counts: Sequence[int], *, seed: int = 0, molecules: int = 1, most_atoms: int = 5
+    counts: Sequence[int],
+    *,
+    seed: int = 0,
+    molecules: int = 1,
+    most_atoms: int = 5,
+    noise: float = 0.0,
 ) -> PreparedData:
     """`counts[k]` samples of class k; every atom of a class-k molecule has feature k set.
 
     With two `molecules` a sample, both carry the class. Sizes are uniform from one atom to
-    `most_atoms`. The SMILES say the same as the graphs: a class is an element.
+    `most_atoms`. The SMILES say the same as the graphs: a class is an element. A share `noise` of
+    the atoms belongs to a class drawn at random, so that classes overlap.
     """
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     types = np.tile(labels, molecules)
     atoms = rng.integers(1, most_atoms + 1, size=len(types))
+    of_atoms = np.repeat(types, atoms)
+    if noise:
+        drawn = rng.integers(0, len(counts), len(of_atoms))
+        of_atoms = np.where(rng.random(len(of_atoms)) < noise, drawn, of_atoms)
     bonds = [np.stack([np.arange(n - 1), np.arange(1, n)], axis=1) for n in atoms]
     # Two feature vectors a class, so that molecules of one class are not all alike.
     features = np.zeros((2 * len(counts), FEATURES), np.float32)
@@ -36,7 +46,7 @@ def toy_data(
     features[1::2, FEATURES - 1] = 1
     graphs = PackedGraphs(
         atom_features=features,
-        atom_types=(2 * np.repeat(types, atoms) + rng.integers(0, 2, atoms.sum())).astype(np.int32),
+        atom_types=(2 * of_atoms + rng.integers(0, 2, atoms.sum())).astype(np.int32),
         atom_offsets=np.concatenate([[0], np.cumsum(atoms)]),
         bonds=np.concatenate(bonds).astype(np.int32),
         bond_offsets=np.concatenate([[0], np.cumsum(atoms - 1)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,10 +26,12 @@ from bench.method import (
 from bench.models.network import build_network
 from bench.options import Options
 from bench.spec import check_options, parse_spec
+from bench.training.checkpoint import CheckpointFile
 from bench.training.evaluation import EvaluationBatches, predict_logits
-from bench.training.loop import train
+from bench.training.loop import EpochReport, TrainingResult, train
 from bench.training.run import samples_as_text
 from bench.training.settings import TrainingSettings
+from bench.training.state import load_state, state_of
 from bench.training.view import SplitView
 
 _CPU = torch.device("cpu")
@@ -50,11 +52,14 @@ class Case:
         Classes of which fewer samples train.
     most_atoms : int
         Atoms of the largest molecule.
+    noise : float
+        Share of atoms that do not belong to their molecule's class.
     """
 
     counts: tuple[int, ...] = (60, 30, 15)
     train_counts: tuple[tuple[int, int], ...] = ()
     most_atoms: int = 5
+    noise: float = 0.0
     epochs: int = 5
     batch_size: int = 16
     seed: int = 0
@@ -78,7 +83,7 @@ class NetworkTrial:
         self, cls: type[Method], options: Options, case: Case, finished: FinishedRuns
     ) -> None:
         self.case = case
-        self.data = toy_data(case.counts, most_atoms=case.most_atoms)
+        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
         self.split = toy_split(self.data, dict(case.train_counts))
         shape = BACKBONES.get(case.backbone).cls.options_type.model_validate(
             {"hidden": 8, "out": 8}
@@ -97,12 +102,26 @@ class NetworkTrial:
         )
         self.method = cls(options, context).to(case.dtype)
 
-    def train(self) -> None:
-        """Train to the end, as every run is trained."""
+    def train(
+        self,
+        *,
+        checkpoint: CheckpointFile | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+    ) -> TrainingResult:
+        """Train to the end, or on from `checkpoint`, as every run is trained."""
         settings = TrainingSettings(
             epochs=self.case.epochs, batch_size=self.case.batch_size, learning_rate=_LEARNING_RATE
         )
-        train(self.network, self.method, self.collator, self.split, settings, seed=self.case.seed)
+        return train(
+            self.network,
+            self.method,
+            self.collator,
+            self.split,
+            settings,
+            seed=self.case.seed,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
@@ -112,28 +131,18 @@ class NetworkTrial:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""
-        return {
-            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
-            **{f"method.{name}": tensor for name, tensor in self.method.state_dict().items()},
-        }
+        return state_of(self.network, self.method)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`state` gave; every name must be there and no other."""
-        for prefix, module in (("network.", self.network), ("method.", self.method)):
-            module.load_state_dict(
-                {
-                    name.removeprefix(prefix): tensor
-                    for name, tensor in state.items()
-                    if name.startswith(prefix)
-                }
-            )
+        load_state(self.network, self.method, state)
 
 
 class EstimatorTrial:
     """An estimator on the data of `case`."""
 
     def __init__(self, cls: type[Estimator], options: Options, case: Case) -> None:
-        self.data = toy_data(case.counts, most_atoms=case.most_atoms)
+        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
         self.split = toy_split(self.data, dict(case.train_counts))
         self.estimator = cls(
             options,

@@ -22,9 +22,8 @@ class Seen:
 
     Attributes
     ----------
-    trained, reached, not_finite : set of str
-        Parameters that some stage trains; that had a gradient other than zero at some step; whose
-        gradient was not finite at some step.
+    trained, reached : set of str
+        Parameters that some stage trains; that had a gradient other than zero at some step.
     frozen, moved : set of str
         Parameters and buffers of the network that some stage froze; those that changed in it.
     written : set of str
@@ -35,7 +34,6 @@ class Seen:
 
     trained: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
-    not_finite: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
@@ -121,8 +119,6 @@ class _Watch:
 
     def _note(self, name: str, parameter: Tensor) -> None:
         assert parameter.grad is not None
-        if not parameter.grad.isfinite().all():
-            self.seen.not_finite.add(name)
         if parameter.grad.any():
             self.seen.reached.add(name)
 

@@ -50,10 +50,17 @@ def check_records(plan: Json, records: Sequence[Json], failures: Mapping[str, Js
         Rules of ``bench/compliance/rules.yaml`` or :mod:`bench.compliance.arithmetic` are broken,
         or a record or failure is not what was planned; all of it is named.
     """
-    refuse([*breaches_of_records(records), *breaches_of_plan(plan, records, failures)])
+    refuse(record_breaches(plan, records, failures))
 
 
-def breaches_of_plan(
+def record_breaches(
+    plan: Json, records: Sequence[Json], failures: Mapping[str, Json]
+) -> list[Breach]:
+    """What :func:`check_records` refuses."""
+    return [*breaches_of_records(records), *_breaches_of_plan(plan, records, failures)]
+
+
+def _breaches_of_plan(
     plan: Json, records: Sequence[Json], failures: Mapping[str, Json]
 ) -> list[Breach]:
     """Records and failures of jobs that were not planned, or planned as something else."""

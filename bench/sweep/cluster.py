@@ -15,16 +15,18 @@ import socket
 import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.errors import UnavailableError
-from bench.files import write_atomically
+from bench.files import temporary_prefix, write_atomically
 from bench.sweep.executor import Executor, Watcher
-from bench.sweep.store import Store
-from bench.sweep.worker import Outcome, Task, died, execute
+from bench.sweep.worker import Outcome, Task, execute
+from bench.training.loop import EpochReport
+from bench.training.run import peak_memory_bytes
 
 
 class ClusterExecutor(Executor):
@@ -34,10 +36,13 @@ class ClusterExecutor(Executor):
     ----------
     side_by_side : int or None
     results_dir : Path
+    max_minutes : float or None
     """
 
-    def __init__(self, side_by_side: int | None, results_dir: Path) -> None:
-        super().__init__(side_by_side)
+    def __init__(
+        self, side_by_side: int | None, results_dir: Path, max_minutes: float | None
+    ) -> None:
+        super().__init__(side_by_side, max_minutes)
         self.results_dir = results_dir.resolve()
         self._running: dict[Any, Task] = {}
         self._told: dict[str, bytes] = {}
@@ -52,12 +57,17 @@ class ClusterExecutor(Executor):
         """Those of `handles` that have ended; waits a while for one."""
 
     @abstractmethod
+    def cancel(self, handle: Any) -> None:
+        """End what `handle` stands for, whatever it is doing."""
+
+    @abstractmethod
     def outcome(self, handle: Any, task: Task) -> Outcome:
         """What `handle` ended with; a worker that was lost is an outcome with the reason."""
 
     def open(self) -> None:
         # A new name: a worker that sees it sees the same file system, and not a namesake of it.
-        self._progress_dir = Path(tempfile.mkdtemp(dir=self.results_dir, prefix=".progress-"))
+        prefix = temporary_prefix("progress")
+        self._progress_dir = Path(tempfile.mkdtemp(dir=self.results_dir, prefix=prefix))
         self._progress_dir.chmod(0o755)
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
@@ -72,8 +82,13 @@ class ClusterExecutor(Executor):
         outcomes = []
         for handle in handles:
             task = self._running.pop(handle)
-            outcomes.append(_written_down(task, self.outcome(handle, task)))
+            outcomes.append(self.outcome(handle, task))
         return outcomes
+
+    def stop(self, task: Task) -> None:
+        [handle] = [h for h, running in self._running.items() if running.job is task.job]
+        self.cancel(handle)
+        del self._running[handle]
 
     def close(self) -> None:
         self._running.clear()
@@ -82,8 +97,6 @@ class ClusterExecutor(Executor):
 
     def _tell(self, watcher: Watcher) -> None:
         """Pass on what running tasks have written since the last time."""
-        from bench.training.loop import EpochReport
-
         assert self._progress_dir is not None
         for task in self._running.values():
             job_id = task.job.job_id
@@ -94,11 +107,12 @@ class ClusterExecutor(Executor):
             if self._told.get(job_id) == text:
                 continue
             self._told[job_id] = text
-            report = json.loads(text)
-            if report is None:
+            told = json.loads(text)
+            if told is None:
                 watcher.started(job_id)
             else:
-                watcher.epoch(job_id, EpochReport(**report))
+                self.peak_memory[job_id] = told["peak_memory_bytes"]
+                watcher.epoch(job_id, EpochReport(**told["report"]))
 
 
 def execute_on_worker(task: Task, progress_dir: Path) -> Outcome:
@@ -115,10 +129,18 @@ def execute_on_worker(task: Task, progress_dir: Path) -> Outcome:
                 f"{socket.gethostname()} has no {path}. Choose another place with {option}.",
             )
     path = _progress_file(progress_dir, task.job.job_id)
-    write_atomically(path, b"null")
+
+    def tell(content: Any) -> None:
+        # The sweep may be gone, and its folder with it; the run is worth finishing all the same.
+        with suppress(OSError):
+            write_atomically(path, json.dumps(content).encode())
+
+    tell(None)
     return execute(
         task,
-        lambda _, report: write_atomically(path, json.dumps(report.to_json()).encode()),
+        lambda _, report: tell(
+            {"report": report.to_json(), "peak_memory_bytes": peak_memory_bytes()}
+        ),
     )
 
 
@@ -158,11 +180,3 @@ def _absolute(task: Task) -> Task:
         cache_dir=task.cache_dir.resolve(),
         results_dir=task.results_dir.resolve(),
     )
-
-
-def _written_down(task: Task, outcome: Outcome) -> Outcome:
-    """`outcome`, its reason stored from here where the worker could not do it."""
-    if outcome.error is None:
-        return outcome
-    failure = Store(task.results_dir).read_failure(outcome.job_id) or {}
-    return outcome if failure.get("reason") == outcome.error else died(task, outcome.error)

@@ -10,8 +10,13 @@ from bench.sweep.executor import Executor
 from bench.sweep.local import InProcess, Processes, default_jobs
 
 
-def make_executor(settings: Settings, results_dir: Path) -> Executor:
+def make_executor(
+    settings: Settings, results_dir: Path, max_minutes: float | None = None
+) -> Executor:
     """The executor that `settings` ask for; a cluster's package is imported only for it.
+
+    One job at a time runs in this process where that was asked for, unless `max_minutes` may
+    have to stop it.
 
     Raises
     ------
@@ -28,11 +33,15 @@ def make_executor(settings: Settings, results_dir: Path) -> Executor:
         from bench.sweep.ray_cluster import RayCluster
 
         side_by_side = cores if chosen.address is None else settings.jobs or None
-        return RayCluster(side_by_side, results_dir, address=chosen.address, gpus=chosen.gpus)
+        return RayCluster(
+            side_by_side, results_dir, max_minutes, address=chosen.address, gpus=chosen.gpus
+        )
     if chosen.name in ("slurm", "submitit-local"):
         from bench.sweep.slurm import Slurm
 
         if chosen.name == "slurm":
-            return Slurm(settings.jobs or None, results_dir, chosen, cluster="slurm")
-        return Slurm(cores, results_dir, chosen, cluster="local")
-    return InProcess() if cores == 1 else Processes(cores)
+            return Slurm(settings.jobs or None, results_dir, max_minutes, chosen, cluster="slurm")
+        return Slurm(cores, results_dir, max_minutes, chosen, cluster="local")
+    if settings.jobs == 1 and max_minutes is None:
+        return InProcess()
+    return Processes(cores, max_minutes)

@@ -12,13 +12,18 @@ import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any
 
-from bench.sweep.executor import Executor, Watcher
-from bench.sweep.worker import Outcome, Task, died, execute
+from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
+from bench.sweep.worker import Outcome, Task, execute
+from bench.training.run import peak_memory_bytes
 
-# Imported once by the server from which runs are forked.
-_PRELOAD = ["bench.sweep.worker", "bench.training.run"]
+# Imported once by the server from which runs are forked; the last by the first optimiser.
+_PRELOAD = ["bench.sweep.worker", "bench.training.run", "torch._dynamo"]
+
+# What a run that is asked to stop gets to finish what it is writing.
+_GRACE_SECONDS = 10.0
 
 
 def default_jobs() -> int:
@@ -29,7 +34,10 @@ def default_jobs() -> int:
 
 
 class InProcess(Executor):
-    """One task after the other in this process, which a debugger can follow."""
+    """One task after the other in this process, which a debugger can follow.
+
+    Nothing can stop a run from outside here, or survive its hard death.
+    """
 
     def __init__(self) -> None:
         super().__init__(side_by_side=1)
@@ -43,6 +51,9 @@ class InProcess(Executor):
         watcher.started(self._task.job.job_id)
         return [execute(self._task, watcher.epoch)]
 
+    def stop(self, task: Task) -> None:
+        raise NotImplementedError("A run in this process cannot be stopped from outside.")
+
     def close(self) -> None:
         self._task = None
 
@@ -50,8 +61,8 @@ class InProcess(Executor):
 class Processes(Executor):
     """Tasks side by side, each in a process of its own."""
 
-    def __init__(self, side_by_side: int) -> None:
-        super().__init__(side_by_side)
+    def __init__(self, side_by_side: int, max_minutes: float | None = None) -> None:
+        super().__init__(side_by_side, max_minutes)
         self._running: dict[Connection, tuple[BaseProcess, Task]] = {}
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
@@ -66,7 +77,7 @@ class Processes(Executor):
 
     def wait(self, watcher: Watcher) -> list[Outcome]:
         ended = []
-        for receiver in wait(list(self._running)):
+        for receiver in wait(list(self._running), POLL_SECONDS):
             assert isinstance(receiver, Connection)
             process, task = self._running[receiver]
             message = _receive(receiver)
@@ -76,15 +87,32 @@ class Processes(Executor):
                 del self._running[receiver]
                 ended.append(message or _died(task, process.exitcode))
             else:
-                watcher.epoch(*message)
+                job_id, report, self.peak_memory[job_id] = message
+                watcher.epoch(job_id, report)
         return ended
 
+    def stop(self, task: Task) -> None:
+        for receiver, (process, running) in tuple(self._running.items()):
+            if running is task:
+                process.kill()  # whatever it hangs in
+                process.join()
+                receiver.close()
+                del self._running[receiver]
+
     def close(self) -> None:
-        for receiver, (process, _) in self._running.items():
-            process.terminate()
-            process.join()
-            receiver.close()
-        self._running.clear()
+        processes = [process for process, _ in self._running.values()]
+        try:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join(_GRACE_SECONDS)
+        finally:  # a second interrupt ends the patience
+            for process in processes:
+                process.kill()
+                process.join()
+            for receiver in self._running:
+                receiver.close()
+            self._running.clear()
 
 
 def _context() -> Any:
@@ -99,6 +127,7 @@ def _run(task: Task, sender: Connection) -> None:
     """What a process does: one task, its epochs and its outcome sent home."""
     # An interrupt is the main process's to handle: it stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
 
     def send(message: Any) -> None:
         try:
@@ -106,7 +135,15 @@ def _run(task: Task, sender: Connection) -> None:
         except OSError:
             os._exit(1)  # nobody is listening any more
 
-    send(execute(task, lambda job_id, report: send((job_id, report))))
+    send(execute(task, lambda job_id, report: send((job_id, report, peak_memory_bytes()))))
+
+
+def _end_with_parent() -> None:
+    """End this process when the main process is gone, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _receive(receiver: Connection) -> Any:
@@ -118,7 +155,7 @@ def _receive(receiver: Connection) -> Any:
 
 
 def _died(task: Task, exit_code: int | None) -> Outcome:
-    """Write down a run whose process ended without a word."""
+    """The outcome of a run whose process ended without a word."""
     reason = f"the process of the run ended with exit code {exit_code}"
     if exit_code is not None and exit_code < 0:
         names = {number.value: number.name for number in signal.Signals}
@@ -126,4 +163,4 @@ def _died(task: Task, exit_code: int | None) -> Outcome:
         reason = f"the process of the run was ended by {name}"
         if exit_code == -signal.SIGKILL:
             reason += "; when memory runs out, the system does this"
-    return died(task, reason)
+    return Outcome(task.job.job_id, reason, "died")

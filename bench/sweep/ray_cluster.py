@@ -38,6 +38,7 @@ class RayCluster(ClusterExecutor):
     side_by_side : int or None
         Also the cores of a cluster that is started here; None needs an `address`.
     results_dir : Path
+    max_minutes : float or None
     address : str or None
         ``HOST:PORT`` of a cluster, or ``auto``; None starts one that listens on the loopback
         interface only and ends with the sweep.
@@ -51,9 +52,15 @@ class RayCluster(ClusterExecutor):
     """
 
     def __init__(
-        self, side_by_side: int | None, results_dir: Path, *, address: str | None, gpus: int
+        self,
+        side_by_side: int | None,
+        results_dir: Path,
+        max_minutes: float | None = None,
+        *,
+        address: str | None,
+        gpus: int,
     ) -> None:
-        super().__init__(side_by_side, results_dir)
+        super().__init__(side_by_side, results_dir, max_minutes)
         if address is not None and address != "auto":
             _require_listener(address)
         self._address = address
@@ -112,12 +119,16 @@ class RayCluster(ClusterExecutor):
         done, _ = self._ray.wait(list(handles), num_returns=1, timeout=_POLL_SECONDS)
         return list(done)
 
+    def cancel(self, handle: Any) -> None:
+        self._ray.cancel(handle, force=True)
+
     def outcome(self, handle: Any, task: Task) -> Outcome:
         errors = self._ray.exceptions
         try:
             outcome = self._ray.get(handle)
         except errors.WorkerCrashedError:
             reason = f"the worker process of the run was lost {RETRIES + 1} times"
+            return Outcome(task.job.job_id, reason, "died")
         except errors.RayTaskError as error:
             reason = str(error.cause)
         except errors.RayError as error:

@@ -6,11 +6,13 @@ cluster ``local``, submitit starts the same jobs as processes of this machine.
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ class Slurm(ClusterExecutor):
     ----------
     side_by_side : int or None
     results_dir : Path
+    max_minutes : float or None
+        Also SLURM's time limit, in the place of that of `settings`.
     settings : ExecutorSettings
     cluster : str
         ``slurm``, or ``local`` for processes of this machine.
@@ -48,11 +52,12 @@ class Slurm(ClusterExecutor):
         self,
         side_by_side: int | None,
         results_dir: Path,
+        max_minutes: float | None,
         settings: ExecutorSettings,
         *,
         cluster: str,
     ) -> None:
-        super().__init__(side_by_side, results_dir)
+        super().__init__(side_by_side, results_dir, max_minutes)
         self._submitit = import_cluster_package("submitit")
         self._settings = settings
         self._cluster = cluster
@@ -65,12 +70,15 @@ class Slurm(ClusterExecutor):
     def open(self) -> None:
         super().open()
         settings = self._settings
+        minutes = settings.minutes
+        if self.max_minutes is not None:  # SLURM's clock runs while Python starts, too
+            minutes = math.ceil(self.max_minutes) + 1
         self._executor = self._submitit.AutoExecutor(
             folder=self.results_dir / "submitit", cluster=self._cluster
         )
         self._executor.update_parameters(
             name="ltdd-bench",
-            timeout_min=settings.minutes,
+            timeout_min=minutes,
             mem_gb=settings.memory_gb,
             cpus_per_task=1,
             gpus_per_node=settings.gpus or None,
@@ -84,7 +92,27 @@ class Slurm(ClusterExecutor):
             os.environ["PYTHONPATH"] = python_path()
 
     def submit(self, calls: Sequence[tuple[Task, Path]]) -> Sequence[Any]:
-        return list(self._executor.map_array(execute_on_worker, *zip(*calls, strict=True)))
+        with self._quiet():
+            return list(self._executor.map_array(execute_on_worker, *zip(*calls, strict=True)))
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """What starts in the block writes its standard error to a log.
+
+        On this machine submitit's processes would write to the terminal's, and what they say of an
+        interrupt is a traceback.
+        """
+        if self._cluster != "local":
+            yield
+            return
+        terminal = os.dup(2)
+        try:
+            with (self.results_dir / "submitit" / "controllers.log").open("ab") as log:
+                os.dup2(log.fileno(), 2)
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
     def ended(self, handles: Sequence[Any]) -> list[Any]:
         done = [job for job in handles if job.done()]
@@ -92,17 +120,20 @@ class Slurm(ClusterExecutor):
             time.sleep(_POLL_SECONDS)
         return done
 
+    def cancel(self, handle: Any) -> None:
+        handle.cancel()
+
     def outcome(self, handle: Any, task: Task) -> Outcome:
         errors = self._submitit.core.utils
         try:
             outcome = handle.result()
         except errors.UncompletedJobError as error:  # it raised, or was lost, or ran out of time
             first = str(error).strip().splitlines()[0]
-            return Outcome(task.job.job_id, f"{first} (log: {handle.paths.stderr})")
+            return Outcome(task.job.job_id, f"{first} (log: {handle.paths.stderr})", "died")
         assert isinstance(outcome, Outcome)
         return outcome
 
     def close(self) -> None:
         for job in self._running:
-            job.cancel()
+            self.cancel(job)
         super().close()

@@ -3,7 +3,8 @@
 ``runs/JOB_ID/`` holds ``record.json`` (what was asked, what came out, where it came from),
 ``predictions.safetensors`` (labels and logits of validation and test) and ``model.safetensors``
 (the selected weights). ``failures/JOB_ID.json`` says why a run failed; it goes when the run
-succeeds, and it is never read as a result.
+succeeds, and it is never read as a result. ``checkpoints/`` holds how far runs have come that have
+not ended. ``plan.json`` is the last plan, ``plans/PRESET.json`` the last one of each preset.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import hashlib
 import json
 import logging
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import StoreError
-from bench.files import new_folder, write_atomically
+from bench.files import new_folder, remove_strays, temporary_prefix, write_atomically
 
 SCHEMA = 1
 
@@ -29,6 +32,9 @@ _PLANNED = {
     *("job_id", "dataset", "dataset_label", "split", "split_label"),
     *("method", "method_label", "title", "group", "seed"),
 }
+
+# Presets by name; others are paths of files.
+_PRESET = re.compile(r"[a-z0-9_]+")
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +52,8 @@ class Store:
         self.root = root
         self._runs = root / "runs"
         self._failures = root / "failures"
+        self._checkpoints = root / "checkpoints"
+        self.leases = root / ".leases"
 
     def require_writable(self) -> None:
         """Make the folders and try them.
@@ -56,7 +64,7 @@ class Store:
             Nothing can be written there.
         """
         try:
-            for folder in (self._runs, self._failures):
+            for folder in (self._runs, self._failures, self._checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
@@ -66,30 +74,60 @@ class Store:
                 f"{error.strerror}. Choose another one with --out."
             ) from None
 
+    def tidy(self) -> None:
+        """Remove what sweeps that were killed left behind; each thing is named in the log."""
+        plans = self.root / "plans"
+        for folder in (self.root, plans, self._runs, self._failures, self._checkpoints):
+            for path in remove_strays(folder):
+                log.warning("%s is removed: the process that wrote it was killed.", path)
+        # A sweep that was killed after a run was stored did not come to these.
+        for path in (*self._checkpoints.glob("*.safetensors"), *self.leases.glob("*.json")):
+            if (self._runs / path.stem).exists():
+                path.unlink(missing_ok=True)
+
+    def discard(self, job_id: str) -> None:
+        """Forget a run: its record, its failures and its checkpoint."""
+        if (self._runs / job_id).exists():
+            _remove(self._runs / job_id)
+        self._failure(job_id).unlink(missing_ok=True)
+        self.checkpoint(job_id).unlink(missing_ok=True)
+
+    def checkpoint(self, job_id: str) -> Path:
+        """Where a run keeps how far it has come until its record is stored."""
+        return self._checkpoints / f"{job_id}.safetensors"
+
     def read(self, job_id: str) -> dict[str, Any] | None:
         """The record of a finished run, or None when there is none that can be trusted.
 
         A damaged record is named in the log and counts as absent.
         """
-        folder = self._runs / job_id
-        path = folder / "record.json"
-        if not folder.is_dir():
+        if not (self._runs / job_id).is_dir():
             return None
-        try:
-            record = json.loads(path.read_bytes())
-            problem = _problem(record, job_id, folder)
-        except (OSError, ValueError, RecursionError) as error:
-            problem = str(error)
+        record, problem = self.examine(job_id)
         if problem:
+            path = self._runs / job_id / "record.json"
             log.warning("%s is left out, its run counts as missing: %s", path, problem)
             return None
         return record
 
+    def examine(self, job_id: str) -> tuple[Any, str | None]:
+        """A run's record as it stands, and what is wrong with it or its files, or None."""
+        folder = self._runs / job_id
+        try:
+            record = json.loads((folder / "record.json").read_bytes())
+            return record, _problem(record, job_id, folder)
+        except (OSError, ValueError, RecursionError) as error:
+            return None, str(error)
+
+    def job_ids(self) -> list[str]:
+        """The runs in the folder, of whatever plan, sound or not."""
+        folders = sorted(self._runs.iterdir()) if self._runs.is_dir() else []
+        return [folder.name for folder in folders if not folder.name.startswith(".")]
+
     def records(self) -> Iterator[dict[str, Any]]:
         """All finished runs that can be trusted, of whatever plan, by job id."""
-        folders = sorted(self._runs.iterdir()) if self._runs.is_dir() else []
-        for folder in folders:
-            if not folder.name.startswith(".") and (record := self.read(folder.name)):
+        for job_id in self.job_ids():
+            if record := self.read(job_id):
                 yield record
 
     def write(
@@ -118,8 +156,7 @@ class Store:
                     for file in sorted(folder.iterdir())
                 },
             }
-            content["checksum"] = _checksum(content)
-            (folder / "record.json").write_bytes(to_json(content))
+            (folder / "record.json").write_bytes(to_json(_sealed(content)))
         self._failure(job_id).unlink(missing_ok=True)
 
     def predictions(self, job_id: str) -> dict[str, np.ndarray]:
@@ -137,30 +174,45 @@ class Store:
     def write_failure(self, job_id: str, failure: Mapping[str, Any]) -> None:
         """Write down why a run failed."""
         self._failures.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._failure(job_id), to_json({"schema": SCHEMA, **failure}))
+        write_atomically(self._failure(job_id), to_json(_sealed({"schema": SCHEMA, **failure})))
 
     def read_failure(self, job_id: str) -> dict[str, Any] | None:
-        """Why the run failed last time, or None."""
+        """Why the run failed last time; None when it did not, or nobody can tell."""
         try:
             failure = json.loads(self._failure(job_id).read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-        return failure if isinstance(failure, dict) else None
+        return (
+            failure
+            if isinstance(failure, dict) and _is_whole(failure, sealed_always=False)
+            else None
+        )
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
-        """Keep the last plan, from which reports know what was expected."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.root / "plan.json", to_json(plan))
+        """Keep the last plan, from which reports know what was expected, and that of its preset.
 
-    def read_plan(self) -> dict[str, Any]:
-        """The last plan.
+        A preset that is a file of the user's has no plan of its own.
+        """
+        paths = [self._plan()]
+        if _PRESET.fullmatch(plan["settings"].get("preset", "")):
+            paths.append(self._plan(plan["settings"]["preset"]))
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, to_json(_sealed(plan)))
+
+    def has_plan(self, preset: str | None = None) -> bool:
+        """Whether there is a last plan, or one of `preset`, sound or not."""
+        return self._plan(preset).exists()
+
+    def read_plan(self, preset: str | None = None) -> dict[str, Any]:
+        """The last plan, or the last one of `preset`.
 
         Raises
         ------
         StoreError
             There is none, or it cannot be read.
         """
-        path = self.root / "plan.json"
+        path = self._plan(preset)
         try:
             plan = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -178,7 +230,10 @@ class Store:
                 f"Expected a plan of schema {SCHEMA} in {path}, but it is damaged or of another "
                 "version. Run the benchmark command again; finished runs are reused."
             )
-        return plan
+        return {key: value for key, value in plan.items() if key != "checksum"}
+
+    def _plan(self, preset: str | None = None) -> Path:
+        return self.root / ("plan.json" if preset is None else f"plans/{preset}.json")
 
     def _failure(self, job_id: str) -> Path:
         return self._failures / f"{job_id}.json"
@@ -191,9 +246,10 @@ def to_json(content: Mapping[str, Any]) -> bytes:
 
 
 def _is_plan(plan: Any) -> bool:
-    """Whether `plan` has the shape that :func:`bench.sweep.plan.plan_document` gives it."""
+    """Whether `plan` is whole and as :func:`bench.sweep.plan.plan_document` makes it."""
     return (
         isinstance(plan, dict)
+        and _is_whole(plan, sealed_always=False)
         and plan.get("schema") == SCHEMA
         and isinstance(plan.get("settings"), dict)
         and isinstance(plan.get("jobs"), list)
@@ -209,8 +265,7 @@ def _problem(record: Any, job_id: str, folder: Path) -> str | None:
         return f"its schema is {record.get('schema')!r}, expected {SCHEMA}"
     if record.get("job_id") != job_id:
         return f"it belongs to run {record.get('job_id')!r}"
-    expected = record.get("checksum")
-    if _checksum({key: value for key, value in record.items() if key != "checksum"}) != expected:
+    if not _is_whole(record):
         return "its checksum does not match its content"
     for name, checksum in record["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != checksum:
@@ -218,8 +273,19 @@ def _problem(record: Any, job_id: str, folder: Path) -> str | None:
     return None
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(to_json(content)).hexdigest()
+def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """`content` and its checksum."""
+    return {**content, "checksum": hashlib.sha256(to_json(content)).hexdigest()}
+
+
+def _is_whole(content: dict[str, Any], *, sealed_always: bool = True) -> bool:
+    """Whether `content` has the checksum it was sealed with; plans and failures once had none."""
+    if "checksum" not in content:
+        return not sealed_always
+    try:
+        return _sealed({key: content[key] for key in content if key != "checksum"}) == content
+    except ValueError:  # what was never written, such as NaN
+        return False
 
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -227,8 +293,6 @@ def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _remove(folder: Path) -> None:
-    import shutil
-
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tmp-damaged-"))
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix()))
     os.replace(folder, aside / folder.name)
     shutil.rmtree(aside)

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,10 +19,17 @@ from bench.method import FinishedRun
 from bench.split import Split
 from bench.sweep.plan import Job
 from bench.sweep.provenance import provenance
+from bench.sweep.signals import signals_held
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
+from bench.training.checkpoint import CheckpointFile
+from bench.training.loop import EpochReport
+from bench.training.run import choose_device, peak_memory_bytes, run
 
 log = logging.getLogger(__name__)
+
+
+Status = Literal["failed", "died", "timed-out", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Task:
     """A job and where this process finds its data and puts its result.
 
     `split_hash` is the hash of the split as planned; a worker that arrives at another refuses.
+    `attempt` is 1 more than the attempts of earlier starts that failed.
     """
 
     job: Job
@@ -40,14 +48,20 @@ class Task:
     results_dir: Path
     device: str
     deterministic: bool = True
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended; `error` is None when its record is stored."""
+    """How a task ended; `error` is None when its record is stored.
+
+    `status` says what kind of failure `error` is; `elsewhere` that another sweep stored the record.
+    """
 
     job_id: str
     error: str | None = None
+    status: Status = "failed"
+    elsewhere: bool = False
 
 
 def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> Outcome:
@@ -56,47 +70,90 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
     Every exception of a run ends here, so that one failing run never stops the others.
     """
     job_id = task.job.job_id
+    epochs = 0
+
+    def heard(report: EpochReport) -> None:
+        nonlocal epochs
+        epochs = report.epoch
+        if on_epoch is not None:
+            on_epoch(job_id, report)
+
     store = Store(task.results_dir)
+    checkpoint = CheckpointFile(store.checkpoint(job_id))
     try:
-        _run_and_store(task, store, on_epoch)
+        _run_and_store(task, store, heard, checkpoint)
     except Exception as error:
-        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        _write_failure(
-            store,
-            job_id,
-            {
-                "job_id": job_id,
-                "job": task.job.to_json(),
-                "reason": reason,
-                "error": f"{type(error).__name__}: {error}",
-                "traceback": traceback.format_exc(),
-                "provenance": provenance(),
-            },
+        if not isinstance(error, OSError):  # a full disk is no fault of the training so far
+            checkpoint.remove()
+        outcome = Outcome(job_id, _reason(error))
+        record_failure(
+            task, outcome, epochs=epochs, peak_memory_bytes=peak_memory_bytes(), exception=error
         )
-        return Outcome(job_id, reason)
+        return outcome
+    checkpoint.remove()
     return Outcome(job_id)
 
 
-def _write_failure(store: Store, job_id: str, failure: dict[str, Any]) -> None:
-    """Keep the reason where it can be kept; a full disk must not take the other runs along."""
-    try:
-        store.write_failure(job_id, failure)
-    except OSError as error:
-        log.warning("The reason why %s failed could not be written: %s", job_id, error)
+def record_failure(
+    task: Task,
+    outcome: Outcome,
+    *,
+    epochs: int,
+    peak_memory_bytes: int | None,
+    exception: Exception | None = None,
+    counted: bool = True,
+) -> None:
+    """Write down how `task` failed, where that can be: a full disk must not stop the other runs.
 
-
-def died(task: Task, reason: str) -> Outcome:
-    """Write down that the process of a run ended without a word."""
+    Parameters
+    ----------
+    task : Task
+    outcome : Outcome
+        Its status and its reason.
+    epochs : int
+        Epochs that were done.
+    peak_memory_bytes : int or None
+        None where the process ended before it told.
+    exception : Exception, optional
+        What the run raised.
+    counted : bool
+        Whether this was an attempt, of which a run gets only so many.
+    """
     job = task.job
-    failure = {"job_id": job.job_id, "job": job.to_json(), "reason": reason, "error": reason}
-    _write_failure(Store(task.results_dir), job.job_id, failure)
-    return Outcome(job.job_id, reason)
+    text = None if exception is None else "".join(traceback.format_exception(exception))
+    failure = {
+        "job_id": job.job_id,
+        "job": job.to_json(),
+        "seed": job.seed,
+        "status": outcome.status,
+        "reason": outcome.error,
+        "traceback": text,
+        "attempts": task.attempt if counted else task.attempt - 1,
+        "epochs": epochs,
+        "peak_memory_bytes": peak_memory_bytes,
+        "provenance": provenance(),
+    }
+    try:
+        Store(task.results_dir).write_failure(job.job_id, failure)
+    except OSError as error:
+        log.warning("The reason why %s failed could not be written: %s", job.job_id, error)
 
 
-def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None] | None) -> None:
+def _reason(error: Exception) -> str:
+    if isinstance(error, BenchError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"ran out of memory: {error}".removesuffix(": ")
+    return f"{type(error).__name__}: {error}"
+
+
+def _run_and_store(
+    task: Task,
+    store: Store,
+    on_epoch: Callable[[EpochReport], None],
+    checkpoint: CheckpointFile,
+) -> None:
     import torch
-
-    from bench.training.run import choose_device, run
 
     # One thread a process: runs side by side use the cores better, and results do not depend on
     # how many there are.
@@ -119,7 +176,6 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
             f"{split.hash[:12]}. Data or code changed since the plan; run the command again."
         )
     device = choose_device(task.device, deterministic=task.deterministic)
-    job_id = job.job_id
     result = run(
         prepared,
         split,
@@ -130,7 +186,8 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
         seed=job.seed,
         device=device,
         runs={role: _finished(store, needed) for role, needed in job.requires.items()},
-        on_epoch=None if on_epoch is None else lambda report: on_epoch(job_id, report),
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
     )
     record = {
         "job": job.to_json(),
@@ -138,7 +195,8 @@ def _run_and_store(task: Task, store: Store, on_epoch: Callable[[str, Any], None
         **result.figures,
         "provenance": {**provenance(), "device": _device_name(device)},
     }
-    store.write(job_id, record, result.predictions, result.weights)
+    with signals_held():
+        store.write(job.job_id, record, result.predictions, result.weights)
 
 
 def _finished(store: Store, job: Job) -> FinishedRun:

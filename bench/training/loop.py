@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,14 +15,23 @@ from torch import Tensor, nn
 
 from bench.data.collate import Collator
 from bench.errors import TrainingError
-from bench.method import Method, Stage
+from bench.method import Method
 from bench.metrics import balanced_accuracy
 from bench.models.network import Network
 from bench.seeds import derive_seed
 from bench.split import Split
+from bench.training.checkpoint import CheckpointFile, Progress
+from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, predict_logits
+from bench.training.finite import (
+    finite_loss,
+    require_finite_logits,
+    require_finite_weights,
+)
 from bench.training.schedules import learning_rate_factor
 from bench.training.settings import TrainingSettings
+from bench.training.stages import TrainedPart, stage_epochs
+from bench.training.state import Snapshot, load_state, state_of
 
 # Part of every run's identity: raise it when the loop's results change.
 VERSION = 2
@@ -72,6 +81,8 @@ def train(
     *,
     seed: int,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    checkpoint: CheckpointFile | None = None,
+    clock: Clock | None = None,
 ) -> TrainingResult:
     """Train `network` in place and leave it with the weights of the best validation epoch.
 
@@ -81,7 +92,7 @@ def train(
     Parameters
     ----------
     network, method
-        On the same device; both are trained.
+        Fresh, on the same device; both are trained.
     collator : Collator
         Turns sample positions of the data set into batches.
     split : Split
@@ -92,37 +103,59 @@ def train(
         Seed of the run; random draws inside the network (dropout) are derived from it.
     on_epoch : callable, optional
         Called after each epoch.
+    checkpoint : CheckpointFile, optional
+        Progress is written to it from time to time. When it holds some of this run, training goes
+        on from there and ends, on the CPU, with the same bits as if it had never stopped.
+    clock : Clock, optional
+        Of the run; the time of the attempt from which training goes on is added to it.
 
     Raises
     ------
     TrainingError
-        The loss is not finite; the message names epoch and step.
+        A loss, weight or validation logit is not finite; the message names epoch and step, both
+        from 1.
     """
-    labels = collator.labels[split.valid]
+    labels, device = collator.labels[split.valid], _device(network)
     num_classes = method.context.num_classes
+    clock = clock or Clock()
     history: list[EpochReport] = []
-    best: _Snapshot | None = None
-    epoch = 0
-    valid = EvaluationBatches(collator, split.valid, _device(network))
+    best: Snapshot | None = None
+    valid = EvaluationBatches(collator, split.valid, device)
 
-    def validate() -> tuple[float, np.ndarray]:
+    def validate(when: str) -> tuple[float, np.ndarray]:
         logits = predict_logits(network, method, valid)
+        require_finite_logits(logits, f"on the validation part {when}")
         return balanced_accuracy(labels, logits.argmax(axis=1), num_classes), logits
 
     def conclude(epoch: int) -> TrainingResult:
         method.conclude(network)
-        score, logits = validate()
+        score, logits = validate("after training")
         return TrainingResult(tuple(history), epoch, score, dict(method.report()), logits)
 
     method.initialise(network)
-    for index, (stage, epochs) in enumerate(_stage_epochs(method, settings.epochs)):
-        method.begin_stage(index, network)
-        part = _TrainedPart(network, method, stage)
+    progress = None
+    if checkpoint is not None:
+        progress = checkpoint.load(_identity(network, method, split, settings, seed))
+    if progress is not None:
+        _restore(network, method, progress)
+        history = [EpochReport(**report) for report in progress.history]
+        best = progress.best
+        clock.add(progress.spent)
+    done, last = len(history), 0
+    for index, (stage, epochs) in enumerate(stage_epochs(method, settings.epochs)):
+        first, last = last + 1, last + epochs
+        if last <= done:
+            continue
+        if first > done:
+            method.begin_stage(index, network)
+        part = TrainedPart(network, method, stage)
+        trained = part.named_parameters()
         optimiser = make_optimiser(part.parameters(), settings)
-        for stage_epoch in range(1, epochs + 1):
-            epoch += 1
+        if progress is not None and first <= done:
+            _load_optimiser_state(optimiser, progress.optimiser)
+        for epoch in range(max(first, done + 1), last + 1):
             started = time.perf_counter()
-            with _epoch_randomness(method, seed, epoch, _device(network)):
+            with _epoch_randomness(method, seed, epoch, device):
                 method.begin_epoch(epoch, network)
                 part.train_mode()
                 batches = _batches(split.train[method.sample_epoch(epoch)], settings.batch_size)
@@ -130,19 +163,20 @@ def train(
                 for step, positions in enumerate(batches):
                     rate = settings.learning_rate * learning_rate_factor(
                         settings.schedule,
-                        epoch=stage_epoch,
+                        epoch=epoch - first + 1,
                         step=step,
                         steps=len(batches),
                         epochs=epochs,
                     )
                     for group in optimiser.param_groups:
                         group["lr"] = rate
-                    loss = method.training_step(network, collator(positions).to(_device(network)))
-                    losses.append(_finite(loss, epoch, step))
+                    loss = method.training_step(network, collator(positions).to(device))
+                    losses.append(finite_loss(loss, trained, epoch, step + 1))
                     optimiser.zero_grad(set_to_none=True)
                     loss.backward()
                     optimiser.step()
-            score, _ = validate()
+            require_finite_weights(trained, epoch)
+            score, _ = validate(f"after epoch {epoch}")
             report = EpochReport(
                 epoch,
                 stage.name,
@@ -154,17 +188,29 @@ def train(
             )
             history.append(report)
             if method.selectable(epoch) and (best is None or score > best.score):
-                best = _Snapshot.take(network, method, score, epoch)
+                best = Snapshot(score, epoch, state_of(network, method))
+            if checkpoint is not None and checkpoint.due():
+                checkpoint.write(
+                    Progress(
+                        state=state_of(network, method),
+                        frozen=_frozen(method),
+                        optimiser=_optimiser_state(optimiser),
+                        best=best,
+                        history=[report.to_json() for report in history],
+                        spent=clock.spent(),
+                    ),
+                    _identity(network, method, split, settings, seed),
+                )
             if on_epoch is not None:
                 on_epoch(report)
-    if epoch == 0:
+    if last == 0:
         return conclude(0)
     if best is None:
         raise TrainingError(
             f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
             f"refused all {settings.epochs}. Train for more epochs or shorten the warm-up."
         )
-    best.restore(network, method)
+    load_state(network, method, best.state)
     return conclude(best.epoch)
 
 
@@ -177,28 +223,56 @@ def make_optimiser(
     )
 
 
-def _stage_epochs(method: Method, epochs: int) -> list[tuple[Stage, int]]:
-    """Each stage with its whole number of epochs, at least 1; together at most `epochs`."""
-    stages = method.stages()
-    total = sum(stage.share for stage in stages)
-    if total > 1 + 1e-9 or any(stage.share <= 0 for stage in stages):
-        raise TrainingError(
-            f"Expected the stage shares of {type(method).__name__} to be positive and to add up "
-            f"to at most 1, got {[stage.share for stage in stages]}."
-        )
-    if epochs < len(stages):
-        raise TrainingError(
-            f"Expected at least one epoch for each of the {len(stages)} stages of "
-            f"{type(method).__name__}, but got {epochs} in all. Raise --epochs."
-        )
-    ends = [round(epochs * share) for share in np.cumsum([stage.share for stage in stages])]
-    # Every stage keeps an epoch of its own: no end before its turn, none too late for the rest.
-    for index in range(len(ends)):
-        earliest = (ends[index - 1] if index else 0) + 1
-        latest = epochs - (len(ends) - 1 - index)
-        ends[index] = min(max(ends[index], earliest), latest)
-    starts = [0, *ends][:-1]
-    return [(stage, end - start) for stage, start, end in zip(stages, starts, ends, strict=True)]
+def _identity(
+    network: Network, method: Method, split: Split, settings: TrainingSettings, seed: int
+) -> dict[str, Any]:
+    """What must be equal for a run to go on from where another process left it, by what it is."""
+    modules = (network, method)
+    return {
+        "training loop": VERSION,
+        "version of torch": torch.__version__,
+        "device": _device(network).type,
+        "method": f"{type(method).__module__}.{type(method).__qualname__}",
+        "options of the method": method.options.model_dump(mode="json"),
+        "training settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "split": split.hash,
+        "shapes of weights": [
+            [name, list(parameter.shape)]
+            for module in modules
+            for name, parameter in module.named_parameters()
+        ],
+        # Without shapes: those of buffers may change in training.
+        "names of buffers": [name for module in modules for name, _ in module.named_buffers()],
+    }
+
+
+def _restore(network: Network, method: Method, progress: Progress) -> None:
+    load_state(network, method, progress.state)
+    for name, parameter in method.named_parameters():
+        parameter.requires_grad_(name not in progress.frozen)
+
+
+def _frozen(method: Method) -> list[str]:
+    return [name for name, p in method.named_parameters() if not p.requires_grad]
+
+
+def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": value
+        for index, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def _load_optimiser_state(optimiser: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    # Rates are set at every step; all else in the groups comes from the settings.
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _batches(positions: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -207,47 +281,6 @@ def _batches(positions: np.ndarray, batch_size: int) -> list[np.ndarray]:
     if full == 0:
         return [positions]
     return np.split(positions[: full * batch_size], full)
-
-
-class _TrainedPart:
-    """The modules a stage trains; the rest of the network is frozen and in evaluation mode."""
-
-    def __init__(self, network: Network, method: Method, stage: Stage) -> None:
-        self._network, self._method = network, method
-        self._module: nn.Module = stage.trained(network) if stage.trained else network
-        network.requires_grad_(False)
-        self._module.requires_grad_(True)
-
-    def parameters(self) -> list[nn.Parameter]:
-        own = [parameter for parameter in self._method.parameters() if parameter.requires_grad]
-        return [*self._module.parameters(), *own]
-
-    def train_mode(self) -> None:
-        self._network.eval()
-        self._module.train()
-        self._method.train()
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """Weights and buffers after an epoch."""
-
-    score: float
-    epoch: int
-    network: dict[str, Tensor]
-    method: dict[str, Tensor]
-
-    @classmethod
-    def take(cls, network: Network, method: Method, score: float, epoch: int) -> _Snapshot:
-        return cls(score, epoch, _clone(network), _clone(method))
-
-    def restore(self, network: Network, method: Method) -> None:
-        network.load_state_dict(self.network)
-        method.load_state_dict(self.method)
-
-
-def _clone(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
 def _device(network: Network) -> torch.device:
@@ -263,13 +296,3 @@ def _epoch_randomness(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive_seed(seed, "dropout", str(epoch)))
         yield
-
-
-def _finite(loss: Tensor, epoch: int, step: int) -> float:
-    value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"Expected a finite training loss, but got {value} at epoch {epoch} step {step}. "
-            "Lower the learning rate or check the method's loss."
-        )
-    return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,9 +22,13 @@ from bench.metrics import Metrics, balanced_accuracy, evaluate
 from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.split import Split
+from bench.training.checkpoint import CheckpointFile
+from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, predict_logits
+from bench.training.finite import require_finite_logits
 from bench.training.loop import EpochReport, TrainingResult, train
 from bench.training.settings import TrainingSettings
+from bench.training.state import state_of
 from bench.training.view import SplitView
 
 
@@ -60,6 +63,7 @@ def run(
     device: torch.device,
     runs: Mapping[str, FinishedRun] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    checkpoint: CheckpointFile | None = None,
 ) -> RunResult:
     """Train one method on one split with one seed.
 
@@ -80,8 +84,16 @@ def run(
         The finished runs that the method requires, by role.
     on_epoch : callable, optional
         Called after each epoch.
+    checkpoint : CheckpointFile, optional
+        Where progress is kept while a network trains, and from where it goes on. Whoever stores
+        the result removes it.
+
+    Raises
+    ------
+    TrainingError
+        The method cannot be trained as asked, or numbers that are not finite come up.
     """
-    started, clock, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
+    clock = Clock()
     context = Context(
         labels=prepared.labels[split.train],
         num_classes=prepared.num_classes,
@@ -100,7 +112,20 @@ def run(
         collator = network.collator(prepared)
         context = replace(context, data_view=SplitView(collator, split, device))
         method = method_type(method_options, context).to(device)
-        outcome = _train_network(network, method, collator, split, training, seed, on_epoch)
+        result = train(
+            network,
+            method,
+            collator,
+            split,
+            training,
+            seed=seed,
+            on_epoch=on_epoch,
+            checkpoint=checkpoint,
+            clock=clock,
+        )
+        outcome = _outcome_of_training(result, network, method, collator, split)
+    require_finite_logits(outcome.training.valid_logits, "on the validation part")
+    require_finite_logits(outcome.test_logits, "on the test part")
 
     metrics = evaluate(
         prepared.labels[split.test], outcome.test_logits, prepared.class_counts(split.train)
@@ -116,10 +141,8 @@ def run(
         "history": [report.to_json() for report in outcome.training.history],
         "parameters": outcome.parameters,
         "time": {
-            "started": started.isoformat(timespec="seconds"),
+            **clock.spent(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": time.perf_counter() - clock,
-            "cpu_seconds": time.process_time() - cpu,
             "peak_memory_bytes": peak_memory_bytes(),
         },
     }
@@ -142,24 +165,15 @@ class _Outcome:
     weights: dict[str, np.ndarray]
 
 
-def _train_network(
-    network: Network,
-    method: Method,
-    collator: Collator,
-    split: Split,
-    training: TrainingSettings,
-    seed: int,
-    on_epoch: Callable[[EpochReport], None] | None,
+def _outcome_of_training(
+    result: TrainingResult, network: Network, method: Method, collator: Collator, split: Split
 ) -> _Outcome:
-    result = train(network, method, collator, split, training, seed=seed, on_epoch=on_epoch)
-    weights = {f"network.{name}": _array(t) for name, t in network.state_dict().items()}
-    weights |= {f"method.{name}": _array(t) for name, t in method.state_dict().items()}
     test = EvaluationBatches(collator, split.test, next(network.parameters()).device)
     return _Outcome(
         training=result,
         test_logits=predict_logits(network, method, test),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights=weights,
+        weights={name: tensor.cpu().numpy() for name, tensor in state_of(network, method).items()},
     )
 
 
@@ -230,10 +244,6 @@ def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
 
 
 def peak_memory_bytes(of: int = resource.RUSAGE_SELF) -> int:

@@ -123,9 +123,10 @@ def one_broken(monkeypatch):
 @pytest.mark.fault(57)
 def test_one_broken_plug_in_is_listed_and_the_others_run(bench, toy_arguments, one_broken):
     """One broken plug-in stops all, or is gone without trace."""
-    code, out, _ = bench(*toy_arguments("--methods", "all"))
+    code, out, err = bench(*toy_arguments("--methods", "all"))
     assert code == 0
     assert "2 runs: 0 done before, 2 to do" in out
+    assert "The method broken is left out" in err
     _, out, _ = bench("--list", "methods")
     assert "broken" in out
     assert "not available: SyntaxError: invalid syntax" in out

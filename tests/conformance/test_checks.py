@@ -143,6 +143,43 @@ class LateModule(Method):
         return super().loss(logits, labels) + self.scale(logits[:, :1]).mean()
 
 
+class CountsEpochs(Method):
+    """Loses its count when a run goes on in a fresh object."""
+
+    epochs = 0
+
+    def begin_epoch(self, epoch, network):
+        self.epochs += 1
+
+    def loss(self, logits, labels):
+        return super().loss(logits, labels) * self.epochs
+
+
+class SetsInBeginStage(Method):
+    factor = 1.0
+
+    def begin_stage(self, index, network):
+        self.factor = 2.0
+
+    def loss(self, logits, labels):
+        return super().loss(self.factor * logits, labels)
+
+
+class DrawsOnAndOn(Method):
+    """Its generator starts once, not at every epoch."""
+
+    def setup(self):
+        self.rng = self.context.rng("noise")
+
+    def loss(self, logits, labels):
+        return super().loss(logits, labels) * self.rng.uniform(0.5, 1.5)
+
+
+class RegistersLate(Method):
+    def begin_epoch(self, epoch, network):
+        self.register_buffer("late", torch.tensor(float(epoch)))
+
+
 class CentresABatch(Method):
     def adjust_logits(self, logits):
         return logits - logits.mean(dim=0)
@@ -225,14 +262,15 @@ class KnowsItsBackbone(Method):
 
 BROKEN = {
     "description": [type("NoDocstring", (Method,), {})],
-    "trains": [WrongShape, NotFinite],
-    "gradients": [UnusedParameter, UntrainedHead, GradientOfUnusedBranch],
+    "trains": [WrongShape, NotFinite, GradientOfUnusedBranch],
+    "gradients": [UnusedParameter, UntrainedHead],
     "frozen_parts": [WritesToFrozenWeights, MovesFrozenStatistics],
     "inputs_unchanged": [WritesLabels, WritesSharedFeatures],
     "order_of_samples": [SameOrder, NegativePositions],
     "global_random_state": [DrawsFromTorch, DrawsFromNumPy, DrawsFromPython],
     "state_in_buffers": [PlainTensor, ListOfTensors],
     "save_and_load": [LearnsAPlainNumber, LateModule],
+    "goes_on_after_a_stop": [CountsEpochs, SetsInBeginStage, DrawsOnAndOn, RegistersLate],
     "prediction_of_one": [CentresABatch],
     "same_seed_same_result": [Unseeded, DrawsFromGlobalStateInSetup],
     "other_seed_other_result": [IgnoresTheSeed],
@@ -300,6 +338,26 @@ class Stages(Method):
         return self.loss(network.head(embeddings), batch.labels) + second
 
 
+class GrowsAndFreezes(Method):
+    """Keeps a number an epoch in a buffer that grows; freezes its scale in the second stage."""
+
+    def setup(self):
+        self.register_buffer("seen", torch.zeros(0))
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def stages(self):
+        return (Stage("all", 0.6), Stage("rest", 0.4))
+
+    def begin_stage(self, index, network):
+        self.scale.requires_grad_(index == 0)
+
+    def begin_epoch(self, epoch, network):
+        self.seen = torch.cat([self.seen, torch.rand(1, generator=self.context.generator)])
+
+    def loss(self, logits, labels):
+        return super().loss(logits * self.scale, labels) * (1 + self.seen.mean())
+
+
 class PostHoc(Method):
     """Takes a finished run and shifts its logits."""
 
@@ -323,7 +381,7 @@ class PostHoc(Method):
         return logits - self.shift
 
 
-@pytest.mark.parametrize("cls", [Stages, PostHoc])
+@pytest.mark.parametrize("cls", [Stages, GrowsAndFreezes, PostHoc])
 def test_a_method_that_uses_more_of_the_contract_passes(cls):
     assert failures(cls) == set()
 

@@ -13,8 +13,10 @@ def subject(request):
     return subject_of(request.param, _FINISHED)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("check", CHECKS)
 def test_method(subject, check):
+    """A method that breaks the contract: see each check's own line for the failure."""
     result = run_check(check, subject)
     if result.verdict == "not applicable":
         pytest.skip(result.text)

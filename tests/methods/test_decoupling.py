@@ -4,7 +4,7 @@ import torch
 from pydantic import ValidationError
 
 from bench.conformance.trial import Case
-from bench.training.loop import _stage_epochs
+from bench.training.stages import stage_epochs
 from methods.decoupling import Decoupling
 from methods.lws import LearnableWeightScaling
 from tests.methods.toy_run import on_counts
@@ -47,7 +47,7 @@ def test_head_is_trained():
 @pytest.mark.parametrize(("share", "epochs", "expected"), [(0.1, 30, 3), (0.1, 1, 1), (1.0, 7, 7)])
 def test_one_stage_of_a_tenth_of_the_epochs(method_type, share, epochs, expected):
     method = on_counts(method_type, (9, 3), share=share)
-    assert [count for _, count in _stage_epochs(method, epochs)] == [expected]
+    assert [count for _, count in stage_epochs(method, epochs)] == [expected]
     assert method_type.requires(method.options) == {"first_stage": "vanilla"}
 
 

@@ -2,6 +2,7 @@ import stat
 from dataclasses import replace
 
 import pytest
+import torch
 
 from bench.config import resolve
 from bench.errors import UnavailableError, UsageError
@@ -49,6 +50,9 @@ class _Scripted(Executor):
         job = self.queue.pop(0).job
         return [Outcome(job.job_id, "by design" if job.method.name in self.fails else None)]
 
+    def stop(self, task):
+        self.queue.remove(task)
+
     def close(self):
         self.closed = True
 
@@ -95,13 +99,37 @@ def expected(toy_tasks, stored):
     return stored(tasks)
 
 
+@pytest.mark.fault(8)
 def test_processes_side_by_side_store_the_same_bits_as_one(toy_tasks, stored, expected):
+    """Results depend on how many runs share the machine."""
     tasks = toy_tasks("two", METHODS, seeds=(0, 1))
     watcher = _Epochs()
     assert all(outcome.error is None for outcome in Processes(3).run(tasks, watcher))
     assert stored(tasks) == expected
     assert sorted(watcher.begun) == sorted(task.job.job_id for task in tasks)
     assert len(watcher.done) == 2 * len(tasks)
+
+
+@pytest.mark.fault(8)
+def test_the_order_of_jobs_changes_no_bit(toy_tasks, stored, expected):
+    """A run leaves something behind in its process that changes the next one."""
+    tasks = toy_tasks("reversed", METHODS, seeds=(0, 1))
+    assert all(outcome.error is None for outcome in InProcess().run(tasks[::-1]))
+    assert stored(tasks) == expected
+
+
+@pytest.mark.fault(60)
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_same_command_twice_stores_the_same_bits(toy_tasks, stored, expected, threads):
+    """The number of threads that a process was given decides how sums are rounded."""
+    tasks = toy_tasks("again", METHODS, seeds=(0, 1))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert all(outcome.error is None for outcome in InProcess().run(tasks))
+    finally:
+        torch.set_num_threads(before)
+    assert stored(tasks) == expected
 
 
 def test_submitit_jobs_store_the_same_bits(toy_tasks, stored):
@@ -115,7 +143,7 @@ def test_submitit_jobs_store_the_same_bits(toy_tasks, stored):
     assert stored(tasks) == stored(alone)
     assert {job_id for job_id, _ in watcher.done} == {task.job.job_id for task in tasks}
     left = sorted(path.name for path in tasks[0].results_dir.iterdir())
-    assert left == ["failures", "runs", "submitit"]
+    assert left == [".leases", "checkpoints", "failures", "runs", "submitit"]
 
 
 def test_a_worker_that_does_not_see_the_files_is_a_failure_that_says_so(toy_tasks, tmp_path):
@@ -126,6 +154,22 @@ def test_a_worker_that_does_not_see_the_files_is_a_failure_that_says_so(toy_task
     assert "Expected the data file on a file system that every worker sees" in outcome.error
     assert "elsewhere/toy.csv" in outcome.error
     assert Store(task.results_dir).read_failure(outcome.job_id)["reason"] == outcome.error
+
+
+def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks):
+    pytest.importorskip("submitit")
+    [task] = toy_tasks("jobs", ["vanilla"], epochs=100_000)
+    settings = resolve("quick", {"jobs": 1, "executor.name": "submitit-local"}).settings
+    [outcome] = make_executor(settings, task.results_dir, max_minutes=0.05).run([task])
+    assert outcome.status == "timed-out"
+    failure = Store(task.results_dir).read_failure(outcome.job_id)
+    assert failure["status"] == "timed-out"
+
+
+def test_one_job_at_a_time_gets_a_process_of_its_own_where_it_may_have_to_be_stopped(tmp_path):
+    settings = resolve("quick", {"jobs": 1}).settings
+    assert isinstance(make_executor(settings, tmp_path), InProcess)
+    assert isinstance(make_executor(settings, tmp_path, max_minutes=1), Processes)
 
 
 @pytest.mark.parametrize(("folder", "option"), [("results", "--out"), ("cache", "LTDD_CACHE_DIR")])

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ from bench.sweep.local import Processes
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
 from tests.sweep.test_plan import _jobs
+
+EPOCH = SimpleNamespace(epoch=1)
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def executed(monkeypatch, tmp_path):
 
 
 def _succeed(task, on_epoch):
-    on_epoch(task.job.job_id, "epoch")
+    on_epoch(task.job.job_id, EPOCH)
     return local.Outcome(task.job.job_id)
 
 
@@ -37,14 +40,14 @@ def test_every_task_ends_with_an_outcome_and_epochs_are_passed_on(executed):
 
     class Seen(Watcher):
         def epoch(self, job_id, report):
-            seen.append((job_id, report))
+            seen.append((job_id, report.epoch))
 
     tasks = executed(_succeed, jobs)
     outcomes = list(Processes(3).run(tasks, Seen()))
     expected = sorted(job.job_id for job in jobs)
     assert sorted(outcome.job_id for outcome in outcomes) == expected
     assert all(outcome.error is None for outcome in outcomes)
-    assert sorted(seen) == [(job_id, "epoch") for job_id in expected]
+    assert sorted(seen) == [(job_id, 1) for job_id in expected]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,52 @@ def test_a_process_that_dies_is_one_failure_and_the_others_go_on(executed, tmp_p
     assert words in outcomes.pop(victim)
     assert set(outcomes.values()) == {None}
     assert words in Store(tmp_path / "results").read_failure(victim)["reason"]
+
+
+def test_a_run_past_its_time_is_ended_and_recorded_with_the_epochs_done(executed, tmp_path):
+    jobs = _jobs(seeds=[0, 1])
+    victim = jobs[1].job_id
+
+    def execute(task, on_epoch):
+        on_epoch(task.job.job_id, EPOCH)
+        if task.job.job_id == victim:
+            time.sleep(600)
+        return local.Outcome(task.job.job_id)
+
+    tasks = executed(execute, jobs)
+    outcomes = {o.job_id: o for o in Processes(2, max_minutes=0.05).run(tasks)}
+    assert len(outcomes) == len(jobs)
+    assert outcomes.pop(victim).status == "timed-out"
+    assert {outcome.error for outcome in outcomes.values()} == {None}
+    failure = Store(tmp_path / "results").read_failure(victim)
+    assert (failure["status"], failure["epochs"], failure["attempts"]) == ("timed-out", 1, 1)
+    assert failure["peak_memory_bytes"] > 2**20
+
+
+def test_an_interrupted_run_is_recorded_as_such_and_is_no_attempt(executed, tmp_path):
+    def execute(task, on_epoch):
+        on_epoch(task.job.job_id, EPOCH)
+        time.sleep(600)
+
+    [job] = _jobs(splits=["random"])
+
+    class Interrupt(Watcher):
+        def epoch(self, job_id, report):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Processes(1).run(executed(execute, [job]), Interrupt()))
+    failure = Store(tmp_path / "results").read_failure(job.job_id)
+    assert (failure["status"], failure["attempts"], failure["epochs"]) == ("interrupted", 0, 1)
+
+
+def test_a_run_that_was_stored_before_its_process_died_is_done(executed, tmp_path):
+    def execute(task, on_epoch):
+        Store(tmp_path / "results").write(task.job.job_id, {}, {}, {})
+        os._exit(9)
+
+    [outcome] = Processes(1).run(executed(execute, _jobs(splits=["random"])))
+    assert outcome.error is None
 
 
 def test_what_is_built_on_ends_before_what_builds_on_it_starts(executed, monkeypatch, tmp_path):

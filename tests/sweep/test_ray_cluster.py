@@ -81,7 +81,7 @@ def test_a_killed_worker_loses_nothing(cluster, toy_tasks, stored):
     assert set(errors.values()) == {None}
     assert stored(tasks) == stored(alone)
     left = sorted(path.name for path in tasks[0].results_dir.iterdir())
-    assert left == ["failures", "runs"]
+    assert left == [".leases", "checkpoints", "failures", "runs"]
 
 
 def test_a_worker_lost_again_and_again_is_one_failure(cluster, toy_tasks):
@@ -94,6 +94,16 @@ def test_a_worker_lost_again_and_again_is_one_failure(cluster, toy_tasks):
     assert f"failed: {lost}" in by_method["dive"]
     assert by_method["vanilla"] is None
     assert Store(tasks[0].results_dir).read_failure(killer.victim)["reason"] == lost
+
+
+def test_a_run_past_its_time_is_ended_and_recorded(cluster, toy_tasks):
+    tasks = toy_tasks("ray", ["vanilla"], epochs=100_000)
+    executor = RayCluster(None, tasks[0].results_dir, 0.05, address=cluster, gpus=0)
+    [outcome] = executor.run(tasks)
+    assert outcome.status == "timed-out"
+    failure = Store(tasks[0].results_dir).read_failure(outcome.job_id)
+    assert failure["status"] == "timed-out"
+    assert failure["epochs"] > 0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])

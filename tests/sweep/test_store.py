@@ -1,5 +1,9 @@
 import json
+import multiprocessing
 import os
+import socket
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,12 +110,53 @@ def test_record_of_another_job_or_schema_is_not_taken(store, caplog):
     assert "schema is 2" in caplog.text
 
 
+def test_what_killed_processes_left_is_removed_and_named(store, caplog):
+    _write(store)
+    host = socket.gethostname()
+    runs, checkpoints = store.root / "runs", store.root / "checkpoints"
+    stray = [
+        runs / f".tmp-{2**22 + 1}-{host}-abcdefgh",
+        store.root / f".progress-{2**22 + 1}-{host}-abcdefgh",
+    ]
+    living = [runs / f".tmp-{os.getpid()}-{host}-abcdefgh", runs / ".tmp-5-elsewhere-abcdefgh"]
+    for folder in (*stray, *living):
+        folder.mkdir()
+    for name in ("a1", "b2"):
+        (checkpoints / f"{name}.safetensors").write_text("")
+    store.tidy()
+    assert not any(folder.exists() for folder in stray)
+    assert all(folder.exists() for folder in living)
+    assert all(str(folder) in caplog.text for folder in stray)
+    assert [path.stem for path in checkpoints.iterdir()] == ["b2"]  # a1 is stored
+
+
+def test_what_is_discarded_is_gone(store):
+    _write(store)
+    store.write_failure("a1", {"reason": "r"})
+    store.checkpoint("a1").write_text("")
+    store.discard("a1")
+    assert (store.read("a1"), store.read_failure("a1")) == (None, None)
+    assert not store.checkpoint("a1").exists()
+    store.discard("a1")
+
+
+def test_a_damaged_failure_is_none(store):
+    store.write_failure("a1", {"reason": "r", "attempts": 1})
+    path = store.root / "failures" / "a1.json"
+    path.write_text(path.read_text().replace('"attempts": 1', '"attempts": 7'))
+    assert store.read_failure("a1") is None
+
+
 def test_plan_is_read_back_and_its_absence_explained(store):
     with pytest.raises(StoreError, match="Run the benchmark first"):
         store.read_plan()
     plan = {"schema": 1, "settings": {}, "jobs": []}
     store.write_plan(plan)
     assert store.read_plan() == plan
+    path = store.root / "plan.json"
+    path.write_text(path.read_text().replace('"schema"', '"epochs": NaN, "schema"'))
+    with pytest.raises(StoreError, match="damaged"):
+        store.read_plan()
 
 
 @pytest.mark.parametrize(
@@ -140,14 +185,40 @@ def test_a_record_nested_beyond_reason_is_named(store, caplog):
     assert "record.json" in caplog.text
 
 
+@pytest.mark.fault(12)
 def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "results").write_text("a file")
     with pytest.raises(StoreError, match="--out"):
         Store(tmp_path / "results").require_writable()
 
 
+@pytest.mark.fault(12)
+def test_read_only_folder_is_named():
+    """Training goes on for hours before the first result turns out not to be writable."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "results"
+        folder.mkdir()
+        Path(name).chmod(0o755)
+        folder.chmod(0o555)
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+
+        def require():
+            if os.geteuid() == 0:  # whom nothing is read-only for
+                os.seteuid(65534)
+            with pytest.raises(StoreError) as caught:
+                Store(folder).require_writable()
+            sender.send(str(caught.value))
+
+        process = multiprocessing.get_context("fork").Process(target=require)
+        process.start()
+        process.join()
+        assert "Permission denied. Choose another one with --out" in receiver.recv()
+
+
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("name", ["with space", "größe", "x" * 200])
 def test_odd_folder_names_work(tmp_path, name):
+    """A path with spaces or letters beyond ASCII breaks the store."""
     store = Store(tmp_path / name)
     store.require_writable()
     _write(store)

@@ -1,0 +1,81 @@
+"""Check every stored run against the rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.commands.console import console
+from bench.commands.progress import LiveStep
+from bench.commands.report import planned_records
+from bench.compliance.breach import Breach
+from bench.compliance.stored import breaches_of_stored
+from bench.errors import StoreError
+from bench.report.check import check_plan, record_breaches
+from bench.sweep.store import Store
+
+
+def verify_results(out: Path) -> int:
+    """Check all runs in `out`, of whatever plan, and those of the last plan together.
+
+    Returns
+    -------
+    int
+        0 when every rule is kept, 1 when not; each breach is printed.
+
+    Raises
+    ------
+    StoreError
+        There is nothing to check.
+    """
+    store = Store(out)
+    job_ids = store.job_ids()
+    if not job_ids:
+        raise StoreError(
+            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
+            "name its folder with --out."
+        )
+    breaches: list[Breach] = []
+    sound: set[str] = set()
+    with LiveStep("Checking runs") as step:
+        for number, job_id in enumerate(job_ids, start=1):
+            found = _breaches_of(store, job_id)
+            breaches += found
+            if not found:
+                sound.add(job_id)
+            step.advance("Checking runs", number, len(job_ids))
+    try:
+        plan: dict[str, Any] | None = store.read_plan()
+    except StoreError as error:
+        plan = None
+        breaches.append(Breach("plan", "the last plan", str(error)))
+    if plan is not None:
+        check_plan(plan)
+        records, failures = planned_records(store, plan)
+        here = [record for record in records if record["job_id"] in sound]
+        breaches += record_breaches(plan, here, failures)
+        _say_plan(len(plan["jobs"]), len(records), len(failures))
+    for breach in breaches:
+        console.print(str(breach), style="red", markup=False)
+    console.print(
+        f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
+        f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
+    )
+    return 1 if breaches else 0
+
+
+def _breaches_of(store: Store, job_id: str) -> list[Breach]:
+    record, problem = store.examine(job_id)
+    if problem:
+        return [Breach("whole", f"run {job_id}", f"{problem}.")]
+    return list(breaches_of_stored([record], store.predictions))
+
+
+def _say_plan(jobs: int, done: int, failed: int) -> None:
+    missing = jobs - done - failed
+    console.print(
+        f"The last plan: {jobs} runs, {done} done"
+        + (f", {failed} failed" if failed else "")
+        + (f", {missing} missing" if missing else "")
+        + "."
+    )

@@ -1,0 +1,81 @@
+"""Refuse losses, weights and logits that are infinite or not numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import TrainingError
+
+# Long lists of names are cut.
+_SHOWN = 4
+
+
+def finite_loss(loss: Tensor, parameters: Mapping[str, Tensor], epoch: int, step: int) -> float:
+    """The loss of a step as a number; `epoch` and `step` count from 1.
+
+    Raises
+    ------
+    TrainingError
+        It is not finite. The message says so when `parameters` were not finite before the step,
+        as after a gradient that was not.
+    """
+    value = loss.item()
+    if math.isfinite(value):
+        return value
+    broken = _not_finite(parameters)
+    raise TrainingError(
+        f"Expected a finite training loss, but got {value} at epoch {epoch} step {step}"
+        + (f", where {broken} were not finite before. " if broken else ". ")
+        + "Lower the learning rate, or look for a division, root or logarithm at zero in the "
+        "method's loss or its gradient."
+    )
+
+
+def require_finite_weights(parameters: Mapping[str, Tensor], epoch: int) -> None:
+    """Look at `parameters`, by name, after `epoch`; ReLU can hide infinite ones from the loss.
+
+    It stands for a look at the gradients of every step, which would cost 1 to 2 % of a small
+    network's training: Adam turns a gradient that is not finite into a weight that is none and
+    that no later step mends.
+
+    Raises
+    ------
+    TrainingError
+        Some are not finite; the message names them.
+    """
+    if broken := _not_finite(parameters):
+        raise TrainingError(
+            f"Expected finite weights, but got others in {broken} after epoch {epoch}. Lower the "
+            "learning rate."
+        )
+
+
+def require_finite_logits(logits: np.ndarray, place: str) -> None:
+    """Logits (n, K) of whole samples: the largest of numbers that are none would be a prediction.
+
+    Raises
+    ------
+    TrainingError
+        Some are not finite; the message names `place`, such as ``on the test part``.
+    """
+    if broken := np.count_nonzero(~np.isfinite(logits).all(axis=1)):
+        raise TrainingError(
+            f"Expected finite logits {place}, but got others for {broken} of {len(logits)} "
+            "samples. Lower the learning rate, or check what the method does to its logits."
+        )
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """Names of the tensors that are not finite, empty when all are."""
+    # One fused kernel for all.
+    if torch.nn.utils.get_total_norm(tensors.values()).isfinite():
+        return ""
+    names = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    # Each may be finite and only their norm too large for its type.
+    return (", ".join(names[:_SHOWN]) + more) or "their norm"

@@ -1,0 +1,96 @@
+import os
+import signal
+import time
+from functools import partial
+
+import pytest
+
+from bench.files import is_alive
+from bench.sweep.store import Store
+from tests.faults.sweep_commands import TWELVE, Command, figures, left_behind
+
+
+def _slow_write(marker):
+    """Makes the writing of a record take a second, and says when it has begun."""
+    from bench.sweep import store
+
+    original = store._contiguous
+
+    def contiguous(arrays):
+        marker.touch()
+        time.sleep(0.5)
+        return original(arrays)
+
+    store._contiguous = contiguous
+
+
+def _wait_for(path):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize(
+    ("jobs", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)]
+)
+def test_an_interrupt_finishes_the_write_and_the_same_command_goes_on(tmp_path, jobs, number):
+    """Ctrl-C throws away the run that was just being stored, or leaves half of it."""
+    arguments = ("--methods", "vanilla,cb", "--jobs", jobs)
+    marker = tmp_path / "writing"
+    command = Command(tmp_path, *arguments, prepare=partial(_slow_write, marker))
+    _wait_for(marker)
+    command.send(number)
+    assert command.wait() == 130
+    done = len(list(Store(command.out).records()))
+    assert 1 <= done <= jobs
+    again = Command(tmp_path, *arguments)
+    assert again.wait() == 0
+    assert f"{done} done before" in again.log.read_text()
+    assert left_behind(again.out) == []
+
+
+@pytest.mark.fault(9)
+def test_a_second_interrupt_ends_at_once_and_nothing_is_corrupt(tmp_path):
+    """An impatient second Ctrl-C leaves a result that cannot be read."""
+    marker = tmp_path / "writing"
+    command = Command(tmp_path, *TWELVE, prepare=partial(_slow_write, marker))
+    _wait_for(marker)
+    command.send(signal.SIGINT)
+    time.sleep(0.1)
+    command.send(signal.SIGINT)
+    assert command.wait() in (130, -signal.SIGINT)
+    for path in (command.out / "runs").glob("[!.]*"):
+        assert Store(command.out).read(path.name) is not None
+    again = Command(tmp_path, *TWELVE)
+    assert again.wait() == 0
+    assert {row["status"] for row in figures(again.out)} == {"complete"}
+    assert left_behind(again.out) == []
+
+
+def _hanging_method(folder):
+    """A method whose runs say which process they are, and then hang."""
+    from bench.method import Method, register_method
+
+    @register_method("hangs", title="hangs", group="extension", reference="none")
+    class Hangs(Method):
+        def begin_epoch(self, epoch, network):
+            (folder / f"pid-{os.getpid()}").touch()
+            time.sleep(600)
+
+
+def test_runs_end_with_the_main_process_even_when_it_is_killed(tmp_path):
+    """Runs of a killed sweep go on unseen and eat the machine."""
+    command = Command(tmp_path, "--methods", "hangs", "--seeds", "0,1", "--jobs", "2",
+                      prepare=partial(_hanging_method, tmp_path))  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("pid-*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    command.send(signal.SIGKILL)
+    pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    command.process.join()

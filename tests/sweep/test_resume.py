@@ -1,0 +1,47 @@
+import pytest
+
+from bench.sweep.policy import Policy
+from bench.sweep.resume import sort_out
+from bench.sweep.store import Store
+from tests.sweep.test_plan import _jobs
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    store.require_writable()
+    return store
+
+
+def _ids(jobs):
+    return [job.job_id for job in jobs]
+
+
+def test_each_job_is_of_one_kind(store):
+    jobs = _jobs(splits=["random"], seeds=[0, 1, 2, 3, 4])
+    done, failed, stopped, left, new = _ids(jobs)
+    store.write_failure(failed, {"attempts": 2})
+    store.write_failure(stopped, {"attempts": 1})
+    store.checkpoint(stopped).write_text("")
+    store.write_failure(left, {"attempts": 3})
+    load = sort_out(jobs, {done}, store, Policy())
+    assert [_ids(kind) for kind in (load.retried, load.resumed, load.left, load.new)] == [
+        [failed], [stopped], [left], [new],
+    ]  # fmt: skip
+    assert load.attempts == {failed: 2, stopped: 1, new: 0}
+    assert load.kinds() == "1 from a checkpoint, 1 again after a failure, 1 from the start"
+
+
+def test_what_was_left_is_tried_again_when_asked_for(store):
+    [job] = _jobs(splits=["random"])
+    store.write_failure(job.job_id, {"attempts": 3})
+    assert _ids(sort_out([job], (), store, Policy()).left) == [job.job_id]
+    assert _ids(sort_out([job], (), store, Policy(attempts=4)).retried) == [job.job_id]
+    assert _ids(sort_out([job], (), store, Policy(retry_failed=True)).retried) == [job.job_id]
+
+
+def test_what_builds_on_a_run_that_is_left_is_left(store):
+    [job] = _jobs(splits=["random"], methods=["dive"])
+    [needed] = job.requires.values()
+    store.write_failure(needed.job_id, {"attempts": 3})
+    assert _ids(sort_out([needed, job], (), store, Policy()).left) == [needed.job_id, job.job_id]

@@ -1,0 +1,28 @@
+import os
+import signal
+
+import pytest
+
+from bench.sweep.signals import signals_held
+
+
+def _interrupted(times, finished):
+    with signals_held():
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        finished.append(True)
+
+
+@pytest.mark.parametrize(("times", "finishes"), [(1, True), (2, False)])
+def test_a_first_interrupt_waits_for_the_end_of_the_block_and_a_second_does_not(times, finishes):
+    finished = []
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(times, finished)
+    assert bool(finished) is finishes
+
+
+def test_handlers_are_as_before():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with signals_held():
+        pass
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -1,0 +1,134 @@
+"""Every method's score on a long-tailed toy set is what it was: neither worse nor better.
+
+`reference_scores.csv` holds mean and standard deviation of each method over seeds 0 to 19. Where
+results are meant to change, or a method is new, this command renews the lines of the methods named
+(of all when none is), and the difference is for the reviewer to read:
+
+    python -m tests.training.test_reference_scores METHOD ...
+
+The test trains with three other seeds; their mean must lie within three standard errors of the
+difference, ``s sqrt(1/20 + 1/3)``. As s is estimated from 20 runs, an unchanged method lies outside
+with probability 0.7 % (Student's t, 19 degrees of freedom; 0.3 % were s known), one or more of 32
+methods with 21 %. That was drawn once: on one machine fixed seeds give the same scores for ever,
+so the test is as good as its code; where a processor or library rounds otherwise they are drawn
+again.
+"""
+
+import csv
+import sys
+from dataclasses import replace
+from functools import cache
+from math import sqrt
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+import torch
+
+import methods.balanced_softmax
+from bench.conformance.run import subject_of
+from bench.conformance.trial import Case, FinishedRuns
+from bench.method import METHODS
+from bench.metrics import balanced_accuracy
+
+REFERENCE = Path(__file__).with_name("reference_scores.csv")
+SEEDS, FRESH_SEEDS = range(20), range(100, 103)
+# 180, 60 and 12 training samples, and 60 of each class in the test part; 0.6 of the atoms say
+# nothing, so that tail recall is what methods differ in and no score is near 0 or 1.
+CASE = Case(
+    counts=(300, 300, 300),
+    train_counts=((1, 60), (2, 12)),
+    most_atoms=8,
+    noise=0.6,
+    epochs=8,
+    batch_size=32,
+)
+FINISHED = FinishedRuns()
+
+
+def score(name, seed, case=CASE):
+    """Balanced accuracy on the test part."""
+    found = subject_of(name, FINISHED).trained(replace(case, seed=seed))
+    predicted = found.logits().argmax(axis=1)
+    return balanced_accuracy(found.data.labels[found.split.test], predicted, len(case.counts))
+
+
+@cache
+def reference():
+    with REFERENCE.open(newline="") as file:
+        return {
+            row["method"]: (float(row["mean"]), float(row["standard_deviation"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def standard_errors(name, scores):
+    """How many of them the mean of `scores` lies above the reference."""
+    centre, deviation = reference()[name]
+    return (mean(scores) - centre) / (deviation * sqrt(1 / len(SEEDS) + 1 / len(scores)))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in every run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.fault(64)
+@pytest.mark.parametrize("name", METHODS.names())
+def test_score_is_within_three_standard_errors(name):
+    """A change that makes a method worse, or too good, without breaking anything."""
+    if name not in reference():
+        pytest.fail(f"{REFERENCE.name} has no line for {name}: see the first lines of this file.")
+    assert abs(standard_errors(name, [score(name, seed) for seed in FRESH_SEEDS])) < 3
+
+
+def test_every_line_is_of_a_method():
+    assert reference().keys() <= set(METHODS.names())
+
+
+def test_methods_differ_and_scores_are_far_from_the_ends():
+    means = [centre for centre, _ in reference().values()]
+    assert 0.4 < min(means) < 0.65
+    assert 0.7 < max(means) < 0.9
+
+
+@pytest.mark.fault(64)
+def test_a_prior_of_the_wrong_sign_is_caught(monkeypatch):
+    """The mistake that nothing else would show: the loss falls, gradients are right."""
+    loss = methods.balanced_softmax.balanced_softmax_loss
+    monkeypatch.setattr(
+        methods.balanced_softmax, "balanced_softmax_loss", lambda z, y, prior: loss(z, y, -prior)
+    )
+    scores = [score("balanced_softmax", seed) for seed in FRESH_SEEDS]
+    assert standard_errors("balanced_softmax", scores) < -3
+
+
+@pytest.mark.fault(64)
+@pytest.mark.parametrize("name", ["vanilla", "balanced_softmax", "ecfp_forest"])
+def test_labels_that_leak_into_features_are_caught(name):
+    """Scores that are too good: a third of the atoms that said nothing tell the class."""
+    scores = [score(name, seed, replace(CASE, noise=0.4)) for seed in FRESH_SEEDS]
+    assert standard_errors(name, scores) > 3
+
+
+def renew(names):
+    """Write the lines of `names` anew, those of the others as they are."""
+    lines = dict(reference()) if REFERENCE.exists() else {}
+    for name in names:
+        scores = [score(name, seed) for seed in SEEDS]
+        lines[name] = (mean(scores), stdev(scores))
+        print(f"{name}: {lines[name][0]:.4f} ± {lines[name][1]:.4f}", flush=True)
+    with REFERENCE.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["method", "mean", "standard_deviation", "seeds"])
+        for name, (centre, deviation) in sorted(lines.items()):
+            writer.writerow([name, f"{centre:.6f}", f"{deviation:.6f}", len(SEEDS)])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    renew(sys.argv[1:] or METHODS.names())
