@@ -1,13 +1,17 @@
-"""The whole suite runs without a network."""
+"""The whole suite runs without a network, one thread a process."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import sys
 
 import pytest
+
+# Before torch is imported: tests run side by side, a core each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _ATTEMPTS: list[str] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import logging
@@ -131,10 +130,8 @@ class CheckpointFile:
         )
 
     def remove(self) -> None:
-        """Remove the file, and what a write that was cut off may have left beside it."""
+        """Remove the file."""
         self.path.unlink(missing_ok=True)
-        for stray in self.path.parent.glob(f".tmp-{glob.escape(self.path.name)}-*"):
-            stray.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

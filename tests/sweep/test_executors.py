@@ -220,9 +220,11 @@ def test_without_slurm_the_way_out_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
+@pytest.mark.fault(59)
 def test_a_package_that_is_not_installed_is_named_with_the_way_to_get_it(
     tmp_path, monkeypatch, name, package
 ):
+    """A missing extra is a traceback instead of the line to type."""
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(UnavailableError, match=f"package {package} .*-r requirements-cluster.txt"):
         _executor(tmp_path, name=name)

@@ -46,7 +46,9 @@ def test_arrays_in_any_memory_order_are_stored_as_they_are(store):
 
 
 @pytest.mark.parametrize("name", ["record.json", "predictions.safetensors", "model.safetensors"])
+@pytest.mark.fault(4)
 def test_any_cut_or_changed_file_makes_the_run_count_as_missing(store, name, caplog):
+    """A file cut off or rotten is read as a result."""
     _write(store)
     path = _folder(store) / name
     whole = path.read_bytes()
