@@ -9,6 +9,11 @@ import socket
 import sys
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 # Before torch is imported: tests run side by side, a core each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -13,6 +13,15 @@ def _interrupted(times, finished):
         finished.append(True)
 
 
+@pytest.fixture
+def _hears_interrupts():
+    """A process that was started in the background of a shell ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_interrupts")
 @pytest.mark.parametrize(("times", "finishes"), [(1, True), (2, False)])
 def test_a_first_interrupt_waits_for_the_end_of_the_block_and_a_second_does_not(times, finishes):
     finished = []
