@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -146,11 +146,18 @@ def cli(context: click.Context, **arguments: Any) -> int:
 
 @cli.command()
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
-def report(out: Path) -> int:
+@click.option(
+    "--bold",
+    type=click.Choice(["group", "best"]),
+    default="group",
+    show_default=True,
+    help="what is not distinguishable from the best of a column, or the highest mean",
+)
+def report(out: Path, bold: Literal["group", "best"]) -> int:
     """Rebuild the tables of the last benchmark from its run records."""
     from bench.commands.report import rebuild_report
 
-    return rebuild_report(out)
+    return rebuild_report(out, bold)
 
 
 @cli.command()
@@ -160,6 +167,15 @@ def verify(out: Path) -> int:
     from bench.commands.verify import verify_results
 
     return verify_results(out)
+
+
+@cli.command()
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def paper(out: Path) -> int:
+    """Write all tables of the paper, ours and published, from run records to OUT/paper."""
+    from bench.commands.paper import write_paper
+
+    return write_paper(out)
 
 
 @cli.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
@@ -84,12 +85,16 @@ class TestWorkedNumbers:
             expected.append(2 * precision * recall / (precision + recall))
         np.testing.assert_allclose(balanced_f1s(matrix), expected, rtol=1e-12)
 
+    @pytest.mark.fault(41)
     def test_absent_class_is_left_out_of_every_mean_and_counted(self):
         labels, predictions = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
         result = evaluate(labels, one_hot_scores(predictions, 3), np.array([3, 2, 1]))
         assert result.classes_used == 2
         assert result.balanced_accuracy == pytest.approx(0.8333, abs=1e-4)
         # Over all three classes it would be .5556, and macro F1 .60 as scikit-learn has it.
+        assert sk.recall_score(
+            labels, predictions, labels=[0, 1, 2], average="macro", zero_division=0
+        ) == pytest.approx(0.5556, abs=1e-4)
         assert result.macro_f1 == pytest.approx(0.9)
         assert sk.f1_score(labels, predictions, average="macro") == pytest.approx(0.6)
         absent = result.per_class[2]
@@ -101,12 +106,14 @@ class TestWorkedNumbers:
         assert math.isnan(result.groups["tail"].recall)
         assert result.auroc_classes == 2
 
+    @pytest.mark.fault(42)
     def test_auroc_of_a_single_class_is_undefined(self):
         result = evaluate(np.zeros(4, dtype=int), np.eye(2)[[0, 1, 0, 0]], np.array([9, 1]))
         assert math.isnan(result.auroc)
         assert result.auroc_classes == 0
         assert result.balanced_accuracy == 0.75
 
+    @pytest.mark.fault(49)
     @pytest.mark.parametrize(
         ("hits", "trials", "low", "high"), [(12, 23, 0.330, 0.708), (0, 23, 0.0, 0.143)]
     )
@@ -131,6 +138,7 @@ class TestWorkedNumbers:
 
 
 class TestAgainstScikitLearn:
+    @pytest.mark.fault(43)
     def test_500_random_cases_agree(self):
         rng = np.random.default_rng(0)
         for _ in range(500):
@@ -192,6 +200,31 @@ class TestAgainstScikitLearn:
                 sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
                 abs=1e-9,
             )
+
+
+@pytest.mark.fault(43)
+def test_equals_torchmetrics_where_all_classes_are_present():
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        size = int(rng.integers(2, 8))
+        labels = np.concatenate([np.arange(size), rng.integers(0, size, int(rng.integers(1, 60)))])
+        scores = rng.normal(size=(len(labels), size))
+        result = evaluate(labels, scores, np.arange(size, 0, -1))
+        probabilities, target = torch.from_numpy(softmax(scores)), torch.from_numpy(labels)
+        macro = {"num_classes": size, "average": "macro"}
+        for own, oracle in (
+            (result.balanced_accuracy, functional.multiclass_accuracy),
+            (result.macro_f1, functional.multiclass_f1_score),
+            (result.auroc, functional.multiclass_auroc),
+        ):
+            assert own == pytest.approx(oracle(probabilities, target, **macro).item(), abs=1e-5)
+        assert result.ece == pytest.approx(
+            functional.multiclass_calibration_error(
+                probabilities, target, size, n_bins=15, norm="l1"
+            ).item(),
+            abs=1e-5,
+        )
 
 
 class TestInvariants:

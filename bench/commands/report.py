@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.commands.console import console
 from bench.compliance.stored import breaches_of_stored
 from bench.report.check import refuse
+from bench.report.groups import groups_of_best
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
 from bench.sweep.store import Store
 
+Bold = Literal["group", "best"]
 
-def rebuild_report(out: Path) -> int:
+
+def rebuild_report(out: Path, bold: Bold = "group") -> int:
     """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done."""
     store = Store(out)
-    return show_report(store, store.read_plan())
+    return show_report(store, store.read_plan(), bold)
 
 
-def show_report(store: Store, plan: Mapping[str, Any]) -> int:
+def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> int:
     """Write the tables of `plan`, print Table 2 and the files written.
+
+    Bold is what cannot be told from the best of a column (``group``), or the highest mean alone
+    (``best``).
 
     Returns
     -------
     int
         0, or 1 when runs of the plan failed or are missing.
+
+    Raises
+    ------
+    StoreError
+        A record breaks a rule, or its stored predictions say otherwise.
     """
     records, failures = planned_records(store, plan)
     refuse(list(breaches_of_stored(records, store.predictions)))
-    paths = write_report(store.root, plan, records, failures)
-    console.print(render_terminal(table2(plan, records, failures)))
+    table = table2(plan, records, failures)
+    if bold == "group":
+        table = replace(table, leaders=groups_of_best(table, store.predictions))
+    paths = write_report(store.root, plan, records, failures, table.leaders)
+    console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
     return 0 if len(records) == len(plan["jobs"]) else 1
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
 from bench.report.numbers import HOLE
-from bench.report.published import published
-
-PAPER = "arXiv 2504.04647"
+from bench.report.published import PAPER, STAND_INS, published
+from bench.statistics import verdict
 
 _SPLITS = {
     "random": "70/10/20, stratified by class: all three parts are long-tailed.",
@@ -22,7 +21,6 @@ _SPLITS = {
         "ring is a group of its own."
     ),
 }
-_STAND_INS = {"chembl_ki": "SBAP"}
 
 
 def caption(table: Table) -> list[tuple[str, str]]:
@@ -40,11 +38,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
             "equally frequent in the test part: mean over k of 2 R_kk / (1 + C_k), where R is the "
             "confusion matrix with every row divided by its sum and C its column sums.",
         ),
-        (
-            "Bold",
-            "highest mean of its column among cells with all their runs; means that print alike "
-            "are all bold. Bold says nothing about statistical significance.",
-        ),
+        ("Bold", _bold(table)),
         (
             "Marks",
             f"(2/3) means that 2 of 3 planned runs are in the mean; {HOLE} that there is no "
@@ -70,6 +64,34 @@ def _figures(table: Table) -> str:
         f"mean ± sample standard deviation (ddof 1) over n = {n} runs, in percent, on the test "
         f"part; a single run has no deviation. Seeds {seeds}; a seed decides the split, the "
         "initial weights and the order of training."
+    )
+
+
+def _bold(table: Table) -> str:
+    if table.leaders is None:
+        return (
+            "highest mean of its column among cells with all their runs; means that print alike "
+            "are all bold. Bold says nothing about statistical significance."
+        )
+    if not table.leaders:
+        return (
+            "nothing, as no column has two methods with all their runs on two seeds or more, and "
+            "with fewer no difference can be tested. The option --bold best marks the highest "
+            "mean."
+        )
+    alpha = next(iter(table.leaders.values())).alpha
+    seeds = sorted({len(leaders.seeds) for leaders in table.leaders.values()})
+    guard = "; ".join(verdict(n, alpha) for n in seeds)
+    return (
+        "not distinguishable from the best mean of its column, among cells with all their runs: "
+        "range test of Ryan, Einot, Gabriel and Welsch on means over n = "
+        f"{' or '.join(map(str, seeds))} paired seeds, at alpha = {alpha:g} for all comparisons "
+        "of a column together (not of all columns). Its variance is that of the test samples, "
+        "from the stored predictions, with that of training, from the residuals of methods by "
+        "seeds; figures without a closed form (AUROC) have the residuals alone, with the "
+        "correction of Nadeau and Bengio for splits that share samples. It speaks of new seeds, "
+        "splits and samples of the same data set. By the seeds alone, without assuming a "
+        f"distribution, a difference {guard}. The option --bold best marks the highest mean."
     )
 
 
@@ -147,10 +169,10 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
         result = first.get(column.label)
         if column.name not in sizes:
             text = "not a data set of the paper, so it has no published figures."
-            if column.name in _STAND_INS:
+            if column.name in STAND_INS:
                 text = (
-                    f"stands where {_STAND_INS[column.name]} stands in the paper, but is another "
-                    f"data set: its figures are not {_STAND_INS[column.name]} figures, and none "
+                    f"stands where {STAND_INS[column.name]} stands in the paper, but is another "
+                    f"data set: its figures are not {STAND_INS[column.name]} figures, and none "
                     "are published."
                 )
             yield column.label, text

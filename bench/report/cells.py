@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from bench.report.measures import Measure
+from bench.statistics import Group
 
 # Blocks of rows in printing order, with their headings.
 GROUPS = {"paper": "Paper", "control": "Controls", "extension": "Extensions"}
@@ -34,6 +35,8 @@ class Result:
         Rows of the data file that were used and left out.
     parts : tuple of int
         Sizes of the training, validation and test part.
+    train_counts : tuple of int
+        Training samples of each class.
     """
 
     metrics: dict[str, float | None]
@@ -50,6 +53,7 @@ class Result:
     unusable: int
     split_options: Mapping[str, Any]
     parts: tuple[int, int, int]
+    train_counts: tuple[int, ...]
     split_hash: str
 
 
@@ -149,6 +153,33 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Leaders:
+    """The methods of a column that cannot be told from its best.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        Labels of the methods compared; places in `group` are places here.
+    seeds : tuple of int
+        Seeds of the comparison.
+    alpha : float
+        Chance of any false claim in the column.
+    group : Group
+        In the unit of tables.
+    """
+
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    alpha: float
+    group: Group
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Labels of the best and of what cannot be told from it."""
+        return frozenset(self.methods[place] for place in self.group.members)
+
+
+@dataclass(frozen=True)
 class Table:
     """Everything a report prints.
 
@@ -162,6 +193,9 @@ class Table:
         All planned runs in printing order.
     cells : mapping
         (split, data set label, method label, metric) to the cell; absent where nothing was planned.
+    leaders : mapping or None
+        (split, data set label, metric) to the methods that are bold, absent where nothing can be
+        tested. None where bold is the highest mean alone.
     """
 
     settings: Mapping[str, Any]
@@ -170,6 +204,7 @@ class Table:
     rows: tuple[Row, ...]
     runs: tuple[Run, ...]
     cells: Mapping[tuple[str, str, str, str], Cell]
+    leaders: Mapping[tuple[str, str, str], Leaders] | None = None
 
     def cell(self, split: str, column: Column, row: Row, measure: Measure) -> Cell | None:
         """The cell, or None where nothing was planned."""
@@ -192,10 +227,14 @@ class Table:
         return any(cell is not None and cell.published is not None for cell in cells)
 
     def best(self, split: str, column: Column, measure: Measure, decimals: int) -> frozenset[str]:
-        """Labels of the methods that lead a column.
+        """Labels of the methods that are bold in a column: those of `leaders`.
 
-        Only cells with all their runs compete, and means that print alike share the lead.
+        Without these the highest mean: only cells with all their runs compete, and means that
+        print alike share the lead.
         """
+        if self.leaders is not None:
+            leaders = self.leaders.get((split, column.label, measure.name))
+            return frozenset() if leaders is None else leaders.members
         means: dict[str, float] = {}
         for row in self.rows:
             cell = self.cell(split, column, row, measure)

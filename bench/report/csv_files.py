@@ -1,4 +1,4 @@
-"""``table2.csv``, a line a figure, and ``runs.csv``, a line a planned run."""
+"""``table2.csv``, a line a figure; ``runs.csv``, a line a planned run; and the sheets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from bench.report import measures
 from bench.report.cells import Run, Table
 from bench.report.numbers import fixed
+from bench.report.sheet import Sheet, Value
 
 _TABLE2_HEADER = [
     "dataset", "split", "method", "title", "metric", "mean", "std", "n", "published", "difference",
@@ -57,6 +58,11 @@ def runs_csv(table: Table) -> str:
     return _csv(header, (_run(run, metrics) for run in table.runs))
 
 
+def sheet_csv(sheet: Sheet) -> str:
+    """The figures of a sheet: text, whole numbers, others with four places, nothing for None."""
+    return _csv(sheet.csv_header, ([_value(value) for value in line] for line in sheet.csv_lines))
+
+
 def _metrics(runs: Iterable[Run]) -> list[str]:
     """The figures tables print, then whatever else a record holds, by the alphabet."""
     known = [measure.name for measure in measures.ALL]
@@ -91,6 +97,12 @@ def _run(run: Run, metrics: Sequence[str]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else fixed(value, _TABLE2_DECIMALS)
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    return str(value) if isinstance(value, int) else _number(value)
 
 
 def _text(value: str) -> str:

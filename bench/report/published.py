@@ -1,4 +1,4 @@
-"""The paper's printed figures (arXiv 2504.04647, Tables 1 and 2), for side-by-side reports."""
+"""The paper's printed figures (arXiv 2504.04647, Tables 1 to 4), for side-by-side reports."""
 
 from __future__ import annotations
 
@@ -11,9 +11,30 @@ from typing import Any
 
 from bench.errors import DataError
 
+PAPER = "arXiv 2504.04647"
+# Data sets that stand where one of the paper's stands; never called by its name.
+STAND_INS = {"chembl_ki": "SBAP"}
+
 _TABLE1_COLUMNS = ["dataset", "size", "classes", "imbalance_ratio"]
 _TABLE2_KEYS = ["split", "method", "title", "dataset"]
 _TABLE2_METRICS = ["balanced_accuracy", "balanced_f1"]
+_TABLE3_COLUMNS = ["warm_up", "dynamic", "balanced_accuracy"]
+_TABLE4_COLUMNS = ["reweighting", "balanced_accuracy", "note"]
+# What Tables 3 and 4 call a variant of the paper's method, to its label here. The row of Table 4
+# without a name is, by elimination, the one with sub-cluster weights alone.
+_VARIANTS: dict[str, dict[tuple[str, ...], str]] = {
+    "table3": {
+        ("no", "yes"): "sdr[warm_up=0]",
+        ("yes", "no"): "sdr[dynamic=false]",
+        ("yes", "yes"): "sdr",
+    },
+    "table4": {
+        ("none",): "sdr[reweighting=none]",
+        ("class",): "sdr[reweighting=class]",
+        ("",): "sdr[reweighting=subcluster]",
+        ("class_plus_subcluster",): "sdr",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +47,28 @@ class PublishedSize:
 
 
 @dataclass(frozen=True)
+class PublishedVariant:
+    """A row of the paper's Table 3 or 4.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What the paper prints of it, by column of the file.
+    label : str
+        The variant's label here.
+    balanced_accuracy : float
+        In percent.
+    note : str
+        What has to be said about the row; mostly nothing.
+    """
+
+    names: tuple[str, ...]
+    label: str
+    balanced_accuracy: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Published:
     """Figures as printed in the paper.
 
@@ -35,12 +78,16 @@ class Published:
         (split, method, data set, metric) to percent, by registry names.
     sizes : dict
         Data set to its row of Table 1.
+    variants : dict
+        ``table3`` and ``table4`` to their rows, which the paper gives for uspto_50k on the standard
+        split.
     splits, methods, datasets : tuple of str
         In the order in which the paper prints them.
     """
 
     figures: dict[tuple[str, str, str, str], float]
     sizes: dict[str, PublishedSize]
+    variants: dict[str, tuple[PublishedVariant, ...]]
     splits: tuple[str, ...]
     methods: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -77,12 +124,12 @@ def comparable(
 
 
 def read_published(folder: Path) -> Published:
-    """Read ``table1.csv`` and ``table2.csv`` of `folder`.
+    """Read ``table1.csv`` to ``table4.csv`` of `folder`.
 
     Raises
     ------
     DataError
-        A column is missing or unknown, a row stands twice, or a figure is not in 0..100.
+        A file or column is missing or unknown, a row stands twice, or a figure is not in 0..100.
     """
     figures: dict[tuple[str, str, str, str], float] = {}
     table2 = folder / "table2.csv"
@@ -96,6 +143,10 @@ def read_published(folder: Path) -> Published:
                     f"again in {table2}, line {line}. Delete one."
                 )
             figures[key] = _percent(row[metric], f"{table2}, line {line}, column {metric}")
+    variants = {
+        name: _variants(folder / f"{name}.csv", columns, _VARIANTS[name])
+        for name, columns in (("table3", _TABLE3_COLUMNS), ("table4", _TABLE4_COLUMNS))
+    }
     sizes = {
         row["dataset"]: PublishedSize(
             int(row["size"]), int(row["classes"]), float(row["imbalance_ratio"])
@@ -105,13 +156,40 @@ def read_published(folder: Path) -> Published:
     return Published(
         figures,
         sizes,
+        variants,
         splits=_in_order([row["split"] for row in rows]),
         methods=_in_order([row["method"] for row in rows]),
         datasets=_in_order([row["dataset"] for row in rows]),
     )
 
 
+def _variants(
+    path: Path, columns: list[str], labels: Mapping[tuple[str, ...], str]
+) -> tuple[PublishedVariant, ...]:
+    keys = columns[: columns.index("balanced_accuracy")]
+    rows = _read(path, columns)
+    names = [tuple(row[key] for key in keys) for row in rows]
+    if sorted(names) != sorted(labels):
+        raise DataError(
+            f"Expected the rows {sorted(labels)} in {path}, each once, but got {sorted(names)}. "
+            "Restore the file."
+        )
+    return tuple(
+        PublishedVariant(
+            name,
+            labels[name],
+            _percent(row["balanced_accuracy"], f"{path}, line {line}, column balanced_accuracy"),
+            row.get("note", ""),
+        )
+        for line, (name, row) in enumerate(zip(names, rows, strict=True), start=2)
+    )
+
+
 def _read(path: Path, columns: list[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(
+            f"Expected the published figures in {path}, but it is not there. Restore it."
+        )
     with path.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         if reader.fieldnames != columns:

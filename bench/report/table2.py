@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.errors import StoreError
 from bench.report import measures
-from bench.report.cells import GROUPS, Cell, Column, Result, Row, Run, Table
+from bench.report.cells import GROUPS, Cell, Column, Leaders, Result, Row, Run, Table
 from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
 from bench.report.published import comparable, published
@@ -17,7 +18,12 @@ from bench.report.published import comparable, published
 Json = Mapping[str, Any]
 
 
-def table2(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) -> Table:
+def table2(
+    plan: Json,
+    records: Sequence[Json],
+    failures: Mapping[str, Json],
+    leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
+) -> Table:
     """The table of a sweep, in the order of the paper.
 
     A pure function: the same plan, records and failures give the same table, in whatever order
@@ -31,6 +37,9 @@ def table2(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
         Complete runs of that plan.
     failures : mapping
         Job id to ``reason`` and ``error``; a record of the same job outranks it.
+    leaders : mapping, optional
+        From :func:`bench.report.groups.groups_of_best`, as records alone have no predictions.
+        Without it the highest mean of a column is bold.
 
     Raises
     ------
@@ -40,7 +49,7 @@ def table2(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
     try:
         check_plan(plan)
         check_records(plan, records, failures)
-        return _build(plan, records, failures)
+        return replace(_build(plan, records, failures), leaders=leaders)
     except KeyError as error:
         raise StoreError(
             f"Expected the key {error} in the plan, every record and every failure, but one has "
@@ -164,6 +173,7 @@ def _result(record: Json) -> Result:
         unusable=data["unusable"],
         split_options=record["job"]["split"]["options"],
         parts=(sum(data["train_counts"]), sum(data["valid_counts"]), sum(data["test_counts"])),
+        train_counts=tuple(data["train_counts"]),
         split_hash=data["split_hash"],
     )
 

@@ -44,11 +44,17 @@ class _Report:
             else:
                 yield Group(*(_grid(self._table, split, (column,)) for column in columns))
         yield Text(
-            "Mean ± sample standard deviation over seeds. Bold: best mean among complete cells, "
-            "which says nothing about significance.",
-            style="dim",
+            "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
         yield from _holes(self._table)
+
+
+def _bold(table: Table) -> str:
+    if table.leaders is None:
+        return "Bold: best mean among complete cells, which says nothing about significance."
+    if not table.leaders:
+        return "Nothing is bold: differences can be tested from two seeds and two methods on."
+    return "Bold: not distinguishable from the best mean of its column; table2.md names the test."
 
 
 def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:

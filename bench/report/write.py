@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.files import write_atomically
+from bench.report.cells import Leaders
 from bench.report.csv_files import runs_csv, table2_csv
 from bench.report.markdown import markdown
 from bench.report.table2 import table2
@@ -18,6 +19,7 @@ def write_report(
     plan: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
     failures: Mapping[str, Mapping[str, Any]],
+    leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
 ) -> list[Path]:
     """Write ``table2.md``, ``table2.csv`` and ``runs.csv`` into `folder`, which is made if absent.
 
@@ -34,7 +36,7 @@ def write_report(
     StoreError
         The records cannot stand in one table, or the folder cannot be written.
     """
-    table = table2(plan, records, failures)
+    table = table2(plan, records, failures, leaders)
     texts = {
         "table2.md": markdown(table),
         "table2.csv": table2_csv(table),

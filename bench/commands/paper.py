@@ -1,0 +1,150 @@
+"""Write all tables of the paper, and the numbers of its figure, from run records."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.commands.console import console
+from bench.commands.report import planned_records
+from bench.compliance.rules import breaches_together
+from bench.compliance.stored import breaches_of_stored
+from bench.errors import StoreError
+from bench.files import write_atomically
+from bench.report.agreement import agreement
+from bench.report.check import check_records, refuse
+from bench.report.comparison import comparison
+from bench.report.contradictions import contradictions
+from bench.report.csv_files import sheet_csv, table2_csv
+from bench.report.explanation import explanation
+from bench.report.figure1 import figure1
+from bench.report.groups import groups_of_best
+from bench.report.latex import document, sheet_latex
+from bench.report.markdown import markdown
+from bench.report.sheet import Sheet
+from bench.report.sheet_markdown import sheet_markdown
+from bench.report.table1 import table1
+from bench.report.table2 import table2
+from bench.report.table2_layout import table2_sheet
+from bench.report.table3 import ABLATIONS, ablation
+from bench.sweep.store import Store
+
+_MAIN = "paper"
+# Tables may have budgets of their own.
+_SHARED_BY_TABLES = ("one data file", "one content", "one split")
+_DEFAULT_OUT = Path("results")
+
+
+def write_paper(out: Path) -> int:
+    """Write the tables that `out` has runs for to ``out/paper``, as CSV, Markdown and LaTeX.
+
+    Returns
+    -------
+    int
+        0, or 1 when a table, or a run of one, is not there; each absent table is said.
+
+    Raises
+    ------
+    StoreError
+        Records of a table break a rule, in which case nothing is written, or the folder cannot be
+        written.
+    """
+    store = Store(out)
+    sweeps = _sweeps(store)
+    _check(store, list(sweeps.values()))
+    sheets: list[Sheet] = []
+    own: dict[str, str] = {}
+    if _MAIN in sweeps:
+        sweep = sweeps[_MAIN]
+        table = table2(*sweep)
+        table = replace(table, leaders=groups_of_best(table, store.predictions))
+        sheets = [
+            table1(table, sweep.records),
+            table2_sheet(table),
+            figure1(table, sweep.records),
+            comparison(table, sweep.records),
+            agreement(table),
+            explanation(table, store.predictions),
+        ]
+        # Table 2 has fuller forms than a sheet's.
+        own = {"table2.csv": table2_csv(table), "table2.md": markdown(table)}
+    sheets[2:2] = [ablation(name, table2(*sweeps[name])) for name in ABLATIONS if name in sweeps]
+    sheets.append(contradictions())
+    _say_absent(store, sweeps)
+    _write(out / "paper", _files(sheets) | own)
+    names = ", ".join(sheet.name for sheet in sheets)
+    console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
+    whole = all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
+    return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
+
+
+class _Sweep(NamedTuple):
+    """A plan and what came of it, in the order in which tables take them."""
+
+    plan: dict[str, Any]
+    records: list[dict[str, Any]]
+    failures: dict[str, dict[str, Any]]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.records) == len(self.plan["jobs"])
+
+
+def _sweeps(store: Store) -> dict[str, _Sweep]:
+    """What there is for each preset; the last benchmark stands in for one of the main preset."""
+    plans = {name: store.read_plan(name) for name in (_MAIN, *ABLATIONS) if store.has_plan(name)}
+    if _MAIN not in plans and store.has_plan():
+        plans[_MAIN] = store.read_plan()
+    return {name: _Sweep(plan, *planned_records(store, plan)) for name, plan in plans.items()}
+
+
+def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:
+    """Refuse what breaks a rule in any table, and tables that show different data."""
+    records: dict[str, dict[str, Any]] = {}
+    for sweep in sweeps:
+        check_records(sweep.plan, sweep.records, sweep.failures)
+        records |= {record["job_id"]: record for record in sweep.records}
+    refuse([b for b in breaches_together(list(records.values())) if b.rule in _SHARED_BY_TABLES])
+    refuse(list(breaches_of_stored(records.values(), store.predictions)))
+
+
+def _say_absent(store: Store, sweeps: Mapping[str, _Sweep]) -> None:
+    """One line for what has no runs of its own, with the command that makes them."""
+    if not store.has_plan(_MAIN):
+        instead = ": they show the last benchmark" if _MAIN in sweeps else ""
+        console.print(
+            f"No runs of their own for Tables 1 and 2 and Figure 1{instead}. "
+            f"{_command(_MAIN, store.root)} makes them."
+        )
+    for name in ABLATIONS:
+        if name not in sweeps:
+            console.print(f"No runs for Table {name[-1]}. {_command(name, store.root)} makes them.")
+
+
+def _files(sheets: Sequence[Sheet]) -> dict[str, str]:
+    files = {"paper.tex": document([sheet.name for sheet in sheets])}
+    for sheet in sheets:
+        files[f"{sheet.name}.csv"] = sheet_csv(sheet)
+        files[f"{sheet.name}.md"] = sheet_markdown(sheet)
+        files[f"{sheet.name}.tex"] = sheet_latex(sheet)
+    return files
+
+
+def _command(preset: str, out: Path) -> str:
+    words = ["python", "run_bench.py", "--preset", preset]
+    return shlex.join(words if out == _DEFAULT_OUT else [*words, "--out", str(out)])
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_atomically(folder / name, text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"Expected to write the tables to {folder}, but got: {error}. Free the place or choose "
+            "another folder with --out."
+        ) from error

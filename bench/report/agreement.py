@@ -1,0 +1,87 @@
+"""Whether our order of methods is the paper's."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.stats import kendalltau
+
+from bench.report.cells import Column, Table
+from bench.report.measures import MAIN, Measure
+from bench.report.numbers import HOLE, fixed
+from bench.report.published import PAPER
+from bench.report.sheet import Block, Sheet, Value, line, plain_headings
+
+
+def agreement(table: Table) -> Sheet:
+    """Kendall's tau between the paper's figures and ours, for each column of Table 2."""
+    lines, csv_lines = [], []
+    for split in table.splits:
+        for column in table.columns_of(split):
+            for measure in MAIN:
+                if not table.has_published(split, column, measure):
+                    continue
+                tau, p, n, left_out = _tau(table, split, column, measure)
+                lines.append(
+                    line(
+                        split,
+                        column.label,
+                        measure.heading,
+                        str(n),
+                        HOLE if tau is None else fixed(tau),
+                        HOLE if p is None else fixed(p, 3),
+                        ", ".join(left_out),
+                    )
+                )
+                values: tuple[Value, ...] = (n, tau, p, " ".join(left_out))
+                csv_lines.append((column.label, split, measure.name, *values))
+    return Sheet(
+        "agreement",
+        "Our order of methods against the paper's",
+        (),
+        (
+            (
+                "tau",
+                "Kendall's tau-b: 1 when both order the methods alike, -1 when one is the other "
+                f"reversed; {HOLE} below two methods or when one side cannot order them.",
+            ),
+            (
+                "p",
+                "two-sided, of orders that have nothing to do with each other; exact without "
+                "ties. Each p stands alone.",
+            ),
+            ("Left out", "methods with runs that are not complete, so that their mean may move."),
+            ("Source", f"Table 2 of {PAPER}."),
+        ),
+        (
+            Block(
+                "",
+                plain_headings(("split", "data set", "measure", "methods", "tau", "p", "left out")),
+                tuple(lines),
+            ),
+        ),
+        ("dataset", "split", "metric", "n", "tau", "p", "left_out"),
+        tuple(csv_lines),
+    )
+
+
+def _tau(
+    table: Table, split: str, column: Column, measure: Measure
+) -> tuple[float | None, float | None, int, list[str]]:
+    """tau, p, methods compared and methods left out."""
+    theirs, own, left_out = [], [], []
+    for row in table.rows_of(split, (column,)):
+        cell = table.cell(split, column, row, measure)
+        if cell is None or cell.published is None:
+            continue
+        if cell.mean is None or not cell.complete:
+            left_out.append(row.label)
+            continue
+        theirs.append(cell.published)
+        own.append(cell.mean)
+    if len(own) < 2:
+        return None, None, len(own), left_out
+    result = kendalltau(theirs, own)
+    if math.isnan(result.statistic):
+        return None, None, len(own), left_out
+    return float(result.statistic), float(result.pvalue), len(own), left_out

@@ -1,0 +1,123 @@
+"""The numbers of Figure 1: samples of each class in training against the accuracy of that class."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.confusion import recalls
+from bench.report.cells import Column, Row, Run, Table
+from bench.report.numbers import HOLE, fixed
+from bench.report.published import PAPER
+from bench.report.sheet import Block, Entry, Sheet, Value, dataset_heading, marks, plain_headings
+
+_DRAWN = "paper"  # the group of methods that the figure shows
+
+
+def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
+    """Mean recall of every class in percent, by data set, split and method.
+
+    People read the rows of the paper; the CSV file holds all methods.
+
+    Parameters
+    ----------
+    table : Table
+        The sweep.
+    records : sequence of mapping
+        Its complete runs.
+    """
+    by_id = {record["job_id"]: record for record in records}
+    planned: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in table.runs:
+        planned[run.split, run.dataset, run.method].append(run)
+    blocks, csv_lines = [], []
+    for split in table.splits:
+        for column in table.columns_of(split):
+            rows = table.rows_of(split, (column,))
+            done = {
+                row.label: [
+                    by_id[run.job_id]
+                    for run in planned[split, column.label, row.label]
+                    if run.job_id in by_id
+                ]
+                for row in rows
+            }
+            expected = {row.label: len(planned[split, column.label, row.label]) for row in rows}
+            blocks.append(_block(split, column, rows, done, expected))
+            csv_lines += _csv_lines(split, column, rows, done, expected)
+    return Sheet(
+        "figure1",
+        "Figure 1: samples per class against accuracy per class",
+        (),
+        (
+            ("Accuracy of a class", "its recall on the test part in percent, mean over seeds."),
+            ("Samples", "of the class in the training part, mean over runs; the largest first."),
+            (
+                "Source",
+                f"the figure of {PAPER} prints no numbers, so that none stand beside ours.",
+            ),
+            *marks(table),
+        ),
+        tuple(blocks),
+        ("dataset", "split", "method", "class", "train_samples", "recall", "std", "n", "expected"),
+        tuple(csv_lines),
+    )
+
+
+Done = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def _block(
+    split: str, column: Column, rows: Sequence[Row], done: Done, expected: Mapping[str, int]
+) -> Block:
+    drawn = [row for row in rows if row.group == _DRAWN]
+    classes, samples = _classes(done)
+    lines = []
+    for k in sorted(range(len(classes)), key=lambda k: (-samples[k], k)):
+        entries = [Entry(classes[k]), Entry(f"{samples[k]:,.0f}", "ours")]
+        for row in drawn:
+            values = _recalls(done[row.label], k)
+            share = "" if len(values) == expected[row.label] else f" ({len(values)}/"
+            share += f"{expected[row.label]})" if share else ""
+            text = fixed(statistics.fmean(values)) if values else HOLE
+            entries.append(Entry(text + share, "ours"))
+        lines.append(tuple(entries))
+    headings = ["class", "samples", *(row.heading for row in drawn)]
+    title = f"{dataset_heading(column)}, {split} split"
+    return Block(title, plain_headings(headings), tuple(lines))
+
+
+def _csv_lines(
+    split: str, column: Column, rows: Sequence[Row], done: Done, expected: Mapping[str, int]
+) -> list[tuple[Value, ...]]:
+    classes, samples = _classes(done)
+    lines: list[tuple[Value, ...]] = []
+    for row in rows:
+        for k in sorted(range(len(classes)), key=lambda k: (-samples[k], k)):
+            values = _recalls(done[row.label], k)
+            lines.append(
+                (column.label, split, row.label, classes[k], samples[k],
+                 statistics.fmean(values) if values else None,
+                 statistics.stdev(values) if len(values) > 1 else None,
+                 len(values), expected[row.label])
+            )  # fmt: skip
+    return lines
+
+
+def _classes(done: Done) -> tuple[list[str], list[float]]:
+    """Names of the classes and their training samples, mean over runs; empty without a run."""
+    records = [record for of_method in done.values() for record in of_method]
+    if not records:
+        return [], []
+    counts = np.array([record["data"]["train_counts"] for record in records])
+    return list(records[0]["data"]["class_names"]), counts.mean(axis=0).tolist()
+
+
+def _recalls(records: Sequence[Mapping[str, Any]], k: int) -> list[float]:
+    """Recall of class k in percent, of each run in whose test part it is."""
+    values = [100.0 * recalls(np.asarray(record["confusion"]))[k] for record in records]
+    return [float(value) for value in values if not np.isnan(value)]

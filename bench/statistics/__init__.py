@@ -1,0 +1,42 @@
+"""What a results table may claim: pure functions on plain arrays."""
+
+from bench.statistics.family import Group, group_of_best, holm
+from bench.statistics.paired import (
+    Difference,
+    SeedDifference,
+    corrected_resampled_t,
+    paired_bootstrap,
+    paired_by_seed,
+)
+from bench.statistics.power import pairs_needed, smallest_p, verdict
+from bench.statistics.ranks import Ranks, critical_difference, rank_methods
+from bench.statistics.sampling import (
+    balanced_accuracy_influence,
+    balanced_f1_influence,
+    recall_influence,
+    sampling_covariance,
+)
+from bench.statistics.summary import Summary, summarise
+
+__all__ = [
+    "Difference",
+    "Group",
+    "Ranks",
+    "SeedDifference",
+    "Summary",
+    "balanced_accuracy_influence",
+    "balanced_f1_influence",
+    "corrected_resampled_t",
+    "critical_difference",
+    "group_of_best",
+    "holm",
+    "paired_bootstrap",
+    "paired_by_seed",
+    "pairs_needed",
+    "rank_methods",
+    "recall_influence",
+    "sampling_covariance",
+    "smallest_p",
+    "summarise",
+    "verdict",
+]

@@ -1,0 +1,56 @@
+"""Mean, deviation and interval of the runs of one cell."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from scipy.stats import t as student
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is printed of n values, in their unit.
+
+    Attributes
+    ----------
+    std : float or None
+        Sample standard deviation (ddof 1); None below two values.
+    low, high : float or None
+        Interval of the mean; None below two values.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+
+
+def summarise(values: Collection[float], confidence: float = 0.95) -> Summary:
+    """Mean of n values with Student's interval, mean +- t(n - 1) std / sqrt(n).
+
+    The interval is that of independent values. Over seeds that split the same data anew it is a
+    little too narrow; differences have :func:`bench.statistics.paired.corrected_resampled_t`.
+
+    Raises
+    ------
+    ValueError
+        There is no value.
+
+    Examples
+    --------
+    >>> summary = summarise([0.1, 0.2, 0.3])
+    >>> [round(value, 3) for value in (summary.mean, summary.std, summary.low, summary.high)]
+    [0.2, 0.1, -0.048, 0.448]
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("Expected at least one value to summarise, but got none.")
+    mean = statistics.fmean(values)
+    if n == 1:
+        return Summary(1, mean, None, None, None)
+    std = statistics.stdev(values)
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
+    return Summary(n, mean, std, mean - half, mean + half)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from report_records import make_job, make_plan, make_record
+
+from bench.report.explanation import ROWS, explanation
+from bench.report.table2 import table2
+
+PER_CLASS = 1000
+
+
+def explained(recalls, seeds=1):
+    """`recalls` maps methods to the recall of both classes, by seed a little more."""
+    jobs, records, stored = [], [], {}
+    for method, recall in recalls.items():
+        for seed in range(seeds):
+            job = make_job(method=method, seed=seed)
+            right = round((recall + 0.001 * seed) * PER_CLASS)
+            jobs.append(job)
+            wrong = PER_CLASS - right
+            records.append(make_record(job, [[right, wrong], [wrong, right]]))
+            labels = np.repeat([0, 1], PER_CLASS)
+            # The paper's method errs on other samples than the rest.
+            order = np.arange(PER_CLASS)[:: -1 if method == "sdr" else 1]
+            correct = np.tile(order < right, 2)
+            logits = np.eye(2)[np.where(correct, labels, 1 - labels)]
+            stored[job["job_id"]] = {"test_labels": labels, "test_logits": logits}
+    return explanation(table2(make_plan(jobs), records, {}), stored.__getitem__)
+
+
+def verdict(recalls, seeds=1):
+    return explained(recalls, seeds).paragraphs[0].split(". ")[0]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(
+    ("recalls", "words"),
+    [
+        ({"vanilla": 0.7, "sdr": 0.6}, "sdr is below vanilla: there is no gain"),
+        ({"vanilla": 0.7, "sdr": 0.7}, "No gain of sdr over vanilla can be told from chance"),
+        ({"vanilla": 0.7, "sdr": 0.8}, "cannot be said without vanilla_tuned"),
+        (
+            {"vanilla": 0.7, "sdr": 0.8, "vanilla_tuned": 0.8, "cost_sensitive": 0.75},
+            "not above vanilla_tuned: nothing shows",
+        ),
+        (
+            {"vanilla": 0.7, "sdr": 0.9, "vanilla_tuned": 0.8, "cost_sensitive": 0.75},
+            "above vanilla_tuned, cost_sensitive: the gain is not only due",
+        ),
+        ({"vanilla": 0.7}, "no gain to explain"),
+    ],
+)
+def test_the_verdict_follows_the_numbers(recalls, words, seeds):
+    assert words in verdict(recalls, seeds)
+
+
+def test_a_small_gain_of_one_run_cannot_be_told_from_chance():
+    # 295 and 300 errors on different samples: a standard error of 1.7 points.
+    assert "can be told from chance" in verdict({"vanilla": 0.7, "sdr": 0.705})
+
+
+def test_missing_rows_are_said_to_be_missing():
+    text = explained({"vanilla": 0.7, "sdr": 0.8}).paragraphs[0]
+    missing = [name for name in ROWS if name not in ("vanilla", "sdr")]
+    assert text.endswith(f"No finished run here: {', '.join(missing)}.")
+    assert "No finished run" not in explained(dict.fromkeys(ROWS, 0.7)).paragraphs[0]
+
+
+def test_a_sentence_says_gain_loss_or_no_difference_by_its_interval():
+    recalls = {"vanilla": 0.7, "balanced_softmax": 0.8, "cost_sensitive": 0.6, "vanilla_tuned": 0.7}
+    text = explained(recalls).paragraphs[0]
+    assert "under the class prior gains: balanced_softmax against vanilla 10.00 points" in text
+    assert "Weighting classes in the loss loses: cost_sensitive" in text
+    assert "threshold of the vanilla network alone makes no difference" in text
+
+
+def test_seeds_that_only_one_method_has_are_left_out():
+    jobs = [make_job(method="vanilla", seed=seed) for seed in range(3)]
+    jobs += [make_job(method="sdr", seed=seed) for seed in range(3)]
+    records = [make_record(job, [[80, 20], [20, 80]]) for job in jobs if job != jobs[0]]
+    sheet = explanation(table2(make_plan(jobs), records, {}), dict.__getitem__)
+    [line] = sheet.csv_lines
+    assert dict(zip(sheet.csv_header, line, strict=True))["n"] == 2
+
+
+def test_equal_arguments_give_equal_sheets():
+    recalls = {"vanilla": 0.7, "sdr": 0.72}
+    assert explained(recalls) == explained(recalls)

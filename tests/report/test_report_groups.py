@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from report_records import make_grid, make_plan
+from stored_runs import arrays_of, record_of, store_run
+
+from bench.commands.report import rebuild_report
+from bench.report import measures
+from bench.report.groups import groups_of_best
+from bench.report.markdown import markdown
+from bench.report.table2 import table2
+from bench.statistics import balanced_accuracy_influence, group_of_best, sampling_covariance
+from bench.sweep.store import Store
+
+COUNTS = (400, 120)
+BA = measures.MAIN[0]
+# How far apart a method's logits keep the classes: two alike, one far worse.
+STRENGTHS = {"cb": 3.0, "mine": 3.0, "vanilla": 0.5}
+
+
+def stored(seeds=(0, 1, 2), strengths=STRENGTHS, left_out=()):
+    """A table and the predictions of its runs by job id."""
+    jobs = make_grid(methods=tuple(strengths), seeds=seeds)
+    arrays = {
+        job["job_id"]: arrays_of(COUNTS, [job["seed"], place], strengths[job["method"]])
+        for place, job in enumerate(jobs)
+        if (job["method"], job["seed"]) not in left_out
+    }
+    records = [record_of(job, arrays[job["job_id"]]) for job in jobs if job["job_id"] in arrays]
+    return table2(make_plan(jobs), records, {}), arrays
+
+
+def with_groups(*args, **settings):
+    table, arrays = stored(*args, **settings)
+    return dataclasses.replace(table, leaders=groups_of_best(table, arrays.__getitem__))
+
+
+def bold_lines(table):
+    block = markdown(table).split("## Random split")[1].split("##")[0]
+    return {line.split("|")[1].strip() for line in block.splitlines() if "**" in line}
+
+
+def test_bold_is_what_cannot_be_told_from_the_best():
+    table = with_groups()
+    assert table.best("random", table.columns[0], BA, 2) == {"cb", "mine"}
+    assert bold_lines(table) == {"cb", "mine"}
+    assert len(bold_lines(dataclasses.replace(table, leaders=None))) == 1
+
+
+def test_group_is_that_of_scores_and_test_samples():
+    table, arrays = stored()
+    leaders = groups_of_best(table, arrays.__getitem__)["random", "hiv", "balanced_accuracy"]
+    cells = [table.cell("random", table.columns[0], row, BA) for row in table.rows]
+    assert leaders.methods == tuple(row.label for row in table.rows)
+    scores = np.array([[cell.values[seed] for cell in cells] for seed in (0, 1, 2)])
+    gradients = np.stack([balanced_accuracy_influence(np.eye(2))] * 3)
+    covariances = []
+    for seed in (0, 1, 2):
+        runs = [arrays[cell.runs[seed].job_id] for cell in cells]
+        predictions = np.stack([run["test_logits"].argmax(axis=1) for run in runs])
+        covariances.append(
+            100**2 * sampling_covariance(runs[0]["test_labels"], predictions, gradients)
+        )
+    assert leaders.group == group_of_best(scores, np.array(covariances), test_to_train=1 / 7)
+
+
+def test_figures_that_are_best_when_low_have_the_lowest_in_front():
+    table = with_groups()
+    log_loss = next(measure for measure in measures.ALL if measure.name == "log_loss")
+    assert "vanilla" not in table.best("random", table.columns[0], log_loss, 2)
+
+
+@pytest.mark.fault(50)
+def test_method_with_a_hole_does_not_compete():
+    table = with_groups(left_out={("mine", 1)})
+    assert table.best("random", table.columns[0], BA, 2) == {"cb"}
+
+
+@pytest.mark.fault(45)
+def test_caption_names_test_level_correction_n_and_the_power_guard():
+    text = markdown(with_groups())
+    for words in (
+        "range test of Ryan, Einot, Gabriel and Welsch",
+        "n = 3 paired seeds, at alpha = 0.05 for all comparisons of a column together",
+        "p \\>= 0.25 with 3 pairs, 6 are needed for 0.05",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize("settings", [{"seeds": (0,)}, {"strengths": {"cb": 1.0}}])
+def test_nothing_is_bold_where_nothing_can_be_tested(settings):
+    table = with_groups(**settings)
+    assert table.leaders == {}
+    assert bold_lines(table) == set()
+    assert "no difference can be tested" in markdown(table)
+
+
+def test_equal_predictions_give_equal_bytes():
+    assert markdown(with_groups()) == markdown(with_groups())
+
+
+@pytest.mark.parametrize(("bold", "lines"), [("group", {"cb", "vanilla"}), ("best", {"vanilla"})])
+def test_report_reads_the_predictions_of_the_store(tmp_path, capsys, bold, lines):
+    store = Store(tmp_path)
+    jobs = make_grid(methods=("vanilla", "cb"))
+    for job in jobs:
+        store_run(store, job, COUNTS)
+    store.write_plan(make_plan(jobs))
+    assert rebuild_report(tmp_path, bold) == 0
+    block = (tmp_path / "table2.md").read_text().split("## Random split")[1].split("##")[0]
+    assert {line.split("|")[1].strip() for line in block.splitlines() if "**" in line} == lines

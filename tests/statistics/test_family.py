@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.statistics import group_of_best, holm
+
+
+def table(means, spread=0.01, seeds=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.array(means) + spread * rng.normal(size=(seeds, len(means)))
+
+
+def test_two_methods_without_shared_samples_are_those_of_the_paired_t_test():
+    scores = table([0.5, 0.52], seeds=6)
+    group = group_of_best(scores, test_to_train=0.0)
+    expected = stats.ttest_rel(scores[:, 1], scores[:, 0])
+    assert group.p_values[0] == pytest.approx(expected.pvalue, abs=1e-6)
+    assert (group.best, group.degrees) == (1, 5)
+
+
+def test_first_step_is_tukeys_test_of_all_methods():
+    scores = table([0.5, 0.52, 0.53, 0.51], seeds=4)
+    group = group_of_best(scores, test_to_train=0.0)
+    worst = int(np.argmax(group.gaps))
+    expected = stats.studentized_range.sf(2**0.5 * group.gaps[worst] / group.errors[worst], 4, 9)
+    assert group.p_values[worst] == pytest.approx(expected)
+
+
+def test_what_a_split_does_to_all_methods_drops_out():
+    scores = table([0.5, 0.52, 0.55])
+    shifted = scores + np.array([[0.2], [-0.1], [0.05]])
+    first, second = (group_of_best(own, test_to_train=0.2) for own in (scores, shifted))
+    np.testing.assert_allclose(first.p_values, second.p_values, rtol=1e-6)
+
+
+def test_shared_samples_and_test_samples_widen_the_errors():
+    scores = table([0.5, 0.52, 0.55])
+    plain, shared = (group_of_best(scores, test_to_train=r).errors for r in (0.0, 0.3))
+    assert shared[0] == pytest.approx(plain[0] * ((1 / 3 + 0.3) / (1 / 3)) ** 0.5)
+    chance = np.stack([np.eye(3)] * 3)
+    wide = group_of_best(scores, chance, test_to_train=0.0)
+    assert wide.errors[0] == pytest.approx((2 / 3) ** 0.5)
+    assert wide.members == (0, 1, 2)
+    assert wide.degrees > group_of_best(scores, test_to_train=0.0).degrees
+
+
+def test_clear_leader_stands_alone_and_near_ones_stay():
+    assert group_of_best(table([0.5, 0.9, 0.6], 0.001), test_to_train=0.2).members == (1,)
+    assert group_of_best(table([0.8999, 0.9, 0.6], 0.001), test_to_train=0.2).members == (0, 1)
+
+
+def test_methods_with_equal_predictions_share_the_lead():
+    scores = np.repeat(table([0.5, 0.9]), 2, axis=1)
+    chance = np.stack([np.kron(np.eye(2), np.ones((2, 2))) * 1e-6] * 3)
+    assert group_of_best(scores, chance, test_to_train=0.2).members == (2, 3)
+    assert group_of_best(np.full((3, 4), 0.5), test_to_train=0.2).members == (0, 1, 2, 3)
+
+
+def test_order_of_methods_does_not_matter():
+    scores = table([0.5, 0.53, 0.55, 0.52])
+    order = [2, 0, 3, 1]
+    group = group_of_best(scores, test_to_train=0.2)
+    moved = group_of_best(scores[:, order], test_to_train=0.2)
+    assert {order[place] for place in moved.members} == set(group.members)
+
+
+def test_one_seed_or_one_method_gives_no_group():
+    assert group_of_best(table([0.5, 0.9], seeds=1), test_to_train=0.2) is None
+    assert group_of_best(table([0.5]), test_to_train=0.2) is None
+
+
+def test_scores_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="1 that are not finite"):
+        group_of_best(np.array([[0.5, np.nan]]), test_to_train=0.2)
+    with pytest.raises(ValueError, match=r"\(3, 2, 2\)"):
+        group_of_best(table([0.5, 0.6]), np.zeros((3, 3, 3)), test_to_train=0.2)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []

@@ -1,0 +1,84 @@
+"""The whole procedure that decides bold, on tables whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+from simulated import HIV, TEST_TO_TRAIN, USPTO, simulate, standard_deviation
+
+from bench.statistics import group_of_best, holm
+
+TABLES = 500
+METHODS = 12
+GAP = 3 * standard_deviation(HIV, training=0.005)
+
+slow = pytest.mark.slow
+
+
+def groups(seed, **settings):
+    """Members of the best group of each simulated table."""
+    rng = np.random.default_rng(seed)
+    for _ in range(TABLES):
+        scores, covariances = simulate(rng, **settings)
+        yield set(group_of_best(scores, covariances, test_to_train=TEST_TO_TRAIN).members)
+
+
+def false_claims(seed, **settings):
+    """Share of tables in which a method is told from the best, though all are equal."""
+    return np.mean([len(group) < METHODS for group in groups(seed, **settings)])
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize(
+    "training", [0.005, *(pytest.param(noise, marks=slow) for noise in (0.0, 0.01, 0.02))]
+)
+def test_equal_methods_are_told_apart_in_at_most_seven_of_a_hundred_tables(training):
+    assert false_claims(1, training=training) <= 0.07
+
+
+@slow
+@pytest.mark.fault(48)
+def test_equal_methods_of_ten_classes_are_rarely_told_apart():
+    assert false_claims(5, data=USPTO, training=0.002) <= 0.07
+
+
+@slow
+@pytest.mark.fault(48)
+@pytest.mark.parametrize(
+    "factors", [[3.0] + [1.0] * 11, [2.0] * 3 + [0.5] * 9], ids=["one noisy", "three noisy"]
+)
+def test_so_they_are_when_some_train_with_more_noise_than_others(factors):
+    assert false_claims(2, factors=np.array(factors)) <= 0.07
+
+
+@pytest.mark.fault(48)
+def test_a_method_three_standard_deviations_below_eleven_others_is_told_from_the_best():
+    gaps = np.zeros(METHODS)
+    gaps[4] = -GAP
+    assert np.mean([4 not in group for group in groups(3, gaps=gaps)]) >= 0.95
+
+
+@slow
+@pytest.mark.fault(48)
+def test_two_tiers_three_standard_deviations_apart_are_told_apart():
+    gaps = np.repeat([0.0, -GAP], METHODS // 2)
+    found = [len(set(range(6, 12)) - group) / 6 for group in groups(4, gaps=gaps)]
+    assert np.mean(found) >= 0.95
+
+
+def test_holm_on_comparisons_with_the_best_of_the_same_scores_claims_too_much():
+    """Why the group is decided by the range and not by Holm's correction."""
+    rng = np.random.default_rng(6)
+    claims = []
+    for scores in rng.normal(size=(TABLES, 12, METHODS)):
+        best = scores.mean(axis=0).argmax()
+        others = np.delete(scores, best, axis=1)
+        # Holm's first step, see the next test.
+        claims.append(min(ttest_rel(scores[:, [best]], others).pvalue) * len(others.T) <= 0.05)
+    assert np.mean(claims) > 0.10
+
+
+def test_first_step_of_holm_multiplies_the_smallest_p():
+    p_values = [0.02, 0.001, 0.3]
+    assert min(holm(p_values)) == pytest.approx(min(p_values) * len(p_values))
