@@ -171,11 +171,14 @@ def verify(out: Path) -> int:
 
 @cli.command()
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
-def paper(out: Path) -> int:
-    """Write all tables of the paper, ours and published, from run records to OUT/paper."""
+@click.option("--figures/--no-figures", default=True, help="draw pictures and write report.html")
+@click.option("--embeddings", is_flag=True, help="draw embeddings too, from weights and data")
+@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+def paper(out: Path, figures: bool, embeddings: bool, data_dir: Path | None) -> int:
+    """Write the paper's tables, ours and published, pictures and a page, from run records."""
     from bench.commands.paper import write_paper
 
-    return write_paper(out)
+    return write_paper(out, figures=figures, embeddings=embeddings, data_dir=data_dir)
 
 
 @cli.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.commands.console import console
+from bench.commands.figures import embeddings_of
 from bench.commands.report import planned_records
 from bench.compliance.rules import breaches_together
 from bench.compliance.stored import breaches_of_stored
@@ -21,7 +22,9 @@ from bench.report.contradictions import contradictions
 from bench.report.csv_files import sheet_csv, table2_csv
 from bench.report.explanation import explanation
 from bench.report.figure1 import figure1
+from bench.report.figures import Source, source_of, write_figures
 from bench.report.groups import groups_of_best
+from bench.report.html import write_page
 from bench.report.latex import document, sheet_latex
 from bench.report.markdown import markdown
 from bench.report.sheet import Sheet
@@ -30,6 +33,7 @@ from bench.report.table1 import table1
 from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
 from bench.report.table3 import ABLATIONS, ablation
+from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
 
 _MAIN = "paper"
@@ -38,8 +42,15 @@ _SHARED_BY_TABLES = ("one data file", "one content", "one split")
 _DEFAULT_OUT = Path("results")
 
 
-def write_paper(out: Path) -> int:
-    """Write the tables that `out` has runs for to ``out/paper``, as CSV, Markdown and LaTeX.
+def write_paper(
+    out: Path, *, figures: bool = True, embeddings: bool = False, data_dir: Path | None = None
+) -> int:
+    """Write what `out` has runs for.
+
+    Tables go to ``out/paper`` as CSV, Markdown and LaTeX, with `figures` pictures to
+    ``out/paper/figures`` as PDF, SVG and PNG and the page ``out/report.html``; with `embeddings`,
+    those of methods with sub-clusters are drawn too, from weights and data, looked for in
+    `data_dir` first.
 
     Returns
     -------
@@ -77,8 +88,24 @@ def write_paper(out: Path) -> int:
     _write(out / "paper", _files(sheets) | own)
     names = ", ".join(sheet.name for sheet in sheets)
     console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
+    if figures and _MAIN in sweeps:
+        _write_pictures(
+            store, source_of(*sweeps[_MAIN], leaders=table.leaders), embeddings, data_dir
+        )
     whole = all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
     return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
+
+
+def _write_pictures(store: Store, source: Source, embeddings: bool, data_dir: Path | None) -> None:
+    drawn = embeddings_of(store, source, data_dir) if embeddings else ()
+    folder, page = store.root / "paper" / "figures", store.root / "report.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = write_figures(folder, source, embeddings=drawn, jobs=default_jobs())
+        write_page(page, source)
+    except OSError as error:
+        raise _not_writable(store.root, error) from error
+    console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")
 
 
 class _Sweep(NamedTuple):
@@ -144,7 +171,11 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         for name, text in files.items():
             write_atomically(folder / name, text.encode())
     except OSError as error:
-        raise StoreError(
-            f"Expected to write the tables to {folder}, but got: {error}. Free the place or choose "
-            "another folder with --out."
-        ) from error
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Expected to write the report to {folder}, but got: {error}. Free the place or choose "
+        "another folder with --out."
+    )

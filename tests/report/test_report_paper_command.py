@@ -50,14 +50,14 @@ def test_all_tables_are_written_in_three_forms_and_again_byte_for_byte(tmp_path,
     sweep(tmp_path, "paper", main_jobs())
     ablation(tmp_path, "table3")
     ablation(tmp_path, "table4")
-    assert write_paper(tmp_path) == 0
+    assert write_paper(tmp_path, figures=False) == 0
     assert "No runs" not in capsys.readouterr().out
     first = written(tmp_path)
     names = ["table1", "table2", "table3", "table4", "figure1", "comparison", "agreement",
              "explanation", "contradictions"]  # fmt: skip
     expected = {f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex")}
     assert set(first) == {*expected, "paper.tex"}
-    assert write_paper(tmp_path) == 0
+    assert write_paper(tmp_path, figures=False) == 0
     assert written(tmp_path) == first
 
 
@@ -72,7 +72,7 @@ def test_the_plan_of_a_preset_outlives_the_next_benchmark(tmp_path):
     path = tmp_path / "plans" / "paper.json"
     path.write_text(path.read_text().replace("vanilla", "vanilia"))
     with pytest.raises(StoreError, match=r"paper\.json, but it is damaged"):
-        write_paper(tmp_path)
+        write_paper(tmp_path, figures=False)
 
 
 def test_a_preset_that_is_a_file_has_no_plan_of_its_own(tmp_path):
@@ -83,7 +83,7 @@ def test_a_preset_that_is_a_file_has_no_plan_of_its_own(tmp_path):
 
 def test_what_is_absent_is_said_in_a_line_and_stops_nothing(tmp_path, capsys):
     sweep(tmp_path, "quick", main_jobs())
-    assert write_paper(tmp_path) == 1
+    assert write_paper(tmp_path, figures=False) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(".")[0] for line in lines[:3]] == [
         "No runs of their own for Tables 1 and 2 and Figure 1: they show the last benchmark",
@@ -96,7 +96,7 @@ def test_what_is_absent_is_said_in_a_line_and_stops_nothing(tmp_path, capsys):
 
 
 def test_an_empty_folder_gives_what_needs_no_runs(tmp_path):
-    assert write_paper(tmp_path) == 1
+    assert write_paper(tmp_path, figures=False) == 1
     assert set(written(tmp_path)) == {
         "contradictions.csv", "contradictions.md", "contradictions.tex", "paper.tex",
     }  # fmt: skip
@@ -108,7 +108,7 @@ def test_a_missing_run_makes_the_exit_code_1(tmp_path):
     sweep(tmp_path, "paper", jobs, left_out=[jobs[1]["job_id"]])
     ablation(tmp_path, "table3")
     ablation(tmp_path, "table4")
-    assert write_paper(tmp_path) == 1
+    assert write_paper(tmp_path, figures=False) == 1
     assert "(2/3)" in written(tmp_path)["table2.tex"].decode()
 
 
@@ -120,7 +120,7 @@ def test_predictions_that_contradict_the_record_are_refused_and_nothing_is_writt
     arrays["test_logits"] = arrays["test_logits"][::-1]
     store.write(job["job_id"], record, arrays, {"network.w": np.zeros(1)})
     with pytest.raises(StoreError, match="metrics recomputed"):
-        write_paper(tmp_path)
+        write_paper(tmp_path, figures=False)
     assert not (tmp_path / "paper").exists()
 
 
@@ -142,14 +142,14 @@ def test_tables_that_must_not_stand_side_by_side_are_refused(tmp_path, change, r
     change(record)
     store.write(jobs[0]["job_id"], record, arrays, {"network.w": np.zeros(1)})
     with pytest.raises(StoreError, match=rule):
-        write_paper(tmp_path)
+        write_paper(tmp_path, figures=False)
 
 
 def test_a_run_with_a_changed_file_counts_as_missing(tmp_path):
     jobs = make_grid(["hiv"], ["standard"], ["vanilla"], [0, 1])
     sweep(tmp_path, "paper", jobs)
     save_file({"x": np.zeros(1)}, tmp_path / "runs" / jobs[0]["job_id"] / "predictions.safetensors")
-    assert write_paper(tmp_path) == 1
+    assert write_paper(tmp_path, figures=False) == 1
     assert "(1/2)" in written(tmp_path)["table2.tex"].decode()
 
 

@@ -1,0 +1,93 @@
+"""Class size against recall, as in Figure 1 of the paper (arXiv 2504.04647)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.metrics.intervals import wilson_interval
+from bench.report import measures
+from bench.report.cells import Column, Row
+from bench.report.figures.source import BASELINE, Json, Source, class_recalls
+from bench.report.figures.style import (
+    MARKERS,
+    PALETTE,
+    dataset,
+    file_name,
+    logarithmic,
+    mean_and_deviation,
+    panels,
+    say_empty,
+)
+
+# Always drawn where they ran: the control, and the paper's own method.
+_ALWAYS = (BASELINE, "sdr")
+
+
+def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """One figure a split, a panel a data set: vanilla, `sdr` and the highest of the others."""
+    for split in source.table.splits:
+        columns = source.table.columns_of(split)
+        figure, grid = panels(len(columns), 2, 2.6, sharey=True)
+        for axes, column in zip(grid, columns, strict=True):
+            axes.set_title(dataset(column))
+            for place, row in enumerate(_chosen(source, split, column)):
+                runs = list(source.runs(split, column, row).values())
+                _points(axes, place, source.heading(split, column, row), runs)
+            if not axes.has_data():
+                say_empty(axes)
+                continue
+            axes.set_xscale("log")
+            logarithmic(axes.xaxis)
+            axes.set_xlabel("samples of the class in training")
+            axes.legend(fontsize=6, loc="best")
+        figure.suptitle(
+            f"Class size against recall, {split} split\n"
+            "whiskers: standard deviation over seeds, or Wilson's 95 % interval if n = 1",
+            fontsize=8,
+        )
+        figure.supylabel("recall [%]", fontsize=8)
+        yield file_name("class_size", split), figure
+
+
+def _chosen(source: Source, split: str, column: Column) -> list[Row]:
+    rows = [row for row in source.rows(split, column) if source.runs(split, column, row)]
+    always = [row for row in rows if row.label in _ALWAYS]
+    others = [row for row in rows if row not in always]
+
+    def score(row: Row) -> float:
+        cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
+        return cell.mean if cell.mean is not None else -1.0
+
+    return [*always, max(others, key=score)] if others else always
+
+
+def _points(axes: Axes, place: int, heading: str, runs: list[Json]) -> None:
+    counts = np.mean([record["data"]["train_counts"] for record in runs], axis=0)
+    mean, deviation = mean_and_deviation([class_recalls(record) for record in runs])
+    whiskers = np.stack([deviation, deviation]) if deviation is not None else _wilson(runs[0])
+    axes.errorbar(
+        # Side by side, as whiskers of one class would cover each other.
+        counts * 1.06**place,
+        mean,
+        yerr=whiskers,
+        linestyle="",
+        marker=MARKERS[place],
+        color=PALETTE[place],
+        elinewidth=0.7,
+        label=f"{heading}, n = {len(runs)}",
+    )
+
+
+def _wilson(record: Json) -> np.ndarray:
+    """Distances from the recalls to both ends of their intervals, in percent, (2, K)."""
+    matrix = np.asarray(record["confusion"])
+    support = matrix.sum(axis=1)
+    bounds = [wilson_interval(int(matrix[k, k]), int(n)) for k, n in enumerate(support)]
+    low, high = 100 * np.array(bounds).T
+    recall = class_recalls(record)
+    # Round-off puts the end of a recall of 0 or 1 on its wrong side.
+    return np.clip([recall - low, high - recall], 0, None)

@@ -1,0 +1,66 @@
+"""Confusion matrices with every row divided by its sum, mean over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from bench.report.figures.source import Json, Source
+from bench.report.figures.style import file_name, mean_and_deviation, panels, place, say_empty
+
+# Above, numbers in cells would be too small to read.
+_MOST_NUMBERED = 4
+
+
+def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """One figure a split and data set, a panel a method."""
+    for split, column in source.places():
+        rows = source.rows(split, column)
+        figure, grid = panels(len(rows), 4, 1.7, sharex=True, sharey=True)
+        image = None
+        for axes, row in zip(grid, rows, strict=True):
+            axes.set_title(source.heading(split, column, row), fontsize=7)
+            runs = list(source.runs(split, column, row).values())
+            if runs:
+                image = _draw(axes, runs)
+            else:
+                say_empty(axes)
+                axes.tick_params(labelsize=6)
+                axes.set_box_aspect(1)
+        if image is None:
+            continue
+        figure.colorbar(image, ax=grid, shrink=0.6, label="share of the true class [%]")
+        figure.suptitle(f"Confusion: {place(split, column)}")
+        figure.supxlabel("predicted class (mean over seeds)", fontsize=8)
+        figure.supylabel("true class, by its index in the data", fontsize=8)
+        yield file_name("confusion", split, column.label), figure
+
+
+def shares(record: Json) -> np.ndarray:
+    """Row-normalised matrix in percent, (K, K); rows without samples are nan."""
+    matrix = np.asarray(record["confusion"], dtype=float)
+    whole = matrix.sum(axis=1, keepdims=True)
+    return 100 * np.divide(matrix, whole, out=np.full(matrix.shape, np.nan), where=whole > 0)
+
+
+def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
+    mean, deviation = mean_and_deviation([shares(record) for record in runs])
+    image = axes.imshow(mean, cmap="viridis", vmin=0, vmax=100)
+    axes.grid(visible=False)
+    count = len(mean)
+    ticks = np.arange(0, count, 1 if count <= 10 else 5)
+    axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=6)
+    axes.set_yticks(ticks, [str(k) for k in ticks], fontsize=6)
+    if count <= _MOST_NUMBERED:
+        for row, col in np.ndindex(mean.shape):
+            text = f"{mean[row, col]:.1f}"
+            if deviation is not None:
+                text += f"\n± {deviation[row, col]:.1f}"
+            # Viridis is dark below, bright above.
+            colour = "black" if mean[row, col] > 60 else "white"
+            axes.text(col, row, text, ha="center", va="center", color=colour, fontsize=7)
+    return image

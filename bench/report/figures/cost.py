@@ -1,0 +1,84 @@
+"""Score against the time training takes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.report import measures
+from bench.report.cells import Column
+from bench.report.figures.source import Source
+from bench.report.figures.style import (
+    MARKERS,
+    PALETTE,
+    dataset,
+    file_name,
+    logarithmic,
+    panels,
+    say_empty,
+)
+
+
+def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """One figure a split, a panel a data set, a marker a method."""
+    for split in source.table.splits:
+        columns = source.table.columns_of(split)
+        figure, grid = panels(len(columns), 2, 2.5)
+        for axes, column in zip(grid, columns, strict=True):
+            axes.set_title(dataset(column))
+            _points(axes, source, split, column)
+        rows = source.table.rows_of(split, columns)
+        styles = _styles(source)
+        handles = [
+            Line2D([], [], linestyle="", color=styles[row.label][0], marker=styles[row.label][1])
+            for row in rows
+        ]
+        labels = [row.heading for row in rows]
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=4,
+            fontsize=7,
+            title="whiskers: standard deviation over seeds, if n > 1; hollow: runs are missing",
+        )
+        figure.suptitle(f"Score against training cost, {split} split")
+        yield file_name("cost", split), figure
+
+
+def _styles(source: Source) -> dict[str, tuple[str, str]]:
+    return {
+        row.label: (PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)])
+        for place, row in enumerate(source.table.rows)
+    }
+
+
+def _points(axes: Axes, source: Source, split: str, column: Column) -> None:
+    styles = _styles(source)
+    for row in source.rows(split, column):
+        cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
+        if cell.mean is None:
+            continue
+        seconds = [run.result.seconds for run in cell.runs if run.result is not None]
+        colour, marker = styles[row.label]
+        axes.errorbar(
+            statistics.median(seconds),
+            cell.mean,
+            yerr=cell.std,
+            color=colour,
+            marker=marker,
+            elinewidth=0.7,
+            # A method with holes is drawn hollow.
+            markerfacecolor=colour if cell.complete else "white",
+        )
+    if not axes.has_data():
+        say_empty(axes)
+        return
+    axes.set_xscale("log")
+    logarithmic(axes.xaxis)
+    axes.set_xlabel("seconds a run, median over seeds (log)")
+    axes.set_ylabel("balanced accuracy [%]")

@@ -1,0 +1,92 @@
+"""Mean ranks of the methods with Nemenyi's critical difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import fill
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.report import measures
+from bench.report.cells import Table
+from bench.report.figures.source import Source
+from bench.report.figures.style import PALETTE, file_name, panels
+from bench.report.measures import Measure
+from bench.statistics.ranks import Ranks, rank_methods
+
+
+def critical_difference_figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """One figure a main measure, where ranks may be read as differences, else none."""
+    for measure in measures.MAIN:
+        ranks = ranks_of(source.table, measure)
+        if ranks.meaningful:
+            yield file_name("critical_difference", measure.name), _draw(source, measure, ranks)
+
+
+def ranks_of(table: Table, measure: Measure) -> Ranks:
+    """Ranks of the rows of `table`; a block is a data set with a split, a cell with a hole none."""
+    blocks = [
+        [
+            cell.mean
+            if (cell := table.cell(split, column, row, measure)) is not None and cell.complete
+            else None
+            for row in table.rows
+        ]
+        for split in table.splits
+        for column in table.columns_of(split)
+    ]
+    scores = np.array(blocks, dtype=float).reshape(len(blocks), len(table.rows))
+    return rank_methods(scores, higher_is_better=measure.higher_is_better)
+
+
+def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
+    order = np.argsort(ranks.mean_ranks, kind="stable")
+    headings = [source.table.rows[ranks.methods[place]].heading for place in order]
+    mean = np.array(ranks.mean_ranks)[order]
+    groups = not_told_apart(mean, ranks.critical_difference or 0.0)
+    figure, (axes,) = panels(1, 1, 0.8 + 0.2 * len(mean))
+    axes.plot(mean, range(len(mean)), "o", color="black")
+    # Beside the methods, a bar over those that belong together, as far from the last as it takes.
+    for number, (first, last) in enumerate(groups):
+        x = len(mean) + 0.4 + 0.35 * number
+        axes.plot([x, x], [first - 0.2, last + 0.2], color=PALETTE[0], linewidth=3)
+    axes.set_xlim(0.7, len(mean) + 0.8 + 0.35 * len(groups))
+    axes.set_xticks(range(1, len(mean) + 1))
+    axes.set_yticks(
+        range(len(mean)),
+        [f"{name} ({rank:.2f})" for name, rank in zip(headings, mean, strict=True)],
+    )
+    axes.set_ylim(len(mean) - 0.5, -0.5)
+    axes.set_xlabel("mean rank, 1 for the best")
+    left_out = [source.table.rows[place].heading for place in ranks.left_out]
+    note = f"The bars join methods that are not told apart. Verdict: {ranks.verdict}."
+    if left_out:
+        note += f" Not ranked, as runs are missing: {', '.join(left_out)}."
+    figure.suptitle(f"Mean rank by {measure.heading} over {ranks.blocks} data sets with a split")
+    figure.supxlabel(fill(note, 80), fontsize=7)
+    return figure
+
+
+def not_told_apart(mean_ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
+    """First and last place of each largest group whose ranks lie closer than `difference`.
+
+    Parameters
+    ----------
+    mean_ranks : ndarray of float, shape (k,)
+        Rising.
+    difference : float
+        The critical difference.
+
+    Examples
+    --------
+    >>> not_told_apart(np.array([1.0, 2.0, 3.0, 9.0]), 1.5)
+    [(0, 1), (1, 2)]
+    """
+    # Where each group that starts at a method ends; a group inside the one before says nothing.
+    ends = np.searchsorted(mean_ranks, mean_ranks + difference) - 1
+    return [
+        (first, int(last))
+        for first, last in enumerate(ends)
+        if last > first and (first == 0 or last > ends[first - 1])
+    ]

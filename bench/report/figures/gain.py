@@ -1,0 +1,92 @@
+"""Gain of recall over vanilla, class by class: where a method wins and what it pays for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from bench.metrics.groups import frequency_groups
+from bench.report.cells import Column
+from bench.report.figures.source import BASELINE, Json, Source, by_class_size, class_recalls
+from bench.report.figures.style import (
+    GROUP_COLOURS,
+    GROUP_HATCHES,
+    file_name,
+    mean_and_deviation,
+    panels,
+    place,
+    say_empty,
+)
+
+
+def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """One figure a split and data set, a panel a method."""
+    for split, column in source.places():
+        rows = source.rows(split, column)
+        base = {
+            seed: record
+            for row in rows
+            if row.label == BASELINE
+            for seed, record in source.runs(split, column, row).items()
+        }
+        others = [row for row in rows if row.label != BASELINE]
+        if not base or not others:
+            continue
+        figure, grid = panels(len(others), 4, 1.2, sharex=True, sharey=True)
+        for axes, row in zip(grid, others, strict=True):
+            axes.set_title(source.heading(split, column, row))
+            runs = source.runs(split, column, row)
+            # Seeds differ in their split, so only runs of one seed are comparable.
+            pairs = [(runs[seed], base[seed]) for seed in sorted(runs.keys() & base.keys())]
+            if pairs:
+                _bars(axes, pairs)
+            else:
+                say_empty(axes)
+        _explain(figure, split, column)
+        yield file_name("gain", split, column.label), figure
+
+
+def _bars(axes: Axes, pairs: list[tuple[Json, Json]]) -> None:
+    first = pairs[0][0]
+    order = by_class_size(first)
+    counts = np.asarray(first["data"]["train_counts"])
+    gains = [class_recalls(run) - class_recalls(base) for run, base in pairs]
+    mean, deviation = mean_and_deviation(gains)
+    position = np.empty(len(order), dtype=int)
+    position[order] = np.arange(len(order))
+    for group, classes in frequency_groups(counts).items():
+        axes.bar(
+            position[classes],
+            mean[classes],
+            color=GROUP_COLOURS[group],
+            hatch=GROUP_HATCHES[group],
+            yerr=None if deviation is None else deviation[classes],
+            error_kw={"elinewidth": 0.7},
+        )
+    axes.axhline(0, color="black", linewidth=0.7)
+    axes.grid(visible=False, axis="x")
+    # Every count where there is room for it, else each third.
+    shown = np.arange(0, len(order), 1 if len(order) <= 10 else 3)
+    axes.set_xticks(shown, [f"{counts[k]:,}" for k in order[shown]])
+    if len(order) > 4:
+        axes.tick_params(axis="x", rotation=90, labelsize=6)
+
+
+def _explain(figure: Figure, split: str, column: Column) -> None:
+    figure.suptitle(f"Gain over vanilla by class: {place(split, column)}")
+    figure.supylabel("recall minus vanilla's [points]", fontsize=8)
+    handles = [
+        Patch(facecolor=GROUP_COLOURS[group], hatch=GROUP_HATCHES[group], label=group)
+        for group in GROUP_COLOURS
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=3,
+        title="classes by their samples in training (mean over seeds; whiskers: standard "
+        "deviation, if n > 1)",
+    )

@@ -1,0 +1,91 @@
+"""What figures and the page are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.confusion import recalls
+from bench.report.cells import Column, Leaders, Row, Table
+from bench.report.table2 import table2
+
+Json = Mapping[str, Any]
+
+# What every other method is compared with.
+BASELINE = "vanilla"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sweep and what came of it.
+
+    Attributes
+    ----------
+    table : Table
+        Plan and results, checked; the order in which everything is shown.
+    records, failures : mapping of str to mapping
+        Job id to the record of a complete run, and to what is known of a failed one.
+    """
+
+    table: Table
+    records: Mapping[str, Json]
+    failures: Mapping[str, Json]
+
+    def places(self) -> list[tuple[str, Column]]:
+        """Every split of every data set on which runs are planned, in printing order."""
+        table = self.table
+        return [(split, column) for split in table.splits for column in table.columns_of(split)]
+
+    def rows(self, split: str, column: Column) -> tuple[Row, ...]:
+        """The methods planned there, in printing order."""
+        return self.table.rows_of(split, [column])
+
+    def runs(self, split: str, column: Column, row: Row) -> dict[int, Json]:
+        """Seed to the record of each complete run."""
+        return {
+            run.seed: self.records[run.job_id]
+            for run in self.table.runs
+            if (run.split, run.dataset, run.method) == (split, column.label, row.label)
+            and run.status == "complete"
+        }
+
+    def heading(self, split: str, column: Column, row: Row) -> str:
+        """The method, with its share of complete runs where one is missing or failed."""
+        status = [
+            run.status
+            for run in self.table.runs
+            if (run.split, run.dataset, run.method) == (split, column.label, row.label)
+        ]
+        complete = status.count("complete")
+        if complete == len(status):
+            return row.heading
+        cause = "failed" if "failed" in status else "missing"
+        return f"{row.heading} ({complete}/{len(status)}, {cause})"
+
+
+def source_of(
+    plan: Json,
+    records: Sequence[Json],
+    failures: Mapping[str, Json],
+    leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
+) -> Source:
+    """The source of a sweep; arguments and errors are those of :func:`bench.report.table2.table2`.
+
+    A failure that a later attempt mended is left out.
+    """
+    done = {record["job_id"]: record for record in records}
+    left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
+    return Source(table2(plan, records, failures, leaders), done, left)
+
+
+def class_recalls(record: Json) -> np.ndarray:
+    """Recall of each class in percent, shape (K,); nan without test samples."""
+    return 100 * recalls(np.asarray(record["confusion"]))
+
+
+def by_class_size(record: Json) -> np.ndarray:
+    """Class indices, the largest in training first, equal ones by index; shape (K,)."""
+    return np.argsort(-np.asarray(record["data"]["train_counts"]), kind="stable")

@@ -1,0 +1,145 @@
+"""How all figures look, and how they become files."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from bench.report.cells import Column
+from bench.report.published import STAND_INS
+
+# Okabe and Ito, Color Universal Design, 2008, without the yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# As many markers as share no factor with the colours: pairs repeat after 63 series.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+GROUP_COLOURS = {"head": "#0072B2", "middle": "#E69F00", "tail": "#D55E00"}
+GROUP_HATCHES = {"head": "", "middle": "////", "tail": "xxxx"}
+
+# A printed page between margins.
+WIDTH_INCHES = 7.2
+
+# A file of equal content is equal: nothing in it may come from the clock or from chance.
+_METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Settings under which figures are made and saved."""
+    settings: dict[Any, Any] = {
+        # A name is not a formula, whatever dollar signs it holds.
+        "text.parse_math": False,
+        "svg.hashsalt": "figures",
+        "pdf.fonttype": 42,
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.5,
+        "hatch.linewidth": 0.5,
+        "hatch.color": "white",
+        "legend.frameon": False,
+        "lines.markersize": 4.5,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def panels(
+    count: int, columns: int, height: float, *, sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, `height` inches each, as wide as a page holds."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    # A lone panel across the page would look like a mistake.
+    width = WIDTH_INCHES if columns > 1 else 5.0
+    figure = Figure(figsize=(width, rows * height + 0.7), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    for axes in grid.flat[max(count - columns, 0) : count]:
+        # The lowest of a column, which the row below may not reach.
+        axes.tick_params(axis="x", labelbottom=True)
+    return figure, list(grid.flat[:count])
+
+
+def logarithmic(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 of each power of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers."""
+    axis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def say_empty(axes: Axes) -> None:
+    """Mark a panel of a method without a complete run, so that it looks like a hole."""
+    axes.text(0.5, 0.5, "no complete run", transform=axes.transAxes, ha="center", va="center")
+    axes.set_facecolor("#eeeeee")
+    axes.grid(visible=False)
+
+
+def place(split: str, column: Column) -> str:
+    """Data set and split for a title, and whose place a stand-in takes."""
+    return f"{dataset(column)}, {split} split"
+
+
+def dataset(column: Column) -> str:
+    """The label, and whose place a stand-in takes."""
+    if column.name in STAND_INS:
+        return f"{column.label} (in the place of {STAND_INS[column.name]})"
+    return column.label
+
+
+def mean_and_deviation(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Over the runs of a list, with ddof 1; None instead of the deviation of a single run."""
+    stacked = np.stack(values)
+    return stacked.mean(axis=0), stacked.std(axis=0, ddof=1) if len(values) > 1 else None
+
+
+def files_of(figure: Figure) -> dict[str, bytes]:
+    """``pdf``, ``svg`` and ``png`` to the content of the file; equal figures, equal bytes."""
+    # The layout is found once, not once a format.
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    files = {}
+    for suffix, metadata in _METADATA.items():
+        stream = io.BytesIO()
+        figure.savefig(stream, format=suffix, dpi=200, metadata=metadata)
+        files[suffix] = stream.getvalue()
+    return files
+
+
+def file_name(*parts: str) -> str:
+    """`parts` joined; one that is no plain word, as labels hold anything, becomes a digest too."""
+    return "_".join(_word(part) for part in parts)
+
+
+def _word(part: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", part):
+        return part
+    name = re.sub(r"[^A-Za-z0-9_-]", "", part.partition("[")[0])[:32]
+    return f"{name}-{sha256(part.encode()).hexdigest()[:8]}"

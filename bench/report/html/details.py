@@ -1,0 +1,169 @@
+"""What the page shows when a cell is opened, as compact JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.intervals import wilson_interval
+from bench.report import measures
+from bench.report.cells import Run
+from bench.report.figures.source import Json, Source, class_recalls
+from bench.report.html.results import Line
+
+# Of figures in curves and tables of the page; the records hold them in full.
+_DIGITS = 5
+
+
+def details_json(source: Source, lines: Sequence[Line]) -> str:
+    """Details of every line, safe inside a script element.
+
+    ``cells`` maps the key of a line to its runs, ``classes`` a data set to the names of its
+    classes, and ``facts`` is a list to which runs point for settings and provenance they share.
+    """
+    facts: dict[str, int] = {}
+    classes: dict[str, Any] = {}
+    cells = {}
+    places = [
+        (split, column, row)
+        for split, column in source.places()
+        for row in source.rows(split, column)
+    ]
+    for line, (split, column, row) in zip(lines, places, strict=True):
+        cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
+        for record in source.runs(split, column, row).values():
+            classes.setdefault(column.label, record["data"]["class_names"])
+        cells[line.key] = {
+            "split": split,
+            "dataset": column.label,
+            "standIn": line.stand_in,
+            "method": row.heading,
+            "label": row.label,
+            "runs": [_run(source, run, facts) for run in cell.runs],
+        }
+    content = {
+        "cells": cells,
+        "classes": classes,
+        "facts": [json.loads(text) for text in facts],
+        "measures": [[m.name, m.heading] for m in (*measures.MAIN, *measures.FURTHER)],
+    }
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    # Inside a script element a browser looks for these before it looks for JSON.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"seed": run.seed, "job": run.job_id, "status": run.status}
+    if run.result is None:
+        failure = source.failures.get(run.job_id, {})
+        kept = ("status", "attempts", "epochs")
+        return {
+            **shown,
+            "reason": run.reason,
+            "failure": {key: failure[key] for key in kept if key in failure},
+        }
+    record = source.records[run.job_id]
+    return {
+        **shown,
+        "figures": [
+            _rounded(value if value is None else measure.printed(value))
+            for measure in (*measures.MAIN, *measures.FURTHER)
+            for value in [run.result.metrics.get(measure.name)]
+        ],
+        "seconds": _rounded(run.result.seconds),
+        "selected": run.result.selected_epoch,
+        "perClass": _per_class(record),
+        "confusion": record["confusion"],
+        "history": _history(record),
+        "settings": _shared(facts, _settings(record)),
+        "provenance": _shared(facts, _provenance(record)),
+        "own": _own(record),
+    }
+
+
+def _per_class(record: Json) -> list[list[float | None]]:
+    """Samples in training and test, recall and the ends of its interval in percent, by class."""
+    matrix = np.asarray(record["confusion"])
+    lines = []
+    for k, recall in enumerate(class_recalls(record)):
+        support = int(matrix[k].sum())
+        low, high = wilson_interval(int(matrix[k, k]), support)
+        figures = [float(recall), 100 * low, 100 * high]
+        counts = [record["data"]["train_counts"][k], support]
+        lines.append([*counts, *(_rounded(figure) for figure in figures)])
+    return lines
+
+
+def _history(record: Json) -> dict[str, Any]:
+    """Curves as columns; ``omega`` is there where the method reports it in every epoch."""
+    history = record["history"]
+    curves: dict[str, Any] = {
+        "epoch": [report["epoch"] for report in history],
+        "loss": [_rounded(report["train_loss"]) for report in history],
+        "score": [_rounded(100 * report["valid_balanced_accuracy"]) for report in history],
+    }
+    omega = [report.get("method", {}).get("omega") for report in history]
+    if omega and all(omega):
+        curves["omega"] = [[_rounded(weight) for weight in weights] for weights in omega]
+    return curves
+
+
+def _settings(record: Json) -> dict[str, Any]:
+    """What was asked for, but for the seed; every part as one line."""
+    job = record["job"]
+    parts = {kind: _part(job[kind]) for kind in ("dataset", "split", "method")}
+    encoders = {f"encoder of {kind}": _part(part) for kind, part in job["backbones"].items()}
+    training = {key.replace("_", " "): value for key, value in job["training"].items()}
+    return {**parts, **encoders, **training}
+
+
+def _part(part: Json) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in sorted(part["options"].items()))
+    return f"{part['name']} (version {part['version']}){': ' if options else ''}{options}"
+
+
+def _provenance(record: Json) -> dict[str, Any]:
+    """Where the run was done; what every run has of its own is left to :func:`_own`."""
+    origin = record["provenance"]
+    packages = [f"{name} {version}" for name, version in sorted(origin["packages"].items())]
+    return {
+        "device": origin["device"],
+        "platform": origin.get("platform"),
+        "Python": origin.get("python"),
+        "packages": ", ".join(packages),
+        "code": commit(origin["code"]),
+        "data file": record["data"]["file"],
+        "data sha256": record["data"]["sha256"],
+    }
+
+
+def commit(code: Json) -> str:
+    """The commit, and whether files differed from it."""
+    if not code.get("commit"):
+        return "not recorded"
+    return code["commit"] + (" and changes on top" if code.get("dirty") else "")
+
+
+def _own(record: Json) -> dict[str, Any]:
+    return {
+        "job id": record["job_id"],
+        "split hash": record["data"]["split_hash"],
+        "started": record["time"]["started"],
+        "finished": record["time"]["finished"],
+        "parameters": record["parameters"],
+    }
+
+
+def _shared(facts: dict[str, int], fact: dict[str, Any]) -> int:
+    """Place of `fact` in the list of facts, to which it is added when it is new."""
+    return facts.setdefault(json.dumps(fact, sort_keys=False), len(facts))
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")

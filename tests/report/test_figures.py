@@ -1,0 +1,283 @@
+"""Figures show the numbers of the records, holes as holes, and equal bytes for equal records."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from report_records import make_grid, make_job, make_plan, make_record
+
+from bench.report import measures
+from bench.report.figures import Embedding, source_of, write_figures
+from bench.report.figures.class_size import class_size_figures
+from bench.report.figures.confusion import confusion_figures, shares
+from bench.report.figures.cost import cost_figures
+from bench.report.figures.critical_difference import critical_difference_figures, ranks_of
+from bench.report.figures.curves import curve_figures
+from bench.report.figures.embedding import embedding_figures, project
+from bench.report.figures.gain import gain_figures
+from bench.report.figures.groups import group_figures
+from bench.report.figures.omega import omega_figures
+from bench.report.figures.style import MARKERS, PALETTE, file_name, style
+
+ROOT = Path(__file__).parents[2]
+METHODS = ("vanilla", "cb", "sdr")
+DATASETS = ("hiv", "mine", "bbbp")  # as few as can show that three methods differ
+
+
+def source(jobs, confusions=None, failures=None, left_out=()):
+    """The source of `jobs`; `confusions` maps (method, seed) to a matrix."""
+    records = [
+        make_record(job, (confusions or {}).get((job["method"], job["seed"])))
+        for job in jobs
+        if job["job_id"] not in {*left_out, *(failures or {})}
+    ]
+    for record in records:
+        if record["job"]["method"]["name"].startswith("sdr"):
+            for report in record["history"]:
+                weight = 1 + report["epoch"] / 100
+                report["method"] = {"omega": [weight, 2 - weight], "subclusters": 3}
+    return source_of(make_plan(jobs), records, failures or {})
+
+
+def drawn(figures):
+    with style():
+        return dict(figures)
+
+
+def texts(figure):
+    return {text.get_text() for axes in figure.axes for text in [axes.title, *axes.texts]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Every figure of three methods on three data sets, where ranks mean something."""
+    folder = tmp_path_factory.mktemp("figures")
+    paths = write_figures(folder, ranked(METHODS, DATASETS))
+    assert sorted(paths) == sorted(folder.iterdir())
+    return folder
+
+
+def test_every_figure_comes_as_pdf_svg_and_png(folder):
+    names = {path.stem for path in folder.iterdir()}
+    assert names == {
+        *(f"{kind}_random" for kind in ("class_size", "cost", "omega")),
+        *(f"critical_difference_{measure.name}" for measure in measures.MAIN),
+        *(
+            f"{kind}_random_{dataset}"
+            for kind in ("gain", "groups", "confusion", "curves")
+            for dataset in DATASETS
+        ),
+    }
+    assert len(list(folder.iterdir())) == 3 * len(names)
+    for name in names:
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.fault(52)
+def test_equal_records_give_equal_bytes_in_other_processes(folder, tmp_path):
+    program = (
+        "import sys; sys.path.insert(0, 'tests/report'); from pathlib import Path\n"
+        "from test_figures import DATASETS, METHODS, ranked\n"
+        "from bench.report.figures import write_figures\n"
+        "write_figures(Path(sys.argv[1]), ranked(METHODS, DATASETS), jobs=2)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+
+
+def test_gain_is_the_difference_of_recalls_by_class_size_and_paired_by_seed():
+    confusions = {
+        ("vanilla", 0): [[80, 10], [15, 15]],
+        ("vanilla", 1): [[90, 0], [30, 0]],
+        ("cb", 0): [[71, 19], [6, 24]],
+        ("cb", 1): [[81, 9], [9, 21]],
+    }
+    # The baseline lacks the third seed, so that it has no partner there.
+    lone = make_job(method="vanilla", seed=2)["job_id"]
+    figure = drawn(
+        gain_figures(source(make_grid(methods=("vanilla", "cb")), confusions, left_out={lone}))
+    )["gain_random_hiv"]
+    (panel,) = figure.axes
+    assert panel.get_title() == "cb"
+    assert [bar.get_height() for bar in panel.patches] == pytest.approx([-10.0, 50.0])
+    assert [bar.get_x() + bar.get_width() / 2 for bar in panel.patches] == pytest.approx([0, 1])
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["630", "210"]
+
+
+def test_no_gain_without_the_baseline():
+    assert drawn(gain_figures(source(make_grid(methods=("cb", "sdr"))))) == {}
+
+
+def test_methods_without_a_run_keep_a_panel_that_says_so():
+    jobs = make_grid(methods=("vanilla", "cb", "sdr"), seeds=(0, 1))
+    failures = {job["job_id"]: {"reason": "x"} for job in jobs if job["method"] == "cb"}
+    left_out = {make_job(method="sdr", seed=1)["job_id"]}
+    there = source(jobs, failures=failures, left_out=left_out)
+    for figures in (gain_figures, confusion_figures, curve_figures):
+        (figure,) = drawn(figures(there)).values()
+        assert {"cb (0/2, failed)", "sdr (1/2, missing)", "no complete run"} <= texts(figure)
+    (figure,) = drawn(group_figures(there)).values()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["vanilla", "cb (0/2, failed)", "sdr (1/2, missing)"]
+    assert "no complete run" in texts(figure)
+
+
+def test_stand_in_is_named_in_titles():
+    figures = drawn(cost_figures(source([make_job("chembl_ki")])))
+    assert figures["cost_random"].axes[0].get_title() == "chembl_ki (in the place of SBAP)"
+
+
+def test_class_size_shows_wilson_for_one_run_and_the_deviation_for_more():
+    one = source([make_job()], {("vanilla", 0): [[45, 45], [18, 12]]})
+    (figure,) = drawn(class_size_figures(one)).values()
+    low, high = figure.axes[0].collections[0].get_segments()[1][:, 1]
+    assert (low, high) == pytest.approx((24.59, 57.68), abs=0.01)  # 12 of 30
+    more = source(
+        make_grid(seeds=(0, 1)),
+        {("vanilla", 0): [[45, 45], [18, 12]], ("vanilla", 1): [[45, 45], [12, 18]]},
+    )
+    (figure,) = drawn(class_size_figures(more)).values()
+    low, high = figure.axes[0].collections[0].get_segments()[1][:, 1]
+    assert (low, high) == pytest.approx((50 - 200**0.5, 50 + 200**0.5))
+
+
+def test_class_size_does_not_depend_on_what_is_bold():
+    jobs = make_grid(methods=("vanilla", "cb", "ib"), seeds=(0,))
+    confusions = {("cb", 0): [[90, 0], [0, 30]], ("ib", 0): [[45, 45], [15, 15]]}
+    records = [make_record(job, confusions.get((job["method"], 0))) for job in jobs]
+    (figure,) = drawn(class_size_figures(source_of(make_plan(jobs), records, {}, {}))).values()
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["vanilla, n = 1", "cb, n = 1"]
+
+
+def test_confusion_is_normalised_by_row_and_averaged_over_seeds():
+    assert shares({"confusion": [[1, 3], [0, 0]]})[0].tolist() == [25.0, 75.0]
+    assert np.isnan(shares({"confusion": [[1, 3], [0, 0]]})[1]).all()
+    confusions = {("vanilla", 0): [[90, 0], [15, 15]], ("vanilla", 1): [[72, 18], [15, 15]]}
+    (figure,) = drawn(confusion_figures(source(make_grid(seeds=(0, 1)), confusions))).values()
+    assert figure.axes[0].images[0].get_array()[0].tolist() == [90.0, 10.0]
+    assert "90.0\n± 14.1" in texts(figure)
+
+
+def test_bars_of_groups_are_the_cells_of_the_table():
+    there = source(make_grid(("uspto_50k",), methods=("vanilla", "cb")))
+    (figure,) = drawn(group_figures(there)).values()
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    cells = [
+        there.table.cells["random", "uspto_50k", row, measure.name].mean
+        for measure in measures.GROUP_RECALL
+        for row in ("vanilla", "cb")
+    ]
+    assert widths == pytest.approx(cells)
+
+
+def test_two_classes_have_no_bar_of_the_middle():
+    (figure,) = drawn(group_figures(source([make_job()]))).values()
+    assert len(figure.axes[0].patches) == 2
+
+
+def test_omega_is_drawn_as_recorded_and_only_where_it_is():
+    assert drawn(omega_figures(source([make_job()]))) == {}
+    figures = drawn(omega_figures(source([make_job(method="sdr")])))
+    dashed, largest, smallest = figures["omega_random"].axes[0].lines
+    assert largest.get_ydata().tolist() == [1 + epoch / 100 for epoch in range(1, 11)]
+    assert smallest.get_ydata()[-1] == pytest.approx(0.9)
+    assert dashed.get_linestyle() == "--"
+
+
+def test_method_without_epochs_has_no_curve():
+    record = make_record(make_job())
+    record["history"], record["selection"]["epoch"] = [], 0
+    assert drawn(curve_figures(source_of(make_plan([make_job()]), [record], {}))) == {}
+
+
+def ranked(methods, datasets):
+    """Method m is better than method m + 1 everywhere."""
+    jobs = make_grid(datasets, ("random",), methods, (0,))
+    wrong = {(m, 0): [[90 - 9 * i, 9 * i], [3 * i, 30 - 3 * i]] for i, m in enumerate(methods)}
+    return source(jobs, wrong)
+
+
+def test_critical_difference_is_drawn_only_where_ranks_mean_something():
+    three = ("vanilla", "cb", "ib")
+    there = ranked(three, ("hiv",))
+    assert not ranks_of(there.table, measures.MAIN[0]).meaningful
+    assert drawn(critical_difference_figures(there)) == {}
+    there = ranked(three, DATASETS)
+    figures = drawn(critical_difference_figures(there))
+    assert set(figures) == {f"critical_difference_{measure.name}" for measure in measures.MAIN}
+    figure = figures["critical_difference_balanced_accuracy"]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["vanilla (1.00)", "cb (2.00)", "ib (3.00)"]
+    assert "3 blocks" in figure.get_supxlabel()
+
+
+def test_a_method_with_a_hole_is_not_ranked():
+    jobs = make_grid(("hiv",), ("random", "standard"), ("vanilla", "cb", "ib"), (0, 1))
+    hole = make_job("hiv", "random", "cb", 1)["job_id"]
+    ranks = ranks_of(source(jobs, left_out={hole}).table, measures.MAIN[0])
+    assert ranks.left_out == (1,)
+
+
+def test_projection_keeps_the_direction_of_largest_variance():
+    line = np.outer(np.arange(10.0), [3.0, 4.0, 0.0])
+    points, explained = project(line)
+    assert explained == pytest.approx([1, 0], abs=1e-9)
+    assert np.ptp(points[:, 0]) == pytest.approx(45)
+
+
+@pytest.mark.parametrize("clusters", [None, np.array([0, 0, 1, 1, 2, -1])])
+def test_embedding_draws_classes_and_the_centres_of_sub_clusters(clusters):
+    job = make_job(method="sdr")
+    points = np.array([[0, 0], [2, 0], [0, 9], [2, 9], [5, 5], [7, 7]])
+    embedding = Embedding(job["job_id"], points, np.array([0, 0, 1, 1, 1, 0]), clusters)
+    figures = drawn(embedding_figures(source([job]), [embedding]))
+    figure = figures["embedding_random_hiv_sdr_0"]
+    assert len(figure.axes) == (1 if clusters is None else 2)
+    assert sum(len(dots.get_offsets()) for dots in figure.axes[0].collections) == 6
+    if clusters is not None:
+        assert len(figure.axes[1].collections) == 1 + 3
+        centre = np.asarray(figure.axes[1].collections[1].get_offsets()[0])
+        assert centre == pytest.approx(project(points)[0][:2].mean(axis=0))
+
+
+def test_names_are_neither_formulas_nor_paths(tmp_path):
+    jobs = [
+        make_job("hiv[x=../../a]", method=name, title="$\\frac{<script>$")
+        for name in ("vanilla", "sdr")
+    ]
+    paths = write_figures(tmp_path, source(jobs))
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    assert file_name("a[b=1]") != file_name("a[b=2]")
+
+
+def test_empty_plan_draws_nothing(tmp_path):
+    assert write_figures(tmp_path / "figures", source([])) == []
+
+
+@pytest.mark.slow
+def test_two_hundred_methods_fit_a_figure():
+    jobs = make_grid(methods=("vanilla", *(f"m{i:03d}" for i in range(200))), seeds=(0,))
+    (figure,) = drawn(gain_figures(source(jobs))).values()
+    assert len(figure.axes) == 200
+
+
+def test_series_repeat_colour_and_marker_as_late_as_can_be():
+    count = len(PALETTE) * len(MARKERS)
+    pairs = {(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i in range(count)}
+    assert len(pairs) == count
