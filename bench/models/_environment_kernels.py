@@ -32,7 +32,7 @@ def convolve(
 
     Parameters
     ----------
-    both : ndarray, shape (S, 2H)
+    both : ndarray, shape (S or more, 2H)
         What each sends to its neighbours and itself, then its own branch.
     bias, own_bias : ndarray, shape (H,)
     centres, neighbours, offsets : ndarray of int32
@@ -81,13 +81,16 @@ def weighted_moments(x: np.ndarray, counts: np.ndarray) -> Arrays:
 
 
 @compiled
-def normalise(x: np.ndarray, mean: np.ndarray, factor: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """``(x - mean) * factor + shift``, each (H,) of the type of `x`, (R, H)."""
+def normalise(
+    x: np.ndarray, mean: np.ndarray, factor: np.ndarray, shift: np.ndarray, padded: int
+) -> np.ndarray:
+    """``(x - mean) * factor + shift``, each (H,) of the type of `x`; then zeros, (padded, H)."""
     rows, width = x.shape
-    result = np.empty_like(x)
+    result = np.empty((padded, width), x.dtype)
     for row in range(rows):
         for h in range(width):
             result[row, h] = (x[row, h] - mean[h]) * factor[h] + shift[h]
+    result[rows:] = 0
     return result
 
 
@@ -110,7 +113,7 @@ def layer_gradients(
 
     Parameters
     ----------
-    grad : ndarray, shape (R, H)
+    grad : ndarray, shape (R or more, H)
         Of the normalised rows; a row's gradient is the sum over the atoms it stands for.
     x, before : ndarray, shape (R, H)
         What :func:`convolve` returned.
@@ -123,7 +126,7 @@ def layer_gradients(
     Returns
     -------
     tuple of ndarray
-        Gradients of `both` (S, 2H), and of bias, own bias, scale and shift (H,).
+        Gradients of `both`, and of bias, own bias, scale and shift (H,).
     """
     rows, width = x.shape
     dtype = both.dtype.type

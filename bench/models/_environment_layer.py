@@ -14,15 +14,20 @@ from bench.models import _environment_kernels as kernels
 from bench.models._linear import matmul
 
 
+# Rows of zeros make up whole blocks of so many: oneDNN prepares a product anew for every shape that
+# it has not met lately, which takes longer than the product, and each batch has another R.
+_ROWS = 128
+
+
 class EnvironmentLayer(torch.autograd.Function):
     """BatchNorm(ReLU(sum over neighbours and self of x W, + b) + ReLU(x V^T + c)) in training.
 
     Equal to :class:`bench.models.gcn.GraphLayer` on atoms, with each row of the result standing
     for ``level.counts`` atoms.
 
-    Inputs are x (S, D), W (D, H), b, V (H, D), c, the scale and shift of the normalisation (H,
-    each), the level and epsilon. Outputs are the R rows, and the mean and the (biased) variance
-    of all atoms, without gradients.
+    Inputs are x (S or more, D), W (D, H), b, V (H, D), c, the scale and shift of the normalisation
+    (H, each), the level and epsilon. Outputs are the R rows, then zeros (see `_ROWS`), and the mean
+    and the (biased) variance of all atoms, without gradients.
     """
 
     @staticmethod
@@ -51,7 +56,9 @@ class EnvironmentLayer(torch.autograd.Function):
         ctx.arrays = result, before, both
         ctx.moments = mean, spread, counts
         ctx.lists = lists
-        rows = kernels.normalise(result, mean, scale.numpy() * spread, shift.numpy())
+        rows = kernels.normalise(
+            result, mean, scale.numpy() * spread, shift.numpy(), _padded(level)
+        )
         moments = torch.from_numpy(mean), torch.from_numpy(variance)
         ctx.mark_non_differentiable(*moments)
         return torch.from_numpy(rows), *moments
@@ -107,7 +114,7 @@ def layer_by_running_statistics(
     factor: Tensor,
     shift: Tensor,
 ) -> Tensor:
-    """The layer in evaluation, (R, H), without gradients.
+    """The layer in evaluation, R rows and zeros, without gradients.
 
     `mean`, `factor` and `shift` (H, each) are the normalisation's: ``(x - mean) * factor + shift``.
     """
@@ -119,7 +126,7 @@ def layer_by_running_statistics(
 class EnvironmentReadOut(torch.autograd.Function):
     """[Sum of the gated rows, maximum of the rows] of each graph's atoms, (G, 2H).
 
-    Inputs are x (R, H), the gates (R,), the batch's environments and the atoms' offsets by graph
+    Inputs are x (R or more, H), the gates of its rows, the batch's environments and the atoms' offsets by graph
     (G + 1,). Atoms that tie share the maximum's gradient equally.
     """
 
@@ -149,3 +156,7 @@ class EnvironmentReadOut(torch.autograd.Function):
 
 def _lists(level: LevelBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return level.centres.numpy(), level.neighbours.numpy(), level.offsets.numpy()
+
+
+def _padded(level: LevelBatch) -> int:
+    return -(-len(level.counts) // _ROWS) * _ROWS
