@@ -75,7 +75,9 @@ def main() -> int:
 @click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data")
 @click.option("--jobs", "-j", type=int, help="runs side by side; 0: one a core")
 @click.option(
-    "--executor", metavar="NAME", help="where runs are executed: local, ray, slurm, submitit-local"
+    "--executor",
+    metavar="NAME",
+    help="where runs are executed: local, ray, slurm, submitit-local, in-process",
 )
 @click.option("--address", metavar="HOST:PORT", help="with --executor ray: cluster to join")
 @click.option("--device", metavar="NAME", help="auto, cpu or cuda")

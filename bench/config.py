@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -41,9 +41,10 @@ class BackboneSettings(Options):
 class ExecutorSettings(Options):
     """Where runs are executed; none of it changes a result."""
 
-    name: Literal["local", "ray", "slurm", "submitit-local"] = Field(
+    name: Literal["local", "ray", "slurm", "submitit-local", "in-process"] = Field(
         "local",
-        description="local processes, a Ray cluster, SLURM, or SLURM's way tried on this machine",
+        description="local processes, a Ray cluster, SLURM, SLURM's way tried on this machine, or "
+        "one run after the other in this process, for a debugger",
     )
     address: str | None = Field(
         None, description="ray: HOST:PORT of the cluster, or auto; none: one is started here"
@@ -59,13 +60,16 @@ class ExecutorSettings(Options):
     )
 
 
+Seed = Annotated[int, Field(ge=0)]
+
+
 class Settings(Options):
     """Everything a benchmark run depends on."""
 
     datasets: tuple[str, ...] = Field(("chembl_target",), min_length=1)
     methods: tuple[str, ...] = Field(("all",), min_length=1)
     splits: tuple[str, ...] = Field(("random", "standard"), min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     training: TrainingSettings = TrainingSettings()
     contrastive_batch_size: int | None = Field(
         None,

@@ -79,7 +79,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process of this host has this id and has not ended."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # gone, or no number that a process can have
         return False
     except PermissionError:  # somebody else's
         return True

@@ -139,3 +139,8 @@ def test_a_single_name_where_a_list_belongs_is_shown_as_a_list(tmp_path):
     path.write_text("datasets: hiv\n")
     with pytest.raises(UsageError, match=r"\[hiv\]"):
         resolve(str(path), {})
+
+
+def test_a_negative_seed_is_refused_before_anything_starts():
+    with pytest.raises(UsageError, match="seeds"):
+        resolve("quick", {"seeds": [0, -1]})

@@ -52,7 +52,7 @@ def run_benchmark(
     if dry_run:
         return _dry_run(grid, store, data_dir, cores)
     executor = make_executor(resolved.settings, out, policy.max_minutes)
-    if resolved.settings.executor.name == "local":
+    if resolved.settings.executor.name in ("local", "in-process"):
         choose_device(resolved.settings.device)
     store.require_writable()
     store.tidy()

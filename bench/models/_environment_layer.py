@@ -13,7 +13,6 @@ from bench.data.batch import EnvironmentBatch, LevelBatch
 from bench.models import _environment_kernels as kernels
 from bench.models._linear import matmul
 
-
 # Rows of zeros make up whole blocks of so many: oneDNN prepares a product anew for every shape that
 # it has not met lately, which takes longer than the product, and each batch has another R.
 _ROWS = 128
@@ -120,14 +119,16 @@ def layer_by_running_statistics(
     """
     both = matmul(x, torch.cat([weight, own_weight.t()], dim=1))
     result, _ = kernels.convolve(both.numpy(), bias.numpy(), own_bias.numpy(), *_lists(level))
-    return torch.from_numpy(kernels.normalise(result, mean.numpy(), factor.numpy(), shift.numpy()))
+    return torch.from_numpy(
+        kernels.normalise(result, mean.numpy(), factor.numpy(), shift.numpy(), _padded(level))
+    )
 
 
 class EnvironmentReadOut(torch.autograd.Function):
     """[Sum of the gated rows, maximum of the rows] of each graph's atoms, (G, 2H).
 
-    Inputs are x (R or more, H), the gates of its rows, the batch's environments and the atoms' offsets by graph
-    (G + 1,). Atoms that tie share the maximum's gradient equally.
+    Inputs are x (R or more, H), the gates of its rows, the batch's environments and the atoms'
+    offsets by graph (G + 1,). Atoms that tie share the maximum's gradient equally.
     """
 
     @staticmethod

@@ -15,13 +15,10 @@ def make_executor(
 ) -> Executor:
     """The executor that `settings` ask for; a cluster's package is imported only for it.
 
-    One job at a time runs in this process where that was asked for, unless `max_minutes` may
-    have to stop it.
-
     Raises
     ------
     UsageError
-        An address for an executor that has none.
+        An address for an executor that has none, or a time limit for one that cannot stop a run.
     UnavailableError
         The package or the cluster is not here.
     """
@@ -42,6 +39,10 @@ def make_executor(
         if chosen.name == "slurm":
             return Slurm(settings.jobs or None, results_dir, max_minutes, chosen, cluster="slurm")
         return Slurm(cores, results_dir, max_minutes, chosen, cluster="local")
-    if settings.jobs == 1 and max_minutes is None:
+    if chosen.name == "in-process":
+        if max_minutes is not None:
+            raise UsageError(
+                "--max-minutes needs runs in processes of their own: --executor local."
+            )
         return InProcess()
     return Processes(cores, max_minutes)

@@ -109,7 +109,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     """Host and process of a lease, or None while it is being written."""
     try:
         owner = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return owner if isinstance(owner, dict) and isinstance(owner.get("pid"), int) else None
 

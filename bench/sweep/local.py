@@ -9,10 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from threading import Thread
 from typing import Any
 
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
@@ -36,7 +37,8 @@ def default_jobs() -> int:
 class InProcess(Executor):
     """One task after the other in this process, which a debugger can follow.
 
-    Nothing can stop a run from outside here, or survive its hard death.
+    Nothing can stop a run from outside here or survive its hard death, and what a method does to
+    the process reaches the runs after it.
     """
 
     def __init__(self) -> None:
@@ -64,6 +66,18 @@ class Processes(Executor):
     def __init__(self, side_by_side: int, max_minutes: float | None = None) -> None:
         super().__init__(side_by_side, max_minutes)
         self._running: dict[Connection, tuple[BaseProcess, Task]] = {}
+
+    def open(self) -> None:
+        if _context().get_start_method() != "forkserver":
+            return
+        # The server is deaf to interrupts from the terminal while it imports, too: they are this
+        # process's to handle.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if _hears_signals() else None
+        try:
+            forkserver.ensure_running()
+        finally:
+            if handler is not None:
+                signal.signal(signal.SIGINT, handler)
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
         context = _context()
@@ -115,6 +129,10 @@ class Processes(Executor):
             self._running.clear()
 
 
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -127,7 +145,7 @@ def _run(task: Task, sender: Connection) -> None:
     """What a process does: one task, its epochs and its outcome sent home."""
     # An interrupt is the main process's to handle: it stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def send(message: Any) -> None:
         try:

@@ -55,8 +55,8 @@ def toy_arguments(csv, tmp_path):
     def make(*more, path=None, out="results"):
         return (
             "--data", path or csv(), "--smiles-col", "smiles", "--label-col", "class",
-            "--splits", "random", "--epochs", 2, "--jobs", 1, "--set", "training.batch_size=16",
-            "--methods", "vanilla,cb", "--out", tmp_path / out, *more,
+            "--splits", "random", "--epochs", 2, "--set", "training.batch_size=16",
+            "--methods", "vanilla,cb", "--executor", "in-process", "--out", tmp_path / out, *more,
         )  # fmt: skip
 
     return make

@@ -54,7 +54,7 @@ def test_a_wider_plan_reuses_what_is_done(bench, toy_arguments):
 
 def test_one_process_and_two_give_the_same_results(bench, toy_arguments, tmp_path):
     bench(*toy_arguments(out="one"))
-    code, _, _ = bench(*toy_arguments("--jobs", 2, out="two"))
+    code, _, _ = bench(*toy_arguments("--executor", "local", "--jobs", 2, out="two"))
     assert code == 0
     assert _table(tmp_path / "one") == _table(tmp_path / "two")
 
@@ -136,7 +136,7 @@ def test_interrupt_ends_with_130_and_the_same_command_goes_on(bench, toy_argumen
         (("--methods", "cb[beta=2]"), "less than 1"),
         (("--nope",), "No such option"),
         (("--long",), "--long goes with --list"),
-        (("--executor", "dask"), "'slurm' or 'submitit-local'"),
+        (("--executor", "dask"), "'submitit-local' or 'in-process'"),
         (("--set", "executor.partitions=x"), "did you mean partition"),
         (("--smiles-col", "s"), "go with --data"),
         (("--data", "x.csv", "--label-col", "y"), "--smiles-col"),

@@ -66,6 +66,22 @@ def test_embeddings_gradients_and_running_statistics_agree(seed, numbers, train)
     assert_same(*both_ways(random_graphs(seed), numbers, train=train))
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 5), min_size=1, max_size=8))
+def test_evaluation_without_gradients_agrees_and_takes_the_way_by_environments(seed, numbers):
+    graphs = random_graphs(seed)
+    batch = GraphCollator(graphs.with_environments())(np.array(numbers)).to(dtype=torch.float64)
+    model = encoder(graphs.feature_count)
+    model(batch)  # running statistics that are not 0 and 1
+    model.eval()
+    read, calls = model._read_environments, []
+    model._read_environments = lambda *given: calls.append(1) or read(*given)
+    with torch.no_grad():
+        found, expected = model(batch), model(replace(batch))
+    assert len(calls) == 1
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("layers", [1, 2, 4])
 def test_with_another_number_of_layers_than_hops_known_they_agree_too(layers):
     assert_same(*both_ways(random_graphs(0), [0, 3, 3, 5], layers=layers))

@@ -166,10 +166,12 @@ def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks):
     assert failure["status"] == "timed-out"
 
 
-def test_one_job_at_a_time_gets_a_process_of_its_own_where_it_may_have_to_be_stopped(tmp_path):
-    settings = resolve("quick", {"jobs": 1}).settings
-    assert isinstance(make_executor(settings, tmp_path), InProcess)
-    assert isinstance(make_executor(settings, tmp_path, max_minutes=1), Processes)
+def test_even_one_job_at_a_time_gets_a_process_of_its_own_unless_a_debugger_is_to_see_it(tmp_path):
+    assert isinstance(make_executor(resolve("quick", {"jobs": 1}).settings, tmp_path), Processes)
+    here = resolve("quick", {"executor.name": "in-process"}).settings
+    assert isinstance(make_executor(here, tmp_path), InProcess)
+    with pytest.raises(UsageError, match="processes of their own"):
+        make_executor(here, tmp_path, max_minutes=1)
 
 
 @pytest.mark.parametrize(("folder", "option"), [("results", "--out"), ("cache", "LTDD_CACHE_DIR")])

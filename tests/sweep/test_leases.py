@@ -96,3 +96,17 @@ def test_a_lease_that_was_taken_over_is_not_given_back(leases, tmp_path):
     path = _foreign(tmp_path, 1, "elsewhere")
     leases.release("a1")
     assert path.exists()
+
+
+_NO_PROCESS = json.dumps({"host": socket.gethostname(), "pid": 10**30})
+
+
+@pytest.mark.parametrize("text", [_NO_PROCESS, "[" * 5000])
+def test_a_lease_that_names_no_process_stops_nobody(tmp_path, text):
+    leases = Leases(tmp_path, BEAT)
+    (tmp_path / "a1.json").write_text(text)
+    deadline = time.monotonic() + 20
+    while not leases.claim("a1"):
+        assert time.monotonic() < deadline
+        time.sleep(BEAT)
+    leases.close()

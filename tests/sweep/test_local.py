@@ -1,6 +1,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -166,3 +168,20 @@ def test_stopping_early_stops_the_processes(executed, tmp_path):
     outcomes.close()
     assert time.monotonic() - started < 50  # the other would sleep for 60
     assert [child for child in multiprocessing.active_children() if child not in others] == []
+
+
+def test_an_interrupt_while_the_server_of_processes_imports_prints_no_traceback():
+    code = "from bench.sweep.local import Processes; Processes(2).open(); print('open', flush=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; import time; time.sleep(60)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    assert process.stdout.readline() == "open\n"
+    time.sleep(0.3)  # the server imports for seconds
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors  # of the process that slept
+    assert "forkserver" not in errors
