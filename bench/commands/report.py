@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.commands.console import console
+from bench.compliance.breach import Breach
+from bench.compliance.rules import breaches_of_shape
 from bench.compliance.stored import breaches_of_stored
-from bench.report.check import refuse
+from bench.report.check import breaches_of_job, refuse
 from bench.report.groups import groups_of_best
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
@@ -55,15 +57,34 @@ def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> 
 def planned_records(
     store: Store, plan: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The records of a plan's finished runs under its labels, and its failures by job id."""
+    """The records of a plan's finished runs under its labels, and its failures by job id.
+
+    Raises
+    ------
+    StoreError
+        A record has not the shape of one, or is of another run than its job.
+    """
+    records, failures, breaches = examine_planned(store, plan)
+    refuse(breaches)
+    return records, failures
+
+
+def examine_planned(
+    store: Store, plan: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]], list[Breach]]:
+    """What :func:`planned_records` gives, and what it refuses, which is left out."""
     records, failures = [], {}
+    breaches: list[Breach] = []
     for job in plan["jobs"]:
         record = store.read(job["job_id"])
         if record is not None:
-            records.append(_as_planned(record, job))
+            found = list(breaches_of_shape(record)) or breaches_of_job(plan, job, record)
+            breaches += found
+            if not found:
+                records.append(_as_planned(record, job))
         elif (failure := store.read_failure(job["job_id"])) is not None:
             failures[job["job_id"]] = failure
-    return records, failures
+    return records, failures, breaches
 
 
 def _as_planned(record: dict[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:

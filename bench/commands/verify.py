@@ -7,8 +7,9 @@ from typing import Any
 
 from bench.commands.console import console
 from bench.commands.progress import LiveStep
-from bench.commands.report import planned_records
+from bench.commands.report import examine_planned
 from bench.compliance.breach import Breach
+from bench.compliance.identity import breaches_of_identity
 from bench.compliance.stored import breaches_of_stored
 from bench.errors import StoreError
 from bench.report.check import check_plan, record_breaches
@@ -44,6 +45,10 @@ def verify_results(out: Path) -> int:
             if not found:
                 sound.add(job_id)
             step.advance("Checking runs", number, len(job_ids))
+    for job_id in store.failure_ids():
+        _, problem = store.examine_failure(job_id)
+        if problem:
+            breaches.append(Breach("failure", f"run {job_id}", f"{problem}."))
     try:
         plan: dict[str, Any] | None = store.read_plan()
     except StoreError as error:
@@ -51,9 +56,12 @@ def verify_results(out: Path) -> int:
         breaches.append(Breach("plan", "the last plan", str(error)))
     if plan is not None:
         check_plan(plan)
-        records, failures = planned_records(store, plan)
+        records, failures, found = examine_planned(store, plan)
+        breaches += [breach for breach in found if breach not in breaches]
         here = [record for record in records if record["job_id"] in sound]
         breaches += record_breaches(plan, here, failures)
+        for record in here:
+            breaches += breaches_of_identity(record)
         _say_plan(len(plan["jobs"]), len(records), len(failures))
     for breach in breaches:
         console.print(str(breach), style="red", markup=False)
@@ -67,7 +75,8 @@ def verify_results(out: Path) -> int:
 def _breaches_of(store: Store, job_id: str) -> list[Breach]:
     record, problem = store.examine(job_id)
     if problem:
-        return [Breach("whole", f"run {job_id}", f"{problem}.")]
+        rule = "files" if problem.startswith("files") else "whole"
+        return [Breach(rule, f"run {job_id}", f"{problem}.")]
     return list(breaches_of_stored([record], store.predictions))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.metrics.confusion import balanced_f1s, f1s, mean_present, recalls
+from bench.metrics.groups import frequency_groups
 
 Json = Mapping[str, Any]
 
@@ -76,7 +77,38 @@ def _counts_fit(record: Json) -> str | None:
     used = sum(sum(data[f"{part}_counts"]) for part in ("train", "valid", "test"))
     if used > data["samples"]:
         return f"expected parts of {data['samples']} samples, but they hold {used}."
+    tested = sum(data["test_counts"])
+    if record["metrics"].get("samples", tested) != tested:
+        return (
+            f"expected figures of {tested} samples, as the test counts say, but got "
+            f"{record['metrics']['samples']}."
+        )
     return None
+
+
+def _classes_follow(record: Json) -> str | None:
+    if _adds_up(record):
+        return None
+    data, columns = record["data"], record["per_class"]
+    recall = recalls(np.asarray(record["confusion"], dtype=np.int64)).tolist()
+    expected = {"support": data["test_counts"], "train_count": data["train_counts"]}
+    for name, values in expected.items():
+        if columns[name] != values:
+            return f"expected per_class.{name} = {values}, but got {columns[name]}."
+    if len(columns["recall"]) != len(recall) or not all(map(same, columns["recall"], recall)):
+        return (
+            f"expected per_class.recall = {recall}, as the confusion matrix says, but got "
+            f"{columns['recall']}."
+        )
+    return None
+
+
+def _groups_follow(record: Json) -> str | None:
+    counts = np.asarray(record["data"]["train_counts"])
+    expected = {name: classes.tolist() for name, classes in frequency_groups(counts).items()}
+    if record["groups"] == expected:
+        return None
+    return f"expected the groups {expected}, as the train counts say, but got {record['groups']}."
 
 
 def _epochs_rise(record: Json) -> str | None:
@@ -94,7 +126,11 @@ def _epochs_rise(record: Json) -> str | None:
 
 def _ends_after_start(record: Json) -> str | None:
     started, finished = record["time"]["started"], record["time"]["finished"]
-    if datetime.fromisoformat(finished) < datetime.fromisoformat(started):
+    try:
+        backwards = datetime.fromisoformat(finished) < datetime.fromisoformat(started)
+    except ValueError as error:
+        return f"expected days and times that there are, but got {started} and {finished}: {error}."
+    if backwards:
         return f"expected the end after the start {started}, but got {finished}."
     return None
 
@@ -110,6 +146,8 @@ _CHECKS: dict[str, Callable[[Json], str | None]] = {
     "feasible pair": _is_feasible,
     "metrics follow": _follows,
     "counts fit": _counts_fit,
+    "classes follow": _classes_follow,
+    "groups follow": _groups_follow,
     "epochs rise": _epochs_rise,
     "ends after start": _ends_after_start,
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import yaml
@@ -14,6 +14,9 @@ import yaml
 from bench.compliance.breach import Breach
 
 Json = Mapping[str, Any]
+
+# Of a value that is quoted, the characters shown.
+_SHOWN = 300
 
 
 def breaches_of_shape(record: Json) -> Iterator[Breach]:
@@ -29,9 +32,28 @@ def breaches_of_shape(record: Json) -> Iterator[Breach]:
         except KeyError:
             yield Breach(rule["rule"], where, f"expected a value at {rule['at']}, but got none.")
             continue
-        for error in sorted(_validator(rule["rule"]).iter_errors(value), key=str):
-            place = ".".join([rule["at"], *map(str, error.absolute_path)])
-            yield Breach(rule["rule"], where, f"{rule['says']} {place}: {error.message}.")
+        for problem in _problems(_validator(rule["rule"]), value, rule["at"]):
+            yield Breach(rule["rule"], where, f"{rule['says']} {problem}.")
+
+
+def problem_of(kind: Literal["plan", "failure", "files"], value: Any) -> str | None:
+    """What is wrong first with a plan, a failure or the ``files`` of a record, or None."""
+    return next(_problems(_validator(kind), value, kind), None)
+
+
+def _problems(validator: jsonschema.Draft202012Validator, value: Any, at: str) -> Iterator[str]:
+    """Where below `at` the schema is broken, and how."""
+    try:
+        errors = sorted(validator.iter_errors(value), key=str)
+    except RecursionError:
+        yield f"{at}: it is nested too deeply"
+        return
+    for error in errors:
+        place = ".".join([at, *map(str, error.absolute_path)])
+        message = error.message
+        if len(message) > _SHOWN:
+            message = f"{message[: _SHOWN // 2]} ... {message[-_SHOWN // 2 :]}"
+        yield f"{place}: {message}"
 
 
 def breaches_together(records: Sequence[Json]) -> Iterator[Breach]:
@@ -84,13 +106,16 @@ def name_of(record: Json) -> str:
 
 
 @cache
-def _rules() -> dict[str, list[dict[str, Any]]]:
+def _rules() -> dict[str, Any]:
     text = resources.files("bench.compliance").joinpath("rules.yaml").read_text()
-    rules: dict[str, list[dict[str, Any]]] = yaml.safe_load(text)
+    rules: dict[str, Any] = yaml.safe_load(text)
     return rules
 
 
 @cache
-def _validator(rule: str) -> jsonschema.Draft202012Validator:
-    [schema] = [item["is"] for item in _rules()["record"] if item["rule"] == rule]
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    """Of a rule on records, of plans or of failures."""
+    rules = _rules()
+    schemas = {item["rule"]: item["is"] for item in rules["record"]}
+    schema = (schemas | {"plan": rules["plan"], "failure": rules["failure"]})[name]
     return jsonschema.Draft202012Validator(schema)

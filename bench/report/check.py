@@ -83,6 +83,32 @@ def _breaches_of_plan(
     return found
 
 
+def breaches_of_job(plan: Json, job: Json, record: Json) -> list[Breach]:
+    """In what a stored record is not the run that a job of the plan asks for.
+
+    Labels are left out: an earlier plan may have called the same run otherwise.
+
+    Parameters
+    ----------
+    plan : mapping
+    job : mapping
+        One of the plan's.
+    record : mapping
+        Of right shape, as it is stored.
+    """
+    asked = record["job"]
+    pairs = {
+        **{kind: (job[kind], asked[kind]["name"]) for kind in ("dataset", "split", "method")},
+        "seed": (job["seed"], asked["seed"]),
+        "epochs": (plan["settings"]["epochs"], asked["training"]["epochs"]),
+    }
+    return [
+        Breach("as planned", name_of(record), f"expected {name} {planned}, but got {got}.")
+        for name, (planned, got) in pairs.items()
+        if planned != got
+    ]
+
+
 def refuse(breaches: Sequence[Breach]) -> None:
     """Raise when there is a breach.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,15 +9,14 @@ from itertools import product
 from typing import Any, TypeVar
 
 from bench.backbone import BACKBONES
+from bench.compliance.identity import job_id_of
 from bench.config import Resolved, Settings
-from bench.data.featurise import VERSION as FEATURISER_VERSION
 from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS
 from bench.options import Options
 from bench.spec import Spec, check_options, parse_spec
 from bench.split import SPLITS
-from bench.training.loop import VERSION as LOOP_VERSION
 from bench.training.settings import TrainingSettings
 
 
@@ -90,18 +87,7 @@ class Job:
 
     @cached_property
     def job_id(self) -> str:
-        identity = self.to_json()
-        if not self.requires:
-            del identity["requires"]
-        for part in (identity["dataset"], identity["split"], identity["method"]):
-            del part["label"]
-        for part in identity["backbones"].values():
-            del part["label"]
-        identity["content_sha256"] = self.content_sha256
-        identity["featuriser_version"] = FEATURISER_VERSION
-        identity["loop_version"] = LOOP_VERSION
-        text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+        return job_id_of(self.to_json(), self.content_sha256)
 
     @property
     def title(self) -> str:

@@ -22,19 +22,16 @@ from typing import Any
 
 import numpy as np
 
+from bench.compliance.rules import problem_of
 from bench.errors import StoreError
 from bench.files import new_folder, remove_strays, temporary_prefix, write_atomically
 
 SCHEMA = 1
 
-# What reports need to know of each job of a plan.
-_PLANNED = {
-    *("job_id", "dataset", "dataset_label", "split", "split_label"),
-    *("method", "method_label", "title", "group", "seed"),
-}
-
 # Presets by name; others are paths of files.
 _PRESET = re.compile(r"[a-z0-9_]+")
+
+_UNSEALED = "its checksum does not match its content"
 
 log = logging.getLogger(__name__)
 
@@ -174,19 +171,38 @@ class Store:
     def write_failure(self, job_id: str, failure: Mapping[str, Any]) -> None:
         """Write down why a run failed."""
         self._failures.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._failure(job_id), to_json(_sealed({"schema": SCHEMA, **failure})))
+        content = {"reason": "not known", **failure, "schema": SCHEMA, "job_id": job_id}
+        write_atomically(self._failure(job_id), to_json(_sealed(content)))
 
     def read_failure(self, job_id: str) -> dict[str, Any] | None:
-        """Why the run failed last time; None when it did not, or nobody can tell."""
+        """Why the run failed last time; None when it did not, or nobody can tell.
+
+        A damaged file is named in the log and counts as absent.
+        """
+        failure, problem = self.examine_failure(job_id)
+        if problem:
+            log.warning("%s is left out: %s", self._failure(job_id), problem)
+            return None
+        return failure
+
+    def examine_failure(self, job_id: str) -> tuple[dict[str, Any] | None, str | None]:
+        """A run's failure as it stands, None where there is none, and what is wrong with it."""
         try:
             failure = json.loads(self._failure(job_id).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return None
-        return (
-            failure
-            if isinstance(failure, dict) and _is_whole(failure, sealed_always=False)
-            else None
-        )
+        except FileNotFoundError:
+            return None, None
+        except (OSError, ValueError, RecursionError) as error:
+            return None, str(error)
+        problem = problem_of("failure", failure)
+        if problem is None and failure["job_id"] != job_id:
+            problem = f"it belongs to run {failure['job_id']!r}"
+        if problem is None and not _is_whole(failure, sealed_always=False):
+            problem = _UNSEALED
+        return failure, problem
+
+    def failure_ids(self) -> list[str]:
+        """The runs of which a failure is written down, sound or not."""
+        return sorted(path.stem for path in self._failures.glob("[!.]*.json"))
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep the last plan, from which reports know what was expected, and that of its preset.
@@ -225,10 +241,13 @@ class Store:
                 f"{path} cannot be read: {error}. Run the benchmark command again; finished "
                 "runs are reused."
             ) from None
-        if not _is_plan(plan):
+        problem = problem_of("plan", plan)
+        if problem is None and not _is_whole(plan, sealed_always=False):
+            problem = _UNSEALED
+        if problem is not None:
             raise StoreError(
                 f"Expected a plan of schema {SCHEMA} in {path}, but it is damaged or of another "
-                "version. Run the benchmark command again; finished runs are reused."
+                f"version: {problem}. Run the benchmark command again; finished runs are reused."
             )
         return {key: value for key, value in plan.items() if key != "checksum"}
 
@@ -245,18 +264,6 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     return (text + "\n").encode()
 
 
-def _is_plan(plan: Any) -> bool:
-    """Whether `plan` is whole and as :func:`bench.sweep.plan.plan_document` makes it."""
-    return (
-        isinstance(plan, dict)
-        and _is_whole(plan, sealed_always=False)
-        and plan.get("schema") == SCHEMA
-        and isinstance(plan.get("settings"), dict)
-        and isinstance(plan.get("jobs"), list)
-        and all(isinstance(job, dict) and job.keys() >= _PLANNED for job in plan["jobs"])
-    )
-
-
 def _problem(record: Any, job_id: str, folder: Path) -> str | None:
     """What is wrong with a record as read, or None."""
     if not isinstance(record, dict):
@@ -266,7 +273,9 @@ def _problem(record: Any, job_id: str, folder: Path) -> str | None:
     if record.get("job_id") != job_id:
         return f"it belongs to run {record.get('job_id')!r}"
     if not _is_whole(record):
-        return "its checksum does not match its content"
+        return _UNSEALED
+    if problem := problem_of("files", record.get("files")):
+        return problem
     for name, checksum in record["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != checksum:
             return f"{name} does not match its checksum"
@@ -280,12 +289,11 @@ def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_whole(content: dict[str, Any], *, sealed_always: bool = True) -> bool:
     """Whether `content` has the checksum it was sealed with; plans and failures once had none."""
-    if "checksum" not in content:
-        return not sealed_always
     try:
-        return _sealed({key: content[key] for key in content if key != "checksum"}) == content
-    except ValueError:  # what was never written, such as NaN
+        sealed = _sealed({key: content[key] for key in content if key != "checksum"})
+    except (ValueError, RecursionError):  # what was never written, such as NaN
         return False
+    return sealed == content if "checksum" in content else not sealed_always
 
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -29,9 +30,23 @@ def reseal(folder, record):
     """Write `record` with the checksums that it would have had."""
     files = (file for file in folder.iterdir() if file.suffix == ".safetensors")
     record["files"] = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    content = {key: value for key, value in record.items() if key != "checksum"}
+    seal(folder / "record.json", record)
+
+
+def seal(path, content):
+    """Write `content` with a checksum that fits."""
+    content = {key: value for key, value in content.items() if key != "checksum"}
     content["checksum"] = hashlib.sha256(to_json(content)).hexdigest()
-    (folder / "record.json").write_bytes(to_json(content))
+    path.write_bytes(to_json(content))
+
+
+def assert_both_refuse(bench, results, words, codes=(1, 2)):
+    """``verify`` and ``report`` say `words`, as one clear error and no traceback."""
+    for command, expected in zip(("verify", "report"), codes, strict=True):
+        code, out, error = bench(command, "--out", results)
+        assert code == expected
+        assert words in " ".join((out + error).split())
+        assert "Traceback" not in out + error
 
 
 def test_an_honest_folder_keeps_every_rule(bench, results):
@@ -89,3 +104,90 @@ def test_a_folder_without_runs_has_nothing_to_check(bench, tmp_path):
     code, _, error = bench("verify", "--out", tmp_path / "nowhere")
     assert code == 2
     assert "Run the benchmark first" in error
+
+
+def test_a_run_under_the_id_of_another_is_found(bench, results):
+    """A copy with another job id in it would stand in a table as a run of the other method."""
+    folder, _ = a_run(results, "vanilla")
+    other, record = a_run(results, "cb")
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+    reseal(folder, record | {"job_id": folder.name})
+    assert_both_refuse(bench, results, "expected method vanilla, but got cb.")
+
+
+def test_a_setting_that_was_not_planned_is_found_by_the_job_id(bench, results):
+    folder, record = a_run(results)
+    record["job"]["training"]["learning_rate"] = 0.5
+    reseal(folder, record)
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[job id] job {folder.name}" in out
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("job", None, "parts of the job"),
+        ("job.method", None, "parts of the job"),
+        ("time.started", "2026-99-99T00:00:00+00:00", "ends after start"),
+        ("time.finished", "2026-01-01T00:00:00", "time"),
+    ],
+)
+def test_a_record_of_the_wrong_shape_is_named(bench, results, path, value, rule):
+    folder, record = a_run(results)
+    *parents, last = path.split(".")
+    place = record
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    reseal(folder, record)
+    assert_both_refuse(bench, results, f"[{rule}] job {folder.name}")
+
+
+@pytest.mark.parametrize("files", [None, [], {}, {"../../plan.json": "0" * 64}])
+def test_checksums_cannot_be_switched_off(bench, results, files):
+    folder, record = a_run(results)
+    seal(folder / "record.json", record | {"files": files})
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[files] run {folder.name}" in out
+    assert bench("report", "--out", results)[0] == 1  # as one run is missing
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("jobs.0.seed", [1]),
+        ("jobs.0.job_id", 5),
+        ("jobs.0.job_id", "a" * 300),
+        ("jobs.0.job_id", "../../../etc"),
+        ("jobs.0.job_id", "\0"),
+        ("jobs", []),
+        ("settings", {}),
+        ("settings.epochs", "many"),
+        ("schema", True),
+    ],
+)
+def test_a_plan_of_the_wrong_shape_is_one_clear_error(bench, results, path, value, sealed):
+    plan = json.loads((results / "plan.json").read_bytes())
+    *parents, last = path.split(".")
+    place = plan
+    for key in parents:
+        place = place[int(key) if isinstance(place, list) else key]
+    place[last] = value
+    if sealed:
+        seal(results / "plan.json", plan)
+    else:
+        del plan["checksum"]
+        (results / "plan.json").write_bytes(to_json(plan))
+    assert_both_refuse(bench, results, "plan.json, but it is damaged or of another version")
+
+
+def test_a_failure_that_none_wrote_is_found(bench, results):
+    path = results / "failures" / f"{'a' * 20}.json"
+    path.write_text('{"attempts": "x", "reason": "r"}')
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[failure] run {'a' * 20}" in out

@@ -67,6 +67,8 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
     confusion = np.asarray(make_confusion(job) if confusion is None else confusion)
     figures = figures_of(confusion)
     test = confusion.sum(axis=1)
+    order = np.argsort(-test, kind="stable").tolist()
+    outer = int(0.3 * len(order) + 0.5)
     source = (job["dataset_label"], job["split_label"], job["seed"])
     return {
         "schema": 1,
@@ -94,6 +96,7 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
             "backbones": {},
             "seed": job["seed"],
             "training": {"epochs": 10, "batch_size": batch_size, "learning_rate": 0.001},
+            "requires": {},
         },
         "data": {
             "file": f"{job['dataset']}.csv.gz",
@@ -110,6 +113,16 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
         },
         "metrics": {**figures, **(metrics or {})},
         "confusion": confusion.tolist(),
+        "per_class": {
+            "support": test.tolist(),
+            "train_count": (7 * test).tolist(),
+            "recall": [confusion[k, k] / test[k] for k in range(len(test))],
+        },
+        "groups": {
+            "head": order[:outer],
+            "middle": order[outer : len(order) - outer],
+            "tail": order[len(order) - outer :],
+        },
         "selection": {"epoch": 7, "valid_balanced_accuracy": 0.625},
         "history": [
             {"epoch": e, "train_loss": 1 / e, "valid_balanced_accuracy": 0.5, "seconds": 1.0}
@@ -121,7 +134,14 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
             "started": "2025-04-07T12:00:00+00:00",
             "finished": "2025-04-07T12:00:12+00:00",
         },
-        "provenance": {"device": "cpu", "packages": {}, "code": {}},
+        "provenance": {
+            "device": "cpu",
+            "packages": {},
+            "code": {"commit": None, "dirty": None},
+        },
+        "files": {
+            f"{name}.safetensors": sha256(name, job["job_id"]) for name in ("model", "predictions")
+        },
     }
 
 

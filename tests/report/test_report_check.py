@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.errors import StoreError
+from bench.report.check import breaches_of_job
 from bench.report.table2 import table2
 
 
@@ -138,6 +139,7 @@ def test_figures_over_the_classes_present_are_accepted_when_a_class_is_absent():
     record = make_record(job)
     record["data"]["test_counts"] = [4, 0]
     record["confusion"] = [[3, 1], [0, 0]]
+    record["per_class"] |= {"support": [4, 0], "recall": [0.75, None]}
     record["metrics"] |= {"balanced_accuracy": 0.75, "balanced_f1": 1.5 / 1.75}
     record["metrics"] |= {"accuracy": 0.75, "macro_f1": 6 / 7}
     assert table2(make_plan([job]), [record], {})
@@ -159,6 +161,32 @@ def test_record_that_is_not_what_its_job_asked_for_is_refused():
     plan, records = two_records()
     records[0]["job"]["seed"] = 5
     assert_refused(plan, records, r"vanilla / 5\): expected job \w+ \(hiv / random / vanilla / 0\)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("dataset", "chembl_ki"), ("split", "standard"), ("method", "cb"), ("seed", 1)],
+)
+def test_record_of_another_run_than_its_job_is_named_with_both(kind, value):
+    job = make_job()
+    record = make_record(make_job(**{kind: value}))
+    assert breaches_of_job(make_plan([job]), job, make_record(job)) == []
+    [breach] = breaches_of_job(make_plan([job]), job, record)
+    assert breach.rule == "as planned"
+    assert breach.what == f"expected {kind} {job[kind]}, but got {value}."
+
+
+def test_record_with_more_epochs_than_planned_is_named():
+    job = make_job()
+    record = make_record(job)
+    record["job"]["training"]["epochs"] = 400
+    [breach] = breaches_of_job(make_plan([job]), job, record)
+    assert breach.what == "expected epochs 10, but got 400."
+
+
+def test_label_that_an_earlier_plan_gave_is_no_breach():
+    job, record = make_job(method="cb"), make_record(make_job(method="cb[beta=0.9]"))
+    assert breaches_of_job(make_plan([job]), job, record) == []
 
 
 def test_unfinished_record_is_refused():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import os
@@ -8,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.config import resolve
 from bench.errors import StoreError
-from bench.sweep.store import Store
+from bench.sweep.plan import plan_document
+from bench.sweep.store import Store, to_json
+from tests.sweep.test_plan import _jobs
 
 PREDICTIONS = {"test_logits": np.arange(6, dtype=np.float32).reshape(3, 2)}
 WEIGHTS = {"w": np.ones(4, np.float32)}
@@ -152,7 +156,8 @@ def test_a_damaged_failure_is_none(store):
 def test_plan_is_read_back_and_its_absence_explained(store):
     with pytest.raises(StoreError, match="Run the benchmark first"):
         store.read_plan()
-    plan = {"schema": 1, "settings": {}, "jobs": []}
+    resolved = resolve("quick", {"methods": ["vanilla"], "splits": ["random"]})
+    plan = plan_document(resolved, _jobs(methods=["vanilla"], splits=["random"]))
     store.write_plan(plan)
     assert store.read_plan() == plan
     path = store.root / "plan.json"
@@ -162,9 +167,39 @@ def test_plan_is_read_back_and_its_absence_explained(store):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [{}, [], {"attempts": []}, {"attempts": -1}, {"reason": None}, {"reason": 7},
+     {"job_id": "b2"}, {"schema": 2}],
+)  # fmt: skip
+def test_a_failure_of_the_wrong_shape_counts_as_none_and_is_named(store, content, caplog):
+    """A failure that was edited ends the next start, or the report, with a traceback."""
+    whole = {"schema": 1, "job_id": "a1", "reason": "r", "attempts": 1}
+    path = store.root / "failures" / "a1.json"
+    path.write_text(json.dumps(whole))  # as earlier versions wrote them, without a checksum
+    assert store.read_failure("a1") == whole
+    path.write_text(json.dumps(content and {**whole, **content}))
+    assert store.read_failure("a1") is None
+    [record] = caplog.records
+    assert str(path) in record.message
+    assert store.failure_ids() == ["a1"]
+
+
+@pytest.mark.parametrize("files", [None, [], {}, {"model.safetensors": "0" * 64}])
+def test_a_record_without_checksums_of_its_files_is_not_taken(store, files, caplog):
+    _write(store)
+    path = _folder(store) / "record.json"
+    content = {**json.loads(path.read_text()), "files": files}
+    del content["checksum"]
+    path.write_bytes(to_json({**content, "checksum": hashlib.sha256(to_json(content)).hexdigest()}))
+    assert store.read("a1") is None
+    assert "files" in caplog.text
+
+
+@pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 100_000, "[]", "5", '{"schema": 1}', '{"schema": 1, "settings": {}, "jobs": 5}',
-     '{"schema": 1, "settings": {}, "jobs": [{}]}', '{"schema": 2, "settings": {}, "jobs": []}'],
+    ["", "{", "[" * 100_000, "[" * 900 + "]" * 900, "[]", "5", '{"schema": 1}',
+     '{"schema": 1, "settings": {}, "jobs": 5}', '{"schema": 1, "settings": {}, "jobs": [{}]}',
+     '{"schema": 2, "settings": {}, "jobs": []}'],
 )  # fmt: skip
 def test_a_damaged_plan_is_one_clear_error(store, text):
     (store.root / "plan.json").write_text(text)
