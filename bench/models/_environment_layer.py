@@ -118,9 +118,16 @@ def layer_by_running_statistics(
     `mean`, `factor` and `shift` (H, each) are the normalisation's: ``(x - mean) * factor + shift``.
     """
     both = matmul(x, torch.cat([weight, own_weight.t()], dim=1))
-    result, _ = kernels.convolve(both.numpy(), bias.numpy(), own_bias.numpy(), *_lists(level))
+    normalisation = mean.numpy(), factor.numpy(), shift.numpy()
     return torch.from_numpy(
-        kernels.normalise(result, mean.numpy(), factor.numpy(), shift.numpy(), _padded(level))
+        kernels.convolve_and_normalise(
+            both.numpy(),
+            bias.numpy(),
+            own_bias.numpy(),
+            *_lists(level),
+            *normalisation,
+            _padded(level),
+        )
     )
 
 
