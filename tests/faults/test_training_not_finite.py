@@ -170,8 +170,8 @@ def test_one_such_run_is_one_run_less_in_its_mean(tmp_path, monkeypatch, capsys)
     results = tmp_path / "results"
     command = (
         f"run_bench.py --data {tmp_path / 'toy.csv'} --smiles-col smiles --label-col class "
-        f"--methods vanilla,poisoned --seeds 0,1,2 --splits random --epochs 4 --executor in-process "
-        f"--set training.batch_size=16 --out {results}"
+        f"--methods vanilla,poisoned --seeds 0,1,2 --splits random --epochs 4 "
+        f"--executor in-process --set training.batch_size=16 --out {results}"
     )
     monkeypatch.setattr(sys, "argv", command.split())
     assert cli.main() == 1
