@@ -44,10 +44,11 @@ def _code_state() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    # Without locks: a run that is killed while git refreshes its index would leave the checkout
+    # locked behind it.
+    command = ["git", "--no-optional-locks", "-C", str(_ROOT), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
