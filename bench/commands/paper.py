@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
-from bench.commands.report import planned_records
+from bench.commands.report import planned_records, refuse_contradicted
 from bench.compliance.rules import breaches_together
-from bench.compliance.stored import breaches_of_stored
-from bench.errors import StoreError
-from bench.files import write_atomically
 from bench.report.agreement import agreement
 from bench.report.check import check_records, refuse
 from bench.report.comparison import comparison
@@ -33,6 +30,7 @@ from bench.report.table1 import table1
 from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
 from bench.report.table3 import ABLATIONS, ablation
+from bench.report.write import not_writable, write_texts
 from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
 
@@ -85,7 +83,7 @@ def write_paper(
     sheets[2:2] = [ablation(name, table2(*sweeps[name])) for name in ABLATIONS if name in sweeps]
     sheets.append(contradictions())
     _say_absent(store, sweeps)
-    _write(out / "paper", _files(sheets) | own)
+    write_texts(out / "paper", _files(sheets) | own)
     names = ", ".join(sheet.name for sheet in sheets)
     console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
     if figures and _MAIN in sweeps:
@@ -104,7 +102,7 @@ def _write_pictures(store: Store, source: Source, embeddings: bool, data_dir: Pa
         paths = write_figures(folder, source, embeddings=drawn, jobs=default_jobs())
         write_page(page, source)
     except OSError as error:
-        raise _not_writable(store.root, error) from error
+        raise not_writable(store.root, error) from error
     console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")
 
 
@@ -135,7 +133,7 @@ def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:
         check_records(sweep.plan, sweep.records, sweep.failures)
         records |= {record["job_id"]: record for record in sweep.records}
     refuse([b for b in breaches_together(list(records.values())) if b.rule in _SHARED_BY_TABLES])
-    refuse(list(breaches_of_stored(records.values(), store.predictions)))
+    refuse_contradicted(store, records.values())
 
 
 def _say_absent(store: Store, sweeps: Mapping[str, _Sweep]) -> None:
@@ -163,19 +161,3 @@ def _files(sheets: Sequence[Sheet]) -> dict[str, str]:
 def _command(preset: str, out: Path) -> str:
     words = ["python", "run_bench.py", "--preset", preset]
     return shlex.join(words if out == _DEFAULT_OUT else [*words, "--out", str(out)])
-
-
-def _write(folder: Path, files: dict[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            write_atomically(folder / name, text.encode())
-    except OSError as error:
-        raise _not_writable(folder, error) from error
-
-
-def _not_writable(folder: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"Expected to write the report to {folder}, but got: {error}. Free the place or choose "
-        "another folder with --out."
-    )

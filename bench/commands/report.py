@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.commands.console import console
 from bench.compliance.breach import Breach
+from bench.compliance.predictions import breaches_of_predictions
 from bench.compliance.rules import breaches_of_shape
-from bench.compliance.stored import breaches_of_stored
 from bench.report.check import breaches_of_job, refuse
 from bench.report.groups import groups_of_best
 from bench.report.table2 import table2
@@ -44,14 +44,31 @@ def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> 
         A record breaks a rule, or its stored predictions say otherwise.
     """
     records, failures = planned_records(store, plan)
-    refuse(list(breaches_of_stored(records, store.predictions)))
     table = table2(plan, records, failures)
+    refuse_contradicted(store, records)
     if bold == "group":
         table = replace(table, leaders=groups_of_best(table, store.predictions))
-    paths = write_report(store.root, plan, records, failures, table.leaders)
+    paths = write_report(store.root, table)
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
     return 0 if len(records) == len(plan["jobs"]) else 1
+
+
+def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse records, which keep the other rules, whose stored predictions say otherwise.
+
+    Raises
+    ------
+    StoreError
+        Names each.
+    """
+    refuse(
+        [
+            breach
+            for record in records
+            for breach in breaches_of_predictions(record, store.predictions(record["job_id"]))
+        ]
+    )
 
 
 def planned_records(

@@ -10,7 +10,8 @@ from bench.commands.progress import LiveStep
 from bench.commands.report import examine_planned
 from bench.compliance.breach import Breach
 from bench.compliance.identity import breaches_of_identity
-from bench.compliance.stored import breaches_of_stored
+from bench.compliance.predictions import breaches_of_predictions
+from bench.compliance.records import breaches_of_records
 from bench.errors import StoreError
 from bench.report.check import check_plan, record_breaches
 from bench.sweep.store import Store
@@ -77,7 +78,8 @@ def _breaches_of(store: Store, job_id: str) -> list[Breach]:
     if problem:
         rule = "files" if problem.startswith("files") else "whole"
         return [Breach(rule, f"run {job_id}", f"{problem}.")]
-    return list(breaches_of_stored([record], store.predictions))
+    alone = breaches_of_records([record])
+    return alone or list(breaches_of_predictions(record, store.predictions(job_id)))
 
 
 def _say_plan(jobs: int, done: int, failed: int) -> None:

@@ -135,10 +135,10 @@ def _ends_after_start(record: Json) -> str | None:
     return None
 
 
-def same(recorded: float | None, value: float) -> bool:
-    """Whether a recorded figure, None where undefined, is `value`."""
-    known = float("nan") if recorded is None else recorded
-    return bool(np.isclose(known, value, rtol=0, atol=TOLERANCE, equal_nan=True))
+def same(recorded: float | None, value: float | None) -> bool:
+    """Whether a recorded figure is `value`; None and nan are undefined."""
+    one, other = (float("nan") if figure is None else figure for figure in (recorded, value))
+    return bool(np.isclose(one, other, rtol=0, atol=TOLERANCE, equal_nan=True))
 
 
 _CHECKS: dict[str, Callable[[Json], str | None]] = {

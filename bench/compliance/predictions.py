@@ -14,6 +14,10 @@ from bench.errors import DataError
 from bench.metrics import balanced_accuracy, evaluate
 
 Json = Mapping[str, Any]
+_FIGURES = (
+    *("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", "auroc_ovr_macro"),
+    *("log_loss", "brier", "ece", "recall_head", "recall_middle", "recall_tail"),
+)
 _NAMES = tuple(f"{part}_{what}" for part in ("valid", "test") for what in ("labels", "logits"))
 
 
@@ -82,21 +86,11 @@ def _found(record: Json, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str
             f"expected the confusion matrix {metrics.confusion}, as the stored predictions say, "
             f"but got {record['confusion']}.",
         )
-    named = {
-        "balanced_accuracy": metrics.balanced_accuracy,
-        "balanced_f1": metrics.balanced_f1,
-        "accuracy": metrics.accuracy,
-        "macro_f1": metrics.macro_f1,
-        "auroc_ovr_macro": metrics.auroc,
-        "log_loss": metrics.log_loss,
-        "brier": metrics.brier,
-        "ece": metrics.ece,
-        **{f"recall_{name}": group.recall for name, group in metrics.groups.items()},
-    }
-    for name, value in named.items():
-        if not same(record["metrics"].get(name), value):
+    figures = metrics.to_record()["metrics"]
+    for name in _FIGURES:
+        if not same(record["metrics"].get(name), figures[name]):
             yield (
                 "metrics recomputed",
-                f"expected {name} = {value}, as the stored predictions say, but got "
+                f"expected {name} = {figures[name]}, as the stored predictions say, but got "
                 f"{record['metrics'].get(name)}.",
             )

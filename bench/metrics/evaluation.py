@@ -102,6 +102,20 @@ class Metrics:
         """Plain values in full precision, None where undefined."""
         return _none_for_nan(asdict(self))
 
+    def to_record(self) -> dict[str, Any]:
+        """The values as records hold them: one figure a name, per-class figures as columns."""
+        figures = self.to_json()
+        groups, per_class = figures.pop("groups"), figures.pop("per_class")
+        confusion = figures.pop("confusion")
+        figures["auroc_ovr_macro"] = figures.pop("auroc")
+        figures |= {f"recall_{name}": group["recall"] for name, group in groups.items()}
+        return {
+            "metrics": figures,
+            "groups": {name: group["classes"] for name, group in groups.items()},
+            "per_class": {key: [row[key] for row in per_class] for key in per_class[0]},
+            "confusion": confusion,
+        }
+
 
 def evaluate(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> Metrics:
     """All metrics of M samples and K classes.

@@ -26,10 +26,10 @@ Marks = dict[tuple[str, str, str], str]
 def markdown(table: Table) -> str:
     """The whole report as text."""
     marks = _failure_marks(table)
-    parts = ["# Results in the layout of Table 2", _bullets(caption(table))]
+    parts = ["# Results in the layout of Table 2", bullets(caption(table))]
     for split in table.splits:
         parts += [
-            f"## {_escape(split.capitalize())} split",
+            f"## {escape(split.capitalize())} split",
             _block(table, split, measures.MAIN, marks),
         ]
     parts += [
@@ -40,13 +40,13 @@ def markdown(table: Table) -> str:
     ]
     for split in table.splits:
         parts += [
-            f"### {_escape(split.capitalize())} split",
+            f"### {escape(split.capitalize())} split",
             _block(table, split, measures.AUROC, marks),
             _block(table, split, measures.GROUP_RECALL, marks),
         ]
     parts += ["## Time", *_times(table)]
     if marks:
-        parts += ["## Failed runs", _bullets(_failures(table, marks))]
+        parts += ["## Failed runs", bullets(_failures(table, marks))]
     parts += ["## Data and splits", *_provenance(table)]
     return "\n\n".join(parts) + "\n"
 
@@ -59,7 +59,7 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
             best = table.best(split, column, measure, DECIMALS)
             with_paper = table.has_published(split, column, measure)
             shown.append((column, measure, best, with_paper))
-            headings.append(f"{_escape(column.label)} {measure.heading}")
+            headings.append(f"{escape(column.label)} {measure.heading}")
             if with_paper:
                 headings.append("paper")
     lines = []
@@ -67,9 +67,9 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
     for group, rows in groups:
         if len(groups) > 1:
             heading = GROUPS.get(group, group.capitalize())
-            lines.append([f"*{_escape(heading)}*", *[""] * (len(headings) - 1)])
+            lines.append([f"*{escape(heading)}*", *[""] * (len(headings) - 1)])
         for row in rows:
-            line = [_escape(row.heading)]
+            line = [escape(row.heading)]
             for column, measure, best, with_paper in shown:
                 cell = table.cell(split, column, row, measure)
                 mark = marks.get((split, column.label, row.label), "")
@@ -77,7 +77,7 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
                 if with_paper:
                     line.append("" if cell is None else published(cell))
             lines.append(line)
-    return _pipes(headings, lines)
+    return pipes(headings, lines)
 
 
 def _group(row: Row) -> str:
@@ -114,7 +114,7 @@ def _times(table: Table) -> list[str]:
     devices = sorted({run.result.device for run in table.runs if run.result is not None})
     lines = [
         [
-            _escape(row.heading),
+            escape(row.heading),
             *(
                 fixed(statistics.fmean(seconds[row.label, column.label]), 1)
                 if seconds[row.label, column.label]
@@ -126,16 +126,16 @@ def _times(table: Table) -> list[str]:
     ]
     return [
         "Mean wall-clock seconds of a complete run, over all splits and seeds, on: "
-        f"{_escape(', '.join(devices)) or 'no device'}.",
-        _pipes(["Method", *(_escape(column.label) for column in table.columns)], lines),
+        f"{escape(', '.join(devices)) or 'no device'}.",
+        pipes(["Method", *(escape(column.label) for column in table.columns)], lines),
     ]
 
 
 def _provenance(table: Table) -> list[str]:
     files = [
         [
-            _escape(dataset),
-            _escape(result.data_file),
+            escape(dataset),
+            escape(result.data_file),
             result.data_sha256[:_SHORT_HASH],
             f"{result.samples:,}",
             f"{result.unusable:,}",
@@ -144,8 +144,8 @@ def _provenance(table: Table) -> list[str]:
     ]
     splits = [
         [
-            _escape(dataset),
-            _escape(split),
+            escape(dataset),
+            escape(split),
             str(seed),
             result.split_hash[:_SHORT_HASH],
             *(f"{size:,}" for size in result.parts),
@@ -158,8 +158,8 @@ def _provenance(table: Table) -> list[str]:
     return [
         f"Hashes are sha256, their first {_SHORT_HASH} digits; `runs.csv` has them in full, with "
         "the job behind every figure.",
-        _pipes(["Data set", "file", "sha256", "samples", "unusable rows"], files),
-        _pipes(["Data set", "split", "seed", "split hash", "train", "valid", "test"], splits),
+        pipes(["Data set", "file", "sha256", "samples", "unusable rows"], files),
+        pipes(["Data set", "split", "seed", "split hash", "train", "valid", "test"], splits),
     ]
 
 
@@ -173,15 +173,17 @@ def _split_place(table: Table, key: tuple[str, str, int]) -> tuple[int, int, int
     return labels.index(dataset), table.splits.index(split), seed
 
 
-def _pipes(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def pipes(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table, its first column to the left and the others to the right."""
     alignment = ["left", *["right"] * (len(headings) - 1)]
     return tabulate(lines, headings, tablefmt="pipe", disable_numparse=True, colalign=alignment)
 
 
-def _bullets(pairs: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"- **{_escape(subject)}**: {_escape(text)}" for subject, text in pairs)
+def bullets(pairs: Sequence[tuple[str, str]]) -> str:
+    """A list of subjects and what is said of each."""
+    return "\n".join(f"- **{escape(subject)}**: {escape(text)}" for subject, text in pairs)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """`text` as one line that Markdown prints as it stands."""
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report.markdown import _bullets, _escape, _pipes
+from bench.report.markdown import bullets, escape, pipes
 from bench.report.sheet import Block, Entry, Kind, Sheet
 
 _MARKUP: dict[Kind, str] = {"best": "**", "paper": "*", "flag": "**"}
@@ -10,21 +10,21 @@ _MARKUP: dict[Kind, str] = {"best": "**", "paper": "*", "flag": "**"}
 
 def sheet_markdown(sheet: Sheet) -> str:
     """A sheet as text: figures of the paper's in italics, the best and what is flagged bold."""
-    parts = [f"# {_escape(sheet.title)}", *(_escape(text) for text in sheet.paragraphs)]
-    parts.append(_bullets(sheet.notes))
+    parts = [f"# {escape(sheet.title)}", *(escape(text) for text in sheet.paragraphs)]
+    parts.append(bullets(sheet.notes))
     for block in sheet.blocks:
         if block.title:
-            parts.append(f"## {_escape(block.title)}")
+            parts.append(f"## {escape(block.title)}")
         parts.append(_table(block))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _table(block: Block) -> str:
-    headings = [_escape(f"{heading.group} {heading.text}".strip()) for heading in block.headings]
+    headings = [escape(f"{heading.group} {heading.text}".strip()) for heading in block.headings]
     lines = [[_entry(entry) for entry in entries] for entries in block.lines]
-    return _pipes(headings, [line + [""] * (len(headings) - len(line)) for line in lines])
+    return pipes(headings, [line + [""] * (len(headings) - len(line)) for line in lines])
 
 
 def _entry(entry: Entry) -> str:
-    text, markup = _escape(entry.text), _MARKUP.get(entry.kind, "")
+    text, markup = escape(entry.text), _MARKUP.get(entry.kind, "")
     return f"{markup}{text}{markup}" if text else ""

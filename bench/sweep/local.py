@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
+from bench.sweep.signals import interrupts_ignored
 from bench.sweep.worker import Outcome, Task, execute
 from bench.training.run import peak_memory_bytes
 
@@ -72,12 +73,8 @@ class Processes(Executor):
             return
         # The server is deaf to interrupts from the terminal while it imports, too: they are this
         # process's to handle.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if _hears_signals() else None
-        try:
+        with interrupts_ignored():
             forkserver.ensure_running()
-        finally:
-            if handler is not None:
-                signal.signal(signal.SIGINT, handler)
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
         context = _context()
@@ -127,10 +124,6 @@ class Processes(Executor):
             for receiver in self._running:
                 receiver.close()
             self._running.clear()
-
-
-def _hears_signals() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _context() -> Any:

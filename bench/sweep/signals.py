@@ -18,7 +18,7 @@ def signals_held() -> Iterator[None]:
     A second one is not held back: whoever asks twice means at once. Only the main thread hears
     signals; in others, nothing is done.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _hears_signals():
         yield
         return
     received: list[int] = []
@@ -43,3 +43,20 @@ def signals_held() -> Iterator[None]:
         restore()
         if len(received) == 1:
             signal.raise_signal(received[0])
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Processes that are started in the block ignore interrupts, as this one does meanwhile."""
+    if not _hears_signals():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()

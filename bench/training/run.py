@@ -18,7 +18,7 @@ from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.errors import UnavailableError
 from bench.method import METHODS, Context, Estimator, FinishedRun, Method, Samples
-from bench.metrics import Metrics, balanced_accuracy, evaluate
+from bench.metrics import balanced_accuracy, evaluate
 from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.split import Split
@@ -131,7 +131,7 @@ def run(
         prepared.labels[split.test], outcome.test_logits, prepared.class_counts(split.train)
     )
     figures = {
-        **_metric_figures(metrics),
+        **metrics.to_record(),
         "selection": {
             "rule": "best validation balanced accuracy",
             "epoch": outcome.training.best_epoch,
@@ -204,21 +204,6 @@ def samples_as_text(prepared: PreparedData, positions: np.ndarray) -> Samples:
         for entity in prepared.entities
     ]
     return Samples(tuple(entities), prepared.labels[positions])
-
-
-def _metric_figures(metrics: Metrics) -> dict[str, Any]:
-    """Metrics as records hold them: one figure a name, per-class figures as columns."""
-    figures = metrics.to_json()
-    groups, per_class = figures.pop("groups"), figures.pop("per_class")
-    confusion = figures.pop("confusion")
-    figures["auroc_ovr_macro"] = figures.pop("auroc")
-    figures |= {f"recall_{name}": group["recall"] for name, group in groups.items()}
-    return {
-        "metrics": figures,
-        "groups": {name: group["classes"] for name, group in groups.items()},
-        "per_class": {key: [row[key] for row in per_class] for key in per_class[0]},
-        "confusion": confusion,
-    }
 
 
 def choose_device(name: str, *, deterministic: bool = True) -> torch.device:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from report_records import make_grid, make_job, make_plan, make_record
 
+from bench.report.table2 import table2
 from bench.report.write import write_report
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
@@ -45,7 +46,7 @@ def sweep():
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    write_report(folder, *sweep())
+    write_report(folder, table2(*sweep()))
     return folder
 
 

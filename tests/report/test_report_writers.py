@@ -264,7 +264,9 @@ def test_terminal_names_failed_runs():
 
 def test_files_are_utf8_with_line_feeds_only(tmp_path):
     jobs = make_grid()
-    paths = write_report(tmp_path / "new", make_plan(jobs), [make_record(j) for j in jobs], {})
+    paths = write_report(
+        tmp_path / "new", table2(make_plan(jobs), [make_record(j) for j in jobs], {})
+    )
     assert [path.name for path in paths] == ["table2.md", "table2.csv", "runs.csv"]
     for path in paths:
         assert b"\r" not in path.read_bytes()
@@ -273,23 +275,23 @@ def test_files_are_utf8_with_line_feeds_only(tmp_path):
 
 def test_refused_records_leave_the_last_report_as_it_was(tmp_path):
     jobs = make_grid()
-    write_report(tmp_path, make_plan(jobs), [], {})
+    write_report(tmp_path, table2(make_plan(jobs), [], {}))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     stale = {**make_record(jobs[0]), "schema": 0}
     with pytest.raises(StoreError):
-        write_report(tmp_path, make_plan(jobs), [stale], {})
+        write_report(tmp_path, table2(make_plan(jobs), [stale], {}))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=f"report to {tmp_path / 'file' / 'results'}"):
-        write_report(tmp_path / "file" / "results", make_plan([]), [], {})
+        write_report(tmp_path / "file" / "results", table2(make_plan([]), [], {}))
 
 
 def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):
     jobs = make_grid()
-    write_report(tmp_path, make_plan(jobs), [], {})
+    write_report(tmp_path, table2(make_plan(jobs), [], {}))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
     def fail(*_):
@@ -297,5 +299,5 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monk
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(StoreError, match="No space left"):
-        write_report(tmp_path, make_plan(jobs), [make_record(job) for job in jobs], {})
+        write_report(tmp_path, table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
