@@ -55,6 +55,10 @@ class DataView(Protocol):
         """Positions of the samples, as ``Batch.positions`` counts them, on that device; (n,)."""
 
 
+def _no_logits() -> np.ndarray:
+    return np.empty((0, 0), np.float32)
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A run that this one builds on: same data, split, seed and budget.
@@ -62,10 +66,14 @@ class FinishedRun:
     Attributes
     ----------
     network_state : mapping of str to Tensor
-        Weights and buffers of its network, for ``network.load_state_dict``.
+        Weights and buffers of its network, for ``network.load_state_dict``; empty without one.
+    valid_logits, test_logits : ndarray, shape (n, K)
+        What it predicts with. Only an :class:`Ensemble` is given them.
     """
 
     network_state: Mapping[str, Tensor]
+    valid_logits: np.ndarray = field(default_factory=_no_logits)
+    test_logits: np.ndarray = field(default_factory=_no_logits)
 
 
 @dataclass(frozen=True)
@@ -269,7 +277,45 @@ class Estimator(ABC):
         """Scores whose largest is the prediction, as log probabilities or logits; (n, K)."""
 
 
-AnyMethod = type[Method] | type[Estimator]
+class Ensemble(ABC):
+    """A method that trains nothing and combines what finished runs predict.
+
+    They have the same data, split, seed and budget; its cost is the sum of theirs.
+
+    Parameters
+    ----------
+    options : Options
+        An instance of `options_type`.
+    context : Context
+        The run's facts, without a view of the data and without runs.
+    """
+
+    options_type: ClassVar[type[Options]] = Options
+    contrastive: ClassVar[bool] = False
+
+    def __init__(self, options: Options, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    @classmethod
+    @abstractmethod
+    def requires(cls, options: Options) -> Mapping[str, str]:
+        """Runs to combine: role to method, such as ``{"forest": "ecfp_forest"}``."""
+
+    @abstractmethod
+    def fit(self, logits: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+        """Choose how to combine: on validation, from logits (n, K) by role and labels (n,)."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Plain values worth keeping of what :meth:`fit` chose."""
+        return {}
+
+    @abstractmethod
+    def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores whose largest is the prediction, (n, K), from logits (n, K) by role."""
+
+
+AnyMethod = type[Method] | type[Estimator] | type[Ensemble]
 
 METHODS: Registry[AnyMethod] = Registry("method", "methods", "ltdd_bench.methods")
 

@@ -21,9 +21,9 @@ from bench.backbone import BACKBONES
 from bench.conformance.randomness import keep_global_random_state
 from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
-from bench.conformance.trial import Case, EstimatorTrial, NetworkTrial, Trial
+from bench.conformance.trial import Case, NetworkTrial, Trial
 from bench.conformance.watch import OneClassBatches, Seen, Watched
-from bench.method import Estimator, Method
+from bench.method import Method
 from bench.metrics import balanced_accuracy
 
 Check = Callable[[Subject], None]
@@ -231,7 +231,7 @@ def same_seed_same_result(subject: Subject) -> None:
 def other_seed_other_result(subject: Subject) -> None:
     """Another seed gives other predictions."""
     run = _first_run(subject)
-    if isinstance(run.trial, EstimatorTrial):
+    if not isinstance(run.trial, NetworkTrial):
         raise NotApplicable("an estimator may be deterministic")
     if np.array_equal(
         subject.trained(replace(subject.case, seed=subject.case.seed + 1)).logits(), run.logits
@@ -301,7 +301,7 @@ def batch_of_one_class(subject: Subject) -> None:
 def one_atom_molecules(subject: Subject) -> None:
     """Molecules of one atom, without a bond, in batches and alone."""
     _require_training(subject, Case(most_atoms=1))
-    if not issubclass(subject.cls, Estimator):
+    if issubclass(subject.cls, Method):
         _require_training(subject, Case(counts=(5, 5), most_atoms=1, batch_size=1))
 
 
@@ -332,7 +332,7 @@ def _first_run(subject: Subject) -> FirstRun:
 
 
 def _network_trial(trial: Trial) -> NetworkTrial:
-    if isinstance(trial, EstimatorTrial):
+    if not isinstance(trial, NetworkTrial):
         raise NotApplicable("it trains no network")
     return trial
 
@@ -347,7 +347,7 @@ def _seen(subject: Subject) -> Seen:
 
 
 def _require_network(subject: Subject) -> None:
-    if issubclass(subject.cls, Estimator):
+    if not issubclass(subject.cls, Method):
         raise NotApplicable("it trains no network")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.conformance.randomness import global_random_state
-from bench.conformance.trial import Case, EstimatorTrial, FinishedRuns, NetworkTrial, Trial
+from bench.conformance.trial import Case, FinishedRuns, Trial, untrained
 from bench.conformance.watch import Watched
-from bench.method import AnyMethod, Estimator, Method
+from bench.method import AnyMethod, Method
 from bench.options import Options
 
 
@@ -33,7 +33,7 @@ class FirstRun:
 
     Attributes
     ----------
-    trial : NetworkTrial or EstimatorTrial
+    trial : NetworkTrial, EstimatorTrial or EnsembleTrial
         A network's method is :class:`Watched`.
     logits : ndarray, shape (n, K)
         Predictions for the test part.
@@ -52,7 +52,7 @@ class Subject:
 
     Attributes
     ----------
-    cls : type of Method or Estimator
+    cls : type of Method, Estimator or Ensemble
     options : Options
     facts : mapping
         What the decorator was given: title, group, reference, version.
@@ -76,15 +76,13 @@ class Subject:
 
     def untrained(self, case: Case, *mixins: type[Method]) -> Trial:
         """The method and its network before training."""
-        if issubclass(self.cls, Estimator):
-            return EstimatorTrial(self.cls, self.options, case)
         cls = type(self.cls.__name__, (*mixins, self.cls), {}) if mixins else self.cls
-        return NetworkTrial(cls, self.options, case, self.finished)
+        return untrained(cls, self.options, case, self.finished)
 
     @cached_property
     def first_run(self) -> FirstRun | Exception:
         """The method trained once under watch, or what it raised."""
-        mixins = () if issubclass(self.cls, Estimator) else (Watched,)
+        mixins = (Watched,) if issubclass(self.cls, Method) else ()
         before = global_random_state()
         try:
             trial = self.trained(self.case, *mixins)

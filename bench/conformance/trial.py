@@ -19,6 +19,7 @@ from bench.method import (
     METHODS,
     AnyMethod,
     Context,
+    Ensemble,
     Estimator,
     FinishedRun,
     Method,
@@ -167,31 +168,79 @@ class EstimatorTrial:
         return self.estimator.logits(replace(samples_as_text(self.data, chosen), labels=None))
 
 
-Trial = NetworkTrial | EstimatorTrial
+class EnsembleTrial:
+    """An ensemble of runs on the data of `case`."""
+
+    def __init__(
+        self, cls: type[Ensemble], options: Options, case: Case, finished: FinishedRuns
+    ) -> None:
+        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
+        self.split = toy_split(self.data, dict(case.train_counts))
+        self._members = {
+            role: finished.trial(text, case) for role, text in cls.requires(options).items()
+        }
+        self.ensemble = cls(
+            options,
+            Context(
+                labels=self.data.labels[self.split.train],
+                num_classes=self.data.num_classes,
+                epochs=case.epochs,
+                seed=case.seed,
+            ),
+        )
+
+    def train(self) -> None:
+        """Choose on the validation part."""
+        self.ensemble.fit(self._logits(self.split.valid), self.data.labels[self.split.valid])
+
+    def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        return self.ensemble.logits(
+            self._logits(self.split.test if positions is None else positions)
+        )
+
+    def _logits(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        return {role: member.logits(positions) for role, member in self._members.items()}
+
+
+Trial = NetworkTrial | EstimatorTrial | EnsembleTrial
 
 
 @dataclass
 class FinishedRuns:
     """Trains the runs that methods build on, each once a case."""
 
-    _states: dict[tuple[type, str, Case], dict[str, Tensor]] = field(
-        default_factory=dict, repr=False
-    )
+    _trials: dict[tuple[type, str, Case], Trial] = field(default_factory=dict, repr=False)
 
     def required(self, cls: AnyMethod, options: Options, case: Case) -> dict[str, FinishedRun]:
         """The runs that a method asks for, by role; nobody else holds their tensors."""
         return {role: self._run(text, case) for role, text in cls.requires(options).items()}
 
     def _run(self, text: str, case: Case) -> FinishedRun:
+        trial = self.trial(text, case)
+        state = trial.network.state_dict() if isinstance(trial, NetworkTrial) else {}
+        return FinishedRun({name: tensor.clone() for name, tensor in state.items()})
+
+    def trial(self, text: str, case: Case) -> Trial:
+        """The method called `text`, trained on `case`."""
         spec = parse_spec(text)
         cls: Any = METHODS.get(spec.name).cls
         options = check_options(cls.options_type, spec, "method")
         key = (cls, options.model_dump_json(), case)
-        if key not in self._states:
-            trial = NetworkTrial(cls, options, case, self)
+        if key not in self._trials:
+            trial = untrained(cls, options, case, self)
             trial.train()
-            self._states[key] = trial.network.state_dict()
-        return FinishedRun({name: tensor.clone() for name, tensor in self._states[key].items()})
+            self._trials[key] = trial
+        return self._trials[key]
+
+
+def untrained(cls: AnyMethod, options: Options, case: Case, finished: FinishedRuns) -> Trial:
+    """The trial of a method of whatever kind."""
+    if issubclass(cls, Estimator):
+        return EstimatorTrial(cls, options, case)
+    if issubclass(cls, Ensemble):
+        return EnsembleTrial(cls, options, case, finished)
+    return NetworkTrial(cls, options, case, finished)
 
 
 class _CastingCollator(Collator):

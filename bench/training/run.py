@@ -17,7 +17,7 @@ from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.errors import UnavailableError
-from bench.method import METHODS, Context, Estimator, FinishedRun, Method, Samples
+from bench.method import METHODS, Context, Ensemble, Estimator, FinishedRun, Method, Samples
 from bench.metrics import balanced_accuracy, evaluate
 from bench.models.network import Network, build_network
 from bench.options import Options
@@ -100,11 +100,15 @@ def run(
         epochs=training.epochs,
         seed=seed,
         generator=torch.Generator(device=device),
-        runs=runs or {},
+        # Nothing that trains sees what another run predicts for the test part.
+        runs={role: FinishedRun(run.network_state) for role, run in (runs or {}).items()},
     )
     method_type = METHODS.get(method_name).cls
     if issubclass(method_type, Estimator):
         outcome = _fit_estimator(method_type(method_options, context), prepared, split)
+    elif issubclass(method_type, Ensemble):
+        ensemble = method_type(method_options, replace(context, runs={}))
+        outcome = _combine(ensemble, runs or {}, prepared, split)
     else:
         network = build_network(prepared, backbones, seed=seed, precision=training.precision).to(
             device
@@ -187,6 +191,22 @@ def _fit_estimator(estimator: Estimator, prepared: PreparedData, split: Split) -
     return _Outcome(
         training=TrainingResult((), 0, score, dict(estimator.report()), valid_logits),
         test_logits=estimator.logits(replace(samples_as_text(prepared, split.test), labels=None)),
+        parameters=0,
+        weights={},
+    )
+
+
+def _combine(
+    ensemble: Ensemble, runs: Mapping[str, FinishedRun], prepared: PreparedData, split: Split
+) -> _Outcome:
+    labels = prepared.labels[split.valid]
+    valid = {role: run.valid_logits for role, run in runs.items()}
+    ensemble.fit(valid, labels)
+    valid_logits = ensemble.logits(valid)
+    score = balanced_accuracy(labels, valid_logits.argmax(axis=1), prepared.num_classes)
+    return _Outcome(
+        training=TrainingResult((), 0, score, dict(ensemble.report()), valid_logits),
+        test_logits=ensemble.logits({role: run.test_logits for role, run in runs.items()}),
         parameters=0,
         weights={},
     )

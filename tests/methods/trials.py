@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
+from bench.conformance.trial import Case, FinishedRuns, NetworkTrial, untrained
 from bench.method import METHODS
 
 _FINISHED = FinishedRuns()
 
 
-def trial(name, case=None, **options) -> NetworkTrial:
+def trial(name, case=None, **options):
     cls = METHODS.get(name).cls
-    return NetworkTrial(cls, cls.options_type(**options), case or Case(), _FINISHED)
+    return untrained(cls, cls.options_type(**options), case or Case(), _FINISHED)
 
 
-def trained(name, case=None, **options) -> NetworkTrial:
+def trained(name, case=None, **options):
     found = trial(name, case, **options)
     found.train()
     return found
