@@ -207,12 +207,15 @@ def _finished(store: Store, job: Job) -> FinishedRun:
         failure = store.read_failure(job.job_id) or {"reason": "it was not run"}
         raise TrainingError(f"The run it builds on, {job.describe()}, failed: {failure['reason']}")
     prefix = "network."
+    predictions = store.predictions(job.job_id)
     return FinishedRun(
         {
             name.removeprefix(prefix): torch.from_numpy(array)
             for name, array in store.weights(job.job_id).items()
             if name.startswith(prefix)
-        }
+        },
+        predictions["valid_logits"],
+        predictions["test_logits"],
     )
 
 
