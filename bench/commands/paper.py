@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
 from bench.commands.report import planned_records, refuse_contradicted
@@ -61,7 +62,7 @@ def write_paper(
         Records of a table break a rule, in which case nothing is written, or the folder cannot be
         written.
     """
-    store = Store(out)
+    store = open_results(out)
     sweeps = _sweeps(store)
     _check(store, list(sweeps.values()))
     sheets: list[Sheet] = []
@@ -69,14 +70,14 @@ def write_paper(
     if _MAIN in sweeps:
         sweep = sweeps[_MAIN]
         table = table2(*sweep)
-        table = replace(table, leaders=groups_of_best(table, store.predictions))
+        table = replace(table, leaders=groups_of_best(table, store.decisions))
         sheets = [
             table1(table, sweep.records),
             table2_sheet(table),
             figure1(table, sweep.records),
             comparison(table, sweep.records),
             agreement(table),
-            explanation(table, store.predictions),
+            explanation(table, store.decisions),
         ]
         # Table 2 has fuller forms than a sheet's.
         own = {"table2.csv": table2_csv(table), "table2.md": markdown(table)}

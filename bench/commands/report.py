@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.compliance.breach import Breach
-from bench.compliance.predictions import breaches_of_predictions
+from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.rules import breaches_of_shape
 from bench.report.check import breaches_of_job, refuse
 from bench.report.groups import groups_of_best
@@ -23,7 +24,7 @@ Bold = Literal["group", "best"]
 
 def rebuild_report(out: Path, bold: Bold = "group") -> int:
     """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done."""
-    store = Store(out)
+    store = open_results(out)
     return show_report(store, store.read_plan(), bold)
 
 
@@ -47,7 +48,7 @@ def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> 
     table = table2(plan, records, failures)
     refuse_contradicted(store, records)
     if bold == "group":
-        table = replace(table, leaders=groups_of_best(table, store.predictions))
+        table = replace(table, leaders=groups_of_best(table, store.decisions))
     paths = write_report(store.root, table)
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
@@ -62,13 +63,15 @@ def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> N
     StoreError
         Names each.
     """
-    refuse(
-        [
-            breach
-            for record in records
-            for breach in breaches_of_predictions(record, store.predictions(record["job_id"]))
-        ]
-    )
+    refuse([breach for record in records for breach in breaches_of_stored(store, record)])
+
+
+def breaches_of_stored(store: Store, record: Mapping[str, Any]) -> list[Breach]:
+    """What is stored of a run beside its record, be it predictions or decisions, against it."""
+    job_id = record["job_id"]
+    if store.has_weights(job_id):
+        return list(breaches_of_predictions(record, store.predictions(job_id)))
+    return list(breaches_of_decisions(record, store.decisions(job_id)))
 
 
 def planned_records(

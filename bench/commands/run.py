@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bench.commands.archive import open_results
 from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import Ready, prepare_dataset
@@ -20,6 +23,7 @@ from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
 from bench.method import METHODS
+from bench.sweep.archive import archived_records
 from bench.sweep.costs import Costs
 from bench.sweep.estimate import estimate
 from bench.sweep.executor import Executor
@@ -27,7 +31,7 @@ from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document, with_required
 from bench.sweep.policy import Policy
-from bench.sweep.resume import Workload, sort_out
+from bench.sweep.resume import Workload, done_without_weights, sort_out
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
@@ -56,6 +60,7 @@ def run_benchmark(
         choose_device(resolved.settings.device)
     store.require_writable()
     store.tidy()
+    open_results(out)
     cache = default_folder()
     ready = {
         part.label: prepare_dataset(grid, part, data_dir, cache, cores) for part in grid.datasets
@@ -72,10 +77,11 @@ def run_benchmark(
     if policy.force:
         for job in needed:
             store.discard(job.job_id)
-    done, costs = _read_records(store, {label: len(item.prepared) for label, item in ready.items()})
+    samples = {label: len(item.prepared) for label, item in ready.items()}
+    done, costs = _read_records(store.records(), samples)
     load = sort_out(needed, done, store, policy)
     missing = [job for job in needed if job.job_id in load.attempts]
-    reused = sum(job.job_id in done for job in needed)
+    reused = len(needed) - len(missing) - len(load.left)
     _say_plan(len(jobs), len(needed) - len(jobs), reused, load, executor)
     tasks = [
         Task(
@@ -121,14 +127,16 @@ def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Ex
         )
 
 
-def _read_records(store: Store, samples: dict[str, int]) -> tuple[set[str], Costs]:
+def _read_records(
+    records: Iterable[dict[str, Any]], samples: dict[str, int]
+) -> tuple[set[str], Costs]:
     """Ids of the runs that are done, of whatever plan, and what they teach about cost.
 
     `samples` is the number of samples by label of the data set.
     """
     costs = Costs(samples)
     done = set()
-    for record in store.records():
+    for record in records:
         done.add(record["job_id"])
         costs.add(record)
     return done, costs
@@ -197,11 +205,15 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
         samples[part.label] = len(raw.labels)
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
-    done, costs = _read_records(store, samples)
+    done, costs = _read_records(chain(store.records(), archived_records(store)), samples)
+    again = done_without_weights(jobs, done, store)
     missing = []
     for job in jobs:
         state = "done"
-        if job.job_id not in done:
+        if job.job_id in again:
+            missing.append(job)
+            state = "again"
+        elif job.job_id not in done:
             missing.append(job)
             state = "to do" if store.read_failure(job.job_id) is None else "failed"
         click.echo(f"{state:7} {job.describe()}")
@@ -209,7 +221,9 @@ def _dry_run(grid: Grid, store: Store, data_dir: Path | None, cores: int) -> int
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
     click.echo(
         f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
-        f"{len(missing) + unlisted} to do, {cores} side by side."
+        f"{len(missing) + unlisted} to do"
+        f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
+        f"{cores} side by side."
     )
     click.echo(f"Time: {estimate(missing, costs, cores, unlisted)}")
     return 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.progress import LiveStep
-from bench.commands.report import examine_planned
+from bench.commands.report import breaches_of_stored, examine_planned
 from bench.compliance.breach import Breach
 from bench.compliance.identity import breaches_of_identity
-from bench.compliance.predictions import breaches_of_predictions
 from bench.compliance.records import breaches_of_records
 from bench.errors import StoreError
 from bench.report.check import check_plan, record_breaches
@@ -30,7 +30,7 @@ def verify_results(out: Path) -> int:
     StoreError
         There is nothing to check.
     """
-    store = Store(out)
+    store = open_results(out)
     job_ids = store.job_ids()
     if not job_ids:
         raise StoreError(
@@ -70,6 +70,7 @@ def verify_results(out: Path) -> int:
         f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
         f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
     )
+    _say_not_recomputed(sum(not store.has_weights(job_id) for job_id in sound))
     return 1 if breaches else 0
 
 
@@ -79,7 +80,15 @@ def _breaches_of(store: Store, job_id: str) -> list[Breach]:
         rule = "files" if problem.startswith("files") else "whole"
         return [Breach(rule, f"run {job_id}", f"{problem}.")]
     alone = breaches_of_records([record])
-    return alone or list(breaches_of_predictions(record, store.predictions(job_id)))
+    return alone or breaches_of_stored(store, record)
+
+
+def _say_not_recomputed(runs: int) -> None:
+    if runs:
+        console.print(
+            f"Of {runs} of them, known from an archive by labels and predicted classes, the scores "
+            "(AUROC, log loss, calibration) could not be recomputed."
+        )
 
 
 def _say_plan(jobs: int, done: int, failed: int) -> None:

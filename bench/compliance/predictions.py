@@ -14,11 +14,13 @@ from bench.errors import DataError
 from bench.metrics import balanced_accuracy, evaluate
 
 Json = Mapping[str, Any]
-_FIGURES = (
-    *("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", "auroc_ovr_macro"),
-    *("log_loss", "brier", "ece", "recall_head", "recall_middle", "recall_tail"),
+_PARTS = ("valid", "test")
+_OF_CLASSES = (
+    *("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1"),
+    *("recall_head", "recall_middle", "recall_tail"),
 )
-_NAMES = tuple(f"{part}_{what}" for part in ("valid", "test") for what in ("labels", "logits"))
+_OF_SCORES = ("auroc_ovr_macro", "log_loss", "brier", "ece")
+_NAMES = tuple(f"{part}_{what}" for part in _PARTS for what in ("labels", "logits"))
 
 
 def breaches_of_predictions(record: Json, arrays: Mapping[str, np.ndarray]) -> Iterator[Breach]:
@@ -32,18 +34,46 @@ def breaches_of_predictions(record: Json, arrays: Mapping[str, np.ndarray]) -> I
         ``valid_labels`` (V,), ``valid_logits`` (V, K), ``test_labels`` and ``test_logits``, and the
         samples' positions in the data, ``valid_positions`` and ``test_positions``.
     """
-    for rule, what in _found(record, arrays):
+    for rule, what in _found(record, arrays, (*_OF_CLASSES, *_OF_SCORES)):
         yield Breach(rule, name_of(record), what)
 
 
-def _found(record: Json, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> Iterator[Breach]:
+    """What labels and predicted classes alone contradict in a record.
+
+    Parameters
+    ----------
+    record : mapping
+        Of right shape.
+    decisions : mapping of str to ndarray of int64
+        ``valid_labels`` and ``valid_predictions`` (V,), ``test_labels`` and ``test_predictions``.
+    """
+    classes = len(record["data"]["test_counts"])
+    for name, indices in decisions.items():
+        if indices.max(initial=0) >= classes:
+            what = f"expected {name} below {classes}, but got {indices.max()}."
+            yield Breach("predictions", name_of(record), what)
+            return
+    # Scores whose largest is the same; nothing else of them is looked at.
+    scores = {
+        f"{part}_logits": np.eye(classes, dtype=np.float32)[decisions[f"{part}_predictions"]]
+        for part in _PARTS
+    }
+    arrays = {**decisions, **scores}
+    for rule, what in _found(record, arrays, _OF_CLASSES):
+        yield Breach(rule, name_of(record), what)
+
+
+def _found(
+    record: Json, arrays: Mapping[str, np.ndarray], names: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
     missing = [name for name in _NAMES if name not in arrays]
     if missing:
         yield "predictions", f"expected {', '.join(missing)} among the predictions, but got none."
         return
     data = record["data"]
     classes = len(data["test_counts"])
-    for part in ("valid", "test"):
+    for part in _PARTS:
         labels, logits = arrays[f"{part}_labels"], arrays[f"{part}_logits"]
         if logits.shape != (len(labels), classes):
             yield (
@@ -87,7 +117,7 @@ def _found(record: Json, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str
             f"but got {record['confusion']}.",
         )
     figures = metrics.to_record()["metrics"]
-    for name in _FIGURES:
+    for name in names:
         if not same(record["metrics"].get(name), figures[name]):
             yield (
                 "metrics recomputed",

@@ -79,7 +79,7 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
     table : Table
         The sweep.
     predictions : callable
-        The stored arrays of a job id.
+        The decisions of a job id.
     """
     paragraphs, blocks, csv_lines = [], [], []
     for split in table.splits:
@@ -150,7 +150,7 @@ def _by_sample(a: Run, b: Run, predictions: Predictions) -> Difference:
     """In points, from the stored predictions of one run each."""
     arrays = [predictions(run.job_id) for run in (a, b)]
     labels = arrays[0]["test_labels"]
-    right = [array["test_logits"].argmax(axis=1) == labels for array in arrays]
+    right = [array["test_predictions"] == labels for array in arrays]
     gap = paired_bootstrap([right[0]], [right[1]], [labels], seed=_SEED)
     return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
 

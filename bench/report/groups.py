@@ -19,7 +19,7 @@ from bench.statistics import (
     sampling_covariance,
 )
 
-# Job id to the arrays of a run, among them ``test_labels`` (M,) and ``test_logits`` (M, K).
+# Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
 Predictions = Callable[[str], Mapping[str, np.ndarray]]
 # Labels (M,), predictions (M,) and class rates (K, K) of a run.
 Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -36,7 +36,7 @@ def groups_of_best(
     leaders = {}
     for split in table.splits:
         for column in table.columns_of(split):
-            rated = cache(lambda job_id: _rated(predictions(job_id)))
+            rated = cache(lambda job_id, classes: _rated(predictions(job_id), classes))
             for measure in measures.ALL:
                 cells = {
                     row.label: cell
@@ -51,7 +51,7 @@ def groups_of_best(
 
 
 def _leaders(
-    measure: Measure, cells: Mapping[str, Cell], rated: Callable[[str], Rated], alpha: float
+    measure: Measure, cells: Mapping[str, Cell], rated: Callable[[str, int], Rated], alpha: float
 ) -> Leaders | None:
     if len(cells) < 2:
         return None
@@ -73,13 +73,14 @@ def _leaders(
 
 
 def _covariance(
-    measure: Measure, runs: list[Run], rated: Callable[[str], Rated]
+    measure: Measure, runs: list[Run], rated: Callable[[str, int], Rated]
 ) -> np.ndarray | None:
     """By the test samples of one seed, in the unit of tables; None where it has no closed form."""
-    influence = _influence(measure.name, np.array(_result(runs[0]).train_counts))
+    train_counts = np.array(_result(runs[0]).train_counts)
+    influence = _influence(measure.name, train_counts)
     if influence is None:
         return None
-    of_methods = [rated(run.job_id) for run in runs]
+    of_methods = [rated(run.job_id, len(train_counts)) for run in runs]
     labels = of_methods[0][0]
     gradients = np.stack([influence(rates) for _, _, rates in of_methods])
     predicted = np.stack([predictions for _, predictions, _ in of_methods])
@@ -96,10 +97,9 @@ def _influence(metric: str, train_counts: np.ndarray) -> Callable[[np.ndarray], 
     return None if classes is None else lambda rates: recall_influence(rates, classes)
 
 
-def _rated(arrays: Mapping[str, np.ndarray]) -> Rated:
-    labels, logits = arrays["test_labels"], arrays["test_logits"]
-    predictions = logits.argmax(axis=1)
-    matrix = confusion_matrix(labels, predictions, logits.shape[1])
+def _rated(arrays: Mapping[str, np.ndarray], classes: int) -> Rated:
+    labels, predictions = arrays["test_labels"], arrays["test_predictions"]
+    matrix = confusion_matrix(labels, predictions, classes)
     counts = matrix.sum(axis=1, keepdims=True)
     rates = np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
     return labels, predictions, rates

@@ -18,14 +18,16 @@ class Workload:
     ----------
     attempts : dict of str to int
         The jobs to do, by id, with the number of failed attempts before.
-    resumed, retried, new : list of Job
-        The jobs to do: from a checkpoint, again after a failure, from the start.
+    resumed, again, retried, new : list of Job
+        The jobs to do: from a checkpoint, done before but needed with their weights, again after
+        a failure, from the start.
     left : list of Job
         Jobs that failed too often, and those that build on one of them.
     """
 
     attempts: dict[str, int] = field(default_factory=dict)
     resumed: list[Job] = field(default_factory=list)
+    again: list[Job] = field(default_factory=list)
     retried: list[Job] = field(default_factory=list)
     new: list[Job] = field(default_factory=list)
     left: list[Job] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Workload:
         """What the jobs to do are, for people."""
         counts = (
             (len(self.resumed), "from a checkpoint"),
+            (len(self.again), "to do again for their weights"),
             (len(self.retried), "again after a failure"),
             (len(self.new), "from the start"),
         )
@@ -41,7 +44,7 @@ class Workload:
 
 
 def sort_out(jobs: Sequence[Job], done: Collection[str], store: Store, policy: Policy) -> Workload:
-    """What to do about each of `jobs` that is not `done`.
+    """What to do about each of `jobs` that is not `done`, or that is and lacks weights needed.
 
     Parameters
     ----------
@@ -54,21 +57,48 @@ def sort_out(jobs: Sequence[Job], done: Collection[str], store: Store, policy: P
     """
     load = Workload()
     left: set[str] = set()
+    failures = {job.job_id: store.read_failure(job.job_id) or {} for job in jobs}
+    attempts = {job_id: failure.get("attempts", 0) for job_id, failure in failures.items()}
+    given_up = {
+        job_id
+        for job_id, count in attempts.items()
+        if count >= policy.attempts and not policy.retry_failed
+    }
+    again = done_without_weights([job for job in jobs if job.job_id not in given_up], done, store)
     for job in jobs:
-        if job.job_id in done:
+        if job.job_id in done and job.job_id not in again:
             continue
-        failure = store.read_failure(job.job_id) or {}
-        attempts = failure.get("attempts", 0)
-        given_up = attempts >= policy.attempts and not policy.retry_failed
-        if given_up or any(needed.job_id in left for needed in job.requires.values()):
+        if job.job_id in given_up or any(n.job_id in left for n in job.requires.values()):
             left.add(job.job_id)
             load.left.append(job)
             continue
-        load.attempts[job.job_id] = attempts
+        load.attempts[job.job_id] = attempts[job.job_id]
         if store.checkpoint(job.job_id).exists():
             load.resumed.append(job)
-        elif attempts:
+        elif job.job_id in again:
+            load.again.append(job)
+        elif attempts[job.job_id]:
             load.retried.append(job)
         else:
             load.new.append(job)
     return load
+
+
+def done_without_weights(jobs: Sequence[Job], done: Collection[str], store: Store) -> set[str]:
+    """Ids of the jobs that are `done`, but without the weights that one to do builds on.
+
+    A job of these is itself to do, with what it builds on.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What is built on before what builds on it.
+    done : collection of str
+    store : Store
+    """
+    again: set[str] = set()
+    for job in reversed(jobs):
+        if job.job_id not in done or job.job_id in again:
+            needed = {other.job_id for other in job.requires.values()}
+            again |= {one for one in needed if one in done and not store.has_weights(one)}
+    return again

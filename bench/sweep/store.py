@@ -2,9 +2,11 @@
 
 ``runs/JOB_ID/`` holds ``record.json`` (what was asked, what came out, where it came from),
 ``predictions.safetensors`` (labels and logits of validation and test) and ``model.safetensors``
-(the selected weights). ``failures/JOB_ID.json`` says why a run failed; it goes when the run
-succeeds, and it is never read as a result. ``checkpoints/`` holds how far runs have come that have
-not ended. ``plan.json`` is the last plan, ``plans/PRESET.json`` the last one of each preset.
+(the selected weights). A run from an archive (:mod:`bench.sweep.archive`) has
+``decisions.safetensors`` in place of these two: labels and predicted classes.
+``failures/JOB_ID.json`` says why a run failed; it goes when the run succeeds, and it is never read
+as a result. ``checkpoints/`` holds how far runs have come that have not ended. ``plan.json`` is the
+last plan, ``plans/PRESET.json`` the last one of each preset.
 """
 
 from __future__ import annotations
@@ -25,8 +27,13 @@ import numpy as np
 from bench.compliance.rules import problem_of
 from bench.errors import StoreError
 from bench.files import new_folder, remove_strays, temporary_prefix, write_atomically
+from bench.sweep.decisions import decisions_of, unpack_decisions
 
 SCHEMA = 1
+RECORD = "record.json"
+DECISIONS = "decisions.safetensors"
+_PREDICTIONS = "predictions.safetensors"
+_WEIGHTS = "model.safetensors"
 
 # Presets by name; others are paths of files.
 _PRESET = re.compile(r"[a-z0-9_]+")
@@ -79,7 +86,7 @@ class Store:
                 log.warning("%s is removed: the process that wrote it was killed.", path)
         # A sweep that was killed after a run was stored did not come to these.
         for path in (*self._checkpoints.glob("*.safetensors"), *self.leases.glob("*.json")):
-            if (self._runs / path.stem).exists():
+            if self.has_weights(path.stem):
                 path.unlink(missing_ok=True)
 
     def discard(self, job_id: str) -> None:
@@ -102,7 +109,7 @@ class Store:
             return None
         record, problem = self.examine(job_id)
         if problem:
-            path = self._runs / job_id / "record.json"
+            path = self._runs / job_id / RECORD
             log.warning("%s is left out, its run counts as missing: %s", path, problem)
             return None
         return record
@@ -111,8 +118,13 @@ class Store:
         """A run's record as it stands, and what is wrong with it or its files, or None."""
         folder = self._runs / job_id
         try:
-            record = json.loads((folder / "record.json").read_bytes())
-            return record, _problem(record, job_id, folder)
+            record = json.loads((folder / RECORD).read_bytes())
+            problem = problem_of_record(record, job_id)
+            if problem is None and self._has_decisions_only(job_id):
+                unpack_decisions(job_id, (folder / DECISIONS).read_bytes())
+            elif problem is None:
+                problem = _problem_of_files(record["files"], folder)
+            return record, problem
         except (OSError, ValueError, RecursionError) as error:
             return None, str(error)
 
@@ -134,15 +146,15 @@ class Store:
         predictions: Mapping[str, np.ndarray],
         weights: Mapping[str, np.ndarray],
     ) -> None:
-        """Store a finished run; a damaged folder of the same run is replaced."""
+        """Store a finished run; a folder of it that is damaged or lacks weights is replaced."""
         from safetensors.numpy import save_file
 
         target = self._runs / job_id
-        if target.exists() and self.read(job_id) is None:
+        if target.exists() and (not self.has_weights(job_id) or self.read(job_id) is None):
             _remove(target)
         with new_folder(target) as folder:
-            save_file(_contiguous(predictions), folder / "predictions.safetensors")
-            save_file(_contiguous(weights), folder / "model.safetensors")
+            save_file(_contiguous(predictions), folder / _PREDICTIONS)
+            save_file(_contiguous(weights), folder / _WEIGHTS)
             content = {
                 **record,
                 "schema": SCHEMA,
@@ -153,20 +165,66 @@ class Store:
                     for file in sorted(folder.iterdir())
                 },
             }
-            (folder / "record.json").write_bytes(to_json(_sealed(content)))
+            (folder / RECORD).write_bytes(to_json(_sealed(content)))
         self._failure(job_id).unlink(missing_ok=True)
 
-    def predictions(self, job_id: str) -> dict[str, np.ndarray]:
-        """Arrays by name: ``valid_labels``, ``valid_logits``, ``test_labels``, ``test_logits``."""
-        from safetensors.numpy import load_file
+    def has_weights(self, job_id: str) -> bool:
+        """Whether weights and logits of a stored run are here, and not its decisions alone."""
+        return (self._runs / job_id / _WEIGHTS).exists()
 
-        return load_file(self._runs / job_id / "predictions.safetensors")
+    def decisions(self, job_id: str) -> dict[str, np.ndarray]:
+        """What was decided, whether or not logits are here; see :func:`decisions_of`.
+
+        Raises
+        ------
+        StoreError
+            The stored arrays are damaged.
+        """
+        try:
+            if self._has_decisions_only(job_id):
+                return unpack_decisions(job_id, (self._runs / job_id / DECISIONS).read_bytes())
+            return decisions_of(self.predictions(job_id))
+        except ValueError as error:
+            raise StoreError(
+                f"Expected labels and predictions of a run in {self._runs / job_id}, but {error}. "
+                "Remove the folder and run the benchmark command again."
+            ) from None
+
+    def predictions(self, job_id: str) -> dict[str, np.ndarray]:
+        """Arrays by name: ``valid_labels``, ``valid_logits``, ``test_labels``, ``test_logits``.
+
+        Raises
+        ------
+        StoreError
+            The run came from an archive, without its logits.
+        """
+        return self._arrays(job_id, _PREDICTIONS)
 
     def weights(self, job_id: str) -> dict[str, np.ndarray]:
-        """The selected weights, by ``network.NAME`` and ``method.NAME``."""
+        """The selected weights, by ``network.NAME`` and ``method.NAME``.
+
+        Raises
+        ------
+        StoreError
+            The run came from an archive, without its weights.
+        """
+        return self._arrays(job_id, _WEIGHTS)
+
+    def _arrays(self, job_id: str, name: str) -> dict[str, np.ndarray]:
         from safetensors.numpy import load_file
 
-        return load_file(self._runs / job_id / "model.safetensors")
+        if self._has_decisions_only(job_id):
+            raise StoreError(
+                f"Expected {name} in {self._runs / job_id}, but the run came from an archive, "
+                "which keeps labels and predicted classes only. Remove the folder and run the "
+                "benchmark command again."
+            )
+        return load_file(self._runs / job_id / name)
+
+    def _has_decisions_only(self, job_id: str) -> bool:
+        folder = self._runs / job_id
+        others = (folder / _PREDICTIONS, folder / _WEIGHTS)
+        return (folder / DECISIONS).exists() and not any(other.exists() for other in others)
 
     def write_failure(self, job_id: str, failure: Mapping[str, Any]) -> None:
         """Write down why a run failed."""
@@ -264,8 +322,8 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     return (text + "\n").encode()
 
 
-def _problem(record: Any, job_id: str, folder: Path) -> str | None:
-    """What is wrong with a record as read, or None."""
+def problem_of_record(record: Any, job_id: str) -> str | None:
+    """What is wrong with the record of a run as read, its other files aside, or None."""
     if not isinstance(record, dict):
         return "it is not a mapping"
     if record.get("schema") != SCHEMA:
@@ -274,9 +332,11 @@ def _problem(record: Any, job_id: str, folder: Path) -> str | None:
         return f"it belongs to run {record.get('job_id')!r}"
     if not _is_whole(record):
         return _UNSEALED
-    if problem := problem_of("files", record.get("files")):
-        return problem
-    for name, checksum in record["files"].items():
+    return problem_of("files", record.get("files"))
+
+
+def _problem_of_files(checksums: Mapping[str, str], folder: Path) -> str | None:
+    for name, checksum in checksums.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != checksum:
             return f"{name} does not match its checksum"
     return None

@@ -29,10 +29,7 @@ def objective(members, labels, weights, biases):
     for k in np.unique(labels):
         of_class = [
             -log_softmax(
-                sum(
-                    w * log_softmax(z[i]) for w, z in zip(weights, members, strict=True)
-                )
-                + biases
+                sum(w * log_softmax(z[i]) for w, z in zip(weights, members, strict=True)) + biases
             )[k]
             for i in np.flatnonzero(labels == k)
         ]
@@ -123,8 +120,9 @@ def test_a_class_without_samples_is_never_favoured():
 def test_logits_are_the_weighted_sum_of_log_probabilities():
     stacking = Stacking(np.array([0.5, 2.0]), np.array([0.1, -0.1]))
     members = [np.log([[0.8, 0.2]]), np.log([[0.3, 0.7]])]
-    expected = [[0.5 * np.log(0.8) + 2 * np.log(0.3) + 0.1, 0.5 * np.log(0.2) + 2 * np.log(0.7) - 0.1]]
-    assert stacking.logits(members) == pytest.approx(np.array(expected))
+    first = 0.5 * np.log(0.8) + 2 * np.log(0.3) + 0.1
+    second = 0.5 * np.log(0.2) + 2 * np.log(0.7) - 0.1
+    assert stacking.logits(members) == pytest.approx(np.array([[first, second]]))
 
 
 def test_logits_may_have_any_sum():

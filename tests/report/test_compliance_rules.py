@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from report_records import make_grid, make_job, make_record
 
 from bench.compliance.identity import breaches_of_identity
-from bench.compliance.predictions import breaches_of_predictions
+from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.records import breaches_of_records
 from bench.metrics import evaluate
 from tests.sweep.test_plan import _jobs
@@ -258,3 +258,51 @@ def test_predictions_that_do_not_fit_are_named(change):
     record, arrays = stored()
     change(arrays)
     assert found(record, arrays)
+
+
+def decided(arrays):
+    decisions = {f"{part}_labels": arrays[f"{part}_labels"] for part in ("valid", "test")}
+    return decisions | {
+        f"{part}_predictions": arrays[f"{part}_logits"].argmax(axis=1) for part in ("valid", "test")
+    }
+
+
+def found_in_decisions(record, decisions) -> set[str]:
+    return {breach.rule for breach in breaches_of_decisions(record, decisions)}
+
+
+def test_decisions_say_all_figures_that_follow_from_classes_and_no_others():
+    record, arrays = stored()
+    record["metrics"].update(auroc_ovr_macro=0.999, ece=0.999, log_loss=9, brier=1)
+    assert found_in_decisions(record, decided(arrays)) == set()
+    for metric in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", "recall_head",
+                   "recall_tail"):  # fmt: skip
+        wrong = copy.deepcopy(record)
+        wrong["metrics"][metric] += 1e-6
+        assert found_in_decisions(wrong, decided(arrays)) == {"metrics recomputed"}
+    record["confusion"][0][0] += 1
+    assert found_in_decisions(record, decided(arrays)) == {"metrics recomputed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("test_predictions", 0, "metrics recomputed"),
+        ("valid_predictions", 0, "selection recomputed"),
+        ("test_predictions", 2, "predictions"),
+        ("valid_labels", 2**31, "predictions"),
+        ("test_labels", 0, "predictions"),
+    ],
+)
+def test_other_decisions_are_caught(name, value, rule):
+    record, arrays = stored()
+    decisions = decided(arrays)
+    decisions[name] = np.full_like(decisions[name], value)
+    assert found_in_decisions(record, decisions) == {rule}
+
+
+def test_decisions_of_unequal_number_are_named():
+    record, arrays = stored()
+    decisions = decided(arrays)
+    decisions["test_predictions"] = decisions["test_predictions"][1:]
+    assert found_in_decisions(record, decisions) == {"predictions"}

@@ -13,6 +13,7 @@ from bench.report.groups import groups_of_best
 from bench.report.markdown import markdown
 from bench.report.table2 import table2
 from bench.statistics import balanced_accuracy_influence, group_of_best, sampling_covariance
+from bench.sweep.decisions import decisions_of
 from bench.sweep.store import Store
 
 COUNTS = (400, 120)
@@ -33,9 +34,14 @@ def stored(seeds=(0, 1, 2), strengths=STRENGTHS, left_out=()):
     return table2(make_plan(jobs), records, {}), arrays
 
 
+def decided(arrays):
+    """The decisions of a run by job id."""
+    return lambda job_id: decisions_of(arrays[job_id])
+
+
 def with_groups(*args, **settings):
     table, arrays = stored(*args, **settings)
-    return dataclasses.replace(table, leaders=groups_of_best(table, arrays.__getitem__))
+    return dataclasses.replace(table, leaders=groups_of_best(table, decided(arrays)))
 
 
 def bold_lines(table):
@@ -52,7 +58,7 @@ def test_bold_is_what_cannot_be_told_from_the_best():
 
 def test_group_is_that_of_scores_and_test_samples():
     table, arrays = stored()
-    leaders = groups_of_best(table, arrays.__getitem__)["random", "hiv", "balanced_accuracy"]
+    leaders = groups_of_best(table, decided(arrays))["random", "hiv", "balanced_accuracy"]
     cells = [table.cell("random", table.columns[0], row, BA) for row in table.rows]
     assert leaders.methods == tuple(row.label for row in table.rows)
     scores = np.array([[cell.values[seed] for cell in cells] for seed in (0, 1, 2)])

@@ -1,5 +1,6 @@
 import pytest
 
+from bench.sweep.plan import with_required
 from bench.sweep.policy import Policy
 from bench.sweep.resume import sort_out
 from bench.sweep.store import Store
@@ -45,3 +46,37 @@ def test_what_builds_on_a_run_that_is_left_is_left(store):
     [needed] = job.requires.values()
     store.write_failure(needed.job_id, {"attempts": 3})
     assert _ids(sort_out([needed, job], (), store, Policy()).left) == [needed.job_id, job.job_id]
+
+
+def _stored(store, job, *weights):
+    """A folder of a finished run, with weights or without."""
+    (store.root / "runs" / job.job_id).mkdir()
+    for name in weights:
+        (store.root / "runs" / job.job_id / name).write_text("")
+
+
+def test_a_run_without_weights_is_done_again_for_one_that_builds_on_it(store):
+    [job] = _jobs(splits=["random"], methods=["dive"])
+    jobs = with_required([job])
+    *needed, _ = jobs
+    for other in needed:
+        _stored(store, other)
+    done = _ids(needed)
+    load = sort_out(jobs, done, store, Policy())
+    # What a run builds on is needed again as well, as that run itself is to do.
+    assert _ids(load.again) == done
+    assert list(load.attempts) == _ids(jobs)
+    assert load.kinds() == f"{len(done)} to do again for their weights, 1 from the start"
+    # Finished itself, or given up, it needs nothing.
+    assert sort_out(jobs, _ids(jobs), store, Policy()).attempts == {}
+    store.write_failure(job.job_id, {"attempts": 3})
+    assert sort_out(jobs, done, store, Policy()).attempts == {}
+
+
+def test_a_run_with_weights_is_not_done_again(store):
+    [job] = _jobs(splits=["random"], methods=["dive"])
+    jobs = with_required([job])
+    *needed, _ = jobs
+    for other in needed:
+        _stored(store, other, "model.safetensors")
+    assert _ids(sort_out(jobs, _ids(needed), store, Policy()).new) == [job.job_id]

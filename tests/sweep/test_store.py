@@ -34,6 +34,11 @@ def _folder(store, job_id="a1"):
     return store.root / "runs" / job_id
 
 
+def a_plan():
+    resolved = resolve("quick", {"methods": ["vanilla"], "splits": ["random"]})
+    return plan_document(resolved, _jobs(methods=["vanilla"], splits=["random"]))
+
+
 def test_what_is_written_is_read_back(store):
     assert store.read("a1") is None
     _write(store)
@@ -156,8 +161,7 @@ def test_a_damaged_failure_is_none(store):
 def test_plan_is_read_back_and_its_absence_explained(store):
     with pytest.raises(StoreError, match="Run the benchmark first"):
         store.read_plan()
-    resolved = resolve("quick", {"methods": ["vanilla"], "splits": ["random"]})
-    plan = plan_document(resolved, _jobs(methods=["vanilla"], splits=["random"]))
+    plan = a_plan()
     store.write_plan(plan)
     assert store.read_plan() == plan
     path = store.root / "plan.json"

@@ -1,0 +1,49 @@
+"""The archive of run records: written by one command, unpacked by all that read results."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from bench.commands.console import console, warn
+from bench.commands.progress import LiveStep
+from bench.sweep.archive import unpack_archive, write_archive
+from bench.sweep.store import Store
+
+# A repository of results is to stay below 10 MiB, pictures and pages included.
+_LARGE_MIB = 5.0
+
+
+def archive_results(out: Path) -> int:
+    """Write the archive of all sound runs in `out`; 1 when damaged ones are left out.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or the folder cannot be written.
+    """
+    store = open_results(out)
+    with LiveStep("Reading runs") as step:
+        archived = write_archive(store, partial(step.advance, "Reading runs"))
+    for what in archived.left_out:
+        warn(f"Left out, as it is damaged: {what}")
+    size = archived.size / 2**20
+    console.print(f"{archived.runs} runs in {archived.path}, {size:.2f} MiB.")
+    if size > _LARGE_MIB:
+        warn(f"The archive is larger than {_LARGE_MIB:g} MiB, which is much for a repository.")
+    return 1 if archived.left_out else 0
+
+
+def open_results(out: Path) -> Store:
+    """The results folder, after what its archive has and it lacked was put in place.
+
+    Raises
+    ------
+    StoreError
+        The archive is damaged, or the folder cannot be written.
+    """
+    store = Store(out)
+    unpacked = unpack_archive(store)
+    if unpacked:
+        console.print(f"{unpacked} runs unpacked from the archive in {out}.")
+    return store

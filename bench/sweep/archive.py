@@ -1,0 +1,258 @@
+"""Finished runs in one compressed file, small enough for a repository.
+
+``records.tar.xz`` holds, under their names in the results folder, the plans and of each sound run
+``record.json`` as it is and ``decisions.safetensors``: no weights, no logits, no failures. Equal
+contents give equal bytes. ``records.tar.xz.sha256`` is its checksum for ``sha256sum -c``.
+
+``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
+once: what is discarded afterwards, to be run anew, does not come back from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.errors import StoreError
+from bench.files import new_folder, write_atomically
+from bench.sweep.decisions import pack_decisions, unpack_decisions
+from bench.sweep.store import DECISIONS, RECORD, Store, problem_of_record
+
+_ARCHIVE = "records.tar.xz"
+_CHECKSUM = f"{_ARCHIVE}.sha256"
+_UNPACKED = "runs/.unpacked"
+_PLAN = re.compile(r"plan\.json|plans/[a-z0-9_]{1,80}\.json")
+_RUN = re.compile(r"runs/(?P<job_id>[0-9a-f]{20})/(?P<file>record\.json|decisions\.safetensors)")
+# Settings of xz, spelt out: they decide the bytes. Runs on one split have the same labels, which
+# a dictionary as large as some thousand runs finds again.
+_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**25},)
+# Of an archive, unpacked, and of what unpacks it; three hundred runs are a tenth of it.
+_MOST_BYTES = 2**28
+_MOST_MEMORY = 2**27
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What was written; `size` is in bytes, `left_out` says what was damaged and how."""
+
+    path: Path
+    runs: int
+    size: int
+    left_out: tuple[str, ...]
+
+
+class _Contents(NamedTuple):
+    """Of an archive, what a results folder lacks: files of runs by job id, plans by name."""
+
+    runs: dict[str, dict[str, bytes]]
+    plans: dict[str, bytes]
+
+
+def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Archived:
+    """Write the archive of all sound runs and plans of `store`.
+
+    Parameters
+    ----------
+    store : Store
+    on_progress : callable
+        Told the number of runs that were read, and of all.
+
+    Raises
+    ------
+    StoreError
+        There is no run, or the folder cannot be written.
+    """
+    members: dict[str, bytes] = {}
+    left_out: list[str] = []
+    job_ids = store.job_ids()
+    if not job_ids:
+        raise StoreError(
+            f"Expected runs in {store.root / 'runs'}, but there are none. Run the benchmark first, "
+            "or name its folder with --out."
+        )
+    for number, job_id in enumerate(job_ids, start=1):
+        files, problem = _files_of(store, job_id)
+        if problem:
+            left_out.append(f"run {job_id}: {problem}")
+        members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
+        on_progress(number, len(job_ids))
+    for path in (store.root / "plan.json", *(store.root / "plans").glob("*.json")):
+        name = path.relative_to(store.root).as_posix()
+        if not path.exists() or not _PLAN.fullmatch(name):
+            continue
+        try:
+            store.read_plan(None if path.parent == store.root else path.stem)
+            members[name] = path.read_bytes()
+        except StoreError as error:
+            left_out.append(str(error))
+    content = lzma.compress(
+        _tar(members), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=[*_FILTERS]
+    )
+    checksum = hashlib.sha256(content).hexdigest()
+    try:
+        write_atomically(store.root / _ARCHIVE, content)
+        write_atomically(store.root / _CHECKSUM, f"{checksum}  {_ARCHIVE}\n".encode())
+        write_atomically(store.root / _UNPACKED, checksum.encode())
+    except OSError as error:
+        raise _not_writable(store.root, error) from error
+    runs = sum(name.endswith(f"/{RECORD}") for name in members)
+    return Archived(store.root / _ARCHIVE, runs, len(content), tuple(left_out))
+
+
+def unpack_archive(store: Store) -> int:
+    """Put what the archive of `store` has and its folder lacks in place; nothing without one.
+
+    Safe beside other processes that do the same: each run is put in place whole or not at all.
+
+    Returns
+    -------
+    int
+        Runs that were put in place.
+
+    Raises
+    ------
+    StoreError
+        The archive is damaged or holds what it must not, in which case nothing is unpacked, or
+        the folder cannot be written.
+    """
+    checksum = _checksum_to_unpack(store.root)
+    if checksum is None:
+        return 0
+    lacking = _read(store, checksum)
+    try:
+        for job_id, files in lacking.runs.items():
+            with new_folder(store.root / "runs" / job_id) as folder:
+                for name, content in files.items():
+                    (folder / name).write_bytes(content)
+        for name, content in lacking.plans.items():
+            (store.root / name).parent.mkdir(exist_ok=True)
+            write_atomically(store.root / name, content)
+        (store.root / "runs").mkdir(exist_ok=True)
+        write_atomically(store.root / _UNPACKED, checksum.encode())
+    except OSError as error:
+        raise _not_writable(store.root, error) from error
+    return len(lacking.runs)
+
+
+def archived_records(store: Store) -> Iterator[dict[str, Any]]:
+    """The records that :func:`unpack_archive` would put in place; nothing is written."""
+    checksum = _checksum_to_unpack(store.root)
+    if checksum is not None:
+        for files in _read(store, checksum).runs.values():
+            yield json.loads(files[RECORD])
+
+
+def _files_of(store: Store, job_id: str) -> tuple[dict[str, bytes], str | None]:
+    """What is archived of a run, and what is wrong with it, in which case that is nothing."""
+    folder = store.root / "runs" / job_id
+    _, problem = store.examine(job_id)
+    if problem is None and not _RUN.fullmatch(f"runs/{job_id}/{RECORD}"):
+        problem = "expected a job id of 20 hexadecimal digits"
+    if problem is not None:
+        return {}, problem
+    try:
+        decisions = store.decisions(job_id)
+    except StoreError as error:
+        return {}, str(error)
+    path = folder / DECISIONS
+    packed = path.read_bytes() if path.exists() else pack_decisions(job_id, decisions)
+    return {RECORD: (folder / RECORD).read_bytes(), DECISIONS: packed}, None
+
+
+def _tar(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(members):
+            # Time, owner and group of one made by name alone are 0 and none, its mode 644.
+            member = tarfile.TarInfo(name)
+            member.size = len(members[name])
+            tar.addfile(member, io.BytesIO(members[name]))
+    return buffer.getvalue()
+
+
+def _checksum_to_unpack(root: Path) -> str | None:
+    """The checksum an archive must have; None where there is none or it was unpacked before."""
+    if not (root / _ARCHIVE).exists() and not (root / _CHECKSUM).exists():
+        return None
+    try:
+        text = (root / _CHECKSUM).read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise _damaged(root, str(error)) from None
+    found = re.fullmatch(rf"([0-9a-f]{{64}})  {re.escape(_ARCHIVE)}\n", text)
+    if found is None:
+        raise _damaged(root, f"{_CHECKSUM} is not a checksum of it")
+    unpacked = root / _UNPACKED
+    if unpacked.exists() and unpacked.read_bytes() == found[1].encode():
+        return None
+    return found[1]
+
+
+def _read(store: Store, checksum: str) -> _Contents:
+    """What `store` lacks of its archive, all of it looked at before anything is written."""
+    root = store.root
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
+    try:
+        content = (root / _ARCHIVE).read_bytes()
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise _damaged(root, f"it does not match {_CHECKSUM}")
+        plain = decompressor.decompress(content, _MOST_BYTES)
+        if not decompressor.eof:
+            raise _damaged(root, f"it is cut off or unpacks to more than {_MOST_BYTES} bytes")
+        lacking = _lacking(store, plain)
+    except (OSError, ValueError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+        raise _damaged(root, str(error)) from None
+    for job_id, files in lacking.runs.items():
+        if problem := _problem(job_id, files):
+            raise _damaged(root, f"of run {job_id}, {problem}")
+    return lacking
+
+
+def _lacking(store: Store, plain: bytes) -> _Contents:
+    here = set(store.job_ids())
+    lacking = _Contents({}, {})
+    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
+        for member in tar:
+            name = member.name
+            run, plan = _RUN.fullmatch(name), _PLAN.fullmatch(name)
+            if member.type != tarfile.REGTYPE or member.issparse() or not (run or plan):
+                raise _damaged(store.root, f"it holds {name!r}, no file of a run and no plan")
+            stream = tar.extractfile(member)
+            assert stream is not None  # of a regular file
+            if run and run["job_id"] not in here:
+                lacking.runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
+            elif plan and not (store.root / name).exists():
+                lacking.plans[name] = stream.read()
+    return lacking
+
+
+def _problem(job_id: str, files: Mapping[str, bytes]) -> str | None:
+    """What is wrong with the files of a run, or None."""
+    if set(files) != {RECORD, DECISIONS}:
+        return f"it holds {', '.join(files)} alone"
+    try:
+        unpack_decisions(job_id, files[DECISIONS])
+        return problem_of_record(json.loads(files[RECORD]), job_id)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+
+
+def _damaged(root: Path, what: str) -> StoreError:
+    return StoreError(
+        f"Expected a whole archive of runs in {root / _ARCHIVE}, but {what}. Restore it and "
+        f"{_CHECKSUM} from where they came from, or remove both to go on without them."
+    )
+
+
+def _not_writable(root: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Expected to write to {root}, but got: {error}. Free the place or choose another folder "
+        "with --out."
+    )

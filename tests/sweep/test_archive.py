@@ -1,0 +1,340 @@
+import hashlib
+import io
+import lzma
+import multiprocessing
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+
+from bench.errors import StoreError
+from bench.sweep import archive
+from bench.sweep.archive import archived_records, unpack_archive, write_archive
+from bench.sweep.decisions import pack_decisions, unpack_decisions
+from bench.sweep.store import Store
+from tests.sweep.test_store import a_plan
+
+IDS = [f"{number:020x}" for number in (11, 5, 7)]
+ARCHIVE = "records.tar.xz"
+
+
+def _arrays(seed, classes=3):
+    rng = np.random.default_rng(seed)
+    return {
+        f"{part}_{what}": values
+        for part, size in (("valid", 10), ("test", 20))
+        for what, values in (
+            ("labels", rng.integers(classes, size=size)),
+            ("logits", rng.standard_normal((size, classes)).astype(np.float32)),
+        )
+    }
+
+
+def _fill(root, job_ids=IDS):
+    store = Store(root)
+    for job_id in job_ids:
+        arrays = _arrays(int(job_id, 16))
+        store.write(job_id, {"value": job_id}, arrays, {"w": np.ones(4, np.float32)})
+    store.write_plan(a_plan())
+    return store
+
+
+def _write(store):
+    return write_archive(store, lambda *_: None)
+
+
+@pytest.fixture
+def full(tmp_path):
+    store = _fill(tmp_path / "full")
+    _write(store)
+    return store
+
+
+@pytest.fixture
+def empty(full, tmp_path):
+    """A results folder with the archive of `full` and nothing else."""
+    return _with_archive(tmp_path / "empty", (full.root / ARCHIVE).read_bytes())
+
+
+def _with_archive(root, content):
+    """A results folder with an archive and the checksum that fits."""
+    root.mkdir(exist_ok=True)
+    (root / ARCHIVE).write_bytes(content)
+    checksum = hashlib.sha256(content).hexdigest()
+    (root / f"{ARCHIVE}.sha256").write_text(f"{checksum}  {ARCHIVE}\n")
+    return Store(root)
+
+
+def _members(store):
+    with tarfile.open(store.root / ARCHIVE) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}
+
+
+def _assert_refused(store, words="Restore it"):
+    before = sorted(store.root.rglob("*"))
+    with pytest.raises(StoreError, match=words) as caught:
+        unpack_archive(store)
+    assert str(store.root / ARCHIVE) in str(caught.value)
+    with pytest.raises(StoreError):
+        list(archived_records(store))
+    assert sorted(store.root.rglob("*")) == before
+
+
+def test_equal_runs_give_equal_bytes_whatever_was_written_when(full, tmp_path):
+    other = _fill(tmp_path / "other", IDS[::-1])
+    os.utime(other.root / "plan.json", (0, 0))
+    other.write_failure("f" * 20, {"reason": "r"})
+    archived = _write(other)
+    content = archived.path.read_bytes()
+    assert content == (full.root / ARCHIVE).read_bytes()
+    assert (archived.runs, archived.size, archived.left_out) == (3, len(content), ())
+    line = (other.root / f"{ARCHIVE}.sha256").read_text()
+    assert line == f"{hashlib.sha256(content).hexdigest()}  {ARCHIVE}\n"
+
+
+def test_records_and_plans_are_archived_as_they_are_and_nothing_else(full):
+    members = _members(full)
+    files = [f"runs/{job_id}/{name}" for job_id in sorted(IDS)
+             for name in ("decisions.safetensors", "record.json")]  # fmt: skip
+    assert list(members) == sorted(["plan.json", "plans/quick.json", *files])
+    for name in members:
+        if name.endswith(".json"):
+            assert members[name] == (full.root / name).read_bytes()
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(256, np.uint8), (257, np.uint16)])
+def test_decisions_are_stored_in_the_smallest_type_and_read_back(classes, dtype):
+    from safetensors.numpy import load
+
+    names = [f"{part}_{what}" for part in ("valid", "test") for what in ("labels", "predictions")]
+    decisions = {name: np.arange(classes) for name in names}
+    content = pack_decisions(IDS[0], decisions)
+    assert {array.dtype for array in load(content).values()} == {np.dtype(dtype)}
+    found = unpack_decisions(IDS[0], content)
+    assert sorted(found) == sorted(names)
+    assert all(np.array_equal(found[name], decisions[name]) for name in names)
+    assert {pack_decisions(IDS[0], decisions) for _ in range(20)} == {content}
+
+
+def test_an_unpacked_run_is_finished_and_decides_the_same_without_logits(full, empty):
+    assert unpack_archive(empty) == 3
+    assert empty.read_plan() == empty.read_plan("quick") == full.read_plan()
+    for job_id in IDS:
+        assert empty.read(job_id) == full.read(job_id)
+        assert not empty.has_weights(job_id)
+        arrays, own, theirs = full.predictions(job_id), *(
+            store.decisions(job_id) for store in (full, empty)
+        )  # fmt: skip
+        assert np.array_equal(own["test_predictions"], arrays["test_logits"].argmax(axis=1))
+        assert own.keys() == theirs.keys()
+        for name, array in own.items():
+            assert array.dtype == theirs[name].dtype == np.int64
+            assert np.array_equal(array, theirs[name])
+        for read in (empty.weights, empty.predictions):
+            with pytest.raises(StoreError, match=r"came from an archive.*run the benchmark"):
+                read(job_id)
+
+
+def test_what_was_unpacked_is_archived_again_byte_for_byte(full, empty):
+    unpack_archive(empty)
+    (empty.root / ARCHIVE).unlink()
+    assert _write(empty).path.read_bytes() == (full.root / ARCHIVE).read_bytes()
+
+
+def test_only_what_the_folder_lacks_is_put_in_place(empty, full):
+    _fill(empty.root, IDS[:1])
+    plan = a_plan()
+    plan["settings"]["epochs"] = 99
+    empty.write_plan(plan)
+    assert sorted(record["job_id"] for record in archived_records(empty)) == sorted(IDS[1:])
+    assert unpack_archive(empty) == 2
+    assert empty.has_weights(IDS[0])
+    assert empty.read_plan()["settings"]["epochs"] == 99
+
+
+def test_an_archive_is_unpacked_once_and_then_not_even_read(empty):
+    unpack_archive(empty)
+    empty.discard(IDS[0])
+    (empty.root / ARCHIVE).write_bytes(b"")
+    assert unpack_archive(empty) == 0
+    assert list(archived_records(empty)) == []
+    assert empty.read(IDS[0]) is None
+    shutil.rmtree(empty.root / "runs")  # and with it what was remembered
+    with pytest.raises(StoreError, match="does not match"):
+        unpack_archive(empty)
+
+
+def test_damaged_runs_and_plans_are_named_and_left_out(full):
+    (full.root / "runs" / IDS[0] / "predictions.safetensors").write_bytes(b"")
+    (full.root / "runs" / "copy").mkdir()
+    full.write("a1", {}, {"x": np.zeros(1)}, {})
+    full.write("e" * 20, {}, {"test_labels": np.zeros(1)}, {})
+    (full.root / "plan.json").write_text("{}")
+    archived = _write(full)
+    assert archived.runs == 2
+    assert "plan.json" not in _members(full)
+    text = "\n".join(archived.left_out)
+    for words in (f"run {IDS[0]}: predictions.safetensors does not match", "run copy: ",
+                  "run a1: expected a job id", f"run {'e' * 20}: ", "plan.json"):  # fmt: skip
+        assert words in text
+    assert len(archived.left_out) == 5
+
+
+def test_a_folder_without_runs_cannot_be_archived(tmp_path):
+    with pytest.raises(StoreError, match="Run the benchmark first"):
+        _write(Store(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_byte_anywhere_is_refused(empty):
+    """A rotten archive is unpacked, and its numbers stand in a table."""
+    for name in (ARCHIVE, f"{ARCHIVE}.sha256"):
+        path = empty.root / name
+        whole = path.read_bytes()
+        for place in np.linspace(0, len(whole) - 1, 40).astype(int):
+            changed = bytearray(whole)
+            changed[place] ^= 1
+            path.write_bytes(changed)
+            _assert_refused(empty)
+        path.write_bytes(whole)
+    assert unpack_archive(empty) == 3
+
+
+def test_a_cut_archive_is_refused_even_with_a_checksum_that_fits(empty, tmp_path):
+    whole = (empty.root / ARCHIVE).read_bytes()
+    for tenth in range(10):
+        part = whole[: len(whole) * tenth // 10]
+        _assert_refused(_with_archive(tmp_path / "cut", part))
+        (empty.root / ARCHIVE).write_bytes(part)
+        _assert_refused(empty)
+
+
+@pytest.mark.parametrize("name", [ARCHIVE, f"{ARCHIVE}.sha256"])
+def test_half_of_the_pair_is_refused(empty, name):
+    (empty.root / name).unlink()
+    _assert_refused(empty)
+
+
+def _packed(members):
+    """An archive of (name, content, changes of the member)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content, changes in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            for key, value in changes.items():
+                setattr(member, key, value)
+            tar.addfile(member, io.BytesIO(content))
+    return lzma.compress(buffer.getvalue())
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("../evil", {}),
+        (f"runs/{IDS[0]}/../../../evil", {}),
+        ("/tmp/evil", {}),
+        (f"runs/{IDS[0]}/model.safetensors", {}),
+        (f"runs/{IDS[0]}", {"type": tarfile.DIRTYPE}),
+        ("plans/quick.json\n", {}),
+        ("failures/x.json", {}),
+        ("plan.json", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+        ("plan.json", {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}),
+        ("plan.json", {"type": tarfile.FIFOTYPE}),
+        ("plan.json", {"type": tarfile.CHRTYPE}),
+    ],
+)
+def test_a_member_that_is_no_file_of_a_run_is_refused(full, tmp_path, name, changes):
+    """A file outside the results folder is written, or read through a link."""
+    whole = [(one, content, {}) for one, content in _members(full).items()]
+    content = b"" if "type" in changes else b"{}"
+    store = _with_archive(tmp_path / "hostile", _packed([*whole, (name, content, changes)]))
+    _assert_refused(store, "no file of a run and no plan")
+
+
+@pytest.mark.fault(19)
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_MOST_BYTES", 10_000)
+    content = _packed([("plan.json", bytes(20_000), {})])
+    _assert_refused(_with_archive(tmp_path / "bomb", content), "more than 10000 bytes")
+
+
+def test_files_of_another_run_are_refused(full, tmp_path):
+    members = _members(full)
+    one, other = IDS[:2]
+    for name in ("record.json", "decisions.safetensors"):
+        foreign = members | {f"runs/{one}/{name}": members[f"runs/{other}/{name}"]}
+        content = _packed([(key, value, {}) for key, value in foreign.items()])
+        _assert_refused(_with_archive(tmp_path / "foreign", content), f"of run {one}")
+        foreign.pop(f"runs/{one}/{name}")
+        content = _packed([(key, value, {}) for key, value in foreign.items()])
+        _assert_refused(_with_archive(tmp_path / "foreign", content), "alone")
+
+
+@pytest.mark.parametrize("name", ["record.json", "decisions.safetensors"])
+def test_a_damaged_file_of_an_unpacked_run_makes_it_count_as_missing(empty, name, caplog):
+    unpack_archive(empty)
+    path = empty.root / "runs" / IDS[0] / name
+    whole = path.read_bytes()
+    for place in np.linspace(8, len(whole) - 1, 20).astype(int):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        # A blank that pads the header of a safetensors file says nothing.
+        if name.endswith(".json") or whole[place : place + 1] != b" ":
+            path.write_bytes(changed)
+            assert empty.read(IDS[0]) is None
+            assert str(path.parent) in caplog.text
+    path.write_bytes(whole[: len(whole) // 2])
+    assert empty.read(IDS[0]) is None
+    path.write_bytes(whole)
+    assert empty.read(IDS[0]) is not None
+
+
+@pytest.mark.fault(17)
+def test_processes_that_unpack_at_once_leave_every_run_whole(empty):
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+
+    def unpack():
+        barrier.wait()
+        unpack_archive(empty)
+
+    processes = [context.Process(target=unpack) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert sorted(record["job_id"] for record in empty.records()) == sorted(IDS)
+    assert not list(empty.root.rglob(".tmp-*"))
+
+
+def test_unpacking_that_was_stopped_goes_on(empty, monkeypatch):
+    rename, done = os.rename, []
+
+    def full_disk(*arguments):
+        if done:
+            raise OSError(28, "No space left on device")
+        done.append(rename(*arguments))
+
+    monkeypatch.setattr(os, "rename", full_disk)
+    with pytest.raises(StoreError, match=r"No space left.*--out"):
+        unpack_archive(empty)
+    monkeypatch.setattr(os, "rename", rename)
+    assert unpack_archive(empty) == 2
+    assert len(list(empty.records())) == 3
+
+
+def test_a_run_written_again_replaces_the_one_without_weights(empty):
+    unpack_archive(empty)
+    empty.checkpoint(IDS[0]).parent.mkdir()
+    empty.checkpoint(IDS[0]).write_text("")
+    empty.tidy()
+    assert empty.checkpoint(IDS[0]).exists()
+    assert _write(empty).runs == 3  # nothing is lost meanwhile
+    _fill(empty.root, IDS[:1])
+    assert empty.has_weights(IDS[0])
+    assert empty.read(IDS[0]) is not None
