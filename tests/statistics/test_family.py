@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -20,12 +22,32 @@ def test_two_methods_without_shared_samples_are_those_of_the_paired_t_test():
     assert (group.best, group.degrees) == (1, 5)
 
 
-def test_first_step_is_tukeys_test_of_all_methods():
-    scores = table([0.5, 0.52, 0.53, 0.51], seeds=4)
-    group = group_of_best(scores, test_to_train=0.0)
-    worst = int(np.argmax(group.gaps))
-    expected = stats.studentized_range.sf(2**0.5 * group.gaps[worst] / group.errors[worst], 4, 9)
-    assert group.p_values[worst] == pytest.approx(expected)
+def p_of_equals(members, gaps, error, degrees):
+    """A set of equals by SciPy, from the definition: range and lead of the best, chances added."""
+    others = np.delete(np.array(gaps)[members], np.argmin(np.array(gaps)[members]))
+    single = error / 2**0.5  # of one mean, as all are equally exact
+    methods = len(members)
+    lead = others.mean() / (single * (1 + 1 / (methods - 1)) ** 0.5)
+    largest = max(others.max() / error, lead)
+    p = stats.studentized_range.sf(2**0.5 * largest, methods, degrees)
+    return p + (methods * stats.t.sf(largest, degrees) if methods > 2 else 0)
+
+
+@pytest.mark.parametrize("means", [[0.5, 0.51, 0.515, 0.512], [0.5, 0.504, 0.52, 0.9]])
+def test_every_set_with_the_best_and_a_method_is_rejected_before_the_method_is(means):
+    group = group_of_best(table(means, seeds=4), test_to_train=0.0, alpha=1.0)
+    others = [place for place in range(4) if place != group.best]
+    for method in others:
+        rest = [place for place in others if place != method]
+        sets = [
+            [group.best, method, *more]
+            for size in range(3)
+            for more in itertools.combinations(rest, size)
+        ]
+        expected = max(
+            p_of_equals(members, group.gaps, group.errors[method], 9) for members in sets
+        )
+        assert group.p_values[method] == pytest.approx(min(expected, 1.0), abs=1e-6)
 
 
 def test_what_a_split_does_to_all_methods_drops_out():

@@ -52,11 +52,40 @@ def test_so_they_are_when_some_train_with_more_noise_than_others(factors):
     assert false_claims(2, factors=np.array(factors)) <= 0.07
 
 
+@slow
+@pytest.mark.fault(48)
+@pytest.mark.parametrize(
+    "sizes", [(1, 11), (2, 10), (4, 8), (6, 6), (9, 3), (2, 2, 8), (2, 2, 2, 2, 2, 2)], ids=str
+)
+def test_equal_methods_in_tiers_at_any_distance_are_rarely_told_apart(sizes):
+    """Of the best's own tier or one above it; small sets of equals are tested at alpha too."""
+    tier = np.repeat(np.arange(len(sizes)), sizes)
+    for distance in (0.5, 1.0, 2.0, 4.0):  # in standard deviations of a method's mean
+        rng = np.random.default_rng(7)
+        false = []
+        for _ in range(TABLES):
+            scores = 3**0.5 * rng.normal(size=(3, METHODS)) - distance * tier
+            group = group_of_best(scores, test_to_train=0.0)
+            equal_or_better = set(np.flatnonzero(tier <= tier[group.best]).tolist())
+            false.append(not equal_or_better <= set(group.members))
+        assert np.mean(false) <= 0.07
+
+
 @pytest.mark.fault(48)
 def test_a_method_three_standard_deviations_below_eleven_others_is_told_from_the_best():
     gaps = np.zeros(METHODS)
     gaps[4] = -GAP
     assert np.mean([4 not in group for group in groups(3, gaps=gaps)]) >= 0.95
+
+
+@slow
+@pytest.mark.fault(48)
+def test_each_of_eleven_equal_methods_is_told_from_one_three_standard_deviations_above():
+    """Comparison by comparison; all eleven at once are found in fewer tables."""
+    gaps = np.zeros(METHODS)
+    gaps[4] = GAP
+    found = [(METHODS - len(group)) / (METHODS - 1) for group in groups(8, gaps=gaps)]
+    assert np.mean(found) >= 0.95
 
 
 @slow
