@@ -3,12 +3,15 @@ import pytest
 from bench.config import describe, preset_names, resolve
 from bench.errors import UsageError
 from bench.strict_yaml import load_yaml
+from bench.sweep.plan import expand
 
 
 def test_presets_that_come_with_the_benchmark_are_valid():
-    assert preset_names() == ["imdrug", "paper", "quick", "table3", "table4"]
+    assert preset_names() == [
+        "ablation", "imdrug", "paper", "quick", "search", "table3", "table4",
+    ]  # fmt: skip
     for name in preset_names():
-        resolve(name, {})
+        expand(resolve(name, {}).settings)
 
 
 def test_command_line_is_stronger_than_preset_and_preset_than_default():

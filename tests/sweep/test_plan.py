@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -163,10 +164,21 @@ def test_a_plan_of_a_thousand_jobs_describes_each_once(monkeypatch):
     described = []
     original = Job.to_json
     monkeypatch.setattr(Job, "to_json", lambda job: described.append(job) or original(job))
-    resolved = resolve("paper", {"seeds": list(range(17))})
+    resolved = resolve("paper", {"methods": ["paper"], "seeds": list(range(17))})
     grid = expand(resolved.settings)
     labels = [part.label for part in grid.datasets]
     jobs = make_jobs(grid, dict.fromkeys(labels, SHA), {key: ["molecule"] for key in labels})
     assert len(with_required(jobs)) == len(plan_document(resolved, jobs)["jobs"]) == 1020
     # A job that is built on is described once for itself and once for what builds on it.
     assert len(described) < 2 * len(jobs)
+
+
+def test_every_method_of_the_search_gets_as_many_trials_on_a_seed_of_its_own():
+    search, paper = (resolve(name, {}).settings for name in ("search", "paper"))
+    assert not set(search.seeds) & set(paper.seeds)
+    trials = Counter(part.name for part in expand(search).methods)
+    assert {trials.pop(name) for name in ("vanilla", "balanced_softmax")} == {1}  # nothing to set
+    assert set(trials.values()) == {4}
+    tried = {(part.name, part.options) for part in expand(search).methods}
+    chosen = [part for part in expand(paper).methods if part.facts["group"] == "paper"]
+    assert {(part.name, part.options) for part in chosen} <= tried
