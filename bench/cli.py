@@ -173,6 +173,18 @@ def verify(out: Path) -> int:
 
 @cli.command()
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def archive(out: Path) -> int:
+    """Write all run records and predicted classes to records.tar.xz, small enough for git.
+
+    Commands that read a results folder unpack what its archive has and it lacks.
+    """
+    from bench.commands.archive import archive_results
+
+    return archive_results(out)
+
+
+@cli.command()
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 @click.option("--figures/--no-figures", default=True, help="draw pictures and write report.html")
 @click.option("--embeddings", is_flag=True, help="draw embeddings too, from weights and data")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
@@ -181,6 +193,15 @@ def paper(out: Path, figures: bool, embeddings: bool, data_dir: Path | None) -> 
     from bench.commands.paper import write_paper
 
     return write_paper(out, figures=figures, embeddings=embeddings, data_dir=data_dir)
+
+
+@cli.command()
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+def settings(out: Path) -> int:
+    """Write which settings a search chose on validation, with the evidence and the curves."""
+    from bench.commands.settings import write_settings
+
+    return write_settings(out)
 
 
 @cli.command()

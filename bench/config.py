@@ -99,12 +99,14 @@ class Resolved:
     """Checked settings and where each value came from.
 
     `origins` maps dotted keys such as ``"training.epochs"`` to ``"default"``,
-    ``"preset quick"`` or ``"command line"``.
+    ``"preset quick"`` or ``"command line"``; `given` maps those of the command line to their
+    values.
     """
 
     settings: Settings
     origins: dict[str, str]
     preset: str
+    given: dict[str, Any]
 
 
 def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
@@ -132,7 +134,7 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
     except (ValidationError, TypeError, ValueError) as error:
         raise UsageError(f"Settings: {explain(error, Settings, origins)}") from None
     _check_unique("seeds", settings.seeds)
-    return Resolved(settings, origins, preset)
+    return Resolved(settings, origins, preset, given)
 
 
 def describe(resolved: Resolved) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from bench.report.cells import Column, Table
 from bench.report.measures import MAIN, Measure
 from bench.report.numbers import HOLE, fixed
 from bench.report.published import PAPER
-from bench.report.sheet import Block, Sheet, Value, line, plain_headings
+from bench.report.sheet import Block, Sheet, Value, dataset_heading, line, plain_headings
 
 
 def agreement(table: Table) -> Sheet:
@@ -25,7 +25,7 @@ def agreement(table: Table) -> Sheet:
                 lines.append(
                     line(
                         split,
-                        column.label,
+                        dataset_heading(column),
                         measure.heading,
                         str(n),
                         HOLE if tau is None else fixed(tau),

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
-from bench.report.numbers import HOLE
+from bench.report.numbers import FAILED, HOLE, STAND_IN
 from bench.report.published import PAPER, STAND_INS, published
-from bench.statistics import verdict
+from bench.statistics import pairs_needed, verdict
 
 _SPLITS = {
     "random": "70/10/20, stratified by class: all three parts are long-tailed.",
@@ -42,14 +42,15 @@ def caption(table: Table) -> list[tuple[str, str]]:
         (
             "Marks",
             f"(2/3) means that 2 of 3 planned runs are in the mean; {HOLE} that there is no "
-            "figure; n/a that the measure is undefined there; † that runs failed, with reasons "
-            "below.",
+            f"figure; n/a that the measure is undefined there; {FAILED} that runs failed, with "
+            "reasons below. Figures in italics were printed in the paper.",
         ),
         (
             "paper",
             f"the figure printed in Table 2 of {PAPER}, which gives neither the number of runs "
             "nor a deviation. Only the paper's data sets (uspto_50k in both forms that fit) and "
-            "methods without changed options have one, and it is never bold.",
+            "methods without changed options, but for those that preset paper chose on validation "
+            "data, have one, and it is never bold.",
         ),
         *((f"{split} split", _split(table, split)) for split in table.splits),
         *_foreign_datasets(table),
@@ -76,15 +77,16 @@ def _bold(table: Table) -> str:
     if not table.leaders:
         return (
             "nothing, as no column has two methods with all their runs on two seeds or more, and "
-            "with fewer no difference can be tested. The option --bold best marks the highest "
-            "mean."
+            "with fewer no difference can be tested: more seeds, such as --seeds 0,1,2, give bold "
+            f"figures, and from {pairs_needed()} on a difference can be significant without "
+            "assuming a distribution. The option --bold best marks the highest mean."
         )
     alpha = next(iter(table.leaders.values())).alpha
     seeds = sorted({len(leaders.seeds) for leaders in table.leaders.values()})
     guard = "; ".join(verdict(n, alpha) for n in seeds)
     return (
         "not distinguishable from the best mean of its column, among cells with all their runs: "
-        "range test of Ryan, Einot, Gabriel and Welsch on means over n = "
+        "closed test by the studentised range and the lead of the best on means over n = "
         f"{' or '.join(map(str, seeds))} paired seeds, at alpha = {alpha:g} for all comparisons "
         "of a column together (not of all columns). Its variance is that of the test samples, "
         "from the stored predictions, with that of training, from the residuals of methods by "
@@ -168,14 +170,15 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
     for column in table.columns:
         result = first.get(column.label)
         if column.name not in sizes:
-            text = "not a data set of the paper, so it has no published figures."
             if column.name in STAND_INS:
-                text = (
+                yield (
+                    column.label + STAND_IN,
                     f"stands where {STAND_INS[column.name]} stands in the paper, but is another "
                     f"data set: its figures are not {STAND_INS[column.name]} figures, and none "
-                    "are published."
+                    "are published.",
                 )
-            yield column.label, text
+            else:
+                yield column.label, "not a data set of the paper, so it has no published figures."
         elif result is not None and result.samples != sizes[column.name].size:
             yield (
                 column.label,

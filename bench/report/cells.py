@@ -6,13 +6,13 @@ guess whether an empty place is a failure, a run still missing or something nobo
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from bench.report.measures import Measure
-from bench.statistics import Group
+from bench.statistics import Group, Summary, summarise
 
 # Blocks of rows in printing order, with their headings.
 GROUPS = {"paper": "Paper", "control": "Controls", "extension": "Extensions"}
@@ -37,6 +37,8 @@ class Result:
         Sizes of the training, validation and test part.
     train_counts : tuple of int
         Training samples of each class.
+    tested, right : tuple of int
+        Test samples of each class, and how many of them were classified rightly.
     """
 
     metrics: dict[str, float | None]
@@ -54,6 +56,8 @@ class Result:
     split_options: Mapping[str, Any]
     parts: tuple[int, int, int]
     train_counts: tuple[int, ...]
+    tested: tuple[int, ...]
+    right: tuple[int, ...]
     split_hash: str
 
 
@@ -135,14 +139,32 @@ class Cell:
         return self.n == 0 and any(run.status == "complete" for run in self.runs)
 
     @property
+    def failed(self) -> bool:
+        """Whether a planned run failed and no later attempt mended it."""
+        return any(run.status == "failed" for run in self.runs)
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """Of the values over seeds; None without any."""
+        return summarise(self.values.values()) if self.values else None
+
+    @property
     def mean(self) -> float | None:
         """Mean over seeds; None without values."""
-        return statistics.fmean(self.values.values()) if self.values else None
+        return None if self.summary is None else self.summary.mean
 
     @property
     def std(self) -> float | None:
         """Sample standard deviation over seeds (ddof 1); None below two values."""
-        return statistics.stdev(self.values.values()) if self.n > 1 else None
+        return None if self.summary is None else self.summary.std
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the mean over seeds, shares within 0 to 100; None below two values."""
+        if self.summary is None or self.summary.low is None or self.summary.high is None:
+            return None
+        low, high = self.summary.low, self.summary.high
+        return (max(low, 0.0), min(high, 100.0)) if self.measure.percent else (low, high)
 
     @property
     def difference(self) -> float | None:

@@ -18,6 +18,7 @@ from bench.report.sheet import (
     Entry,
     Sheet,
     Value,
+    dataset_heading,
     line,
     marks,
     ours,
@@ -59,7 +60,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
                 lines.append(
                     line(
                         split,
-                        column.label,
+                        dataset_heading(column),
                         row.heading,
                         ours(cell),
                         paper(cell.published),

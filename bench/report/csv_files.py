@@ -7,12 +7,18 @@ import io
 from collections.abc import Iterable, Sequence
 
 from bench.report import measures
-from bench.report.cells import Run, Table
+from bench.report.cells import Column, Row, Run, Table
+from bench.report.command import command
+from bench.report.measures import Measure
 from bench.report.numbers import fixed
+from bench.report.published import STAND_INS
 from bench.report.sheet import Sheet, Value
+from bench.report.tail import tail_interval
 
 _TABLE2_HEADER = [
     "dataset", "split", "method", "title", "metric", "mean", "std", "n", "published", "difference",
+    "low", "high", "in_best_group", "expected", "failed", "wilson_low", "wilson_high",
+    "stands_in_for",
 ]  # fmt: skip
 _TABLE2_DECIMALS = 4
 # What a spreadsheet takes for the beginning of a formula.
@@ -22,7 +28,9 @@ _FORMULA = ("=", "+", "-", "@")
 def table2_csv(table: Table) -> str:
     """Means over seeds in percent: balanced accuracy and F1 of all cells, then further figures.
 
-    A planned cell without a result keeps its line, with n = 0.
+    A planned cell without a result keeps its line, with n = 0. ``low`` and ``high`` are the 95 %
+    interval of the mean, ``in_best_group`` is empty where nothing could be tested, and the interval
+    of Wilson, by the test samples of a run, is that of tail classes.
     """
     lines = [
         [
@@ -36,6 +44,12 @@ def table2_csv(table: Table) -> str:
             str(cell.n),
             _number(cell.published),
             _number(cell.difference),
+            *_bounds(cell.interval),
+            _in_best_group(table, split, column, row, measure),
+            str(cell.expected),
+            str(sum(run.status == "failed" for run in cell.runs)),
+            *_bounds(tail_interval(cell)),
+            _stands_in_for(column),
         ]
         for chosen in (measures.MAIN, measures.FURTHER)
         for split in table.splits
@@ -54,8 +68,14 @@ def runs_csv(table: Table) -> str:
         "dataset", "split", "method", "seed", "status", *metrics,
         "selected_epoch", "valid_balanced_accuracy", "epochs", "seconds", "parameters", "device",
         "split_hash", "data_sha256", "job_id", "reason",
+        "stands_in_for", "command",
     ]  # fmt: skip
-    return _csv(header, (_run(run, metrics) for run in table.runs))
+    stands_in_for = {column.label: _stands_in_for(column) for column in table.columns}
+    lines = (
+        [*_run(run, metrics), stands_in_for[run.dataset], _command(table, run)]
+        for run in table.runs
+    )
+    return _csv(header, lines)
 
 
 def sheet_csv(sheet: Sheet) -> str:
@@ -93,6 +113,27 @@ def _run(run: Run, metrics: Sequence[str]) -> list[str]:
         run.job_id,
         _text(run.reason or ""),
     ]
+
+
+def _command(table: Table, run: Run) -> str:
+    """The shell command that repeats a run, or nothing where it is not known."""
+    return command(table.settings, run.dataset, run.split, run.method, [run.seed]) or ""
+
+
+def _in_best_group(table: Table, split: str, column: Column, row: Row, measure: Measure) -> str:
+    leaders = (table.leaders or {}).get((split, column.label, measure.name))
+    if leaders is None or row.label not in leaders.methods:
+        return ""
+    return "yes" if row.label in leaders.members else "no"
+
+
+def _stands_in_for(column: Column) -> str:
+    """The paper's data set in whose place this one stands, or nothing."""
+    return STAND_INS.get(column.name, "")
+
+
+def _bounds(bounds: tuple[float, float] | None) -> tuple[str, str]:
+    return ("", "") if bounds is None else (_number(bounds[0]), _number(bounds[1]))
 
 
 def _number(value: float | None) -> str:

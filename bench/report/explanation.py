@@ -1,4 +1,4 @@
-"""What the gain of the paper's method is due to, in sentences that the numbers choose."""
+"""What the gain of the paper's method is due to, in a sentence that the numbers choose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Literal
 from bench.report.cells import Cell, Column, Run, Table
 from bench.report.groups import Predictions
 from bench.report.measures import MAIN
-from bench.report.numbers import HOLE, fixed
+from bench.report.numbers import HOLE, fixed, interval
+from bench.report.published import STAND_INS
 from bench.report.sheet import (
     Block,
     Entry,
@@ -35,20 +36,18 @@ _METHOD, _BASE = "sdr", "vanilla"
 _REBALANCING = ("vanilla_tuned", "balanced_softmax", "cost_sensitive", "class_balanced_sampling")
 # First against second, and what sets them apart.
 _PAIRS = (
-    ("sdr", "vanilla", "The whole of the paper's method"),
-    ("vanilla_tuned", "vanilla", "Moving the decision threshold of the vanilla network alone"),
-    ("balanced_softmax", "vanilla", "Training the softmax under the class prior"),
-    ("cost_sensitive", "vanilla", "Weighting classes in the loss"),
-    ("class_balanced_sampling", "vanilla", "Drawing all classes equally often"),
-    *(("sdr", simple, f"The paper's method in place of {simple}") for simple in _REBALANCING),
-    ("sdr", "sdr_joint", "Training encoder and classifier apart rather than together"),
-    ("sdr_la", "sdr_joint", "Adding the log prior to the joint loss"),
-    ("sdr_released", "class_balanced_sampling", "The released code's contrast beyond resampling"),
-    ("vanilla", "ecfp_forest", "A graph network in place of a forest on fingerprints"),
+    ("sdr", "vanilla", "the whole method"),
+    ("vanilla_tuned", "vanilla", "moving the decision threshold"),
+    ("balanced_softmax", "vanilla", "training under the class prior"),
+    ("cost_sensitive", "vanilla", "weighting classes in the loss"),
+    ("class_balanced_sampling", "vanilla", "drawing classes equally often"),
+    *(("sdr", simple, "more than making up for class sizes") for simple in _REBALANCING),
+    ("sdr", "sdr_joint", "encoder and classifier trained apart"),
+    ("sdr_la", "sdr_joint", "the log prior in the joint loss"),
+    ("sdr_released", "class_balanced_sampling", "the released code's contrast"),
+    ("vanilla", "ecfp_forest", "a graph network, not a forest on fingerprints"),
 )
-_VERBS: dict[Sign, str] = {
-    "above": "gains", "below": "loses", "alike": "makes no difference that can be told from chance",
-}  # fmt: skip
+_WORDS: dict[Sign, str] = {"above": "gains", "below": "loses", "alike": "cannot be told apart"}
 # Of the draws; any number serves, as long as it stays.
 _SEED = 0
 
@@ -90,14 +89,14 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
                 for first, second, what in _PAIRS
                 if (found := _compare(table, split, column, (first, second, what), predictions))
             ]
-            missing = [name for name in ROWS if not _runs(table, split, column, name)]
-            paragraphs.append(f"{where}: {' '.join(_sentences(compared, missing))}")
+            paragraphs.append(f"{where}: {_verdict(compared)}")
             blocks.append(_side_by_side(table, split, column))
             if compared:
                 blocks.append(_differences(where, compared))
             for item in compared:
                 gap = item.difference
                 values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, item.n, item.sign)
+                values += (STAND_INS.get(column.name, ""),)
                 csv_lines.append((column.label, split, item.first, item.second, *values))
     return Sheet(
         "explanation",
@@ -111,12 +110,24 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
                 "Bengio 2003), which holds for new seeds and splits of this data set. With one "
                 "seed that of a paired bootstrap of test samples within class, which holds for "
                 "these trained networks only. A gain or loss is claimed when the interval leaves "
-                "out 0; each interval stands alone, without correction for their number.",
+                "out 0, otherwise the two cannot be told apart; each interval stands alone, "
+                "without correction for their number.",
             ),
             *marks(table),
         ),
         tuple(blocks),
-        ("dataset", "split", "first", "second", "difference", "low", "high", "n", "sign"),
+        (
+            "dataset",
+            "split",
+            "first",
+            "second",
+            "difference",
+            "low",
+            "high",
+            "n",
+            "sign",
+            "stands_in_for",
+        ),
         tuple(csv_lines),
     )
 
@@ -163,47 +174,32 @@ def _runs(table: Table, split: str, column: Column, name: str) -> dict[int, Run]
     return {run.seed: run for run in cell.runs if run.seed in cell.values}
 
 
-def _sentences(compared: list[Compared], missing: list[str]) -> list[str]:
-    said = [_verdict(compared)]
-    for item in compared:
-        gap = item.difference
-        said.append(
-            f"{item.what} {_VERBS[item.sign]}: {item.first} against {item.second} "
-            f"{fixed(gap.mean)} points ({fixed(gap.low)} to {fixed(gap.high)})."
-        )
-    if missing:
-        said.append(f"No finished run here: {', '.join(missing)}.")
-    return said
-
-
 def _verdict(compared: list[Compared]) -> str:
     """What the gain is due to, as far as the rows that are there can say."""
     found = {(item.first, item.second): item for item in compared}
     gain = found.get((_METHOD, _BASE))
     if gain is None:
-        return f"{_METHOD} and {_BASE} have no seed in common, so there is no gain to explain."
+        return f"{_METHOD} and {_BASE} have no seed in common: there is no gain to explain."
     if gain.sign == "alike":
-        return (
-            f"No gain of {_METHOD} over {_BASE} can be told from chance: there is none to explain."
-        )
+        return f"{_METHOD} and {_BASE} cannot be told apart: there is no gain to explain."
     if gain.sign == "below":
         return f"{_METHOD} is below {_BASE}: there is no gain to explain."
     rivals = [item for simple in _REBALANCING if (item := found.get((_METHOD, simple)))]
     if not rivals:
         return (
-            f"{_METHOD} is above {_BASE}; whether making up for the sizes of the classes alone "
-            f"would do as much cannot be said without {', '.join(_REBALANCING)}."
+            f"{_METHOD} is above {_BASE}; whether making up for class sizes alone would do as much "
+            f"cannot be said without {', '.join(_REBALANCING)}."
         )
     reached = [item.second for item in rivals if item.sign != "above"]
     if reached:
         return (
             f"{_METHOD} is above {_BASE}, but not above {', '.join(reached)}: nothing shows that "
-            "the gain is due to more than making up for the sizes of the classes."
+            "the gain is due to more than making up for class sizes."
         )
     names = ", ".join(item.second for item in rivals)
     return (
         f"{_METHOD} is above {_BASE} and above {names}: the gain is not only due to making up for "
-        "the sizes of the classes."
+        "class sizes."
     )
 
 
@@ -222,17 +218,18 @@ def _side_by_side(table: Table, split: str, column: Column) -> Block:
 def _differences(where: str, compared: list[Compared]) -> Block:
     return Block(
         f"Differences, {where}",
-        plain_headings(("first", "second", "points", "low", "high", "n", "first is")),
+        plain_headings(
+            ("part", "first", "second", "points", "95 % interval", "n", "first against second")
+        ),
         tuple(
             line(
+                item.what,
                 item.first,
                 item.second,
-                *(
-                    fixed(value)
-                    for value in (item.difference.mean, item.difference.low, item.difference.high)
-                ),
+                fixed(item.difference.mean),
+                interval((item.difference.low, item.difference.high)),
                 str(item.n),
-                Entry(item.sign, "plain" if item.sign == "alike" else "flag"),
+                Entry(_WORDS[item.sign], "plain" if item.sign == "alike" else "flag"),
             )
             for item in compared
         ),

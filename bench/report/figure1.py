@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.confusion import recalls
+from bench.metrics import frequency_groups, recalls, wilson_interval
 from bench.report.cells import Column, Row, Run, Table
-from bench.report.numbers import HOLE, fixed
-from bench.report.published import PAPER
+from bench.report.numbers import FAILED, HOLE, fixed, interval
+from bench.report.published import PAPER, STAND_INS
 from bench.report.sheet import Block, Entry, Sheet, Value, dataset_heading, marks, plain_headings
 
 _DRAWN = "paper"  # the group of methods that the figure shows
@@ -38,23 +38,25 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
     for split in table.splits:
         for column in table.columns_of(split):
             rows = table.rows_of(split, (column,))
+            runs = {row.label: planned[split, column.label, row.label] for row in rows}
             done = {
-                row.label: [
-                    by_id[run.job_id]
-                    for run in planned[split, column.label, row.label]
-                    if run.job_id in by_id
-                ]
-                for row in rows
+                label: [by_id[run.job_id] for run in of_row if run.job_id in by_id]
+                for label, of_row in runs.items()
             }
-            expected = {row.label: len(planned[split, column.label, row.label]) for row in rows}
-            blocks.append(_block(split, column, rows, done, expected))
-            csv_lines += _csv_lines(split, column, rows, done, expected)
+            blocks.append(_block(split, column, rows, done, runs))
+            csv_lines += _csv_lines(split, column, rows, done, runs)
     return Sheet(
         "figure1",
         "Figure 1: samples per class against accuracy per class",
         (),
         (
             ("Accuracy of a class", "its recall on the test part in percent, mean over seeds."),
+            (
+                "In brackets",
+                "of tail classes, the least frequent ones in training: Wilson's 95 % interval by "
+                "the test samples of one run, mean over runs. Seeds share samples, so that more of "
+                "them narrow it little.",
+            ),
             ("Samples", "of the class in the training part, mean over runs; the largest first."),
             (
                 "Source",
@@ -63,28 +65,45 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             *marks(table),
         ),
         tuple(blocks),
-        ("dataset", "split", "method", "class", "train_samples", "recall", "std", "n", "expected"),
+        (
+            "dataset",
+            "split",
+            "method",
+            "class",
+            "train_samples",
+            "recall",
+            "std",
+            "n",
+            "expected",
+            "group",
+            "wilson_low",
+            "wilson_high",
+            "stands_in_for",
+        ),
         tuple(csv_lines),
     )
 
 
+# Records of complete runs and all planned runs, by label of the method.
 Done = Mapping[str, Sequence[Mapping[str, Any]]]
+Planned = Mapping[str, Sequence[Run]]
 
 
-def _block(
-    split: str, column: Column, rows: Sequence[Row], done: Done, expected: Mapping[str, int]
-) -> Block:
+def _block(split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned) -> Block:
     drawn = [row for row in rows if row.group == _DRAWN]
     classes, samples = _classes(done)
-    lines = []
+    lines, tail = [], _groups(samples)["tail"]
     for k in sorted(range(len(classes)), key=lambda k: (-samples[k], k)):
         entries = [Entry(classes[k]), Entry(f"{samples[k]:,.0f}", "ours")]
         for row in drawn:
-            values = _recalls(done[row.label], k)
-            share = "" if len(values) == expected[row.label] else f" ({len(values)}/"
-            share += f"{expected[row.label]})" if share else ""
+            values, runs = _recalls(done[row.label], k), planned[row.label]
             text = fixed(statistics.fmean(values)) if values else HOLE
-            entries.append(Entry(text + share, "ours"))
+            if values and k in tail:
+                text += f" [{interval(_wilson(done[row.label], k), 1)}]"
+            if len(values) < len(runs):
+                text += f" ({len(values)}/{len(runs)})"
+            failed = any(run.status == "failed" for run in runs)
+            entries.append(Entry(text + FAILED * failed, "ours"))
         lines.append(tuple(entries))
     headings = ["class", "samples", *(row.heading for row in drawn)]
     title = f"{dataset_heading(column)}, {split} split"
@@ -92,18 +111,21 @@ def _block(
 
 
 def _csv_lines(
-    split: str, column: Column, rows: Sequence[Row], done: Done, expected: Mapping[str, int]
+    split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned
 ) -> list[tuple[Value, ...]]:
     classes, samples = _classes(done)
     lines: list[tuple[Value, ...]] = []
+    group_of = {k: name for name, members in _groups(samples).items() for k in members}
+    stands_in_for = STAND_INS.get(column.name, "")
     for row in rows:
         for k in sorted(range(len(classes)), key=lambda k: (-samples[k], k)):
             values = _recalls(done[row.label], k)
+            low, high = _wilson(done[row.label], k) if values else (None, None)
             lines.append(
                 (column.label, split, row.label, classes[k], samples[k],
                  statistics.fmean(values) if values else None,
                  statistics.stdev(values) if len(values) > 1 else None,
-                 len(values), expected[row.label])
+                 len(values), len(planned[row.label]), group_of[k], low, high, stands_in_for)
             )  # fmt: skip
     return lines
 
@@ -115,6 +137,18 @@ def _classes(done: Done) -> tuple[list[str], list[float]]:
         return [], []
     counts = np.array([record["data"]["train_counts"] for record in records])
     return list(records[0]["data"]["class_names"]), counts.mean(axis=0).tolist()
+
+
+def _groups(samples: Sequence[float]) -> dict[str, list[int]]:
+    """Classes by how often they are trained on, the same for all seeds of a data set."""
+    return {name: of.tolist() for name, of in frequency_groups(np.array(samples)).items()}
+
+
+def _wilson(records: Sequence[Mapping[str, Any]], k: int) -> tuple[float, float]:
+    """Wilson's interval of the recall of class k in percent, mean over runs that test it."""
+    rows = [record["confusion"][k] for record in records if sum(record["confusion"][k])]
+    low, high = 100 * np.mean([wilson_interval(row[k], sum(row)) for row in rows], axis=0)
+    return float(low), float(high)
 
 
 def _recalls(records: Sequence[Mapping[str, Any]], k: int) -> list[float]:

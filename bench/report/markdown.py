@@ -14,7 +14,18 @@ from bench.report import measures
 from bench.report.caption import caption
 from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
 from bench.report.measures import Measure
-from bench.report.numbers import DECIMALS, HOLE, figure, fixed, published, share
+from bench.report.numbers import (
+    DECIMALS,
+    FAILED,
+    HOLE,
+    figure,
+    fixed,
+    interval,
+    published,
+    share,
+)
+from bench.report.sheet import dataset_heading
+from bench.report.tail import tail_interval
 
 # An underscore inside a word is plain text in Markdown, and names are full of them.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~$&#]|(?<![^\W_])_|_(?![^\W_])")
@@ -32,11 +43,14 @@ def markdown(table: Table) -> str:
             f"## {escape(split.capitalize())} split",
             _block(table, split, measures.MAIN, marks),
         ]
+    parts += _intervals(table)
     parts += [
         "## Further figures",
         "In percent, laid out as above. AUROC is the mean over classes of one class against the "
         "rest. Head, middle and tail are mean recalls of the most, the medium and the least "
-        "frequent classes of the training part.",
+        "frequent classes of the training part. In brackets behind the tail: Wilson's 95 % "
+        "interval by the test samples of one run, mean over runs, of several classes as Zou and "
+        "Donner (2008) combine theirs.",
     ]
     for split in table.splits:
         parts += [
@@ -59,7 +73,7 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
             best = table.best(split, column, measure, DECIMALS)
             with_paper = table.has_published(split, column, measure)
             shown.append((column, measure, best, with_paper))
-            headings.append(f"{escape(column.label)} {measure.heading}")
+            headings.append(f"{escape(dataset_heading(column))} {measure.heading}")
             if with_paper:
                 headings.append("paper")
     lines = []
@@ -75,7 +89,7 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
                 mark = marks.get((split, column.label, row.label), "")
                 line.append(_figure(cell, row.label in best) + mark)
                 if with_paper:
-                    line.append("" if cell is None else published(cell))
+                    line.append("" if cell is None else _italic(published(cell)))
             lines.append(line)
     return pipes(headings, lines)
 
@@ -87,13 +101,42 @@ def _group(row: Row) -> str:
 def _figure(cell: Cell | None, bold: bool) -> str:
     if cell is None:
         return HOLE
-    return (f"**{figure(cell)}**" if bold else figure(cell)) + share(cell)
+    text = (f"**{figure(cell)}**" if bold else figure(cell)) + share(cell)
+    bounds = tail_interval(cell)
+    return text if bounds is None else rf"{text} \[{interval(bounds, 1)}\]"
+
+
+def _italic(text: str) -> str:
+    return text and f"*{text}*"
+
+
+def _intervals(table: Table) -> list[str]:
+    """Of the means of the main figures; nothing where no cell has two runs."""
+    if not any(cell.interval for cell in table.cells.values()):
+        return []
+    parts = [
+        "## 95 % intervals",
+        "Of the mean over seeds by Student's t, in percent. Seeds split the same data anew, so "
+        "that they are a little too narrow. Whether two methods differ is said by bold above, not "
+        "by intervals that overlap.",
+    ]
+    for split in table.splits:
+        columns = table.columns_of(split)
+        shown = [(column, measure) for column in columns for measure in measures.MAIN]
+        headings = [f"{escape(dataset_heading(c))} {measure.heading}" for c, measure in shown]
+        lines = []
+        for row in table.rows_of(split, columns):
+            cells = [table.cell(split, column, row, measure) for column, measure in shown]
+            bounds = [None if cell is None else cell.interval for cell in cells]
+            lines.append([escape(row.heading), *map(interval, bounds)])
+        parts += [f"### {escape(split.capitalize())} split", pipes(["Method", *headings], lines)]
+    return parts
 
 
 def _failure_marks(table: Table) -> Marks:
     """A numbered mark for each (split, data set, method) with a failed run, in printing order."""
     failed = [(run.split, run.dataset, run.method) for run in table.runs if run.status == "failed"]
-    return {key: f" †{number}" for number, key in enumerate(dict.fromkeys(failed), start=1)}
+    return {key: f" {FAILED}{number}" for number, key in enumerate(dict.fromkeys(failed), start=1)}
 
 
 def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
@@ -127,14 +170,15 @@ def _times(table: Table) -> list[str]:
     return [
         "Mean wall-clock seconds of a complete run, over all splits and seeds, on: "
         f"{escape(', '.join(devices)) or 'no device'}.",
-        pipes(["Method", *(escape(column.label) for column in table.columns)], lines),
+        pipes(["Method", *(escape(dataset_heading(c)) for c in table.columns)], lines),
     ]
 
 
 def _provenance(table: Table) -> list[str]:
+    headings = {column.label: escape(dataset_heading(column)) for column in table.columns}
     files = [
         [
-            escape(dataset),
+            headings[dataset],
             escape(result.data_file),
             result.data_sha256[:_SHORT_HASH],
             f"{result.samples:,}",
@@ -144,7 +188,7 @@ def _provenance(table: Table) -> list[str]:
     ]
     splits = [
         [
-            escape(dataset),
+            headings[dataset],
             escape(split),
             str(seed),
             result.split_hash[:_SHORT_HASH],

@@ -6,6 +6,9 @@ from bench.report.cells import Cell
 
 DECIMALS = 2
 HOLE = "\N{EN DASH}"
+# Behind a figure: runs failed. Behind a data set: it stands in the place of another.
+FAILED = "†"
+STAND_IN = "‡"
 
 
 def fixed(value: float, decimals: int = DECIMALS) -> str:
@@ -18,6 +21,11 @@ def figure(cell: Cell) -> str:
     if cell.mean is None:
         return "n/a" if cell.undefined else HOLE
     return fixed(cell.mean) + ("" if cell.std is None else f" ± {fixed(cell.std)}")
+
+
+def interval(bounds: tuple[float, float] | None, decimals: int = DECIMALS) -> str:
+    """``71.10 to 72.68``, or a dash where there is none."""
+    return HOLE if bounds is None else " to ".join(fixed(bound, decimals) for bound in bounds)
 
 
 def share(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.report.caption import caption
 from bench.report.cells import Cell, Column, Table
-from bench.report.numbers import HOLE, figure, fixed, share
+from bench.report.numbers import FAILED, HOLE, STAND_IN, figure, fixed, share
 from bench.report.published import STAND_INS
 
 # ours: from run records; best: ours, and printed bold; paper: printed in the paper;
@@ -18,9 +18,6 @@ Value = str | int | float | None
 
 # What every sheet repeats from the caption of Table 2.
 _OF_RUNS = ("Runs", "Training")
-
-FAILED = "†"
-STAND_IN = "‡"
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,7 @@ def ours(cell: Cell | None, *, best: bool = False) -> Entry:
     """Our figure: mean, deviation, share of the planned runs, and whether runs failed."""
     if cell is None:
         return Entry(HOLE)
-    mark = FAILED if any(run.status == "failed" for run in cell.runs) else ""
-    return Entry(figure(cell) + share(cell) + mark, "best" if best else "ours")
+    return Entry(figure(cell) + share(cell) + FAILED * cell.failed, "best" if best else "ours")
 
 
 def paper(value: float | None) -> Entry:
@@ -93,7 +89,6 @@ def dataset_heading(column: Column) -> str:
 
 def marks(table: Table) -> list[tuple[str, str]]:
     """What the runs were, how the kinds of figures are told apart, and why runs failed."""
-    stand_ins = [column for column in table.columns if column.name in STAND_INS]
     return [
         *(pair for pair in caption(table) if pair[0] in _OF_RUNS),
         (
@@ -102,15 +97,21 @@ def marks(table: Table) -> list[tuple[str, str]]:
             f"paper. (2/3): 2 of 3 planned runs are in the mean. {HOLE}: no figure. {FAILED}: runs "
             "failed, listed below. ± is the sample standard deviation over seeds.",
         ),
-        *(
-            (
-                dataset_heading(column),
-                f"stands where {STAND_INS[column.name]} stands in the paper and is another data "
-                f"set: its figures are not {STAND_INS[column.name]} figures.",
-            )
-            for column in stand_ins
-        ),
+        *stand_ins(table),
         *failed_runs(table),
+    ]
+
+
+def stand_ins(table: Table) -> list[tuple[str, str]]:
+    """Each data set that stands in the place of another, and what that means."""
+    return [
+        (
+            dataset_heading(column),
+            f"stands where {STAND_INS[column.name]} stands in the paper and is another data set: "
+            f"its figures are not {STAND_INS[column.name]} figures.",
+        )
+        for column in table.columns
+        if column.name in STAND_INS
     ]
 
 

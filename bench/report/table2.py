@@ -174,6 +174,8 @@ def _result(record: Json) -> Result:
         split_options=record["job"]["split"]["options"],
         parts=(sum(data["train_counts"]), sum(data["valid_counts"]), sum(data["test_counts"])),
         train_counts=tuple(data["train_counts"]),
+        tested=tuple(data["test_counts"]),
+        right=tuple(row[k] for k, row in enumerate(record["confusion"])),
         split_hash=data["split_hash"],
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from bench.report import measures
-from bench.report.cells import Cell, Table
+from bench.report.cells import Cell, Column, Table
 from bench.report.numbers import fixed
-from bench.report.published import PAPER, PublishedVariant, comparable, published
+from bench.report.published import PAPER, STAND_INS, PublishedVariant, comparable, published
 from bench.report.sheet import (
     Block,
     Heading,
@@ -29,62 +29,80 @@ _TITLES = {
 }
 _NAMES = {"table3": ("warm-up", "dynamic update"), "table4": ("reweighting",)}
 _WORDS = {"": "(no name)", "class_plus_subcluster": "class + sub-cluster"}
-_DATASET, _SPLIT = "uspto_50k", "standard"
+_DATASET, _SPLIT, _METHOD = "uspto_50k", "standard", "sdr"
 
 
 def ablation(name: Name, table: Table) -> Sheet:
-    """Balanced accuracy of the variants, on every data set and split of `table`.
+    """Balanced accuracy of the variants, where `table` has one besides the method itself.
 
     Parameters
     ----------
     name : str
         Which of the two tables.
     table : Table
-        The sweep of the preset of that name; variants that it does not hold are holes.
+        A sweep, such as that of the preset of that name. Variants that it does not hold are holes;
+        without any, the table is the paper's data set and split.
     """
     variants = published().variants[name]
     measure = measures.MAIN[0]
     blocks, csv_lines = [], []
-    for split in table.splits:
-        for column in table.columns_of(split):
-            lines = []
-            for variant in variants:
-                cell = table.cells.get((split, column.label, variant.label, measure.name))
-                printed = _printed(table, split, column.name, column.label, variant)
-                mean = None if cell is None else cell.mean
-                gap = None if mean is None or printed is None else mean - printed
-                lines.append(
-                    line(
-                        *(_WORDS.get(text, text) for text in variant.names),
-                        variant.label,
-                        ours(cell),
-                        paper(printed),
-                        "" if gap is None else fixed(gap),
-                    )
-                )
-                csv_lines.append(
-                    (column.label, split, variant.label, *variant.names, *_numbers(cell), printed,
-                     gap)
-                )  # fmt: skip
-            headings = (*_NAMES[name], "method", f"{measure.heading} (ours)",
-                        f"{measure.heading} (paper)", "difference")  # fmt: skip
-            blocks.append(
-                Block(
-                    f"{dataset_heading(column)}, {split} split",
-                    tuple(Heading(text) for text in headings),
-                    tuple(lines),
+    for split, column in _planned(table, variants) or [(_SPLIT, Column(_DATASET, _DATASET))]:
+        lines = []
+        for variant in variants:
+            cell = table.cells.get((split, column.label, variant.label, measure.name))
+            printed = _printed(table, split, column.name, column.label, variant)
+            mean = None if cell is None else cell.mean
+            gap = None if mean is None or printed is None else mean - printed
+            lines.append(
+                line(
+                    *(_WORDS.get(text, text) for text in variant.names),
+                    variant.label,
+                    ours(cell),
+                    paper(printed),
+                    "" if gap is None else fixed(gap),
                 )
             )
+            csv_lines.append(
+                (column.label, split, variant.label, *variant.names, *_numbers(cell), printed,
+                 gap, STAND_INS.get(column.name, ""))
+            )  # fmt: skip
+        headings = (*_NAMES[name], "method", f"{measure.heading} (ours)",
+                    f"{measure.heading} (paper)", "difference")  # fmt: skip
+        blocks.append(
+            Block(
+                f"{dataset_heading(column)}, {split} split",
+                tuple(Heading(text) for text in headings),
+                tuple(lines),
+            )
+        )
     return Sheet(
         name,
         _TITLES[name],
         (),
-        (*_notes(name, variants), *marks(table)),
+        (*_notes(name, variants), *_absent(table, variants), *marks(table)),
         tuple(blocks),
         ("dataset", "split", "method", *(text.replace(" ", "_") for text in _NAMES[name]), "mean",
-         "std", "n", "expected", "failed", "published", "difference"),
+         "std", "n", "expected", "failed", "published", "difference", "stands_in_for"),
         tuple(csv_lines),
     )  # fmt: skip
+
+
+def _planned(table: Table, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, Column]]:
+    """Splits and data sets with a variant besides the method itself."""
+    labels = {variant.label for variant in variants} - {_METHOD}
+    planned = {(run.split, run.dataset) for run in table.runs if run.method in labels}
+    return [
+        (split, column)
+        for split in table.splits
+        for column in table.columns
+        if (split, column.label) in planned
+    ]
+
+
+def _absent(table: Table, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
+    if _planned(table, variants):
+        return []
+    return [("Holes", f"no variant of {_METHOD} is planned here; {_METHOD} is that of Table 2.")]
 
 
 def _printed(

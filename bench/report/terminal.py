@@ -12,7 +12,8 @@ from rich.text import Text
 
 from bench.report import measures
 from bench.report.cells import Column, Table
-from bench.report.numbers import DECIMALS, HOLE, figure, published, share
+from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
+from bench.report.sheet import dataset_heading, stand_ins
 
 # Measurements never exceed the console; wider than any table, this asks for the natural width.
 _UNBOUNDED = 100_000
@@ -46,6 +47,7 @@ class _Report:
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
+        yield from (Text(f"{name} {text}", style="dim") for name, text in stand_ins(self._table))
         yield from _holes(self._table)
 
 
@@ -58,7 +60,7 @@ def _bold(table: Table) -> str:
 
 
 def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
-    names = ", ".join(column.label for column in columns)
+    names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
         title=Text(f"{split.capitalize()} split: {names} (percent)"),
         title_justify="left",
@@ -69,7 +71,7 @@ def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
     grid.add_column("Method", overflow="fold", min_width=12)
     shown = []
     for column in columns:
-        prefix = "" if len(columns) == 1 else f"{column.label} "
+        prefix = "" if len(columns) == 1 else f"{dataset_heading(column)} "
         for measure in measures.MAIN:
             best = table.best(split, column, measure, DECIMALS)
             with_paper = table.has_published(split, column, measure)
@@ -88,7 +90,10 @@ def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
             line.append(
                 Text(HOLE)
                 if cell is None
-                else Text.assemble((figure(cell), "bold" if row.label in best else ""), share(cell))
+                else Text.assemble(
+                    (figure(cell), "bold" if row.label in best else ""),
+                    share(cell) + FAILED * cell.failed,
+                )
             )
             if with_paper:
                 line.append(Text("" if cell is None else published(cell)))
@@ -101,7 +106,7 @@ def _holes(table: Table) -> Iterator[Text]:
     for run in table.runs:
         if run.status == "failed":
             where = f"{run.dataset} / {run.split} / {run.method} / seed {run.seed}"
-            yield Text.assemble(("failed ", "red"), f"{where}: {run.reason}")
+            yield Text.assemble((f"{FAILED} failed ", "red"), f"{where}: {run.reason}")
     missing = sum(run.status == "missing" for run in table.runs)
     if missing:
         yield Text(f"{missing} planned runs are missing.", style="yellow")

@@ -1,6 +1,6 @@
 """What a results table may claim: pure functions on plain arrays."""
 
-from bench.statistics.family import Group, group_of_best, holm
+from bench.statistics.family import Group, group_of_best
 from bench.statistics.paired import (
     Difference,
     SeedDifference,
@@ -10,6 +10,7 @@ from bench.statistics.paired import (
 )
 from bench.statistics.power import pairs_needed, smallest_p, verdict
 from bench.statistics.ranks import Ranks, critical_difference, rank_methods
+from bench.statistics.recall import mean_recall_interval
 from bench.statistics.sampling import (
     balanced_accuracy_influence,
     balanced_f1_influence,
@@ -29,7 +30,7 @@ __all__ = [
     "corrected_resampled_t",
     "critical_difference",
     "group_of_best",
-    "holm",
+    "mean_recall_interval",
     "paired_bootstrap",
     "paired_by_seed",
     "pairs_needed",

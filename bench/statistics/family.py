@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
-from statsmodels.stats.multitest import multipletests
+from scipy.special import stdtr
 
 from bench.statistics.studentised_range import range_tail
 
@@ -125,22 +123,6 @@ def group_of_best(
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust the p values of comparisons fixed in advance so that they hold together.
-
-    Such as every method against vanilla; not against a best that was chosen from the same scores.
-    Holm, Scandinavian Journal of Statistics 1979, 6, 65.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
-
-
 def _covariance_of_means(
     scores: np.ndarray, sampling: np.ndarray | None, ratio: float
 ) -> tuple[np.ndarray, int]:
@@ -199,7 +181,7 @@ def _p_of_set(in_errors: np.ndarray, degrees: int) -> float:
     largest = max(widest, lead)
     p = float(range_tail(np.array(2**0.5 * largest), methods, degrees))
     # Of two methods, both statistics are the same; of more, each may be the one that leads.
-    return min(p + (methods * float(student.sf(largest, degrees)) if methods > 2 else 0.0), 1.0)
+    return min(p + (methods * float(stdtr(degrees, -largest)) if methods > 2 else 0.0), 1.0)
 
 
 def _check(scores: np.ndarray, sampling: np.ndarray | None) -> tuple[int, int]:

@@ -6,6 +6,8 @@ steps of :func:`bench.statistics.family.group_of_best` need hundreds of values f
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.special import ndtr
 from scipy.stats import chi
@@ -43,9 +45,16 @@ def range_tail(q: np.ndarray, means: int, degrees: int) -> np.ndarray:
     """
     z = _HALF_WIDTH * _NORMAL[0]
     density = _HALF_WIDTH * _NORMAL[1] * np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5
-    low, high = chi.ppf(_TAIL, degrees), chi.isf(_TAIL, degrees)
-    deviation = low + (high - low) * (1 + _DEVIATION[0]) / 2
-    weights = (high - low) / 2 * _DEVIATION[1] * chi.pdf(deviation, degrees)
-    width = np.asarray(q)[..., None, None] * (deviation / degrees**0.5)[:, None]
+    deviation, weights = _deviations(degrees)
+    width = np.asarray(q)[..., None, None] * deviation[:, None]
     inside = means * ((ndtr(z) - ndtr(z - width)) ** (means - 1) @ density)
     return np.clip(1 - inside @ weights, 0.0, 1.0)
+
+
+@cache
+def _deviations(degrees: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values of s and their weights, both (32,)."""
+    low, high = chi.ppf(_TAIL, degrees), chi.isf(_TAIL, degrees)
+    nodes = low + (high - low) * (1 + _DEVIATION[0]) / 2
+    weights = (high - low) / 2 * _DEVIATION[1] * chi.pdf(nodes, degrees)
+    return nodes / degrees**0.5, weights

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.backbone import BACKBONES
@@ -17,6 +19,7 @@ from bench.method import GROUPS, METHODS
 from bench.options import Options
 from bench.spec import Spec, check_options, parse_spec
 from bench.split import SPLITS
+from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
 
 
@@ -306,6 +309,12 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
             "method_options": _changed_options(jobs),
             "backbones": {kind: part.label for job in jobs for kind, part in job.backbones.items()},
             "selection": "best validation balanced accuracy",
+            "datasets": {job.dataset.label: _as_asked(job.dataset) for job in jobs},
+            "given": [
+                f"{key}={_text(value)}"
+                for key, value in sorted(resolved.given.items())
+                if key.partition(".")[0] not in _GRID_OR_PLACE
+            ],
         },
         "jobs": [
             {
@@ -323,6 +332,29 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
             for job in jobs
         ],
     }
+
+
+# Settings of the command line that say which cells, or where they are run.
+_GRID_OR_PLACE = frozenset(
+    ("datasets", "methods", "splits", "seeds", "jobs", "device", "deterministic", "executor")
+)
+
+
+def _text(value: Any) -> str:
+    """`value` as the command line reads it."""
+    if isinstance(value, str) and parse_value(value) == value:
+        return value
+    return json.dumps(value)
+
+
+def _as_asked(dataset: Part) -> str:
+    """The data set as the command line names it; a file of the user's without its folder."""
+    path = getattr(dataset.options, "path", None)
+    if path is None:
+        return dataset.label
+    options = dataset.options.model_dump(mode="json", exclude_defaults=True)
+    inside = {"path": Path(path).name, **options}
+    return f"{dataset.name}[{','.join(f'{key}={json.dumps(inside[key])}' for key in inside)}]"
 
 
 def _changed_options(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:

@@ -46,6 +46,8 @@ def make_plan(jobs):
             "batch_size": 128,
             "seeds": sorted({job["seed"] for job in jobs}),
             "selection": "best validation balanced accuracy",
+            "datasets": {job["dataset_label"]: job["dataset_label"] for job in jobs},
+            "given": ["training.epochs=10"],
         },
         "jobs": jobs,
     }
@@ -148,6 +150,9 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
 def figures_of(confusion):
     """Written out from section 5 of the formulas, class by class."""
     classes = range(len(confusion))
+    by_size = sorted(classes, key=lambda k: (-sum(confusion[k]), k))
+    outer = int(0.3 * len(classes) + 0.5)
+    middle = by_size[outer : len(classes) - outer]
     rates = [[cell / sum(row) for cell in row] for row in np.asarray(confusion).tolist()]
     recall = [rates[k][k] for k in classes]
     predicted = [sum(rates[j][k] for j in classes) for k in classes]
@@ -161,9 +166,9 @@ def figures_of(confusion):
         )
         / len(recall),
         "auroc_ovr_macro": 0.75,
-        "recall_head": recall[0],
-        "recall_middle": recall[1] if len(recall) > 2 else None,
-        "recall_tail": recall[-1],
+        "recall_head": sum(recall[k] for k in by_size[:outer]) / outer,
+        "recall_middle": sum(recall[k] for k in middle) / len(middle) if middle else None,
+        "recall_tail": sum(recall[k] for k in by_size[len(classes) - outer :]) / outer,
         "classes_used": len(recall),
         "log_loss": 0.4321,
         "ece": 0.0125,

@@ -149,12 +149,31 @@ def test_details_show_runs_classes_matrix_curves_and_origin(opened):
     open_details(opened, "sdr", "chembl_ki")
     plots(opened, 2)
     text = details(opened).text
-    for part in ("Classes", "Confusion matrix", "Curves", "Settings", "Provenance", "≠ SBAP"):
+    for part in (
+        "Repeat",
+        "Classes",
+        "Confusion matrix",
+        "Curves",
+        "Settings",
+        "Provenance",
+        "≠ SBAP",
+    ):
         assert part in text
     headings = opened.find_elements(By.CSS_SELECTOR, "#details h3")
-    assert len(headings) == 5
+    assert len(headings) == 6
     rows = opened.find_elements(By.CSS_SELECTOR, "#details-body > .scroll tbody tr")
     assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == ["0", "1"]
+
+
+def test_the_command_is_selected_as_one_line_by_a_press(opened):
+    open_details(opened, "sdr", "hiv")
+    box = opened.find_element(By.CSS_SELECTOR, "#details .command")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+    box.click()
+    assert opened.execute_script("return String(getSelection())") == (
+        "python run_bench.py --preset quick --datasets hiv --splits random --methods sdr "
+        "--seeds 0,1 --set training.epochs=10 --out results/again"
+    )
 
 
 def test_a_hole_says_that_there_is_nothing(opened):
@@ -189,6 +208,8 @@ def test_nothing_is_wider_than_a_phone(opened):
         open_details(opened, "sdr", "hiv")
         plots(opened, 2)
         wide = "const d = document.getElementById('details'); return d.scrollWidth <= d.clientWidth"
+        assert opened.execute_script(wide)
+        wide = "const c = document.querySelector('.command'); return c.scrollWidth <= c.clientWidth"
         assert opened.execute_script(wide)
         height = "return document.querySelector('#table2 button').getBoundingClientRect().height"
         assert opened.execute_script(height) >= 24

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from stored_runs import arrays_of, record_of, store_run
 
 from bench.commands.report import rebuild_report
 from bench.report import measures
+from bench.report.csv_files import table2_csv
 from bench.report.groups import groups_of_best
 from bench.report.markdown import markdown
 from bench.report.table2 import table2
@@ -89,7 +92,7 @@ def test_method_with_a_hole_does_not_compete():
 def test_caption_names_test_level_correction_n_and_the_power_guard():
     text = markdown(with_groups())
     for words in (
-        "range test of Ryan, Einot, Gabriel and Welsch",
+        "closed test by the studentised range and the lead of the best",
         "n = 3 paired seeds, at alpha = 0.05 for all comparisons of a column together",
         "p \\>= 0.25 with 3 pairs, 6 are needed for 0.05",
     ):
@@ -102,7 +105,17 @@ def test_nothing_is_bold_where_nothing_can_be_tested(settings):
     table = with_groups(**settings)
     assert table.leaders == {}
     assert bold_lines(table) == set()
-    assert "no difference can be tested" in markdown(table)
+    assert "such as --seeds 0,1,2, give bold figures, and from 6 on" in markdown(table)
+
+
+def test_csv_says_who_is_in_the_group_and_nothing_where_none_was_tested():
+    def said(table):
+        lines = csv.DictReader(io.StringIO(table2_csv(table)))
+        return {r["method"]: r["in_best_group"] for r in lines if r["metric"] == BA.name}
+
+    assert said(with_groups()) == {"cb": "yes", "mine": "yes", "vanilla": "no"}
+    assert said(with_groups(left_out={("mine", 1)})) == {"cb": "yes", "mine": "", "vanilla": "no"}
+    assert set(said(with_groups(seeds=(0,))).values()) == {""}
 
 
 def test_equal_predictions_give_equal_bytes():

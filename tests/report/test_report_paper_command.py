@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors.numpy import save_file
 from stored_runs import arrays_of, record_of, store_run
 
 from bench.cli import cli
+from bench.commands.archive import archive_results
 from bench.commands.paper import write_paper
 from bench.errors import StoreError
 from bench.sweep.store import Store
@@ -61,6 +63,24 @@ def test_all_tables_are_written_in_three_forms_and_again_byte_for_byte(tmp_path,
     assert written(tmp_path) == first
 
 
+def test_an_archive_alone_gives_the_same_bytes(tmp_path, capsys):
+    """Tables of a repository cannot be made again from what it keeps."""
+    full, new = tmp_path / "full", tmp_path / "new"
+    sweep(full, "paper", make_grid(["hiv", "uspto_50k"], ["standard"], ["vanilla", "sdr"]))
+    ablation(full, "table3")
+    assert write_paper(full, figures=False) == 1
+    assert archive_results(full) == 0
+    new.mkdir()
+    for name in ("records.tar.xz", "records.tar.xz.sha256"):
+        shutil.copy(full / name, new)
+    capsys.readouterr()
+    assert write_paper(new, figures=False) == 1
+    assert "14 runs unpacked" in capsys.readouterr().out
+    assert written(new) == written(full)
+    assert archive_results(new) == 0
+    assert (new / "records.tar.xz").read_bytes() == (full / "records.tar.xz").read_bytes()
+
+
 def test_the_plan_of_a_preset_outlives_the_next_benchmark(tmp_path):
     sweep(tmp_path, "paper", main_jobs())
     last = ablation(tmp_path, "table3")
@@ -92,7 +112,13 @@ def test_what_is_absent_is_said_in_a_line_and_stops_nothing(tmp_path, capsys):
     ]
     assert f"python run_bench.py --preset table3 --out {tmp_path} makes them" in lines[1]
     assert "table2.tex" in written(tmp_path)
-    assert "table3.tex" not in written(tmp_path)
+    # What the main table has of them, and holes with the paper's figures beside them.
+    table3 = written(tmp_path)["table3.md"].decode()
+    assert "uspto_50k, standard split" in table3
+    assert [line.split("|")[4].strip() for line in table3.splitlines() if "sdr\\[" in line] == [
+        "–", "–",
+    ]  # fmt: skip
+    assert "hiv" not in table3
 
 
 def test_an_empty_folder_gives_what_needs_no_runs(tmp_path):

@@ -234,6 +234,7 @@ def test_a_reaction_in_one_graph_is_compared_and_a_product_alone_is_not(label, c
         ({"backbones": {"molecule": "gcn[hidden=32]"}}, False),
         ({"method_options": {"vanilla": {"x": 1}}}, False),
         ({"method_options": {"cb": {"beta": 0.5}}}, True),
+        ({"method_options": {"vanilla": {"x": 1}}, "preset": "paper"}, True),
     ],
 )
 def test_changed_options_and_encoders_are_not_compared(settings, compared):

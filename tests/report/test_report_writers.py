@@ -10,8 +10,9 @@ from report_records import binary, make_grid, make_job, make_plan, make_record
 from rich.console import Console
 
 from bench.errors import StoreError
-from bench.report.csv_files import runs_csv, table2_csv
+from bench.report.csv_files import runs_csv, sheet_csv, table2_csv
 from bench.report.markdown import markdown
+from bench.report.sheet import Sheet
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
@@ -95,13 +96,45 @@ def test_published_figures_stand_in_their_own_column_and_are_never_bold():
     job = make_job("hiv", method="cb")
     lines = pipe_tables(markdown(table_of([job], [make_record(job, binary(0.2))])))[0]
     assert lines[0] == ["Method", "hiv BA", "paper", "hiv BF1", "paper"]
-    assert lines[2] == ["cb", "**20.00**", "73.12", "**20.00**", "72.64"]
+    assert lines[2] == ["cb", "**20.00**", "*73.12*", "**20.00**", "*72.64*"]
 
 
-def test_stand_in_is_said_not_to_be_the_papers_data_set():
-    text = markdown(table_of([make_job("chembl_ki")]))
-    assert "its figures are not SBAP figures" in text
-    assert "paper |" not in text
+def test_stand_in_is_marked_wherever_it_is_named_and_said_not_to_be_the_papers_data_set():
+    table = table_of(make_grid(["hiv", "chembl_ki"], seeds=(0, 1)))
+    text = markdown(table)
+    assert "- **chembl_ki‡**: stands where SBAP stands in the paper" in text
+    named = [line for lines in pipe_tables(text) for line in lines if "chembl_ki" in str(line)]
+    assert len(named) == 5 + 3  # headings, and the tables of files and splits
+    assert all("chembl_ki‡" in str(line) for line in named)
+    assert "hiv‡" not in text
+    shown = terminal(table, 80)
+    assert "chembl_ki‡" in shown
+    assert "its figures are not SBAP figures" in " ".join(shown.split())
+    for rows in (csv_rows(table2_csv(table)), csv_rows(runs_csv(table))):
+        assert {(row["dataset"], row["stands_in_for"]) for row in rows} == {
+            ("hiv", ""),
+            ("chembl_ki", "SBAP"),
+        }
+
+
+def test_means_of_several_seeds_have_a_table_of_intervals():
+    lines = pipe_tables(markdown(table_of_means({"a": [0.7, 0.72, 0.74], "b": [0.6, None, None]})))
+    assert lines[1][0] == ["Method", "chembl_ki‡ BA", "chembl_ki‡ BF1"]
+    # 72 ± 4.303 x 2 / sqrt(3)
+    assert [line[:2] for line in lines[2 - 1][2:]] == [["a", "67.03 to 76.97"], ["b", "–"]]
+    assert "95 % intervals" not in markdown(table_of_means({"a": [0.7], "b": [0.6]}))
+
+
+@pytest.mark.fault(49)
+def test_tail_recall_has_wilsons_interval_beside_it():
+    table = table_of([make_job()], [make_record(make_job(), [[77, 0], [11, 12]])])
+    tail = next(lines for lines in pipe_tables(markdown(table)) if "hiv tail" in lines[0])
+    assert tail[2][3] == r"**52.17** \[33.0 to 70.8\]"
+    (row,) = [row for row in csv_rows(table2_csv(table)) if row["metric"] == "recall_tail"]
+    bounds = float(row["wilson_low"]), float(row["wilson_high"])
+    assert bounds == pytest.approx((33.0, 70.8), abs=0.05)
+    others = [row for row in csv_rows(table2_csv(table)) if row["metric"] != "recall_tail"]
+    assert {row["wilson_low"] for row in others} == {""}
 
 
 def test_failed_run_is_marked_and_its_reason_listed():
@@ -116,8 +149,7 @@ def test_failed_run_is_marked_and_its_reason_listed():
 @pytest.mark.fault(42)
 def test_undefined_figure_prints_as_not_applicable():
     text = markdown(table_of(make_grid()))
-    groups = pipe_tables(text)[2]
-    assert groups[0][2] == "hiv middle"
+    groups = next(lines for lines in pipe_tables(text) if "hiv middle" in lines[0])
     assert groups[2][2] == "n/a"
 
 
@@ -181,6 +213,14 @@ def test_csv_gives_main_figures_first_and_keeps_the_line_of_an_empty_cell():
         "n": "1",
         "published": "71.8900",
         "difference": "-1.8900",
+        "low": "",
+        "high": "",
+        "in_best_group": "",
+        "expected": "1",
+        "failed": "0",
+        "wilson_low": "",
+        "wilson_high": "",
+        "stands_in_for": "",
     }
     assert (rows[2]["mean"], rows[2]["n"], rows[2]["published"]) == ("", "0", "73.1200")
     assert {row["metric"]: row["mean"] for row in rows[4:] if row["method"] == "vanilla"} == {
@@ -224,10 +264,11 @@ def test_runs_csv_has_a_line_for_every_planned_run_in_full_precision():
     assert rows[1]["reason"] == "out of memory"
     assert [row["job_id"] for row in rows] == [job["job_id"] for job in jobs]
     assert not any(rows[2][key] for key in rows[2] if key not in {
-        "dataset", "split", "method", "seed", "status", "job_id",
+        "dataset", "split", "method", "seed", "status", "job_id", "command",
     })  # fmt: skip
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t=", "\r\n="])
 def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
     title = first + "HYPERLINK(1)"
@@ -236,6 +277,15 @@ def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
     table = table_of([job], [], failures)
     assert {row["title"] for row in csv_rows(table2_csv(table))} == {"'" + title.strip()}
     assert csv_rows(runs_csv(table))[0]["reason"] == "'=cmd"
+
+
+@pytest.mark.fault(55)
+def test_every_text_of_a_sheet_is_disarmed_and_negative_numbers_stay_numbers():
+    values = ("=1+1", "@x", "-x", -1, -0.5, None)
+    sheet = Sheet("name", "", (), (), (), ("text",) * len(values), (values,))
+    assert sheet_csv(sheet).splitlines()[1] == "'=1+1,'@x,'-x,-1,-0.5000,"
+    table = table_of([make_job()], [make_record(make_job(), binary(0.1))])
+    assert csv_rows(table2_csv(table))[0]["difference"] == "-61.8900"
 
 
 @pytest.mark.parametrize("width", [80, 200])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import group_of_best, holm
+from bench.statistics import group_of_best
 
 
 def table(means, spread=0.01, seeds=3, seed=0):
@@ -98,8 +98,3 @@ def test_scores_that_do_not_fit_are_refused():
         group_of_best(np.array([[0.5, np.nan]]), test_to_train=0.2)
     with pytest.raises(ValueError, match=r"\(3, 2, 2\)"):
         group_of_best(table([0.5, 0.6]), np.zeros((3, 3, 3)), test_to_train=0.2)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ttest_rel
 from simulated import HIV, TEST_TO_TRAIN, USPTO, simulate, standard_deviation
 
-from bench.statistics import group_of_best, holm
+from bench.statistics import group_of_best
 
 TABLES = 500
 METHODS = 12
@@ -54,9 +54,7 @@ def test_so_they_are_when_some_train_with_more_noise_than_others(factors):
 
 @slow
 @pytest.mark.fault(48)
-@pytest.mark.parametrize(
-    "sizes", [(1, 11), (2, 10), (4, 8), (6, 6), (9, 3), (2, 2, 8), (2, 2, 2, 2, 2, 2)], ids=str
-)
+@pytest.mark.parametrize("sizes", [(1, 11), (2, 10), (6, 6), (2, 2, 2, 2, 2, 2)], ids=str)
 def test_equal_methods_in_tiers_at_any_distance_are_rarely_told_apart(sizes):
     """Of the best's own tier or one above it; small sets of equals are tested at alpha too."""
     tier = np.repeat(np.arange(len(sizes)), sizes)
@@ -103,11 +101,6 @@ def test_holm_on_comparisons_with_the_best_of_the_same_scores_claims_too_much():
     for scores in rng.normal(size=(TABLES, 12, METHODS)):
         best = scores.mean(axis=0).argmax()
         others = np.delete(scores, best, axis=1)
-        # Holm's first step, see the next test.
+        # Holm's first step multiplies the smallest p by the number of comparisons.
         claims.append(min(ttest_rel(scores[:, [best]], others).pvalue) * len(others.T) <= 0.05)
     assert np.mean(claims) > 0.10
-
-
-def test_first_step_of_holm_multiplies_the_smallest_p():
-    p_values = [0.02, 0.001, 0.3]
-    assert min(holm(p_values)) == pytest.approx(min(p_values) * len(p_values))

@@ -14,6 +14,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
@@ -30,6 +34,11 @@ GROUP_HATCHES = {"head": "", "middle": "////", "tail": "xxxx"}
 
 # A printed page between margins.
 WIDTH_INCHES = 7.2
+
+_DOTS_PER_INCH = 200
+_CANVASES: dict[str, type[FigureCanvasBase]] = {
+    "pdf": FigureCanvasPdf, "svg": FigureCanvasSVG, "png": FigureCanvasAgg,
+}  # fmt: skip
 
 # A file of equal content is equal: nothing in it may come from the clock or from chance.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -128,7 +137,10 @@ def files_of(figure: Figure) -> dict[str, bytes]:
     files = {}
     for suffix, metadata in _METADATA.items():
         stream = io.BytesIO()
-        figure.savefig(stream, format=suffix, dpi=200, metadata=metadata)
+        figure.set_dpi(_DOTS_PER_INCH)  # writing PDF and SVG changes it
+        # Not savefig, which draws everything once more for a layout that is already found.
+        write = getattr(_CANVASES[suffix](figure), f"print_{suffix}")
+        write(stream, metadata=metadata)
         files[suffix] = stream.getvalue()
     return files
 

@@ -12,6 +12,7 @@ import numpy as np
 from bench.metrics.intervals import wilson_interval
 from bench.report import measures
 from bench.report.cells import Run
+from bench.report.command import command
 from bench.report.figures.source import Json, Source, class_recalls
 from bench.report.html.results import Line
 
@@ -43,6 +44,13 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
             "standIn": line.stand_in,
             "method": row.heading,
             "label": row.label,
+            "command": command(
+                source.table.settings,
+                column.label,
+                cell.runs[0].split,
+                row.label,
+                [run.seed for run in cell.runs],
+            ),
             "runs": [_run(source, run, facts) for run in cell.runs],
         }
     content = {

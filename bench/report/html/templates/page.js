@@ -67,10 +67,12 @@ const dialog = document.getElementById("details");
 const body = document.getElementById("details-body");
 
 function tableOf(caption, headings, rows, numbers = true) {
-  const head = make("tr", null, {}, ...headings.map((text) => make("th", text, { scope: "col" })));
+  const kind = numbers ? { class: "number" } : {};
+  const head = make("tr", null, {}, ...headings.map((text, place) =>
+    make("th", text, { scope: "col", ...(place ? kind : {}) })));
   const lines = rows.map(([first, ...rest]) =>
     make("tr", null, {}, make("th", first, { scope: "row" }),
-      ...rest.map((text) => make("td", text, numbers ? { class: "number" } : {}))));
+      ...rest.map((text) => make("td", text, kind))));
   const table = make("table", null, {}, make("caption", null, {}, make("span", caption)), make("thead", null, {}, head),
     make("tbody", null, {}, ...lines));
   return make("div", null, { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, table);
@@ -194,7 +196,7 @@ function open(key) {
   if (cell.standIn) {
     body.append(make("p", `≠ ${cell.standIn}: this data set stands in the place of ${cell.standIn} and is another one.`));
   }
-  body.append(runsTable(cell));
+  body.append(runsTable(cell), ...repeatDetails(cell));
   const part = make("div", null);
   if (complete.length) {
     const choice = make("select", null, {}, ...complete.map((run, place) =>
@@ -215,6 +217,18 @@ function open(key) {
   dialog.scrollTop = 0;
   heading.focus();
   announce(`${heading.textContent}: ${complete.length} of ${cell.runs.length} runs complete.`);
+}
+
+function repeatDetails(cell) {
+  const heading = make("h3", "Repeat");
+  if (cell.command === null) return [heading, make("p", "The command is not known: the plan is of an earlier version. Run the benchmark command again; finished runs are reused.")];
+  // An option is not broken after its dashes.
+  const words = cell.command.split(/(--[a-z-]+)/).map((part, place) =>
+    (place % 2 ? make("span", part, { class: "option" }) : part));
+  return [heading,
+    make("p", "With the code named under Provenance, this command repeats the runs into a fresh folder. One press selects all of it."),
+    make("pre", null, { class: "command", tabindex: "0", role: "region", "aria-label": "Command that repeats the runs" },
+      make("code", null, {}, ...words))];
 }
 
 function announce(text) {

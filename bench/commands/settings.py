@@ -1,0 +1,73 @@
+"""Write which settings a search chose, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.commands.archive import open_results
+from bench.commands.console import console
+from bench.commands.report import planned_records
+from bench.files import write_atomically
+from bench.method import METHODS
+from bench.report.csv_files import sheet_csv
+from bench.report.figures.convergence import convergence_figure
+from bench.report.figures.style import files_of, style
+from bench.report.search import search_of, validation_of
+from bench.report.settings import settings_markdown, settings_sheet
+from bench.report.write import not_writable
+from bench.spec import Spec, check_options
+
+_PRESET = "search"
+
+
+def write_settings(out: Path) -> int:
+    """Write ``settings.md``, ``settings.csv`` and ``settings_convergence`` into `out`.
+
+    From the plan of the preset ``search``, or the last one where there is none of it.
+
+    Returns
+    -------
+    int
+        0, or 1 when runs of the plan failed or are missing.
+
+    Raises
+    ------
+    StoreError
+        There is no plan, it has several splits or seeds, a record breaks a rule, or the folder
+        cannot be written.
+    """
+    store = open_results(out)
+    plan = store.read_plan(_PRESET if store.has_plan(_PRESET) else None)
+    records, failures = planned_records(store, plan)
+    # From here on nothing knows what came out on the test part.
+    found = {record["job_id"]: validation_of(record) for record in records}
+    failed = {job_id: failure["reason"] for job_id, failure in failures.items()}
+    search = search_of(plan, found, failed, _is_default)
+    with style():
+        pictures = files_of(convergence_figure(search))
+    files = {
+        "settings.md": settings_markdown(search).encode(),
+        "settings.csv": sheet_csv(settings_sheet(search)).encode(),
+        **{f"settings_convergence.{suffix}": content for suffix, content in pictures.items()},
+    }
+    try:
+        for name, content in files.items():
+            write_atomically(out / name, content)
+    except OSError as error:
+        raise not_writable(out, error) from error
+    choices = sum(search.chosen(method) is not None for method in search.trials)
+    console.print(
+        f"{choices} of {len(search.trials)} methods have a choice; {len(found)} of "
+        f"{len(plan['jobs'])} runs are done."
+    )
+    console.print("Written: " + ", ".join(str(out / name) for name in files))
+    return 0 if len(found) == len(plan["jobs"]) else 1
+
+
+def _is_default(method: str, options: Mapping[str, Any]) -> bool:
+    options_type = METHODS.get(method).cls.options_type
+    return bool(
+        check_options(options_type, Spec(method, dict(options)), "method") == options_type()
+    )

@@ -1,0 +1,224 @@
+"""A search for settings: what was tried for each method, and what validation says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bench.errors import StoreError
+from bench.report.cells import Column
+from bench.report.comparison import sampling_error
+from bench.report.numbers import DECIMALS
+from bench.spec import parse_spec
+
+Json = Mapping[str, Any]
+
+# Parts into which a curve is cut to see whether it still rises.
+_PARTS = 5
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What validation says of a run. Nothing of the test part comes into a search.
+
+    Attributes
+    ----------
+    score : float or None
+        Balanced accuracy of the selected epoch, in percent; None where it is undefined.
+    epoch : int
+        The selected one; 0 without epochs.
+    curve : ndarray, shape (epochs,)
+        Balanced accuracy by epoch from the first, in percent; nan where it is undefined.
+    counts : tuple of int
+        Validation samples of each class.
+    """
+
+    score: float | None
+    epoch: int
+    curve: np.ndarray
+    counts: tuple[int, ...]
+
+    @property
+    def late_gain(self) -> float | None:
+        """Mean of the last fifth of the curve minus that of the fifth before, in points.
+
+        None for a curve that is too short or has a gap there.
+        """
+        size = len(self.curve) // _PARTS
+        gain = self.curve[-size:].mean() - self.curve[-2 * size : -size].mean() if size else np.nan
+        return float(gain) if np.isfinite(gain) else None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method with settings that were tried.
+
+    Attributes
+    ----------
+    options : mapping
+        Those that were set.
+    default : bool
+        Whether these are the method's defaults.
+    found : mapping of str to Validation
+        Data set label to its finished run.
+    failed : mapping of str to str
+        Data set label to the reason why the run failed.
+    """
+
+    label: str
+    title: str
+    options: Mapping[str, Any]
+    default: bool
+    found: Mapping[str, Validation]
+    failed: Mapping[str, str]
+
+    @property
+    def scores(self) -> list[float]:
+        """What there is of them, one a data set."""
+        return [run.score for run in self.found.values() if run.score is not None]
+
+
+@dataclass(frozen=True)
+class Search:
+    """All trials of a plan: each method on the same data sets, one split and one seed.
+
+    Attributes
+    ----------
+    trials : mapping of str to tuple of Trial
+        Method to what was tried, in the order of the plan.
+    """
+
+    columns: tuple[Column, ...]
+    split: str
+    seed: int
+    epochs: int
+    trials: Mapping[str, tuple[Trial, ...]]
+
+    def mean(self, trial: Trial) -> float | None:
+        """Mean of its scores over the data sets, in percent; None where one is not there."""
+        return None if len(trial.scores) < len(self.columns) else float(np.mean(trial.scores))
+
+    def holes(self, method: str) -> int:
+        """Scores of a method that are not there, as runs failed or are missing."""
+        return sum(len(self.columns) - len(trial.scores) for trial in self.trials[method])
+
+    def default(self, method: str) -> Trial | None:
+        """The trial of the method's defaults, if there is one."""
+        return next((trial for trial in self.trials[method] if trial.default), None)
+
+    def chosen(self, method: str) -> Trial | None:
+        """The trial with the highest mean, None for a method with holes.
+
+        Of means that print alike that of the defaults is taken, then the first of the plan.
+        """
+        if self.holes(method):
+            return None
+        return max(
+            self.trials[method],
+            key=lambda trial: (round(self.mean(trial) or 0.0, DECIMALS), trial.default),
+        )
+
+    def gain(self, method: str, trial: Trial) -> float | None:
+        """Mean of a trial minus that of the method's defaults, in percentage points."""
+        default = self.default(method)
+        before = None if default is None else self.mean(default)
+        after = self.mean(trial)
+        return None if before is None or after is None else after - before
+
+    @cached_property
+    def errors(self) -> dict[str, float]:
+        """Data set label to the largest standard error that a score can have, in points.
+
+        That of recalls of one half, as records hold no recalls of validation.
+        """
+        runs = {
+            label: run
+            for trials in self.trials.values()
+            for trial in trials
+            for label, run in trial.found.items()
+        }
+        return {label: _worst_error(run.counts) for label, run in runs.items()}
+
+    @property
+    def error_of_gain(self) -> float | None:
+        """The same of the difference of two means over the data sets, as if independent."""
+        if len(self.errors) < len(self.columns):
+            return None
+        return float(np.sqrt(2 * np.square(list(self.errors.values())).sum())) / len(self.columns)
+
+
+def validation_of(record: Json) -> Validation:
+    """What a search may see of a record."""
+    selection = record["selection"]
+    score = selection["valid_balanced_accuracy"]
+    reported = [report["valid_balanced_accuracy"] for report in record["history"]]
+    return Validation(
+        None if score is None else 100 * score,
+        selection["epoch"],
+        100 * np.array(reported, dtype=float),
+        tuple(record["data"]["valid_counts"]),
+    )
+
+
+def search_of(
+    plan: Json,
+    found: Mapping[str, Validation],
+    failed: Mapping[str, str],
+    is_default: Callable[[str, Mapping[str, Any]], bool],
+) -> Search:
+    """The search that a plan asks for and what came of it.
+
+    Parameters
+    ----------
+    plan : mapping
+        Of one split and one seed.
+    found, failed : mapping
+        Job id to what validation says of the finished run, and to the reason of a failure.
+    is_default : callable
+        Whether a method with these options is the method with its defaults.
+
+    Raises
+    ------
+    StoreError
+        The plan has several splits or seeds.
+    """
+    jobs = plan["jobs"]
+    places = list(dict.fromkeys((job["split_label"], job["seed"]) for job in jobs))
+    if len(places) > 1:
+        listed = ", ".join(f"{split} {seed}" for split, seed in places)
+        raise StoreError(
+            f"Expected a plan of one split and one seed, but got {listed}. Run the search alone, "
+            "with --preset search and a folder of its own (--out)."
+        )
+    runs: dict[str, dict[str, list[Json]]] = {}
+    for job in jobs:
+        runs.setdefault(job["method"], {}).setdefault(job["method_label"], []).append(job)
+
+    def trial(label: str, tried: list[Json]) -> Trial:
+        options = {**set_by_plan.get(label, {}), **parse_spec(label).options}
+        ids = {job["dataset_label"]: job["job_id"] for job in tried}
+        return Trial(
+            label,
+            tried[0]["title"],
+            options,
+            is_default(tried[0]["method"], options),
+            {dataset: found[job_id] for dataset, job_id in ids.items() if job_id in found},
+            {dataset: failed[job_id] for dataset, job_id in ids.items() if job_id in failed},
+        )
+
+    set_by_plan = plan["settings"].get("method_options", {})
+    columns = dict.fromkeys(Column(job["dataset_label"], job["dataset"]) for job in jobs)
+    trials = {
+        method: tuple(trial(*item) for item in tried.items()) for method, tried in runs.items()
+    }
+    [(split, seed)] = places
+    return Search(tuple(columns), split, seed, plan["settings"]["epochs"], trials)
+
+
+def _worst_error(counts: Iterable[int]) -> float:
+    present = np.array([count for count in counts if count])
+    return 100 * sampling_error(np.full(len(present), 0.5), present)
