@@ -81,7 +81,9 @@ def group_of_best(
 
     The claim holds for new seeds, new splits and new samples of this data set with these settings;
     it says nothing about other data sets. It takes training noise to be as large for all methods
-    and independent between seeds, which few seeds cannot check.
+    and independent between seeds, which few seeds cannot check: where V is unknown and one of
+    twelve equal methods is three times as noisy as the others, a false claim is made in 14 % of
+    tables instead of 4 %.
 
     Parameters
     ----------

@@ -63,6 +63,7 @@ def page(source: Source) -> str:
     status = [run.status for run in source.table.runs]
     return environment.get_template("page.html").render(
         lines=lines,
+        stand_ins={line.dataset: line.stand_in for line in lines if line.stand_in},
         runs=source.table.runs,
         counts={state: status.count(state) for state in ("complete", "failed", "missing")},
         failed=[run for run in source.table.runs if run.status == "failed"],
