@@ -15,7 +15,7 @@ _LARGE_MIB = 5.0
 
 
 def archive_results(out: Path) -> int:
-    """Write the archive of all sound runs in `out`; 1 when damaged ones are left out.
+    """Write the archive of all sound runs in `out`; 1 when some are damaged.
 
     Raises
     ------
@@ -27,11 +27,13 @@ def archive_results(out: Path) -> int:
         archived = write_archive(store, partial(step.advance, "Reading runs"))
     for what in archived.left_out:
         warn(f"Left out, as it is damaged: {what}")
+    for what in archived.kept:
+        warn(f"Damaged here and kept as the archive before had it: {what}")
     size = archived.size / 2**20
     console.print(f"{archived.runs} runs in {archived.path}, {size:.2f} MiB.")
     if size > _LARGE_MIB:
         warn(f"The archive is larger than {_LARGE_MIB:g} MiB, which is much for a repository.")
-    return 1 if archived.left_out else 0
+    return 1 if archived.left_out or archived.kept else 0
 
 
 def open_results(out: Path) -> Store:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
+from bench.report.costs import methods_built_on
 from bench.report.numbers import FAILED, HOLE, STAND_IN
 from bench.report.published import PAPER, STAND_INS, published
 from bench.statistics import pairs_needed, verdict
@@ -29,6 +30,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Figures", _figures(table)),
         ("Runs", _runs(table)),
         ("Training", _training(table)),
+        *_built_on(table),
         *_method_options(table),
         *_backbones(table),
         ("BA", "balanced accuracy, the mean of the recalls of all classes."),
@@ -54,6 +56,18 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ),
         *((f"{split} split", _split(table, split)) for split in table.splits),
         *_foreign_datasets(table),
+    ]
+
+
+def _built_on(table: Table) -> list[tuple[str, str]]:
+    lines = [f"{method} on {', '.join(names)}" for method, names in methods_built_on(table).items()]
+    if not lines:
+        return []
+    return [
+        (
+            "Building on runs of others",
+            f"{'; '.join(lines)}. Their epochs come on top of those named above.",
+        )
     ]
 
 

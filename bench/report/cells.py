@@ -39,6 +39,8 @@ class Result:
         Training samples of each class.
     tested, right : tuple of int
         Test samples of each class, and how many of them were classified rightly.
+    requires : tuple of str
+        Job ids of the runs that it builds on.
     """
 
     metrics: dict[str, float | None]
@@ -59,6 +61,21 @@ class Result:
     tested: tuple[int, ...]
     right: tuple[int, ...]
     split_hash: str
+    requires: tuple[str, ...] = ()
+
+    @property
+    def test_to_train(self) -> float:
+        """Test samples as a part of the training samples, in the class where that is most.
+
+        It says how much the splits of two seeds have in common, which paired tests must know. A
+        part that is cut down to the smallest class still holds all test samples of that class.
+        """
+        shares = [
+            tested / trained
+            for tested, trained in zip(self.tested, self.train_counts, strict=True)
+            if trained
+        ]
+        return max(shares)
 
 
 @dataclass(frozen=True)

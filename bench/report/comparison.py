@@ -71,7 +71,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
                 )
                 values: tuple[Value, ...] = (
                     cell.mean, cell.n, cell.expected, cell.published, cell.difference, error,
-                    "" if found is None else said,
+                    "" if found is None else said, int(cell.failed),
                 )  # fmt: skip
                 csv_lines.append((column.label, split, row.label, *values))
     headings = ("split", "data set", "method", "BA (ours)", "BA (paper)", "difference",
@@ -103,7 +103,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
         ),
         (Block("", plain_headings(headings), tuple(lines)),),
         ("dataset", "split", "method", "mean", "n", "expected", "published", "difference",
-         "standard_error", "two_standard_errors"),
+         "standard_error", "within_two_standard_errors", "failed"),
         tuple(csv_lines),
     )  # fmt: skip
 

@@ -151,9 +151,8 @@ def _compare(
     result = a[seeds[0]].result
     if result is None:  # _runs gives complete ones
         return None
-    train, _, test = result.parts
     scores = [[cell.values[seed] for seed in seeds] for cell in cells]
-    gap = paired_by_seed(*scores, test_to_train=test / train)
+    gap = paired_by_seed(*scores, test_to_train=result.test_to_train)
     return Compared(first, second, what, gap, len(seeds))
 
 
@@ -179,7 +178,7 @@ def _verdict(compared: list[Compared]) -> str:
     found = {(item.first, item.second): item for item in compared}
     gain = found.get((_METHOD, _BASE))
     if gain is None:
-        return f"{_METHOD} and {_BASE} have no seed in common: there is no gain to explain."
+        return f"No seed has runs of both {_METHOD} and {_BASE}: there is no gain to explain."
     if gain.sign == "alike":
         return f"{_METHOD} and {_BASE} cannot be told apart: there is no gain to explain."
     if gain.sign == "below":

@@ -64,9 +64,11 @@ def _leaders(
     runs = [[by_seed[seed] for by_seed in of_seed] for seed in seeds]
     covariances = [_covariance(measure, of_methods, rated) for of_methods in runs]
     known = [covariance for covariance in covariances if covariance is not None]
-    train, _, test = _result(runs[0][0]).parts
     group = group_of_best(
-        scores, np.stack(known) if known else None, test_to_train=test / train, alpha=alpha
+        scores,
+        np.stack(known) if known else None,
+        test_to_train=_result(runs[0][0]).test_to_train,
+        alpha=alpha,
     )
     assert group is not None  # two methods and two seeds at least
     return Leaders(tuple(cells), tuple(seeds), alpha, group)

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from bench.report import measures
 from bench.report.caption import caption
 from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
+from bench.report.costs import seconds_with_required
 from bench.report.measures import Measure
 from bench.report.numbers import (
     DECIMALS,
@@ -150,10 +151,11 @@ def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
 
 
 def _times(table: Table) -> list[str]:
+    costs = seconds_with_required(table)
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
     for run in table.runs:
-        if run.result is not None:
-            seconds[run.method, run.dataset].append(run.result.seconds)
+        if run.job_id in costs:
+            seconds[run.method, run.dataset].append(costs[run.job_id])
     devices = sorted({run.result.device for run in table.runs if run.result is not None})
     lines = [
         [
@@ -168,8 +170,8 @@ def _times(table: Table) -> list[str]:
         for row in table.rows
     ]
     return [
-        "Mean wall-clock seconds of a complete run, over all splits and seeds, on: "
-        f"{escape(', '.join(devices)) or 'no device'}.",
+        "Mean wall-clock seconds of a complete run, with those of the runs it builds on, over all "
+        f"splits and seeds, on: {escape(', '.join(devices)) or 'no device'}.",
         pipes(["Method", *(escape(dataset_heading(c)) for c in table.columns)], lines),
     ]
 

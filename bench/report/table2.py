@@ -177,6 +177,7 @@ def _result(record: Json) -> Result:
         tested=tuple(data["test_counts"]),
         right=tuple(row[k] for k, row in enumerate(record["confusion"])),
         split_hash=data["split_hash"],
+        requires=tuple(record["job"]["requires"].values()),
     )
 
 

@@ -5,7 +5,8 @@
 contents give equal bytes. ``records.tar.xz.sha256`` is its checksum for ``sha256sum -c``.
 
 ``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
-once: what is discarded afterwards, to be run anew, does not come back from it.
+once, unless no run is left: what is discarded afterwards, to be run anew, does not come back from
+it. Writing one takes over what the one before holds and the folder has lost.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import lzma
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,12 +42,17 @@ _MOST_MEMORY = 2**27
 
 @dataclass(frozen=True)
 class Archived:
-    """What was written; `size` is in bytes, `left_out` says what was damaged and how."""
+    """What was written; `size` is in bytes.
+
+    Of what was damaged, `left_out` says how; runs that `kept` names are as the archive before
+    had them.
+    """
 
     path: Path
     runs: int
     size: int
     left_out: tuple[str, ...]
+    kept: tuple[str, ...]
 
 
 class _Contents(NamedTuple):
@@ -59,6 +65,8 @@ class _Contents(NamedTuple):
 def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Archived:
     """Write the archive of all sound runs and plans of `store`.
 
+    A run that is damaged here or gone, but in the archive that is replaced, stays in it.
+
     Parameters
     ----------
     store : Store
@@ -68,12 +76,16 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
     Raises
     ------
     StoreError
-        There is no run, or the folder cannot be written.
+        There is no run, the archive that would be replaced is damaged, or the folder cannot be
+        written.
     """
     members: dict[str, bytes] = {}
+    damaged: dict[str, str] = {}
     left_out: list[str] = []
+    kept: list[str] = []
     job_ids = store.job_ids()
-    if not job_ids:
+    before = _checksum(store.root) if (store.root / _ARCHIVE).exists() else None
+    if not job_ids and before is None:
         raise StoreError(
             f"Expected runs in {store.root / 'runs'}, but there are none. Run the benchmark first, "
             "or name its folder with --out."
@@ -81,9 +93,16 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
     for number, job_id in enumerate(job_ids, start=1):
         files, problem = _files_of(store, job_id)
         if problem:
-            left_out.append(f"run {job_id}: {problem}")
+            damaged[job_id] = problem
         members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
         on_progress(number, len(job_ids))
+    if before is not None:
+        sound = {*job_ids} - damaged.keys()
+        for job_id, files in _read(store.root, before, sound).runs.items():
+            members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
+            if damaged.pop(job_id, None):
+                kept.append(f"run {job_id}")
+    left_out += [f"run {job_id}: {problem}" for job_id, problem in damaged.items()]
     for path in (store.root / "plan.json", *(store.root / "plans").glob("*.json")):
         name = path.relative_to(store.root).as_posix()
         if not path.exists() or not _PLAN.fullmatch(name):
@@ -104,7 +123,7 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
     except OSError as error:
         raise _not_writable(store.root, error) from error
     runs = sum(name.endswith(f"/{RECORD}") for name in members)
-    return Archived(store.root / _ARCHIVE, runs, len(content), tuple(left_out))
+    return Archived(store.root / _ARCHIVE, runs, len(content), tuple(left_out), tuple(kept))
 
 
 def unpack_archive(store: Store) -> int:
@@ -123,10 +142,10 @@ def unpack_archive(store: Store) -> int:
         The archive is damaged or holds what it must not, in which case nothing is unpacked, or
         the folder cannot be written.
     """
-    checksum = _checksum_to_unpack(store.root)
+    checksum = _checksum_to_unpack(store)
     if checksum is None:
         return 0
-    lacking = _read(store, checksum)
+    lacking = _read(store.root, checksum, store.job_ids())
     try:
         for job_id, files in lacking.runs.items():
             with new_folder(store.root / "runs" / job_id) as folder:
@@ -144,9 +163,9 @@ def unpack_archive(store: Store) -> int:
 
 def archived_records(store: Store) -> Iterator[dict[str, Any]]:
     """The records that :func:`unpack_archive` would put in place; nothing is written."""
-    checksum = _checksum_to_unpack(store.root)
+    checksum = _checksum_to_unpack(store)
     if checksum is not None:
-        for files in _read(store, checksum).runs.values():
+        for files in _read(store.root, checksum, store.job_ids()).runs.values():
             yield json.loads(files[RECORD])
 
 
@@ -178,8 +197,17 @@ def _tar(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _checksum_to_unpack(root: Path) -> str | None:
-    """The checksum an archive must have; None where there is none or it was unpacked before."""
+def _checksum_to_unpack(store: Store) -> str | None:
+    """The checksum of an archive; None where there is none or it was unpacked before."""
+    checksum = _checksum(store.root)
+    unpacked = store.root / _UNPACKED
+    if checksum is None or not store.job_ids() or not unpacked.exists():
+        return checksum
+    return None if unpacked.read_bytes() == checksum.encode() else checksum
+
+
+def _checksum(root: Path) -> str | None:
+    """The checksum an archive must have; None where there is none."""
     if not (root / _ARCHIVE).exists() and not (root / _CHECKSUM).exists():
         return None
     try:
@@ -189,15 +217,11 @@ def _checksum_to_unpack(root: Path) -> str | None:
     found = re.fullmatch(rf"([0-9a-f]{{64}})  {re.escape(_ARCHIVE)}\n", text)
     if found is None:
         raise _damaged(root, f"{_CHECKSUM} is not a checksum of it")
-    unpacked = root / _UNPACKED
-    if unpacked.exists() and unpacked.read_bytes() == found[1].encode():
-        return None
     return found[1]
 
 
-def _read(store: Store, checksum: str) -> _Contents:
-    """What `store` lacks of its archive, all of it looked at before anything is written."""
-    root = store.root
+def _read(root: Path, checksum: str, here: Collection[str]) -> _Contents:
+    """The archive but for the runs that are `here`, all of it looked at before it is used."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     try:
         content = (root / _ARCHIVE).read_bytes()
@@ -206,7 +230,7 @@ def _read(store: Store, checksum: str) -> _Contents:
         plain = decompressor.decompress(content, _MOST_BYTES)
         if not decompressor.eof:
             raise _damaged(root, f"it is cut off or unpacks to more than {_MOST_BYTES} bytes")
-        lacking = _lacking(store, plain)
+        lacking = _lacking(root, plain, set(here))
     except (OSError, ValueError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
         raise _damaged(root, str(error)) from None
     for job_id, files in lacking.runs.items():
@@ -215,20 +239,19 @@ def _read(store: Store, checksum: str) -> _Contents:
     return lacking
 
 
-def _lacking(store: Store, plain: bytes) -> _Contents:
-    here = set(store.job_ids())
+def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
     lacking = _Contents({}, {})
     with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
         for member in tar:
             name = member.name
             run, plan = _RUN.fullmatch(name), _PLAN.fullmatch(name)
             if member.type != tarfile.REGTYPE or member.issparse() or not (run or plan):
-                raise _damaged(store.root, f"it holds {name!r}, no file of a run and no plan")
+                raise _damaged(root, f"it holds {name!r}, no file of a run and no plan")
             stream = tar.extractfile(member)
             assert stream is not None  # of a regular file
             if run and run["job_id"] not in here:
                 lacking.runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
-            elif plan and not (store.root / name).exists():
+            elif plan and not (root / name).exists():
                 lacking.plans[name] = stream.read()
     return lacking
 

@@ -265,14 +265,23 @@ class Store:
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep the last plan, from which reports know what was expected, and that of its preset.
 
-        A preset that is a file of the user's has no plan of its own.
+        A preset that is a file of the user's has no plan of its own. Where only a part of the
+        plan that is there was asked for, such as one cell again, that of the preset stays.
         """
         paths = [self._plan()]
-        if _PRESET.fullmatch(plan["settings"].get("preset", "")):
-            paths.append(self._plan(plan["settings"]["preset"]))
+        preset = plan["settings"].get("preset", "")
+        if _PRESET.fullmatch(preset) and not self._is_part_of_plan(plan, preset):
+            paths.append(self._plan(preset))
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, to_json(_sealed(plan)))
+
+    def _is_part_of_plan(self, plan: Mapping[str, Any], preset: str) -> bool:
+        try:
+            known = {job["job_id"] for job in self.read_plan(preset)["jobs"]}
+        except StoreError:
+            return False
+        return {job["job_id"] for job in plan["jobs"]} < known
 
     def has_plan(self, preset: str | None = None) -> bool:
         """Whether there is a last plan, or one of `preset`, sound or not."""

@@ -139,6 +139,11 @@ def test_a_damaged_run_is_named_and_the_others_are_archived(bench, results):
     path.write_text(json.dumps({}))
     code, out, err = bench("archive", "--out", results)
     assert code == 1
+    assert f"Damaged here and kept as the archive before had it: run {path.parent.name}" in err
+    assert "2 runs in" in out
+    (results / "records.tar.xz").unlink()
+    code, out, err = bench("archive", "--out", results)
+    assert code == 1
     assert f"Left out, as it is damaged: run {path.parent.name}: " in err
     assert "1 runs in" in out
 

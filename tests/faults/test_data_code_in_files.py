@@ -19,8 +19,7 @@ FORBIDDEN = {
     "eval", "exec", "compile", "__import__", "pickle.load", "pickle.loads", "pickle.Unpickler",
     "dill.load", "dill.loads", "cloudpickle.load", "cloudpickle.loads", "joblib.load",
     "shelve.open", "marshal.load", "marshal.loads", "pd.read_pickle", "pandas.read_pickle",
-    "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system", "tarfile.open",
-    "shutil.unpack_archive",
+    "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system", "shutil.unpack_archive",
 }  # fmt: skip
 
 

@@ -39,9 +39,9 @@ def test_the_flag_of_a_cell_changes_where_the_difference_passes_two_standard_err
     flags = {}
     for thousandths in range(680, 860):
         [line] = compared([job], [make_record(job, binary(thousandths / 1000))])
-        flags[thousandths] = line["two_standard_errors"]
+        flags[thousandths] = line["within_two_standard_errors"]
         inside = abs(line["difference"]) <= 2 * line["standard_error"]
-        assert line["two_standard_errors"] == ("inside" if inside else "outside")
+        assert line["within_two_standard_errors"] == ("inside" if inside else "outside")
     assert set(flags.values()) == {"inside", "outside"}
     assert flags[731] == "inside"
 
@@ -82,7 +82,8 @@ def test_sampling_error_of_the_published_hiv_runs_is_about_what_the_formulas_say
 def test_a_cell_without_runs_has_no_verdict():
     job = make_job("hiv", method="cb")
     [line] = compared([job], [])
-    assert (line["mean"], line["standard_error"], line["two_standard_errors"]) == (None, None, "")
+    figures = ("mean", "standard_error", "within_two_standard_errors")
+    assert [line[name] for name in figures] == [None, None, ""]
 
 
 @pytest.mark.fault(54)

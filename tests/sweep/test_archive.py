@@ -167,6 +167,7 @@ def test_an_archive_is_unpacked_once_and_then_not_even_read(empty):
 
 
 def test_damaged_runs_and_plans_are_named_and_left_out(full):
+    (full.root / ARCHIVE).unlink()
     (full.root / "runs" / IDS[0] / "predictions.safetensors").write_bytes(b"")
     (full.root / "runs" / "copy").mkdir()
     full.write("a1", {}, {"x": np.zeros(1)}, {})
@@ -338,3 +339,18 @@ def test_a_run_written_again_replaces_the_one_without_weights(empty):
     _fill(empty.root, IDS[:1])
     assert empty.has_weights(IDS[0])
     assert empty.read(IDS[0]) is not None
+
+
+def test_a_run_that_is_damaged_here_stays_in_the_archive(full):
+    first = _write(full)
+    (full.root / "runs" / IDS[0] / "record.json").write_text("{")
+    again = _write(full)
+    assert (again.runs, again.left_out, again.kept) == (first.runs, (), (f"run {IDS[0]}",))
+    assert (full.root / "records.tar.xz").stat().st_size == first.size
+
+
+def test_an_archive_is_unpacked_again_where_no_run_is_left(full):
+    _write(full)
+    for job_id in IDS:
+        shutil.rmtree(full.root / "runs" / job_id)
+    assert unpack_archive(full) == 3

@@ -264,3 +264,17 @@ def test_odd_folder_names_work(tmp_path, name):
     store.require_writable()
     _write(store)
     assert store.read("a1") is not None
+
+
+def test_a_part_of_a_preset_does_not_replace_the_plan_of_the_whole(store):
+    def planned(*methods):
+        resolved = resolve("quick", {"methods": list(methods), "splits": ["random"]})
+        return plan_document(resolved, _jobs(methods=list(methods), splits=["random"]))
+
+    whole, part, other = planned("vanilla", "cb"), planned("cb"), planned("cb", "ib")
+    store.write_plan(whole)
+    store.write_plan(part)
+    assert store.read_plan("quick") == whole
+    assert store.read_plan() == part
+    store.write_plan(other)
+    assert store.read_plan("quick") == other

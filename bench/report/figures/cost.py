@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from bench.report import measures
 from bench.report.cells import Column
+from bench.report.costs import seconds_with_required
 from bench.report.figures.source import Source
 from bench.report.figures.style import (
     MARKERS,
@@ -58,12 +59,12 @@ def _styles(source: Source) -> dict[str, tuple[str, str]]:
 
 
 def _points(axes: Axes, source: Source, split: str, column: Column) -> None:
-    styles = _styles(source)
+    styles, costs = _styles(source), seconds_with_required(source.table)
     for row in source.rows(split, column):
         cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
-        if cell.mean is None:
+        seconds = [costs[run.job_id] for run in cell.runs if run.job_id in costs]
+        if cell.mean is None or not seconds:
             continue
-        seconds = [run.result.seconds for run in cell.runs if run.result is not None]
         colour, marker = styles[row.label]
         axes.errorbar(
             statistics.median(seconds),
@@ -80,5 +81,5 @@ def _points(axes: Axes, source: Source, split: str, column: Column) -> None:
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-    axes.set_xlabel("seconds a run, median over seeds (log)")
+    axes.set_xlabel("seconds a run and what it builds on, median over seeds (log)")
     axes.set_ylabel("balanced accuracy [%]")

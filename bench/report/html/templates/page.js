@@ -123,7 +123,7 @@ function confusionTable(cell, run) {
     counts.forEach((count, j) => {
       const share = whole ? count / whole : 0;
       // White to dark blue; the text turns white where black would not be read.
-      const style = `background:rgb(${255 - 255 * share},${255 - 141 * share},${255 - 77 * share});color:${share > 0.55 ? "white" : "black"}`;
+      const style = `background:rgb(${255 - 255 * share},${255 - 141 * share},${255 - 77 * share});color:${share > 0.92 ? "white" : "black"}`;
       row.append(make("td", whole ? (100 * share).toFixed(1) : "n/a",
         { style, title: `${count} of ${whole}`, ...(j === k ? { class: "right" } : {}) }));
     });

@@ -1,0 +1,36 @@
+from report_records import make_job, make_plan, make_record
+
+from bench.report.costs import methods_built_on, seconds_with_required
+from bench.report.table2 import table2
+
+
+def table(*requirements, left_out=()):
+    """Runs of 12.25 s each; a method and the methods whose runs it builds on."""
+    jobs = {method: make_job(method=method) for method, _ in requirements}
+    records = []
+    for method, required in requirements:
+        record = make_record(jobs[method])
+        record["job"]["requires"] = {name: jobs[name]["job_id"] for name in required}
+        records.append(record)
+    planned = [job for method, job in jobs.items() if method not in left_out]
+    found = [record for record in records if record["job"]["method"]["name"] not in left_out]
+    return jobs, table2(make_plan(planned), found, {})
+
+
+def test_what_is_built_on_counts_once_however_far_down():
+    jobs, found = table(
+        ("vanilla", []),
+        ("dive", ["vanilla"]),
+        ("stack", ["dive", "vanilla"]),
+    )
+    costs = seconds_with_required(found)
+    one = costs[jobs["vanilla"]["job_id"]]
+    assert costs[jobs["dive"]["job_id"]] == 2 * one
+    assert costs[jobs["stack"]["job_id"]] == 3 * one
+    assert methods_built_on(found) == {"dive": ["vanilla"], "stack": ["dive", "vanilla"]}
+
+
+def test_a_cost_of_which_a_part_is_not_known_is_not_told():
+    _, found = table(("vanilla", []), ("dive", ["vanilla"]), left_out=["vanilla"])
+    assert seconds_with_required(found) == {}
+    assert methods_built_on(found) == {"dive": ["others"]}
