@@ -71,8 +71,8 @@ class CalibratedStack(Ensemble):
 
     What differs: plain stacking fits the loss of the data as they come; here classes count the
     same, as they do in the metric. It has seen the budget of both its members. Validation,
-    cross-fitted, seed 100, random split of `hiv` / `chembl_ki`: balanced softmax and the forest 79.2
-    / 88.5, the mean of five networks and the forest 78.3 / 88.7, of all nine 78.3 / 88.9, the
+    cross-fitted, seed 100, random split of `hiv` / `chembl_ki`: balanced softmax and the forest
+    79.2 / 88.5, the mean of five networks and the forest 78.3 / 88.7, of all nine 78.3 / 88.9, the
     forest alone 78.0 / 88.6. These lie within noise of each other, so the cheapest is the default.
     """
 
