@@ -79,6 +79,7 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             "wilson_low",
             "wilson_high",
             "stands_in_for",
+            "failed",
         ),
         tuple(csv_lines),
     )
@@ -102,8 +103,7 @@ def _block(split: str, column: Column, rows: Sequence[Row], done: Done, planned:
                 text += f" [{interval(_wilson(done[row.label], k), 1)}]"
             if len(values) < len(runs):
                 text += f" ({len(values)}/{len(runs)})"
-            failed = any(run.status == "failed" for run in runs)
-            entries.append(Entry(text + FAILED * failed, "ours"))
+            entries.append(Entry(text + FAILED * _has_failed(runs), "ours"))
         lines.append(tuple(entries))
     headings = ["class", "samples", *(row.heading for row in drawn)]
     title = f"{dataset_heading(column)}, {split} split"
@@ -125,9 +125,14 @@ def _csv_lines(
                 (column.label, split, row.label, classes[k], samples[k],
                  statistics.fmean(values) if values else None,
                  statistics.stdev(values) if len(values) > 1 else None,
-                 len(values), len(planned[row.label]), group_of[k], low, high, stands_in_for)
+                 len(values), len(planned[row.label]), group_of[k], low, high, stands_in_for,
+                 int(_has_failed(planned[row.label])))
             )  # fmt: skip
     return lines
+
+
+def _has_failed(runs: Sequence[Run]) -> bool:
+    return any(run.status == "failed" for run in runs)
 
 
 def _classes(done: Done) -> tuple[list[str], list[float]]:
