@@ -241,46 +241,8 @@ class Samples:
     labels: np.ndarray | None
 
 
-class Estimator(ABC):
-    """A method that replaces network and training as a whole, such as a forest on fingerprints.
-
-    Parameters
-    ----------
-    options : Options
-        An instance of `options_type`.
-    context : Context
-        The run's facts, without a view of the data.
-    """
-
-    options_type: ClassVar[type[Options]] = Options
-    contrastive: ClassVar[bool] = False
-
-    def __init__(self, options: Options, context: Context) -> None:
-        self.options = options
-        self.context = context
-
-    @classmethod
-    def requires(cls, options: Options) -> Mapping[str, str]:
-        """Estimators build on no other run."""
-        return {}
-
-    @abstractmethod
-    def fit(self, train: Samples, valid: Samples) -> None:
-        """Learn from `train`, choose on `valid`."""
-
-    def report(self) -> Mapping[str, Any]:
-        """Plain values worth keeping of what :meth:`fit` chose."""
-        return {}
-
-    @abstractmethod
-    def logits(self, samples: Samples) -> np.ndarray:
-        """Scores whose largest is the prediction, as log probabilities or logits; (n, K)."""
-
-
-class Ensemble(ABC):
-    """A method that trains nothing and combines what finished runs predict.
-
-    They have the same data, split, seed and budget; its cost is the sum of theirs.
+class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
+    """What methods that train no network have in common.
 
     Parameters
     ----------
@@ -297,6 +259,34 @@ class Ensemble(ABC):
         self.options = options
         self.context = context
 
+    def report(self) -> Mapping[str, Any]:
+        """Plain values worth keeping of what :meth:`fit` chose."""
+        return {}
+
+
+class Estimator(_WithoutNetwork):
+    """A method that replaces network and training as a whole, such as a forest on fingerprints."""
+
+    @classmethod
+    def requires(cls, options: Options) -> Mapping[str, str]:
+        """Estimators build on no other run."""
+        return {}
+
+    @abstractmethod
+    def fit(self, train: Samples, valid: Samples) -> None:
+        """Learn from `train`, choose on `valid`."""
+
+    @abstractmethod
+    def logits(self, samples: Samples) -> np.ndarray:
+        """Scores whose largest is the prediction, as log probabilities or logits; (n, K)."""
+
+
+class Ensemble(_WithoutNetwork):
+    """A method that trains nothing and combines what finished runs predict.
+
+    They have the same data, split, seed and budget; its cost is the sum of theirs.
+    """
+
     @classmethod
     @abstractmethod
     def requires(cls, options: Options) -> Mapping[str, str]:
@@ -305,10 +295,6 @@ class Ensemble(ABC):
     @abstractmethod
     def fit(self, logits: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
         """Choose how to combine: on validation, from logits (n, K) by role and labels (n,)."""
-
-    def report(self) -> Mapping[str, Any]:
-        """Plain values worth keeping of what :meth:`fit` chose."""
-        return {}
 
     @abstractmethod
     def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -27,6 +27,7 @@ from bench.method import (
 from bench.models.network import build_network
 from bench.options import Options
 from bench.spec import check_options, parse_spec
+from bench.split import Split
 from bench.training.checkpoint import CheckpointFile
 from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import EpochReport, TrainingResult, train
@@ -68,6 +69,19 @@ class Case:
     dtype: torch.dtype = torch.float32
 
 
+def _toy(case: Case) -> tuple[PreparedData, Split, Context]:
+    """Data and split of `case`, and the facts of a run on them."""
+    data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
+    split = toy_split(data, dict(case.train_counts))
+    context = Context(
+        labels=data.labels[split.train],
+        num_classes=data.num_classes,
+        epochs=case.epochs,
+        seed=case.seed,
+    )
+    return data, split, context
+
+
 class NetworkTrial:
     """A method with its network, on the data of `case`.
 
@@ -84,8 +98,7 @@ class NetworkTrial:
         self, cls: type[Method], options: Options, case: Case, finished: FinishedRuns
     ) -> None:
         self.case = case
-        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
-        self.split = toy_split(self.data, dict(case.train_counts))
+        self.data, self.split, context = _toy(case)
         shape = BACKBONES.get(case.backbone).cls.options_type.model_validate(
             {"hidden": 8, "out": 8}
         )
@@ -93,11 +106,8 @@ class NetworkTrial:
             self.data, {"molecule": (case.backbone, shape)}, seed=case.seed
         ).to(case.dtype)
         self.collator = _CastingCollator(self.data, case.dtype)
-        context = Context(
-            labels=self.data.labels[self.split.train],
-            num_classes=self.data.num_classes,
-            epochs=case.epochs,
-            seed=case.seed,
+        context = replace(
+            context,
             runs=finished.required(cls, options, case),
             data_view=SplitView(self.collator, self.split, _CPU),
         )
@@ -143,17 +153,8 @@ class EstimatorTrial:
     """An estimator on the data of `case`."""
 
     def __init__(self, cls: type[Estimator], options: Options, case: Case) -> None:
-        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
-        self.split = toy_split(self.data, dict(case.train_counts))
-        self.estimator = cls(
-            options,
-            Context(
-                labels=self.data.labels[self.split.train],
-                num_classes=self.data.num_classes,
-                epochs=case.epochs,
-                seed=case.seed,
-            ),
-        )
+        self.data, self.split, context = _toy(case)
+        self.estimator = cls(options, context)
 
     def train(self) -> None:
         """Fit on the training part."""
@@ -174,20 +175,11 @@ class EnsembleTrial:
     def __init__(
         self, cls: type[Ensemble], options: Options, case: Case, finished: FinishedRuns
     ) -> None:
-        self.data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
-        self.split = toy_split(self.data, dict(case.train_counts))
+        self.data, self.split, context = _toy(case)
         self._members = {
             role: finished.trial(text, case) for role, text in cls.requires(options).items()
         }
-        self.ensemble = cls(
-            options,
-            Context(
-                labels=self.data.labels[self.split.train],
-                num_classes=self.data.num_classes,
-                epochs=case.epochs,
-                seed=case.seed,
-            ),
-        )
+        self.ensemble = cls(options, context)
 
     def train(self) -> None:
         """Choose on the validation part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,12 +26,13 @@ from bench.report.figures.style import (
 
 def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """One figure a split, a panel a data set, a marker a method."""
+    costs = seconds_with_required(source.table)
     for split in source.table.splits:
         columns = source.table.columns_of(split)
         figure, grid = panels(len(columns), 2, 2.5)
         for axes, column in zip(grid, columns, strict=True):
             axes.set_title(dataset(column))
-            _points(axes, source, split, column)
+            _points(axes, source, split, column, costs)
         rows = source.table.rows_of(split, columns)
         styles = _styles(source)
         handles = [
@@ -58,8 +59,10 @@ def _styles(source: Source) -> dict[str, tuple[str, str]]:
     }
 
 
-def _points(axes: Axes, source: Source, split: str, column: Column) -> None:
-    styles, costs = _styles(source), seconds_with_required(source.table)
+def _points(
+    axes: Axes, source: Source, split: str, column: Column, costs: Mapping[str, float]
+) -> None:
+    styles = _styles(source)
     for row in source.rows(split, column):
         cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
         seconds = [costs[run.job_id] for run in cell.runs if run.job_id in costs]
