@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.report import measures
@@ -23,7 +24,7 @@ from bench.report.figures.embedding import embedding_figures, project
 from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
-from bench.report.figures.style import MARKERS, PALETTE, file_name, style
+from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, style
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("vanilla", "cb", "sdr")
@@ -135,6 +136,55 @@ def test_methods_without_a_run_keep_a_panel_that_says_so():
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["vanilla", "cb (0/2, failed)", "sdr (1/2, missing)"]
     assert "no complete run" in texts(figure)
+
+
+@pytest.mark.parametrize("figures", [gain_figures, confusion_figures, curve_figures, omega_figures])
+def test_titles_of_panels_side_by_side_do_not_run_into_each_other(figures):
+    """Labels as long as those of an ablation, with and without places to break them."""
+    methods = (
+        "vanilla",
+        *(f"sdr[name_of_an_option={n},agg=mean,reweighting=subcluster]" for n in range(4)),
+        *(f"sdr[networks=balanced_softmax+cb+cost_sensitive+dive+ib+{n}]" for n in range(4)),
+    )
+    (figure,) = drawn(figures(source(make_grid(methods=methods, seeds=(0,))))).values()
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) >= 8
+    for place, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def test_a_legend_names_stages_only_where_one_begins():
+    there = source([make_job(), make_job(method="decoupling")])
+    (figure,) = drawn(curve_figures(there)).values()
+    assert "dotted" not in figure.legends[0].get_title().get_text()
+    for place, report in enumerate(
+        there.records[make_job(method="decoupling")["job_id"]]["history"]
+    ):
+        report["stage"] = 1 + (place > 0)
+    (figure,) = drawn(curve_figures(there)).values()
+    assert "dotted: a new stage begins" in figure.legends[0].get_title().get_text()
+
+
+def test_markers_of_a_class_stand_around_its_size():
+    there = source(make_grid(methods=("vanilla", "cb", "sdr"), seeds=(0, 1)))
+    (figure,) = drawn(class_size_figures(there)).values()
+    first, second, third = (line.get_xdata() for line in figure.axes[0].lines)
+    assert second == pytest.approx([630, 210])
+    assert first * third == pytest.approx(second**2)
+
+
+@pytest.mark.parametrize("ends", [(20, 45), (31, 39), (3, 4000), (0.2, 7e6), (1, 1.001)])
+def test_a_logarithmic_axis_has_enough_ticks_and_not_too_many(ends):
+    with style():
+        axes = Figure().subplots()
+        axes.set_xscale("log")
+        logarithmic(axes.xaxis)
+        axes.set_xlim(ends)
+        shown = [tick for tick in axes.get_xticks() if ends[0] <= tick <= ends[1]]
+    assert 3 <= len(shown) <= 9
 
 
 def test_stand_in_is_named_in_titles():

@@ -34,9 +34,10 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         figure, grid = panels(len(columns), 2, 2.6, sharey=True)
         for axes, column in zip(grid, columns, strict=True):
             axes.set_title(dataset(column))
-            for place, row in enumerate(_chosen(source, split, column)):
+            rows = _chosen(source, split, column)
+            for place, row in enumerate(rows):
                 runs = list(source.runs(split, column, row).values())
-                _points(axes, place, source.heading(split, column, row), runs)
+                _points(axes, place, len(rows), source.heading(split, column, row), runs)
             if not axes.has_data():
                 say_empty(axes)
                 continue
@@ -46,6 +47,7 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             axes.legend(fontsize=6, loc="best")
         figure.suptitle(
             f"Class size against recall, {split} split\n"
+            "markers of a class side by side; "
             "whiskers: standard deviation over seeds, or Wilson's 95 % interval if n = 1",
             fontsize=8,
         )
@@ -65,13 +67,13 @@ def _chosen(source: Source, split: str, column: Column) -> list[Row]:
     return [*always, max(others, key=score)] if others else always
 
 
-def _points(axes: Axes, place: int, heading: str, runs: list[Json]) -> None:
+def _points(axes: Axes, place: int, of: int, heading: str, runs: list[Json]) -> None:
     counts = np.mean([record["data"]["train_counts"] for record in runs], axis=0)
     mean, deviation = mean_and_deviation([class_recalls(record) for record in runs])
     whiskers = np.stack([deviation, deviation]) if deviation is not None else _wilson(runs[0])
     axes.errorbar(
-        # Side by side, as whiskers of one class would cover each other.
-        counts * 1.06**place,
+        # Side by side around the class, as whiskers of one class would cover each other.
+        counts * 1.06 ** (place - (of - 1) / 2),
         mean,
         yerr=whiskers,
         linestyle="",

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from bench.report.figures.source import Json, Source
-from bench.report.figures.style import file_name, mean_and_deviation, panels, place, say_empty
+from bench.report.figures.style import (
+    entitle,
+    file_name,
+    mean_and_deviation,
+    panels,
+    place,
+    say_empty,
+)
 
 # Above, numbers in cells would be too small to read.
 _MOST_NUMBERED = 4
@@ -23,7 +30,7 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         figure, grid = panels(len(rows), 4, 1.7, sharex=True, sharey=True)
         image = None
         for axes, row in zip(grid, rows, strict=True):
-            axes.set_title(source.heading(split, column, row), fontsize=7)
+            entitle(axes, source.heading(split, column, row), 4, font=7)
             runs = list(source.runs(split, column, row).values())
             if runs:
                 image = _draw(axes, runs)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.source import Json, Source
-from bench.report.figures.style import PALETTE, file_name, panels, place, say_empty, whole
+from bench.report.figures.style import PALETTE, entitle, file_name, panels, place, say_empty, whole
 
 _SCORE, _LOSS = PALETTE[0], PALETTE[1]
 
@@ -28,20 +28,22 @@ def curve_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         if not any(source.runs(split, column, row) for row in rows):
             continue
         figure, grid = panels(len(rows), 3, 1.3, sharex=True, sharey=True)
+        staged = False
         for axes, row in zip(grid, rows, strict=True):
-            axes.set_title(source.heading(split, column, row))
+            entitle(axes, source.heading(split, column, row), 3)
             runs = list(source.runs(split, column, row).values())
             if runs:
-                _draw(axes, runs)
+                staged |= _draw(axes, runs)
             else:
                 say_empty(axes)
         figure.suptitle(f"Training and validation: {place(split, column)}")
         figure.supylabel("left axis: validation balanced accuracy [%]", fontsize=8, color=_SCORE)
-        _explain(figure)
+        _explain(figure, staged)
         yield file_name("curves", split, column.label), figure
 
 
-def _draw(axes: Axes, runs: list[Json]) -> None:
+def _draw(axes: Axes, runs: list[Json]) -> bool:
+    """Whether a second stage begins in it."""
     losses = axes.twinx()
     losses.grid(visible=False)
     losses.spines["right"].set_visible(True)
@@ -57,14 +59,19 @@ def _draw(axes: Axes, runs: list[Json]) -> None:
         chosen = epochs == record["selection"]["epoch"]
         axes.plot(epochs[chosen], score[chosen], color=_SCORE, marker="o", linestyle="")
     stages = [report.get("stage") for report in runs[0]["history"]]
-    for before, after, epoch in zip(stages, stages[1:], epochs[1:], strict=False):
-        if before != after:
-            axes.axvline(epoch, color="black", linestyle=":", linewidth=0.8)
+    later = [
+        epoch
+        for before, after, epoch in zip(stages, stages[1:], epochs[1:], strict=False)
+        if before != after
+    ]
+    for epoch in later:
+        axes.axvline(epoch, color="black", linestyle=":", linewidth=0.8)
     whole(axes.xaxis)
     losses.set_ylim(bottom=min(0, losses.get_ylim()[0]))
+    return bool(later)
 
 
-def _explain(figure: Figure) -> None:
+def _explain(figure: Figure, staged: bool) -> None:
     handles = [
         Line2D([], [], color=_SCORE, label="validation balanced accuracy"),
         Line2D([], [], color=_SCORE, linestyle="", marker="o", label="selected epoch"),
@@ -74,5 +81,5 @@ def _explain(figure: Figure) -> None:
         handles=handles,
         loc="outside lower center",
         ncols=3,
-        title="over the epochs; a line a seed; dotted: a new stage begins",
+        title="over the epochs; a line a seed" + ("; dotted: a new stage begins" if staged else ""),
     )

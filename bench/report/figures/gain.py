@@ -15,6 +15,7 @@ from bench.report.figures.source import BASELINE, Json, Source, by_class_size, c
 from bench.report.figures.style import (
     GROUP_COLOURS,
     GROUP_HATCHES,
+    entitle,
     file_name,
     mean_and_deviation,
     panels,
@@ -38,7 +39,7 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             continue
         figure, grid = panels(len(others), 4, 1.2, sharex=True, sharey=True)
         for axes, row in zip(grid, others, strict=True):
-            axes.set_title(source.heading(split, column, row))
+            entitle(axes, source.heading(split, column, row), 4)
             runs = source.runs(split, column, row)
             # Seeds differ in their split, so only runs of one seed are comparable.
             pairs = [(runs[seed], base[seed]) for seed in sorted(runs.keys() & base.keys())]

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from bench.report.figures.source import Json, Source, by_class_size
-from bench.report.figures.style import dataset, file_name, logarithmic, panels, whole
+from bench.report.figures.style import dataset, entitle, file_name, logarithmic, panels, whole
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -31,7 +31,7 @@ def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         # A class may have lost all its samples to other parts.
         norm = LogNorm(max(min(counts), 1), max(max(counts), 2))
         for axes, (title, record) in zip(grid, drawn, strict=True):
-            axes.set_title(title, fontsize=7)
+            entitle(axes, title, 2, font=7)
             _draw(axes, record, norm)
         bar = figure.colorbar(
             ScalarMappable(norm, "viridis"), ax=grid, label="samples of the class in training"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -91,11 +92,29 @@ def panels(
     return figure, list(grid.flat[:count])
 
 
+def entitle(axes: Axes, heading: str, columns: int, font: float = 8) -> None:
+    """The panel's title, in lines that fit one of `columns` panels side by side."""
+    # A letter is not quite .6 as wide as its font is high; margins and bars take up to a fifth.
+    letters = int(0.8 * WIDTH_INCHES / columns * 72 / (0.6 * font))
+    axes.set_title(textwrap.fill(heading, letters), fontsize=font)
+
+
 def logarithmic(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten, as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    """Round ticks, three or more even where the axis is short, as plain numbers."""
+    axis.set_major_locator(_RoundLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+class _RoundLocator(LogLocator):
+    """At 1, 2 and 5 of each power of ten; nearer to each other where that leaves under three."""
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        for subs in ((1, 2, 5), range(1, 10)):
+            ticks = list(LogLocator(subs=tuple(subs), numticks=6).tick_values(vmin, vmax))
+            if sum(vmin <= tick <= vmax for tick in ticks) >= 3:
+                return ticks
+        return list(MaxNLocator(4).tick_values(vmin, vmax))
 
 
 def whole(axis: Axis) -> None:
