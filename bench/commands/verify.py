@@ -18,7 +18,9 @@ from bench.sweep.store import Store
 
 
 def verify_results(out: Path) -> int:
-    """Check all runs in `out`, of whatever plan, and those of the last plan together.
+    """Check all runs in `out`, of whatever plan, and those of each plan that is kept together.
+
+    Kept are the last plan and the last one of each preset.
 
     Returns
     -------
@@ -50,20 +52,18 @@ def verify_results(out: Path) -> int:
         _, problem = store.examine_failure(job_id)
         if problem:
             breaches.append(Breach("failure", f"run {job_id}", f"{problem}."))
-    try:
-        plan: dict[str, Any] | None = store.read_plan()
-    except StoreError as error:
-        plan = None
-        breaches.append(Breach("plan", "the last plan", str(error)))
-    if plan is not None:
-        check_plan(plan)
-        records, failures, found = examine_planned(store, plan)
-        breaches += [breach for breach in found if breach not in breaches]
-        here = [record for record in records if record["job_id"] in sound]
-        breaches += record_breaches(plan, here, failures)
-        for record in here:
-            breaches += breaches_of_identity(record)
-        _say_plan(len(plan["jobs"]), len(records), len(failures))
+    seen: list[dict[str, Any]] = []
+    for preset in (None, *store.presets()):
+        name = "the last plan" if preset is None else f"the plan of preset {preset}"
+        try:
+            plan = store.read_plan(preset)
+        except StoreError as error:
+            breaches.append(Breach("plan", name, str(error)))
+            continue
+        if plan not in seen:
+            seen.append(plan)
+            found = _breaches_of_plan(store, plan, name, sound)
+            breaches += [breach for breach in found if breach not in breaches]
     for breach in breaches:
         console.print(str(breach), style="red", markup=False)
     console.print(
@@ -72,6 +72,19 @@ def verify_results(out: Path) -> int:
     )
     _say_not_recomputed(sum(not store.has_weights(job_id) for job_id in sound))
     return 1 if breaches else 0
+
+
+def _breaches_of_plan(
+    store: Store, plan: dict[str, Any], name: str, sound: set[str]
+) -> list[Breach]:
+    check_plan(plan)
+    records, failures, breaches = examine_planned(store, plan)
+    here = [record for record in records if record["job_id"] in sound]
+    breaches += record_breaches(plan, here, failures)
+    for record in here:
+        breaches += breaches_of_identity(record)
+    _say_plan(name, len(plan["jobs"]), len(records), len(failures))
+    return breaches
 
 
 def _breaches_of(store: Store, job_id: str) -> list[Breach]:
@@ -91,10 +104,10 @@ def _say_not_recomputed(runs: int) -> None:
         )
 
 
-def _say_plan(jobs: int, done: int, failed: int) -> None:
+def _say_plan(name: str, jobs: int, done: int, failed: int) -> None:
     missing = jobs - done - failed
     console.print(
-        f"The last plan: {jobs} runs, {done} done"
+        f"{name[0].upper()}{name[1:]}: {jobs} run{'' if jobs == 1 else 's'}, {done} done"
         + (f", {failed} failed" if failed else "")
         + (f", {missing} missing" if missing else "")
         + "."

@@ -283,6 +283,10 @@ class Store:
             return False
         return {job["job_id"] for job in plan["jobs"]} < known
 
+    def presets(self) -> list[str]:
+        """The presets of which there is a plan, sound or not, in the order of their names."""
+        return sorted(path.stem for path in (self.root / "plans").glob("*.json"))
+
     def has_plan(self, preset: str | None = None) -> bool:
         """Whether there is a last plan, or one of `preset`, sound or not."""
         return self._plan(preset).exists()

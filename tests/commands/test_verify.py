@@ -191,3 +191,25 @@ def test_a_failure_that_none_wrote_is_found(bench, results):
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert f"[failure] run {'a' * 20}" in out
+
+
+def test_the_runs_of_every_preset_are_held_together(bench, results, toy_arguments):
+    """Not only those of the last plan, here a part of what was run before."""
+    code, _, _ = bench(*toy_arguments("--methods", "vanilla"))
+    assert code == 0
+    assert bench("verify", "--out", results)[0] == 0
+    folder, record = a_run(results, "cb")
+    record["data"]["split_hash"] = "0" * 64
+    reseal(folder, record)
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert "The last plan: 1 run, 1 done." in out
+    assert "The plan of preset quick: 2 runs, 2 done." in out
+    assert "[one split]" in out
+
+
+def test_a_damaged_plan_of_a_preset_is_named(bench, results):
+    (results / "plans" / "paper.json").write_text("{")
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert "[plan] the plan of preset paper" in out
