@@ -224,6 +224,16 @@ def test_confusion_is_normalised_by_row_and_averaged_over_seeds():
     assert "90.0\n± 14.1" in texts(figure)
 
 
+@pytest.mark.parametrize(("dataset", "least"), [("hiv", 0.0), ("uspto_50k", 0.2)])
+def test_an_error_of_one_percent_is_seen_where_no_numbers_are(monkeypatch, dataset, least):
+    monkeypatch.setattr("bench.report.figures.confusion._MOST_NUMBERED", 3)
+    (figure,) = drawn(confusion_figures(source([make_job(dataset)]))).values()
+    norm = figure.axes[0].images[0].norm
+    assert (norm(0), norm(100)) == (0, 1)
+    assert norm(1) >= least
+    assert bool(figure.axes[0].texts) is (dataset == "hiv")
+
+
 def test_bars_of_groups_are_the_cells_of_the_table():
     there = source(make_grid(("uspto_50k",), methods=("vanilla", "cb")))
     (figure,) = drawn(group_figures(there)).values()

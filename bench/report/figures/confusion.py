@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
@@ -21,6 +22,9 @@ from bench.report.figures.style import (
 
 # Above, numbers in cells would be too small to read.
 _MOST_NUMBERED = 4
+
+# Colours without numbers have to show an error of one percent beside a recall of 99.
+_STRETCH = 1 / 3
 
 
 def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -40,7 +44,9 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
                 axes.set_box_aspect(1)
         if image is None:
             continue
-        figure.colorbar(image, ax=grid, shrink=0.6, label="share of the true class [%]")
+        bar = figure.colorbar(image, ax=grid, shrink=0.6, label="share of the true class [%]")
+        if not _numbered(image.get_size()[0]):
+            bar.set_ticks([0, 0.1, 1, 5, 20, 50, 100])
         figure.suptitle(f"Confusion: {place(split, column)}")
         figure.supxlabel("predicted class (mean over seeds)", fontsize=8)
         figure.supylabel("true class, by its index in the data", fontsize=8)
@@ -54,15 +60,20 @@ def shares(record: Json) -> np.ndarray:
     return 100 * np.divide(matrix, whole, out=np.full(matrix.shape, np.nan), where=whole > 0)
 
 
+def _numbered(classes: int) -> bool:
+    return classes <= _MOST_NUMBERED
+
+
 def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
     mean, deviation = mean_and_deviation([shares(record) for record in runs])
-    image = axes.imshow(mean, cmap="viridis", vmin=0, vmax=100)
+    norm = Normalize(0, 100) if _numbered(len(mean)) else PowerNorm(_STRETCH, 0, 100)
+    image = axes.imshow(mean, cmap="viridis", norm=norm)
     axes.grid(visible=False)
     count = len(mean)
     ticks = np.arange(0, count, 1 if count <= 10 else 5)
     axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=6)
     axes.set_yticks(ticks, [str(k) for k in ticks], fontsize=6)
-    if count <= _MOST_NUMBERED:
+    if _numbered(count):
         for row, col in np.ndindex(mean.shape):
             text = f"{mean[row, col]:.1f}"
             if deviation is not None:
