@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from report_records import make_grid, make_job, make_plan, make_record
+from report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
 
 from bench.report import measures
 from bench.report.figures import Embedding, source_of, write_figures
@@ -118,6 +118,16 @@ def test_gain_is_the_difference_of_recalls_by_class_size_and_paired_by_seed():
     assert [bar.get_height() for bar in panel.patches] == pytest.approx([-10.0, 50.0])
     assert [bar.get_x() + bar.get_width() / 2 for bar in panel.patches] == pytest.approx([0, 1])
     assert [label.get_text() for label in panel.get_xticklabels()] == ["630", "210"]
+
+
+@pytest.mark.parametrize(("classes", "turned"), [(4, 0), (10, 90)])
+def test_ticks_of_many_classes_are_turned_on_panels_without_a_run_too(monkeypatch, classes, turned):
+    monkeypatch.setitem(CLASS_COUNTS, "uspto_50k", list(range(50, 50 - classes, -1)))
+    jobs = make_grid(("uspto_50k",), methods=("vanilla", "cb", "sdr"))
+    missing = {job["job_id"] for job in jobs if job["method"] == "sdr"}
+    (figure,) = drawn(gain_figures(source(jobs, left_out=missing))).values()
+    for axes in figure.axes:
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {turned}
 
 
 def test_no_gain_without_the_baseline():

@@ -84,5 +84,5 @@ def _points(
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-    axes.set_xlabel("seconds a run and what it builds on, median over seeds (log)")
+    axes.set_xlabel("median seconds, with what a run builds on")
     axes.set_ylabel("balanced accuracy [%]")

@@ -47,6 +47,7 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
                 _bars(axes, pairs)
             else:
                 say_empty(axes)
+        _turn_long_rows_of_ticks(grid)
         _explain(figure, split, column)
         yield file_name("gain", split, column.label), figure
 
@@ -73,8 +74,13 @@ def _bars(axes: Axes, pairs: list[tuple[Json, Json]]) -> None:
     # Every count where there is room for it, else each third.
     shown = np.arange(0, len(order), 1 if len(order) <= 10 else 3)
     axes.set_xticks(shown, [f"{counts[k]:,}" for k in order[shown]])
-    if len(order) > 4:
-        axes.tick_params(axis="x", rotation=90, labelsize=6)
+
+
+def _turn_long_rows_of_ticks(grid: list[Axes]) -> None:
+    """Of all panels: they share their ticks, an empty one at the bottom too."""
+    for axes in grid:
+        if len(axes.get_xticks()) > 4:
+            axes.tick_params(axis="x", rotation=90, labelsize=6)
 
 
 def _explain(figure: Figure, split: str, column: Column) -> None:
