@@ -9,6 +9,7 @@ from bench.report.cells import Cell, Column, Run, Table
 from bench.report.groups import Predictions
 from bench.report.measures import MAIN
 from bench.report.numbers import HOLE, fixed, interval
+from bench.report.paired_cells import complete_runs, gap_over_seeds
 from bench.report.published import STAND_INS
 from bench.report.sheet import (
     Block,
@@ -22,7 +23,7 @@ from bench.report.sheet import (
     ours,
     plain_headings,
 )
-from bench.statistics.paired import Difference, paired_bootstrap, paired_by_seed
+from bench.statistics.paired import Difference, paired_bootstrap
 
 Sign = Literal["above", "below", "alike"]
 
@@ -141,19 +142,12 @@ def _compare(
 ) -> Compared | None:
     """None without a seed that both methods have finished."""
     first, second, what = pair
-    a, b = (_runs(table, split, column, name) for name in (first, second))
-    seeds = sorted(a.keys() & b.keys())
-    if not seeds:
-        return None
-    if len(seeds) == 1:
-        return Compared(first, second, what, _by_sample(a[seeds[0]], b[seeds[0]], predictions), 1)
-    cells = [table.cells[split, column.label, name, MAIN[0].name] for name in (first, second)]
-    result = a[seeds[0]].result
-    if result is None:  # _runs gives complete ones
-        return None
-    scores = [[cell.values[seed] for seed in seeds] for cell in cells]
-    gap = paired_by_seed(*scores, test_to_train=result.test_to_train)
-    return Compared(first, second, what, gap, len(seeds))
+    if found := gap_over_seeds(table, split, column, first, second):
+        return Compared(first, second, what, *found)
+    a, b = (complete_runs(table, split, column, name) for name in (first, second))
+    for seed in a.keys() & b.keys():
+        return Compared(first, second, what, _by_sample(a[seed], b[seed], predictions), 1)
+    return None
 
 
 def _by_sample(a: Run, b: Run, predictions: Predictions) -> Difference:
@@ -163,14 +157,6 @@ def _by_sample(a: Run, b: Run, predictions: Predictions) -> Difference:
     right = [array["test_predictions"] == labels for array in arrays]
     gap = paired_bootstrap([right[0]], [right[1]], [labels], seed=_SEED)
     return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
-
-
-def _runs(table: Table, split: str, column: Column, name: str) -> dict[int, Run]:
-    """Complete runs with a balanced accuracy, by seed."""
-    cell = table.cells.get((split, column.label, name, MAIN[0].name))
-    if cell is None:
-        return {}
-    return {run.seed: run for run in cell.runs if run.seed in cell.values}
 
 
 def _verdict(compared: list[Compared]) -> str:

@@ -6,10 +6,12 @@ from typing import Literal, get_args
 
 from bench.report import measures
 from bench.report.cells import Cell, Column, Table
-from bench.report.numbers import fixed
+from bench.report.numbers import fixed, interval
+from bench.report.paired_cells import gap_over_seeds
 from bench.report.published import PAPER, STAND_INS, PublishedVariant, comparable, published
 from bench.report.sheet import (
     Block,
+    Entry,
     Heading,
     Sheet,
     Value,
@@ -19,6 +21,7 @@ from bench.report.sheet import (
     ours,
     paper,
 )
+from bench.statistics.paired import Difference
 
 Name = Literal["table3", "table4"]
 ABLATIONS: tuple[Name, ...] = get_args(Name)
@@ -53,6 +56,11 @@ def ablation(name: Name, table: Table) -> Sheet:
             printed = _printed(table, split, column.name, column.label, variant)
             mean = None if cell is None else cell.mean
             gap = None if mean is None or printed is None else mean - printed
+            whole = (
+                gap_over_seeds(table, split, column, variant.label, _METHOD)
+                if variant.label != _METHOD
+                else None
+            )
             lines.append(
                 line(
                     *(_WORDS.get(text, text) for text in variant.names),
@@ -60,14 +68,16 @@ def ablation(name: Name, table: Table) -> Sheet:
                     ours(cell),
                     paper(printed),
                     "" if gap is None else fixed(gap),
+                    *_against_whole(whole),
                 )
             )
             csv_lines.append(
                 (column.label, split, variant.label, *variant.names, *_numbers(cell), printed,
-                 gap, STAND_INS.get(column.name, ""))
+                 gap, STAND_INS.get(column.name, ""), *_whole_numbers(whole))
             )  # fmt: skip
         headings = (*_NAMES[name], "method", f"{measure.heading} (ours)",
-                    f"{measure.heading} (paper)", "difference")  # fmt: skip
+                    f"{measure.heading} (paper)", "difference",
+                    f"minus {_METHOD}", "95 % interval")  # fmt: skip
         blocks.append(
             Block(
                 f"{dataset_heading(column)}, {split} split",
@@ -82,7 +92,8 @@ def ablation(name: Name, table: Table) -> Sheet:
         (*_notes(name, variants), *_absent(table, variants), *marks(table)),
         tuple(blocks),
         ("dataset", "split", "method", *(text.replace(" ", "_") for text in _NAMES[name]), "mean",
-         "std", "n", "expected", "failed", "published", "difference", "stands_in_for"),
+         "std", "n", "expected", "failed", "published", "difference", "stands_in_for",
+         "minus_whole", "low", "high"),
         tuple(csv_lines),
     )  # fmt: skip
 
@@ -124,11 +135,30 @@ def _numbers(cell: Cell | None) -> tuple[Value, ...]:
     return cell.mean, cell.std, cell.n, cell.expected, failed
 
 
+def _against_whole(found: tuple[Difference, int] | None) -> tuple[Entry | str, ...]:
+    """What leaving out a part costs, and its interval, marked where it leaves out 0."""
+    if found is None:
+        return "", ""
+    gap = found[0]
+    told = gap.low > 0 or gap.high < 0
+    return fixed(gap.mean), Entry(interval((gap.low, gap.high)), "flag" if told else "plain")
+
+
+def _whole_numbers(found: tuple[Difference, int] | None) -> tuple[float | None, ...]:
+    return (found[0].mean, found[0].low, found[0].high) if found else (None, None, None)
+
+
 def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
     number = name.removeprefix("table")
     return [
         ("BA", "balanced accuracy in percent, on the test part."),
         ("Source", f"Table {number} of {PAPER}: {_DATASET}, {_SPLIT} split, no deviations."),
+        (
+            f"minus {_METHOD}",
+            f"the variant minus {_METHOD} in points, by seeds that both have, with the interval of "
+            "the corrected resampled t test (Nadeau and Bengio 2003); flagged where it leaves out "
+            "0, without correction for the number of intervals.",
+        ),
         *(
             (_WORDS.get(variant.names[0], variant.names[0]), f"{variant.note}.")
             for variant in variants

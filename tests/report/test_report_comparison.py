@@ -137,6 +137,33 @@ def test_ablations_are_compared_only_where_the_paper_ran_them(dataset, split, sh
     assert [line["n"] for line in lines] == [1, 0, 1]
 
 
+@pytest.mark.parametrize("preset", ["paper", "table3", "table4", "mine"])
+def test_settings_that_the_papers_presets_chose_do_not_hide_its_figures(preset):
+    jobs = make_grid(["uspto_50k"], ["standard"], ["sdr[reweighting=none]", "sdr"], seeds=[0])
+    plan = make_plan(jobs)
+    plan["settings"] |= {"preset": preset, "method_options": {"sdr": {"agg": "mean"}}}
+    sheet = ablation("table4", table2(plan, [make_record(job) for job in jobs], {}))
+    lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
+    assert (lines["sdr"]["published"] == 94.12) is (preset != "mine")
+    assert dict(sheet.notes)["Method settings"].startswith("sdr agg mean.")
+
+
+def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
+    jobs = make_grid(["uspto_50k"], ["standard"], ["sdr[reweighting=none]", "sdr"])
+    first_row = {"sdr[reweighting=none]": [40, 20, 0, 0], "sdr": [50, 10, 0, 0]}
+    others = [[0, 40, 0, 0], [0, 0, 20, 0], [0, 0, 0, 10]]
+    records = [make_record(job, [first_row[job["method_label"]], *others]) for job in jobs]
+    # One seed of the whole method is missing.
+    sheet = ablation("table4", table2(make_plan(jobs), records[:-1], {}))
+    lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
+    gap = lines["sdr[reweighting=none]"]
+    assert gap["minus_whole"] == pytest.approx(-100 * 10 / 60 / 4)
+    assert gap["low"] <= gap["minus_whole"] <= gap["high"]
+    assert [lines["sdr"][key] for key in ("minus_whole", "low", "high")] == [None] * 3
+    lone = ablation("table4", table2(make_plan(jobs), [records[0], records[3]], {}))
+    assert all(line[-3:] == (None,) * 3 for line in lone.csv_lines)
+
+
 @pytest.mark.fault(50)
 def test_a_variant_with_a_failed_run_is_marked_and_its_reason_listed():
     jobs = make_grid(["uspto_50k"], ["standard"], ["sdr"])
