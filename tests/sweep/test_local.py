@@ -171,9 +171,14 @@ def test_stopping_early_stops_the_processes(executed, tmp_path):
 
 
 def test_an_interrupt_while_the_server_of_processes_imports_prints_no_traceback():
-    code = "from bench.sweep.local import Processes; Processes(2).open(); print('open', flush=True)"
+    # A shell starts commands in the background with interrupts ignored, which children inherit.
+    code = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from bench.sweep.local import Processes; Processes(2).open(); print('open', flush=True);"
+        "time.sleep(60)"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{code}; import time; time.sleep(60)"],
+        [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
