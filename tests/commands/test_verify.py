@@ -40,6 +40,12 @@ def seal(path, content):
     path.write_bytes(to_json(content))
 
 
+def claim_another_split(results, method):
+    folder, record = a_run(results, method)
+    record["data"]["split_hash"] = "0" * 64
+    reseal(folder, record)
+
+
 def assert_both_refuse(bench, results, words, codes=(1, 2)):
     """``verify`` and ``report`` say `words`, as one clear error and no traceback."""
     for command, expected in zip(("verify", "report"), codes, strict=True):
@@ -83,9 +89,7 @@ def test_other_predictions_are_found(bench, results):
 
 
 def test_a_run_on_another_split_than_the_others_is_found(bench, results):
-    folder, record = a_run(results, "cb")
-    record["data"]["split_hash"] = "0" * 64
-    reseal(folder, record)
+    claim_another_split(results, "cb")
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert "[one split]" in out
@@ -198,9 +202,7 @@ def test_the_runs_of_every_preset_are_held_together(bench, results, toy_argument
     code, _, _ = bench(*toy_arguments("--methods", "vanilla"))
     assert code == 0
     assert bench("verify", "--out", results)[0] == 0
-    folder, record = a_run(results, "cb")
-    record["data"]["split_hash"] = "0" * 64
-    reseal(folder, record)
+    claim_another_split(results, "cb")
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert "The last plan: 1 run, 1 done." in out
