@@ -145,9 +145,11 @@ def _compare(
     if found := gap_over_seeds(table, split, column, first, second):
         return Compared(first, second, what, *found)
     a, b = (complete_runs(table, split, column, name) for name in (first, second))
-    for seed in a.keys() & b.keys():
-        return Compared(first, second, what, _by_sample(a[seed], b[seed], predictions), 1)
-    return None
+    shared = a.keys() & b.keys()
+    if not shared:
+        return None
+    seed = min(shared)
+    return Compared(first, second, what, _by_sample(a[seed], b[seed], predictions), 1)
 
 
 def _by_sample(a: Run, b: Run, predictions: Predictions) -> Difference:
