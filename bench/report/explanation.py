@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bench.report.cells import Cell, Column, Run, Table
 from bench.report.groups import Predictions
@@ -23,9 +22,7 @@ from bench.report.sheet import (
     ours,
     plain_headings,
 )
-from bench.statistics.paired import Difference, paired_bootstrap
-
-Sign = Literal["above", "below", "alike"]
+from bench.statistics.paired import Difference, Sign, paired_bootstrap
 
 # The rows that the explanation is made of.
 ROWS = (
@@ -65,10 +62,8 @@ class Compared:
 
     @property
     def sign(self) -> Sign:
-        """Which side of 0 the whole interval lies on."""
-        if self.difference.low > 0:
-            return "above"
-        return "below" if self.difference.high < 0 else "alike"
+        """Of the difference."""
+        return self.difference.sign
 
 
 def explanation(table: Table, predictions: Predictions) -> Sheet:

@@ -140,8 +140,8 @@ def _against_whole(found: tuple[Difference, int] | None) -> tuple[Entry | str, .
     if found is None:
         return "", ""
     gap = found[0]
-    told = gap.low > 0 or gap.high < 0
-    return fixed(gap.mean), Entry(interval((gap.low, gap.high)), "flag" if told else "plain")
+    where = interval((gap.low, gap.high))
+    return fixed(gap.mean), Entry(where, "plain" if gap.sign == "alike" else "flag")
 
 
 def _whole_numbers(found: tuple[Difference, int] | None) -> tuple[float | None, ...]:

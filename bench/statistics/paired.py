@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.stats import permutation_test
 from scipy.stats import t as student
 
 from bench.statistics.power import smallest_p
+
+Sign = Literal["above", "below", "alike"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,13 @@ class Difference:
     low: float
     high: float
     p: float
+
+    @property
+    def sign(self) -> Sign:
+        """Which side of 0 the whole interval lies on; alike also where there is no interval."""
+        if self.low > 0:
+            return "above"
+        return "below" if self.high < 0 else "alike"
 
 
 @dataclass(frozen=True)
