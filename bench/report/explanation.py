@@ -60,11 +60,6 @@ class Compared:
     difference: Difference
     n: int
 
-    @property
-    def sign(self) -> Sign:
-        """Of the difference."""
-        return self.difference.sign
-
 
 def explanation(table: Table, predictions: Predictions) -> Sheet:
     """Put the rows side by side that differ by one part of the method, and say what it does.
@@ -91,7 +86,7 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
                 blocks.append(_differences(where, compared))
             for item in compared:
                 gap = item.difference
-                values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, item.n, item.sign)
+                values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, item.n, gap.sign)
                 values += (STAND_INS.get(column.name, ""),)
                 csv_lines.append((column.label, split, item.first, item.second, *values))
     return Sheet(
@@ -137,8 +132,8 @@ def _compare(
 ) -> Compared | None:
     """None without a seed that both methods have finished."""
     first, second, what = pair
-    if found := gap_over_seeds(table, split, column, first, second):
-        return Compared(first, second, what, *found)
+    if gap := gap_over_seeds(table, split, column, first, second):
+        return Compared(first, second, what, gap, gap.n)
     a, b = (complete_runs(table, split, column, name) for name in (first, second))
     shared = a.keys() & b.keys()
     if not shared:
@@ -162,9 +157,9 @@ def _verdict(compared: list[Compared]) -> str:
     gain = found.get((_METHOD, _BASE))
     if gain is None:
         return f"No seed has runs of both {_METHOD} and {_BASE}: there is no gain to explain."
-    if gain.sign == "alike":
+    if gain.difference.sign == "alike":
         return f"{_METHOD} and {_BASE} cannot be told apart: there is no gain to explain."
-    if gain.sign == "below":
+    if gain.difference.sign == "below":
         return f"{_METHOD} is below {_BASE}: there is no gain to explain."
     rivals = [item for simple in _REBALANCING if (item := found.get((_METHOD, simple)))]
     if not rivals:
@@ -172,7 +167,7 @@ def _verdict(compared: list[Compared]) -> str:
             f"{_METHOD} is above {_BASE}; whether making up for class sizes alone would do as much "
             f"cannot be said without {', '.join(_REBALANCING)}."
         )
-    reached = [item.second for item in rivals if item.sign != "above"]
+    reached = [item.second for item in rivals if item.difference.sign != "above"]
     if reached:
         return (
             f"{_METHOD} is above {_BASE}, but not above {', '.join(reached)}: nothing shows that "
@@ -211,7 +206,10 @@ def _differences(where: str, compared: list[Compared]) -> Block:
                 fixed(item.difference.mean),
                 interval((item.difference.low, item.difference.high)),
                 str(item.n),
-                Entry(_WORDS[item.sign], "plain" if item.sign == "alike" else "flag"),
+                Entry(
+                    _WORDS[item.difference.sign],
+                    "plain" if item.difference.sign == "alike" else "flag",
+                ),
             )
             for item in compared
         ),

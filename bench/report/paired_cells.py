@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.report.cells import Column, Run, Table
 from bench.report.measures import MAIN
-from bench.statistics.paired import Difference, paired_by_seed
+from bench.statistics.paired import SeedDifference, paired_by_seed
 
 
 def complete_runs(table: Table, split: str, column: Column, method: str) -> dict[int, Run]:
@@ -17,15 +17,14 @@ def complete_runs(table: Table, split: str, column: Column, method: str) -> dict
 
 def gap_over_seeds(
     table: Table, split: str, column: Column, first: str, second: str
-) -> tuple[Difference, int] | None:
+) -> SeedDifference | None:
     """Balanced accuracy of `first` minus that of `second`, in points.
 
     Returns
     -------
-    tuple of Difference and int, or None
+    SeedDifference or None
         With the 95 % interval of the corrected resampled t test
-        (:func:`bench.statistics.paired.paired_by_seed`), and how many seeds both have; None below
-        two of them.
+        (:func:`bench.statistics.paired.paired_by_seed`); None below two seeds that both have.
     """
     a, b = (complete_runs(table, split, column, method) for method in (first, second))
     seeds = sorted(a.keys() & b.keys())
@@ -35,4 +34,4 @@ def gap_over_seeds(
     assert result is not None  # complete_runs gives none without
     cells = [table.cells[split, column.label, name, MAIN[0].name] for name in (first, second)]
     scores = [[cell.values[seed] for seed in seeds] for cell in cells]
-    return paired_by_seed(*scores, test_to_train=result.test_to_train), len(seeds)
+    return paired_by_seed(*scores, test_to_train=result.test_to_train)

@@ -135,17 +135,16 @@ def _numbers(cell: Cell | None) -> tuple[Value, ...]:
     return cell.mean, cell.std, cell.n, cell.expected, failed
 
 
-def _against_whole(found: tuple[Difference, int] | None) -> tuple[Entry | str, ...]:
+def _against_whole(gap: Difference | None) -> tuple[Entry | str, ...]:
     """What leaving out a part costs, and its interval, marked where it leaves out 0."""
-    if found is None:
+    if gap is None:
         return "", ""
-    gap = found[0]
     where = interval((gap.low, gap.high))
     return fixed(gap.mean), Entry(where, "plain" if gap.sign == "alike" else "flag")
 
 
-def _whole_numbers(found: tuple[Difference, int] | None) -> tuple[float | None, ...]:
-    return (found[0].mean, found[0].low, found[0].high) if found else (None, None, None)
+def _whole_numbers(gap: Difference | None) -> tuple[float | None, ...]:
+    return (gap.mean, gap.low, gap.high) if gap else (None, None, None)
 
 
 def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
