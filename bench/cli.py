@@ -92,7 +92,10 @@ def main() -> int:
     help="attempts that a failing run gets, over all starts",
 )
 @click.option("--retry-failed", is_flag=True, help="try runs again that failed too often")
-@click.option("--force", is_flag=True, help="run everything anew, whatever is done")
+@click.option("--force", is_flag=True, help="run everything again, whatever is done")
+@click.option(
+    "--keep-changed", is_flag=True, help="reuse runs whose code has changed since; tables mark them"
+)
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(
@@ -164,11 +167,31 @@ def report(out: Path, bold: Literal["group", "best"]) -> int:
 
 @cli.command()
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
-def verify(out: Path) -> int:
-    """Check every stored run: shape, arithmetic, predictions, seeds, data and splits."""
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="also train N stored runs of each method again and compare them bit for bit",
+)
+@click.option("--draw", type=int, default=0, metavar="SEED", help="which runs --repeat draws")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=0), default=0, help="of --repeat, side by side"
+)
+@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+def verify(out: Path, repeat: int | None, draw: int, jobs: int, data_dir: Path | None) -> int:
+    """Check every stored run: shape, arithmetic, predictions, seeds, data and splits.
+
+    With --repeat, runs whose code has changed since count as made by the present code where all
+    runs of their method that were drawn come out equal.
+    """
     from bench.commands.verify import verify_results
 
-    return verify_results(out)
+    code = verify_results(out)
+    if repeat is None or code:
+        return code
+    from bench.commands.repeat import repeat_runs
+
+    return repeat_runs(out, repeat, draw, jobs, data_dir)
 
 
 @cli.command()

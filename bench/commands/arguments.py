@@ -71,6 +71,7 @@ def policy_of(arguments: Mapping[str, Any]) -> Policy:
         attempts=arguments["retries"],
         retry_failed=arguments["retry_failed"],
         force=arguments["force"],
+        keep_changed=arguments["keep_changed"],
     )
 
 

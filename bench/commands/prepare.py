@@ -11,7 +11,8 @@ from bench.commands.progress import LiveStep
 from bench.data.obtain import Located, obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
-from bench.sweep.plan import Grid, Part
+from bench.dataset import DATASETS
+from bench.sweep.plan import Part
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,9 @@ class Ready:
     prepared: PreparedData
 
 
-def prepare_dataset(
-    grid: Grid, part: Part, data_dir: Path | None, cache: Path, cores: int
-) -> Ready:
-    """Make one data set of `grid` ready for splitting, and say in a line what it is."""
-    dataset = grid.open(part)
+def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) -> Ready:
+    """Make a data set ready for splitting, and say in a line what it is."""
+    dataset = DATASETS.get(part.name).cls(part.options)
     with LiveStep(f"{part.label}: looking for the data") as step:
         located = obtain(dataset, data_dir=data_dir, progress=step.say)
         step.say(f"{part.label}: opening features")

@@ -30,7 +30,9 @@ def breaches_of_shape(record: Json) -> Iterator[Breach]:
         try:
             value = value_at(record, rule["at"])
         except KeyError:
-            yield Breach(rule["rule"], where, f"expected a value at {rule['at']}, but got none.")
+            if not rule.get("optional"):
+                problem = f"expected a value at {rule['at']}, but got none."
+                yield Breach(rule["rule"], where, problem)
             continue
         for problem in _problems(_validator(rule["rule"]), value, rule["at"]):
             yield Breach(rule["rule"], where, f"{rule['says']} {problem}.")

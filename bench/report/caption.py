@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
 from bench.report.costs import methods_built_on
-from bench.report.numbers import FAILED, HOLE, STAND_IN
+from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN
 from bench.report.published import PAPER, STAND_INS, published
 from bench.statistics import pairs_needed, verdict
 
@@ -32,6 +32,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Training", _training(table)),
         *_built_on(table),
         *_method_options(table),
+        *_earlier_code(table),
         *_backbones(table),
         ("BA", "balanced accuracy, the mean of the recalls of all classes."),
         (
@@ -145,6 +146,26 @@ def _method_options(table: Table) -> list[tuple[str, str]]:
         for method, options in sorted(changed.items())
     ]
     return [("Method settings", "; ".join(texts) + ". All others stand at their defaults.")]
+
+
+def _earlier_code(table: Table) -> list[tuple[str, str]]:
+    """Runs that were kept though their code has changed, by the files that have."""
+    counts = Counter(run.changed for run in table.runs if run.changed is not None)
+    lines = [
+        f"{', '.join(files)} changed after {runs} of the runs"
+        if files
+        else f"it is not recorded which code made {runs} of the runs"
+        for files, runs in counts.items()
+    ]
+    if not lines:
+        return []
+    return [
+        (
+            EARLIER_CODE.capitalize(),
+            f"{'; '.join(lines)}. They were kept by --keep-changed, and the present code may give "
+            "other figures.",
+        )
+    ]
 
 
 def _backbones(table: Table) -> list[tuple[str, str]]:

@@ -80,7 +80,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Run:
-    """One planned run and what came of it; data set, split and method are labels with options."""
+    """One planned run and what came of it; data set, split and method are labels with options.
+
+    `changed` names the files that have changed since a run that was kept all the same, none where
+    it is not known which code made it; None where the code is as it was.
+    """
 
     job_id: str
     dataset: str
@@ -89,6 +93,7 @@ class Run:
     seed: int
     result: Result | None = None
     reason: str | None = None
+    changed: tuple[str, ...] | None = None
 
     @property
     def status(self) -> Status:

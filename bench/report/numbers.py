@@ -9,6 +9,8 @@ HOLE = "\N{EN DASH}"
 # Behind a figure: runs failed. Behind a data set: it stands in the place of another.
 FAILED = "†"
 STAND_IN = "‡"
+# Behind a method: its runs were made by code that has changed since, and kept.
+EARLIER_CODE = "earlier code"
 
 
 def fixed(value: float, decimals: int = DECIMALS) -> str:

@@ -13,6 +13,7 @@ from bench.report import measures
 from bench.report.cells import GROUPS, Cell, Column, Leaders, Result, Row, Run, Table
 from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
+from bench.report.numbers import EARLIER_CODE
 from bench.report.published import comparable, published
 
 Json = Mapping[str, Any]
@@ -119,8 +120,15 @@ def _rows(jobs: Sequence[Json]) -> tuple[Row, ...]:
                 f"plan, but got {facts[job['method_label']]} and {own}. Plan the sweep again."
             )
     shared = Counter(title for _, title, _ in facts.values())
+    earlier = {job["method_label"] for job in jobs if "changed" in job}
     rows = [
-        Row(label, name, title if shared[title] == 1 else f"{title} ({label})", group)
+        Row(
+            label,
+            name,
+            (title if shared[title] == 1 else f"{title} ({label})")
+            + f" ({EARLIER_CODE})" * (label in earlier),
+            group,
+        )
         for label, (name, title, group) in facts.items()
     ]
     return tuple(
@@ -153,6 +161,7 @@ def _run(job: Json, results: Mapping[str, Result], failures: Mapping[str, Json])
         seed=job["seed"],
         result=result,
         reason=None if failure is None else " ".join(str(failure["reason"]).split()),
+        changed=tuple(job["changed"]) if "changed" in job else None,
     )
 
 

@@ -125,7 +125,7 @@ class Executor(ABC):
             if not leases.claim(job_id):
                 continue
             del waiting[job_id]
-            if _is_done(store, job_id):
+            if store.is_done(job_id, task.replaces):
                 leases.release(job_id)
                 ended.append(Outcome(job_id, elsewhere=True))
             else:
@@ -152,7 +152,7 @@ class Executor(ABC):
         if outcome.error is None:
             return outcome
         job_id = outcome.job_id
-        if _is_done(store, job_id):  # it was stored, and then its process was lost
+        if store.is_done(job_id, task.replaces):  # it was stored, and then its process was lost
             return Outcome(job_id)
         failure = store.read_failure(job_id) or {}
         told = (failure.get("status"), failure.get("reason"), failure.get("attempts"))
@@ -206,11 +206,6 @@ class _Heard(Watcher):
         self.begun.setdefault(job_id, time.monotonic())
         self.epochs[job_id] = report.epoch
         self._watcher.epoch(job_id, report)
-
-
-def _is_done(store: Store, job_id: str) -> bool:
-    """Whether a task is; a run from an archive is a task because its weights are not here."""
-    return store.has_weights(job_id) and store.read(job_id) is not None
 
 
 def _startable(waiting: dict[str, Task], running: dict[str, Task]) -> list[Task]:

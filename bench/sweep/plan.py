@@ -123,7 +123,7 @@ def expand(settings: Settings) -> Grid:
     UsageError
         An unknown name or option (the nearest are offered), or the same thing asked for twice.
     """
-    datasets = [_dataset_part(parse_spec(text)) for text in settings.datasets]
+    datasets = [dataset_part(text) for text in settings.datasets]
     splits = [_split_part(parse_spec(text), settings) for text in settings.splits]
     methods = [
         _method_part(spec, settings.method_options)
@@ -237,8 +237,17 @@ def _with_options(spec: Spec, method_options: Mapping[str, Mapping[str, Any]]) -
     return Spec(spec.name, {**method_options.get(spec.name, {}), **spec.options})
 
 
-def _dataset_part(spec: Spec) -> Part:
-    """A data set may choose its own label, as a file of the user's does."""
+def dataset_part(text: str) -> Part:
+    """The data set that the command line calls `text`.
+
+    A data set may choose its own label, as a file of the user's does.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or option.
+    """
+    spec = parse_spec(text)
     part = _part(DATASETS, spec, "data set")
     own = DATASETS.get(spec.name).cls(part.options).label()
     return part if own is None else replace(part, label=own)
@@ -293,8 +302,13 @@ def _unique(kind: str, parts: Sequence[P], *, merge: bool = False) -> tuple[P, .
     return tuple(unique)
 
 
-def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
-    """The plan as reports read it: the settings for the caption, and a line a job."""
+def plan_document(
+    resolved: Resolved, jobs: Sequence[Job], kept: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """The plan as reports read it: the settings for the caption, and an entry for each job.
+
+    `kept` names, by job id, the files that have changed since a run that is reused all the same.
+    """
     training = resolved.settings.training
     return {
         "schema": 1,
@@ -328,6 +342,7 @@ def plan_document(resolved: Resolved, jobs: Sequence[Job]) -> dict[str, Any]:
                 "title": job.title,
                 "group": job.method.facts["group"],
                 "seed": job.seed,
+                **({"changed": list(kept[job.job_id])} if job.job_id in kept else {}),
             }
             for job in jobs
         ],

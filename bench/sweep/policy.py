@@ -18,10 +18,13 @@ class Policy:
     retry_failed : bool
         Try runs that are left failed again.
     force : bool
-        Run everything anew, whatever is stored.
+        Run everything again, whatever is stored.
+    keep_changed : bool
+        Reuse runs though the code behind them has changed since.
     """
 
     max_minutes: float | None = None
     attempts: int = 3
     retry_failed: bool = False
     force: bool = False
+    keep_changed: bool = False

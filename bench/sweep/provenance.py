@@ -13,6 +13,8 @@ import bench
 
 _PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas")
 _ROOT = Path(bench.__file__).parent.parent
+_CODE = ("bench", "datasets", "methods")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 @cache
@@ -23,8 +25,19 @@ def provenance() -> dict[str, Any]:
         "code": _code_state(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_model(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def cpu_model() -> str:
+    """The processor's name, which with the versions of packages decides how sums are rounded."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
 
 
 def _version(package: str) -> str | None:
@@ -35,12 +48,14 @@ def _version(package: str) -> str | None:
 
 
 def _code_state() -> dict[str, Any]:
-    """Commit and whether files differ from it; both None outside a checkout."""
+    """Commit, and whether files differ from it or plug-ins are not in it; None without one."""
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None}
-    status = _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": bool(status)}
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    # A plug-in that git does not know is code that the commit does not have.
+    unknown = _git("ls-files", "--others", "--", *(f"{folder}/*.py" for folder in _CODE))
+    return {"commit": commit, "dirty": bool(changed or unknown)}
 
 
 def _git(*arguments: str) -> str | None:

@@ -18,14 +18,15 @@ class Workload:
     ----------
     attempts : dict of str to int
         The jobs to do, by id, with the number of failed attempts before.
-    resumed, again, retried, new : list of Job
-        The jobs to do: from a checkpoint, done before but needed with their weights, again after
-        a failure, from the start.
+    changed, resumed, again, retried, new : list of Job
+        The jobs to do: done before by other code, from a checkpoint, done before but needed with
+        their weights, again after a failure, from the start.
     left : list of Job
         Jobs that failed too often, and those that build on one of them.
     """
 
     attempts: dict[str, int] = field(default_factory=dict)
+    changed: list[Job] = field(default_factory=list)
     resumed: list[Job] = field(default_factory=list)
     again: list[Job] = field(default_factory=list)
     retried: list[Job] = field(default_factory=list)
@@ -35,6 +36,7 @@ class Workload:
     def kinds(self) -> str:
         """What the jobs to do are, for people."""
         counts = (
+            (len(self.changed), "again as their code has changed"),
             (len(self.resumed), "from a checkpoint"),
             (len(self.again), "to do again for their weights"),
             (len(self.retried), "again after a failure"),
@@ -43,7 +45,13 @@ class Workload:
         return ", ".join(f"{count} {kind}" for count, kind in counts if count)
 
 
-def sort_out(jobs: Sequence[Job], done: Collection[str], store: Store, policy: Policy) -> Workload:
+def sort_out(
+    jobs: Sequence[Job],
+    done: Collection[str],
+    changed: Collection[str],
+    store: Store,
+    policy: Policy,
+) -> Workload:
     """What to do about each of `jobs` that is not `done`, or that is and lacks weights needed.
 
     Parameters
@@ -51,7 +59,9 @@ def sort_out(jobs: Sequence[Job], done: Collection[str], store: Store, policy: P
     jobs : sequence of Job
         What is built on before what builds on it.
     done : collection of str
-        Ids of the jobs whose records are stored.
+        Ids of the jobs whose records are stored and count.
+    changed : collection of str
+        Ids of those whose records are stored and do not count, as other code made them.
     store : Store
     policy : Policy
     """
@@ -73,7 +83,9 @@ def sort_out(jobs: Sequence[Job], done: Collection[str], store: Store, policy: P
             load.left.append(job)
             continue
         load.attempts[job.job_id] = attempts[job.job_id]
-        if store.checkpoint(job.job_id).exists():
+        if job.job_id in changed:
+            load.changed.append(job)
+        elif store.checkpoint(job.job_id).exists():
             load.resumed.append(job)
         elif job.job_id in again:
             load.again.append(job)

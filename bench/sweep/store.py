@@ -89,10 +89,12 @@ class Store:
             if self.has_weights(path.stem):
                 path.unlink(missing_ok=True)
 
-    def discard(self, job_id: str) -> None:
-        """Forget a run: its record, its failures and its checkpoint."""
-        if (self._runs / job_id).exists():
-            _remove(self._runs / job_id)
+    def remove(self) -> None:
+        """Remove the whole folder, which must be one that only a command writes to."""
+        shutil.rmtree(self.root)
+
+    def forget_attempts(self, job_id: str) -> None:
+        """Forget how a run failed and how far it has come; a finished run stays."""
         self._failure(job_id).unlink(missing_ok=True)
         self.checkpoint(job_id).unlink(missing_ok=True)
 
@@ -145,12 +147,17 @@ class Store:
         record: Mapping[str, Any],
         predictions: Mapping[str, np.ndarray],
         weights: Mapping[str, np.ndarray],
+        replaces: str | None = None,
     ) -> None:
-        """Store a finished run; a folder of it that is damaged or lacks weights is replaced."""
+        """Store a finished run.
+
+        One that is there already stays, unless it is damaged, lacks weights or has the checksum
+        `replaces`.
+        """
         from safetensors.numpy import save_file
 
         target = self._runs / job_id
-        if target.exists() and (not self.has_weights(job_id) or self.read(job_id) is None):
+        if target.exists() and not self.is_done(job_id, replaces):
             _remove(target)
         with new_folder(target) as folder:
             save_file(_contiguous(predictions), folder / _PREDICTIONS)
@@ -167,6 +174,19 @@ class Store:
             }
             (folder / RECORD).write_bytes(to_json(_sealed(content)))
         self._failure(job_id).unlink(missing_ok=True)
+
+    def is_done(self, job_id: str, replaces: str | None = None) -> bool:
+        """Whether a run is stored with its weights; not, if its checksum is `replaces`."""
+        if not self.has_weights(job_id):
+            return False
+        record = self.read(job_id)
+        return record is not None and record["checksum"] != replaces
+
+    def renew(self, record: Mapping[str, Any]) -> None:
+        """Write the record of a stored run again, after what it says of its code has changed."""
+        content = {key: value for key, value in record.items() if key != "checksum"}
+        path = self._runs / record["job_id"] / RECORD
+        write_atomically(path, to_json(_sealed(content)))
 
     def has_weights(self, job_id: str) -> bool:
         """Whether weights and logits of a stored run are here, and not its decisions alone."""

@@ -17,6 +17,7 @@ from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
 from bench.method import FinishedRun
 from bench.split import Split
+from bench.sweep.fingerprint import sources_of_job, sources_of_run
 from bench.sweep.plan import Job
 from bench.sweep.provenance import provenance
 from bench.sweep.signals import signals_held
@@ -37,7 +38,8 @@ class Task:
     """A job and where this process finds its data and puts its result.
 
     `split_hash` is the hash of the split as planned; a worker that arrives at another refuses.
-    `attempt` is 1 more than the attempts of earlier starts that failed.
+    `attempt` is 1 more than the attempts of earlier starts that failed. `replaces` is the checksum
+    of the stored record that the new one takes the place of, if any.
     """
 
     job: Job
@@ -49,6 +51,7 @@ class Task:
     device: str
     deterministic: bool = True
     attempt: int = 1
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
             on_epoch(job_id, report)
 
     store = Store(task.results_dir)
-    checkpoint = CheckpointFile(store.checkpoint(job_id))
+    checkpoint = CheckpointFile(store.checkpoint(job_id), code=sources_of_job(task.job))
     try:
         _run_and_store(task, store, heard, checkpoint)
     except Exception as error:
@@ -193,10 +196,11 @@ def _run_and_store(
         "job": job.to_json(),
         "data": _data_facts(prepared, split, task.data_path.name),
         **result.figures,
+        "sources": sources_of_run(job, store.read),
         "provenance": {**provenance(), "device": _device_name(device)},
     }
     with signals_held():
-        store.write(job.job_id, record, result.predictions, result.weights)
+        store.write(job.job_id, record, result.predictions, result.weights, task.replaces)
 
 
 def _finished(store: Store, job: Job) -> FinishedRun:

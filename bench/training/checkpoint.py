@@ -59,11 +59,16 @@ class CheckpointFile:
         The file; of one run alone.
     every_seconds : float
         How much training a stop may cost; 0 writes after each epoch.
+    code : mapping, optional
+        Hashes of the code that trains: what other code has begun is not gone on with.
     """
 
-    def __init__(self, path: Path, every_seconds: float = 30.0) -> None:
+    def __init__(
+        self, path: Path, every_seconds: float = 30.0, code: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self._every_seconds = every_seconds
+        self._code = dict(code or {})
         self._last = time.monotonic()
 
     def due(self) -> bool:
@@ -82,7 +87,7 @@ class CheckpointFile:
             tensors |= {f"best.{name}": tensor for name, tensor in best.state.items()}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         values = {
-            "identity": identity,
+            "identity": {**identity, "code": self._code},
             "frozen": progress.frozen,
             "best": None if best is None else {"score": best.score, "epoch": best.epoch},
             "history": progress.history,
@@ -107,7 +112,7 @@ class CheckpointFile:
             return None
         try:
             tensors, values = _read(self.path)
-            expected = json.loads(json.dumps(identity))
+            expected = json.loads(json.dumps({**identity, "code": self._code}))
             if other := sorted(k for k in expected if values["identity"].get(k) != expected[k]):
                 raise ValueError(f"it is of a run that differs in: {', '.join(other)}")
         except (OSError, ValueError, KeyError, SafetensorError) as error:

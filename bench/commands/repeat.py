@@ -1,0 +1,214 @@
+"""Train a sample of stored runs again: are the figures what this code computes?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.commands.archive import open_results
+from bench.commands.console import console, warn
+from bench.commands.failures import show_failures
+from bench.commands.prepare import prepare_dataset
+from bench.commands.sweep import make_splits, read_stored, run_jobs
+from bench.config import Settings
+from bench.data.cache import default_folder
+from bench.errors import StoreError
+from bench.sweep.executors import make_executor
+from bench.sweep.fingerprint import changed_files, sources_of_job
+from bench.sweep.local import default_jobs
+from bench.sweep.plan import Job, with_required
+from bench.sweep.policy import Policy
+from bench.sweep.provenance import cpu_model
+from bench.sweep.repeat import BIT_FOR_BIT, BOUND, Comparison, compare, components, draw
+from bench.sweep.store import Store
+from bench.sweep.stored_jobs import job_of
+
+# In the results folder: what is trained again, so that an interrupted command goes on.
+_FOLDER = "repeat"
+
+Json = Mapping[str, Any]
+
+
+def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | None) -> int:
+    """Train `number` stored runs of each method again and compare them with what is stored.
+
+    Where all runs of a method that were drawn are equal, the stored runs of that method count as
+    made by the present code from then on.
+
+    Parameters
+    ----------
+    out : Path
+        The results folder.
+    number : int
+        Runs of each method; those that they depend on are trained as well.
+    seed : int
+        Decides which runs are drawn.
+    jobs : int
+        Runs side by side; 0 for one a core.
+    data_dir : Path or None
+        Looked in first for data files.
+
+    Returns
+    -------
+    int
+        0 when all are equal, 1 when not.
+
+    Raises
+    ------
+    StoreError
+        There is nothing to repeat, or a run cannot be trained again by this code.
+    """
+    store = open_results(out)
+    records = {record["job_id"]: record for record in store.records()}
+    if not records:
+        raise StoreError(
+            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
+            "name its folder with --out."
+        )
+    datasets = _datasets(store)
+    drawn = sorted(draw(records, number, seed))
+    planned = with_required([job_of(records[job_id], records, datasets) for job_id in drawn])
+    console.print(f"{len(planned)} of {len(records)} runs are trained again (draw {seed}).")
+    again = Store(out / _FOLDER)
+    _train(again, planned, records, jobs, data_dir)
+    found = {
+        job.job_id: _compared(store, again, records[job.job_id], job.job_id)
+        for job in planned
+        if again.read(job.job_id) is not None
+    }
+    differing = _say(planned, found)
+    if not differing:
+        _renew(store, records, found, datasets)
+        again.remove()
+    else:
+        show_failures(again, planned)
+        console.print(f"The runs that were trained again are in {again.root}.", markup=False)
+    return 1 if differing else 0
+
+
+def _datasets(store: Store) -> dict[str, str]:
+    """Label of a data set to what the command line called it, in any plan that is kept."""
+    names: dict[str, str] = {}
+    for preset in (*store.presets(), None):
+        if store.has_plan(preset):
+            names |= store.read_plan(preset)["settings"].get("datasets", {})
+    return names
+
+
+def _train(
+    again: Store, planned: list[Job], records: Mapping[str, Json], jobs: int, data_dir: Path | None
+) -> None:
+    settings = Settings(jobs=jobs, device="cpu" if _all_on_cpu(planned, records) else "auto")
+    cores = jobs or default_jobs()
+    executor = make_executor(settings, again.root)
+    again.require_writable()
+    again.tidy()
+    cache = default_folder()
+    parts = {job.dataset.label: job.dataset for job in planned}
+    ready = {
+        label: prepare_dataset(part, data_dir, cache, cores)
+        for label, part in sorted(parts.items())
+    }
+    for job in planned:
+        content = ready[job.dataset.label].prepared.content_sha256
+        if content != job.content_sha256:
+            raise StoreError(
+                f"Expected the samples {job.content_sha256[:12]} of {job.dataset.label} that the "
+                f"stored runs were made from, but its file gives {content[:12]}. Name the folder "
+                "of the right file with --data-dir."
+            )
+    hashes = make_splits(planned, ready, cache, cores)
+    for job in planned:
+        expected = records[job.job_id]["data"]["split_hash"]
+        got = hashes[job.dataset.label, job.split.label, job.seed]
+        if got != expected:
+            raise StoreError(
+                f"Expected the split {expected[:12]} of {job.describe()}, but this code makes "
+                f"{got[:12]}: the code of the split or the order of samples has changed."
+            )
+    samples = {label: len(item.prepared) for label, item in ready.items()}
+    policy = Policy()
+    run_jobs(
+        planned,
+        read_stored(again.records(), planned, samples, policy),
+        asked=len(planned),
+        ready=ready,
+        hashes=hashes,
+        store=again,
+        executor=executor,
+        settings=settings,
+        policy=policy,
+    )
+
+
+def _all_on_cpu(planned: list[Job], records: Mapping[str, Json]) -> bool:
+    return all(records[job.job_id]["provenance"]["device"] == "cpu" for job in planned)
+
+
+def _compared(store: Store, again: Store, record: Json, job_id: str) -> Comparison:
+    repeated = again.read(job_id)
+    assert repeated is not None  # asked before
+    read = Store.predictions if store.has_weights(job_id) else Store.decisions
+    return compare(record, repeated, read(store, job_id), read(again, job_id))
+
+
+def _say(planned: list[Job], found: Mapping[str, Comparison]) -> list[Job]:
+    """Print what came of each run, and give those that failed or differ."""
+    differing = []
+    for job in planned:
+        comparison = found.get(job.job_id)
+        if comparison is None:
+            differing.append(job)
+            warn(f"{job.describe()}: could not be trained again")
+        elif comparison.verdict is None:
+            differing.append(job)
+            warn(
+                f"{job.describe()}: differs in {', '.join(comparison.differences)}; balanced "
+                f"accuracy {100 * comparison.difference:+.2f} points, standard error "
+                f"{100 * comparison.standard_error:.2f}"
+            )
+        else:
+            console.print(f"{job.describe()}: equal {comparison.verdict}", markup=False)
+    verdicts = [comparison.verdict for comparison in found.values()]
+    exact = verdicts.count(BIT_FOR_BIT)
+    near = len(planned) - len(differing) - exact
+    console.print(
+        f"{len(planned)} runs trained again: {exact} equal bit for bit"
+        + (f", {near} within {BOUND} standard errors on another machine" if near else "")
+        + f", {len(differing)} different or failed."
+    )
+    return differing
+
+
+def _renew(
+    store: Store,
+    records: Mapping[str, Json],
+    found: Mapping[str, Comparison],
+    datasets: Mapping[str, str],
+) -> None:
+    """Let the stored runs of which enough was confirmed count as made by the present code."""
+    verdicts: dict[str, set[str | None]] = defaultdict(set)
+    confirmed: set[tuple[str, str]] = set()
+    for job_id, comparison in found.items():
+        verdicts[records[job_id]["job"]["method"]["name"]].add(comparison.verdict)
+        confirmed |= components(records[job_id])
+    renewed = left = 0
+    for record in list(records.values()):
+        job = job_of(record, records, datasets)
+        now = sources_of_job(job)
+        if changed_files(record, now) == ():
+            continue
+        if not components(record) <= confirmed:
+            left += 1
+            continue
+        equal = max(verdicts[record["job"]["method"]["name"]], key=lambda one: one != BIT_FOR_BIT)
+        store.renew({**record, "sources": now, "confirmed": {"equal": equal, "cpu": cpu_model()}})
+        renewed += 1
+    console.print(f"{renewed} stored runs now count as made by the present code.")
+    if left:
+        warn(
+            f"{left} runs do not, as none on their data set, split or encoder was drawn. Repeat "
+            "with a larger number."
+        )

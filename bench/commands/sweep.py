@@ -1,0 +1,228 @@
+"""The middle of the main job: what is stored and still counts, and running what does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.commands.console import console, warn
+from bench.commands.prepare import Ready
+from bench.commands.progress import LiveRuns, LiveStep
+from bench.config import Settings
+from bench.data.audit import audit
+from bench.data.cache import default_folder
+from bench.sweep.costs import Costs
+from bench.sweep.executor import Executor
+from bench.sweep.fingerprint import changed_files, sources_of_job
+from bench.sweep.plan import Job
+from bench.sweep.policy import Policy
+from bench.sweep.resume import Workload, sort_out
+from bench.sweep.splits import split_of
+from bench.sweep.store import Store
+from bench.sweep.worker import Task
+
+SplitHashes = Mapping[tuple[str, str, int], str]
+
+# Of files that have changed, those that a line names.
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a results folder has of the jobs that are needed.
+
+    Attributes
+    ----------
+    checksums : dict of str to str
+        Job id to checksum of the record, of all that is stored, of whatever plan.
+    changed, kept : dict of str to tuple of str
+        Job id to the files whose code has changed since, of the runs that are done again and of
+        those that are kept; no file where the record does not say which code made it.
+    costs : Costs
+        What all records teach about cost.
+    """
+
+    checksums: dict[str, str]
+    changed: dict[str, tuple[str, ...]]
+    kept: dict[str, tuple[str, ...]]
+    costs: Costs
+
+    def done(self) -> set[str]:
+        """Ids of the runs that count."""
+        return self.checksums.keys() - self.changed.keys()
+
+    def notes(self) -> list[str]:
+        """A line for each set of files that has changed."""
+        again = "they are run again; --keep-changed keeps them, verify --repeat 1 confirms them"
+        return [
+            f"{_subject(files)} {runs} of these runs: {what}."
+            for found, what in ((self.changed, again), (self.kept, "they are kept and marked"))
+            for files, runs in Counter(found.values()).items()
+        ]
+
+
+def _subject(files: tuple[str, ...]) -> str:
+    if not files:
+        return "It is not recorded which code made"
+    others = f" and {len(files) - _NAMED} more files" if len(files) > _NAMED else ""
+    verb = "has" if len(files) == 1 else "have"
+    return f"{', '.join(files[:_NAMED])}{others} {verb} changed since"
+
+
+def read_stored(
+    records: Iterable[Mapping[str, Any]],
+    needed: Sequence[Job],
+    samples: Mapping[str, int],
+    policy: Policy,
+) -> Stored:
+    """What is stored, and what of it counts under `policy`.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        Of all finished runs.
+    needed : sequence of Job
+        The jobs asked for and those that they depend on.
+    samples : mapping
+        Label of a data set to its number of samples.
+    policy : Policy
+        Under ``force`` nothing counts.
+    """
+    stored = Stored({}, {}, {}, Costs(dict(samples)))
+    jobs = {job.job_id: job for job in needed}
+    for record in records:
+        job_id = record["job_id"]
+        stored.checksums[job_id] = record["checksum"]
+        stored.costs.add(record)
+        if job_id in jobs and not policy.force:
+            files = changed_files(record, sources_of_job(jobs[job_id]))
+            if files != ():
+                chosen = stored.kept if policy.keep_changed else stored.changed
+                chosen[job_id] = files or ()
+    return stored
+
+
+def run_jobs(
+    needed: Sequence[Job],
+    stored: Stored,
+    *,
+    asked: int,
+    ready: Mapping[str, Ready],
+    hashes: SplitHashes,
+    store: Store,
+    executor: Executor,
+    settings: Settings,
+    policy: Policy,
+) -> None:
+    """Run those of `needed` that are not done, and say how many of each kind there are.
+
+    Parameters
+    ----------
+    needed : sequence of Job
+        What is depended on before what depends on it.
+    stored : Stored
+        From :func:`read_stored`.
+    asked : int
+        How many of them the user asked for; others depend on the rest.
+    ready, hashes : mapping
+        Data sets by label, and hashes of splits from :func:`make_splits`.
+    store, executor, settings, policy
+    """
+    done = set() if policy.force else stored.done()
+    if policy.force:
+        for job in needed:
+            store.forget_attempts(job.job_id)
+    load = sort_out(needed, done, stored.changed, store, policy)
+    missing = [job for job in needed if job.job_id in load.attempts]
+    reused = len(needed) - len(missing) - len(load.left)
+    _say_plan(asked, len(needed) - asked, reused, load, executor)
+    tasks = [
+        Task(
+            job=job,
+            data_path=ready[job.dataset.label].located.path,
+            data_sha256=ready[job.dataset.label].located.sha256,
+            split_hash=hashes[job.dataset.label, job.split.label, job.seed],
+            cache_dir=default_folder(),
+            results_dir=store.root,
+            device=settings.device,
+            deterministic=settings.deterministic,
+            attempt=load.attempts[job.job_id] + 1,
+            replaces=stored.checksums.get(job.job_id) if job.job_id not in done else None,
+        )
+        for job in missing
+    ]
+    side_by_side = executor.side_by_side or len(tasks)
+    with (
+        LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=stored.costs) as live,
+        closing(executor.run(tasks, live)) as outcomes,
+    ):
+        for outcome in outcomes:
+            live.finished(outcome, store.read(outcome.job_id))
+
+
+def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Executor) -> None:
+    """Say how many runs there are and what is done about them.
+
+    `helpers` counts the runs that others build on and that were not asked for themselves.
+    """
+    kinds = load.kinds()
+    console.print(
+        f"{jobs} runs{f' and {helpers} they build on' if helpers else ''}: "
+        f"{reused} done before, {len(load.attempts)} to do{f' ({kinds})' if kinds else ''}, "
+        f"{_places(executor)}."
+    )
+    if load.left:
+        warn(
+            f"{len(load.left)} runs are left failed, as they, or runs they build on, failed too "
+            "often. --retry-failed tries them again."
+        )
+
+
+def _places(executor: Executor) -> str:
+    """How many runs go on at a time, for people."""
+    if executor.side_by_side is None:
+        return "as many side by side as the cluster takes"
+    return f"{executor.side_by_side} side by side"
+
+
+def make_splits(
+    jobs: Sequence[Job], ready: dict[str, Ready], cache: Path, cores: int
+) -> dict[tuple[str, str, int], str]:
+    """Make and audit every split once before anything trains; hashes by data set, split, seed."""
+    hashes: dict[tuple[str, str, int], str] = {}
+    warned: set[tuple[str, str]] = set()
+    for job in jobs:
+        key = (job.dataset.label, job.split.label, job.seed)
+        if key in hashes:
+            continue
+        prepared = ready[job.dataset.label].prepared
+        with LiveStep(f"{key[0]}: {key[1]} split") as step:
+            split, scaffolds = split_of(
+                prepared,
+                job.split,
+                job.seed,
+                cache_dir=cache,
+                cores=cores,
+                on_progress=partial(step.advance, f"{key[0]}: scaffolds of molecules"),
+            )
+        found = audit(
+            split,
+            prepared.labels,
+            prepared.num_classes,
+            prepared.identity,
+            prepared.class_names,
+            rows=prepared.rows,
+            scaffolds=scaffolds,
+        )
+        # Seeds differ in detail only: one seed's findings stand for the others on the screen.
+        if key[:2] not in warned:
+            for text in (*found.problems, *found.warnings):
+                warn(f"{key[0]}, {key[1]} split, seed {key[2]}: {text}")
+        warned.add(key[:2])
+        hashes[key] = split.hash
+    return hashes

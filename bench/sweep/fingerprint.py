@@ -1,0 +1,118 @@
+"""The source fingerprint of a run: which code made its figures.
+
+It is recorded and not part of a job id. A run of an equal id and another fingerprint is run again,
+unless the user keeps it, or ``verify --repeat`` shows that the change changes no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from bench.backbone import BACKBONES
+from bench.dataset import DATASETS
+from bench.method import METHODS
+from bench.registry import Registry
+from bench.sources import sources_of
+from bench.split import SPLITS
+from bench.sweep.plan import Job
+
+Json = Mapping[str, Any]
+
+# What trains and predicts for every method: featuriser, network, loop.
+_SHARED = ("bench.data.prepared_arrays", "bench.models.network", "bench.training.run")
+# Rooms whose code can change a figure. Others word, check, store and show.
+_ROOMS = (
+    "bench.backbone",
+    "bench.data",
+    "bench.dataset",
+    "bench.method",
+    "bench.metrics",
+    "bench.models",
+    "bench.seeds",
+    "bench.split",
+    "bench.training",
+    "datasets",
+    "methods",
+)
+
+
+def sources_of_job(job: Job) -> dict[str, str]:
+    """File to hash of all code behind the figures of `job`, as it is now.
+
+    These are the modules of method, data set, split and encoders with what they import, and what
+    all runs share: featuriser, network and training. Runs that it depends on are included.
+    """
+    found = _own_sources(job)
+    for needed in job.requires.values():
+        found |= sources_of_job(needed)
+    return dict(sorted(found.items()))
+
+
+def sources_of_run(job: Job, read: Callable[[str], Json | None]) -> dict[str, str]:
+    """What to record of `job`: its code now, and that recorded of the runs it depends on.
+
+    Those may have been made by other code and kept. Nothing, where one of them does not say.
+
+    Parameters
+    ----------
+    job : Job
+    read : callable
+        Gives the stored record of a job id.
+    """
+    found = _own_sources(job)
+    for needed in job.requires.values():
+        recorded = (read(needed.job_id) or {}).get("sources")
+        if not recorded:
+            return {}
+        found |= recorded
+    return dict(sorted(found.items()))
+
+
+def changed_files(record: Json, now: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Files whose code has changed since the run of `record` was made or last confirmed.
+
+    Parameters
+    ----------
+    record : mapping
+        Of a finished run.
+    now : mapping of str to str
+        :func:`sources_of_job` of its job.
+
+    Returns
+    -------
+    tuple of str or None
+        None where the record does not say which code made it.
+    """
+    before = record.get("sources")
+    if not before:
+        return None
+    files = before.keys() | now.keys()
+    return tuple(sorted(file for file in files if before.get(file) != now.get(file)))
+
+
+def _own_sources(job: Job) -> dict[str, str]:
+    plugins = [
+        _module(DATASETS, job.dataset.name),
+        _module(SPLITS, job.split.name),
+        _module(METHODS, job.method.name),
+        *(_module(BACKBONES, part.name) for part in job.backbones.values()),
+    ]
+    return dict(_sources(frozenset(plugins)))
+
+
+@cache
+def _sources(plugins: frozenset[str]) -> Mapping[str, str]:
+    # A package from outside counts as a whole room: nobody here knows what of it matters.
+    outside = {name.partition(".")[0] for name in plugins} - {"bench"}
+    return sources_of([*_SHARED, *plugins], within=[*_ROOMS, *outside])
+
+
+def _module(registry: Registry[Any], name: str) -> str:
+    module: str = registry.get(name).cls.__module__
+    return module
+
+
+# Hashed when this is imported: the server from which runs are forked holds the code of that moment.
+sources_of(_SHARED, within=_ROOMS)
