@@ -43,7 +43,7 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
     described = []
     files: dict[str, bytes] = {}
     for part in grid.datasets:
-        ready = prepare_dataset(grid, part, data_dir, default_folder(), default_jobs())
+        ready = prepare_dataset(part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
         _show(part.label, facts)
         tests = _test_parts(grid, part, ready.prepared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from bench.sweep.local import default_jobs
 from bench.sweep.plan import Job, with_required
 from bench.sweep.policy import Policy
 from bench.sweep.provenance import cpu_model
-from bench.sweep.repeat import BIT_FOR_BIT, BOUND, Comparison, compare, components, draw
+from bench.sweep.repeat import BIT_FOR_BIT, BOUND, WITHIN, Comparison, compare, components, draw
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
 
@@ -58,7 +57,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     Raises
     ------
     StoreError
-        There is nothing to repeat, or a run cannot be trained again by this code.
+        There is nothing to repeat, or the data or splits are not those of the stored runs.
     """
     store = open_results(out)
     records = {record["job_id"]: record for record in store.records()}
@@ -67,25 +66,39 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
             f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
             "name its folder with --out."
         )
-    datasets = _datasets(store)
-    drawn = sorted(draw(records, number, seed))
-    planned = with_required([job_of(records[job_id], records, datasets) for job_id in drawn])
+    known = _known_jobs(records, _datasets(store))
+    drawn = draw({job_id: records[job_id] for job_id in known}, number, seed)
+    planned = with_required([known[job_id] for job_id in sorted(drawn)])
     console.print(f"{len(planned)} of {len(records)} runs are trained again (draw {seed}).")
     again = Store(out / _FOLDER)
     _train(again, planned, records, jobs, data_dir)
     found = {
-        job.job_id: _compared(store, again, records[job.job_id], job.job_id)
+        job.job_id: _compared(store, again, records[job.job_id])
         for job in planned
         if again.read(job.job_id) is not None
     }
     differing = _say(planned, found)
-    if not differing:
-        _renew(store, records, found, datasets)
-        again.remove()
-    else:
+    _renew(store, records, known, found, {job.method.name for job in differing})
+    if differing:
         show_failures(again, planned)
         console.print(f"The runs that were trained again are in {again.root}.", markup=False)
+    else:
+        again.remove()
     return 1 if differing else 0
+
+
+def _known_jobs(records: Mapping[str, Json], datasets: Mapping[str, str]) -> dict[str, Job]:
+    """The jobs of `records` by id; a run that this code cannot train again is named and left out.
+
+    `datasets` is label of a data set to what the command line calls it.
+    """
+    jobs = {}
+    for job_id, record in records.items():
+        try:
+            jobs[job_id] = job_of(record, records, datasets)
+        except StoreError as error:
+            warn(str(error))
+    return jobs
 
 
 def _datasets(store: Store) -> dict[str, str]:
@@ -147,7 +160,8 @@ def _all_on_cpu(planned: list[Job], records: Mapping[str, Json]) -> bool:
     return all(records[job.job_id]["provenance"]["device"] == "cpu" for job in planned)
 
 
-def _compared(store: Store, again: Store, record: Json, job_id: str) -> Comparison:
+def _compared(store: Store, again: Store, record: Json) -> Comparison:
+    job_id = record["job_id"]
     repeated = again.read(job_id)
     assert repeated is not None  # asked before
     read = Store.predictions if store.has_weights(job_id) else Store.decisions
@@ -185,30 +199,38 @@ def _say(planned: list[Job], found: Mapping[str, Comparison]) -> list[Job]:
 def _renew(
     store: Store,
     records: Mapping[str, Json],
+    known: Mapping[str, Job],
     found: Mapping[str, Comparison],
-    datasets: Mapping[str, str],
+    differing: set[str],
 ) -> None:
-    """Let the stored runs of which enough was confirmed count as made by the present code."""
-    verdicts: dict[str, set[str | None]] = defaultdict(set)
-    confirmed: set[tuple[str, str]] = set()
-    for job_id, comparison in found.items():
-        verdicts[records[job_id]["job"]["method"]["name"]].add(comparison.verdict)
-        confirmed |= components(records[job_id])
+    """Let stored runs of which enough was confirmed count as made by the present code.
+
+    These are runs of a method all of whose drawn runs are equal, as are those of the methods that
+    it depends on, on a data set, split and encoder of which an equal run was drawn.
+    """
+    equal = {job_id for job_id, comparison in found.items() if comparison.verdict is not None}
+    exact = all(found[job_id].verdict == BIT_FOR_BIT for job_id in equal)
+    methods = {known[job_id].method.name for job_id in equal} - differing
+    confirmed = {part for job_id in equal for part in components(records[job_id])}
     renewed = left = 0
-    for record in list(records.values()):
-        job = job_of(record, records, datasets)
+    for job_id, job in known.items():
         now = sources_of_job(job)
-        if changed_files(record, now) == ():
+        if changed_files(records[job_id], now) == ():
             continue
-        if not components(record) <= confirmed:
+        if not _methods_of(job) <= methods or not components(records[job_id]) <= confirmed:
             left += 1
             continue
-        equal = max(verdicts[record["job"]["method"]["name"]], key=lambda one: one != BIT_FOR_BIT)
-        store.renew({**record, "sources": now, "confirmed": {"equal": equal, "cpu": cpu_model()}})
+        how = {"equal": BIT_FOR_BIT if exact else WITHIN, "cpu": cpu_model()}
+        store.renew({**records[job_id], "sources": now, "confirmed": how})
         renewed += 1
     console.print(f"{renewed} stored runs now count as made by the present code.")
     if left:
         warn(
-            f"{left} runs do not, as none on their data set, split or encoder was drawn. Repeat "
-            "with a larger number."
+            f"{left} do not: a run of their method came out different, or none on their data set, "
+            "split or encoder was drawn."
         )
+
+
+def _methods_of(job: Job) -> set[str]:
+    """Its method and those that it depends on."""
+    return {job.method.name}.union(*map(_methods_of, job.requires.values()))
