@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.sweep.costs import Costs
 from bench.sweep.executor import Executor
-from bench.sweep.fingerprint import changed_files, sources_of_job
+from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.plan import Job
 from bench.sweep.policy import Policy
 from bench.sweep.resume import Workload, sort_out
@@ -27,9 +26,6 @@ from bench.sweep.store import Store
 from bench.sweep.worker import Task
 
 SplitHashes = Mapping[tuple[str, str, int], str]
-
-# Of files that have changed, those that a line names.
-_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -41,15 +37,15 @@ class Stored:
     checksums : dict of str to str
         Job id to checksum of the record, of all that is stored, of whatever plan.
     changed, kept : dict of str to tuple of str
-        Job id to the files whose code has changed since, of the runs that are done again and of
-        those that are kept; no file where the record does not say which code made it.
+        Job id to files whose code has changed since, of the runs that are done again and of
+        those that are kept; None where the record does not say which code made it.
     costs : Costs
         What all records teach about cost.
     """
 
     checksums: dict[str, str]
-    changed: dict[str, tuple[str, ...]]
-    kept: dict[str, tuple[str, ...]]
+    changed: dict[str, tuple[str, ...] | None]
+    kept: dict[str, tuple[str, ...] | None]
     costs: Costs
 
     def done(self) -> set[str]:
@@ -58,20 +54,15 @@ class Stored:
 
     def notes(self) -> list[str]:
         """A line for each set of files that has changed."""
-        again = "they are run again; --keep-changed keeps them, verify --repeat 1 confirms them"
+        again = (
+            "Running again. (--keep-changed reuses such runs. If the change alters no figure, "
+            "verify --repeat 1 shows it and spares the others.)"
+        )
         return [
-            f"{_subject(files)} {runs} of these runs: {what}."
-            for found, what in ((self.changed, again), (self.kept, "they are kept and marked"))
-            for files, runs in Counter(found.values()).items()
+            f"{line} {what}"
+            for found, what in ((self.changed, again), (self.kept, "Kept and marked."))
+            for line in changes_in_words(found.values())
         ]
-
-
-def _subject(files: tuple[str, ...]) -> str:
-    if not files:
-        return "It is not recorded which code made"
-    others = f" and {len(files) - _NAMED} more files" if len(files) > _NAMED else ""
-    verb = "has" if len(files) == 1 else "have"
-    return f"{', '.join(files[:_NAMED])}{others} {verb} changed since"
 
 
 def read_stored(
@@ -103,7 +94,7 @@ def read_stored(
             files = changed_files(record, sources_of_job(jobs[job_id]))
             if files != ():
                 chosen = stored.kept if policy.keep_changed else stored.changed
-                chosen[job_id] = files or ()
+                chosen[job_id] = files
     return stored
 
 

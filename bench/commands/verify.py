@@ -14,7 +14,9 @@ from bench.compliance.identity import breaches_of_identity
 from bench.compliance.records import breaches_of_records
 from bench.errors import StoreError
 from bench.report.check import check_plan, record_breaches
+from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.store import Store
+from bench.sweep.stored_jobs import job_of
 
 
 def verify_results(out: Path) -> int:
@@ -53,6 +55,7 @@ def verify_results(out: Path) -> int:
         if problem:
             breaches.append(Breach("failure", f"run {job_id}", f"{problem}."))
     seen: list[dict[str, Any]] = []
+    datasets: dict[str, str] = {}
     for preset in (None, *store.presets()):
         name = "the last plan" if preset is None else f"the plan of preset {preset}"
         try:
@@ -62,6 +65,7 @@ def verify_results(out: Path) -> int:
             continue
         if plan not in seen:
             seen.append(plan)
+            datasets |= plan["settings"].get("datasets", {})
             found = _breaches_of_plan(store, plan, name, sound)
             breaches += [breach for breach in found if breach not in breaches]
     for breach in breaches:
@@ -70,6 +74,7 @@ def verify_results(out: Path) -> int:
         f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
         f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
     )
+    _say_changed(store, sound, datasets)
     _say_not_recomputed(sum(not store.has_weights(job_id) for job_id in sound))
     return 1 if breaches else 0
 
@@ -94,6 +99,20 @@ def _breaches_of(store: Store, job_id: str) -> list[Breach]:
         return [Breach(rule, f"run {job_id}", f"{problem}.")]
     alone = breaches_of_records([record])
     return alone or breaches_of_stored(store, record)
+
+
+def _say_changed(store: Store, sound: set[str], datasets: dict[str, str]) -> None:
+    """Say which code has changed since runs were made; that breaks no rule."""
+    records = {job_id: record for job_id in sorted(sound) if (record := store.read(job_id))}
+    changes = []
+    for record in records.values():
+        try:
+            job = job_of(record, records, datasets)
+        except StoreError:  # of another version: no plan of this one asks for it
+            continue
+        changes.append(changed_files(record, sources_of_job(job)))
+    for line in changes_in_words(changes):
+        console.print(line, markup=False)
 
 
 def _say_not_recomputed(runs: int) -> None:

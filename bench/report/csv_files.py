@@ -68,11 +68,16 @@ def runs_csv(table: Table) -> str:
         "dataset", "split", "method", "seed", "status", *metrics,
         "selected_epoch", "valid_balanced_accuracy", "epochs", "seconds", "parameters", "device",
         "split_hash", "data_sha256", "job_id", "reason",
-        "stands_in_for", "command",
+        "stands_in_for", "earlier_code", "command",
     ]  # fmt: skip
     stands_in_for = {column.label: _stands_in_for(column) for column in table.columns}
     lines = (
-        [*_run(run, metrics), stands_in_for[run.dataset], _command(table, run)]
+        [
+            *_run(run, metrics),
+            stands_in_for[run.dataset],
+            _earlier_code(run),
+            _command(table, run),
+        ]
         for run in table.runs
     )
     return _csv(header, lines)
@@ -118,6 +123,11 @@ def _run(run: Run, metrics: Sequence[str]) -> list[str]:
 def _command(table: Table, run: Run) -> str:
     """The shell command that repeats a run, or nothing where it is not known."""
     return command(table.settings, run.dataset, run.split, run.method, [run.seed]) or ""
+
+
+def _earlier_code(run: Run) -> str:
+    """Files that have changed since the run, which was kept; nothing where none has."""
+    return "" if run.changed is None else _text(" ".join(run.changed) or "not recorded")
 
 
 def _in_best_group(table: Table, split: str, column: Column, row: Row, measure: Measure) -> str:

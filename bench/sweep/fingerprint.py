@@ -6,7 +6,8 @@ unless the user keeps it, or ``verify --repeat`` shows that the change changes n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,8 @@ _ROOMS = (
     "datasets",
     "methods",
 )
+# Of files that have changed, those that a sentence names.
+_NAMED = 4
 
 
 def sources_of_job(job: Job) -> dict[str, str]:
@@ -90,6 +93,23 @@ def changed_files(record: Json, now: Mapping[str, str]) -> tuple[str, ...] | Non
         return None
     files = before.keys() | now.keys()
     return tuple(sorted(file for file in files if before.get(file) != now.get(file)))
+
+
+def changes_in_words(changes: Iterable[tuple[str, ...] | None]) -> list[str]:
+    """A sentence for each set of files that has changed, with the number of runs.
+
+    `changes` holds what :func:`changed_files` gave of each run; runs without a change do not count.
+    """
+    lines = []
+    for files, runs in Counter(files or () for files in changes if files != ()).items():
+        count = f"{runs} of these runs"
+        if not files:
+            lines.append(f"The code that made {count} is not recorded.")
+            continue
+        others = f" and {len(files) - _NAMED} more files" if len(files) > _NAMED else ""
+        verb = "has" if len(files) == 1 else "have"
+        lines.append(f"{', '.join(files[:_NAMED])}{others} {verb} changed since {count}.")
+    return lines
 
 
 def _own_sources(job: Job) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bench.backbone import BACKBONES
@@ -303,11 +304,14 @@ def _unique(kind: str, parts: Sequence[P], *, merge: bool = False) -> tuple[P, .
 
 
 def plan_document(
-    resolved: Resolved, jobs: Sequence[Job], kept: Mapping[str, Sequence[str]]
+    resolved: Resolved,
+    jobs: Sequence[Job],
+    kept: Mapping[str, Sequence[str] | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The plan as reports read it: the settings for the caption, and an entry for each job.
 
-    `kept` names, by job id, the files that have changed since a run that is reused all the same.
+    `kept` names, by job id, the files that have changed since a run that is reused all the same;
+    None where it is not known which code made it.
     """
     training = resolved.settings.training
     return {
@@ -342,7 +346,7 @@ def plan_document(
                 "title": job.title,
                 "group": job.method.facts["group"],
                 "seed": job.seed,
-                **({"changed": list(kept[job.job_id])} if job.job_id in kept else {}),
+                **({"changed": list(kept[job.job_id] or ())} if job.job_id in kept else {}),
             }
             for job in jobs
         ],

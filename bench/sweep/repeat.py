@@ -24,8 +24,8 @@ _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 def draw(records: Mapping[str, Json], number: int, seed: int) -> set[str]:
     """Ids of `number` runs of each method, with the runs that those depend on.
 
-    Of a method's runs those are drawn first whose data set and split have been drawn least, so
-    that a few runs of each method cover all data sets and splits.
+    Of a method's runs those are drawn first whose data set and split have been drawn least. Where
+    that leaves out a data set, split or encoder, further runs are drawn.
 
     Parameters
     ----------
@@ -60,6 +60,12 @@ def draw(records: Mapping[str, Json], number: int, seed: int) -> set[str]:
         while left and len(methods[name]) - len(left) < number:
             take(min(left, key=lambda job_id: covered[_column(records[job_id])]))
             left = [job_id for job_id in left if job_id not in drawn]
+    parts = {job_id: components(record) for job_id, record in records.items()}
+    missing = set().union(*parts.values()) - set().union(*(parts[one] for one in drawn))
+    while missing:
+        candidates = rng.sample(sorted(parts), len(parts))
+        take(best := max(candidates, key=lambda job_id: len(parts[job_id] & missing)))
+        missing -= parts[best]
     return drawn
 
 

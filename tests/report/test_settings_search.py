@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -192,7 +193,7 @@ def test_the_command_writes_the_search_and_says_by_its_code_that_all_is_there(tm
     assert {path.name for path in tmp_path.iterdir()} >= FILES
     # 0.9999 is what the method stands at, as its class says.
     assert "| cb\\[beta=0.9999\\]" in (tmp_path / "settings.md").read_text()
-    Store(tmp_path).discard(jobs[0]["job_id"])
+    shutil.rmtree(tmp_path / "runs" / jobs[0]["job_id"])
     context = cli.make_context("run_bench.py", ["settings", "--out", str(tmp_path)])
     assert cli.invoke(context) == 1
 

@@ -141,14 +141,37 @@ def test_what_killed_processes_left_is_removed_and_named(store, caplog):
     assert [path.stem for path in checkpoints.iterdir()] == ["b2"]  # a1 is stored
 
 
-def test_what_is_discarded_is_gone(store):
+def test_a_finished_run_is_replaced_only_where_its_checksum_is_named(store):
+    _write(store, value=1.0)
+    first = store.read("a1")["checksum"]
+    _write(store, value=2.0)
+    assert store.read("a1")["value"] == 1.0
+    assert store.is_done("a1")
+    assert not store.is_done("a1", replaces=first)
+    store.write("a1", {"value": 3.0}, PREDICTIONS, WEIGHTS, replaces=first)
+    assert store.read("a1")["value"] == 3.0
+    # Another sweep that meant to replace the first finds it replaced.
+    store.write("a1", {"value": 4.0}, PREDICTIONS, WEIGHTS, replaces=first)
+    assert store.read("a1")["value"] == 3.0
+
+
+def test_a_renewed_record_is_whole_and_keeps_its_files(store):
+    _write(store)
+    store.renew({**store.read("a1"), "sources": {"methods/cb.py": "0" * 16}})
+    record = store.read("a1")
+    assert record["sources"] == {"methods/cb.py": "0" * 16}
+    assert record["value"] == 1.5
+
+
+def test_forgetting_attempts_keeps_the_finished_run(store):
     _write(store)
     store.write_failure("a1", {"reason": "r"})
     store.checkpoint("a1").write_text("")
-    store.discard("a1")
-    assert (store.read("a1"), store.read_failure("a1")) == (None, None)
+    store.forget_attempts("a1")
+    assert store.read("a1") is not None
+    assert store.read_failure("a1") is None
     assert not store.checkpoint("a1").exists()
-    store.discard("a1")
+    store.forget_attempts("a1")
 
 
 def test_a_damaged_failure_is_none(store):

@@ -55,6 +55,16 @@ def test_what_was_written_is_read_to_the_bit(file):
     assert CheckpointFile(file.path).load(IDENTITY).best is not None
 
 
+def test_what_other_code_has_begun_is_not_gone_on_with(tmp_path, caplog):
+    """Half of a run by the old code and half by the new one would be neither."""
+    path = tmp_path / "run.safetensors"
+    CheckpointFile(path, code={"methods/cb.py": "1"}).write(PROGRESS, IDENTITY)
+    assert CheckpointFile(path, code={"methods/cb.py": "1"}).load(IDENTITY) is not None
+    assert CheckpointFile(path, code={"methods/cb.py": "2"}).load(IDENTITY) is None
+    assert "differs in: code" in caplog.text
+    assert not path.exists()
+
+
 def test_without_a_best_epoch_and_without_a_file(file, caplog):
     assert file.load(IDENTITY) is None
     file.write(replace(PROGRESS, best=None), IDENTITY)

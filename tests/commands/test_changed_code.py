@@ -1,0 +1,182 @@
+"""An edited method never keeps its old figures, unless somebody says so."""
+
+import importlib
+import json
+import sys
+
+import pytest
+
+from bench import sources
+from bench.method import METHODS
+from bench.sweep import fingerprint
+from bench.sweep.local import InProcess
+from bench.sweep.store import Store
+
+METHOD = '''
+"""A method of the user's."""
+
+from torch.nn.functional import cross_entropy
+
+from bench.method import Method, register_method
+
+
+@register_method("mine", title="Mine", group="extension", reference="none")
+class Mine(Method):
+    """Cross-entropy."""
+
+    def loss(self, logits, labels):
+        """The loss."""
+        return cross_entropy(logits, labels)
+'''
+
+
+@pytest.fixture
+def edit(tmp_path, monkeypatch):
+    """Writes the method's file and has it imported anew, as the next process would."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    METHODS.discover()
+
+    def write(old="", new=""):
+        assert old in METHOD
+        (tmp_path / "my_methods.py").write_text(METHOD.replace(old, new))
+        for cached in (sources._source, sources._file, fingerprint._sources):
+            cached.cache_clear()
+        sys.modules.pop("my_methods", None)
+        importlib.invalidate_caches()
+        importlib.import_module("my_methods")
+
+    yield write
+    METHODS._entries.pop("mine", None)
+    sys.modules.pop("my_methods", None)
+    for cached in (sources._source, sources._file, fingerprint._sources):
+        cached.cache_clear()
+
+
+SIGN = ("return cross", "return -cross")
+
+
+@pytest.fixture
+def start(bench, toy_arguments):
+    def run(*more):
+        return bench(*toy_arguments("--methods", "vanilla,mine", *more))
+
+    return run
+
+
+def _record(folder, method):
+    for path in (folder / "runs").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        if record["job"]["method"]["name"] == method:
+            return record
+    raise AssertionError(method)
+
+
+def test_an_edit_runs_again_what_it_touches_and_nothing_else(edit, start, tmp_path):
+    edit()
+    start()
+    first = _record(tmp_path / "results", "mine")
+    untouched = _record(tmp_path / "results", "vanilla")
+    edit('"""The loss."""', "# Nothing but the loss.\n        ")
+    _, out, err = start()
+    assert "2 done before, 0 to do" in out
+    assert "changed" not in err
+    edit(*SIGN)
+    _, out, err = start("--dry-run")
+    assert "changed toy · random · mine" in out
+    assert "1 done, 1 to do" in out
+    assert _record(tmp_path / "results", "mine") == first
+    _, out, err = start()
+    assert "1 done before, 1 to do (1 again as their code has changed)" in out
+    assert "my_methods.py has changed since 1 of these runs." in err
+    again = _record(tmp_path / "results", "mine")
+    assert again["job_id"] == first["job_id"]
+    assert again["history"] != first["history"]
+    assert _record(tmp_path / "results", "vanilla") == untouched
+    _, out, err = start()
+    assert "2 done before, 0 to do" in out
+    assert "changed" not in err
+
+
+def test_what_is_kept_is_marked_in_every_table(edit, start, bench, tmp_path):
+    edit()
+    start()
+    edit(*SIGN)
+    folder = tmp_path / "results"
+    code, out, err = start("--keep-changed")
+    assert code == 0
+    assert "2 done before, 0 to do" in out
+    assert "Kept and marked." in err
+    for text in (out, (folder / "table2.md").read_text(), (folder / "table2.csv").read_text()):
+        assert "Mine (earlier code)" in text
+        assert "Vanilla GCN (earlier code)" not in text
+    assert "my_methods.py changed after 1 of the runs." in (folder / "table2.md").read_text()
+    assert (folder / "runs.csv").read_text().count("my_methods.py") == 1
+    code, out, _ = bench("verify", "--out", folder)
+    assert code == 0
+    assert "my_methods.py has changed since 1 of these runs." in out
+    bench("paper", "--no-figures", "--out", folder)
+    assert "earlier code" in (folder / "paper" / "table2.tex").read_text()
+    start()  # and no longer once it was run again
+    assert "earlier code" not in (folder / "table2.md").read_text()
+
+
+def test_runs_that_do_not_say_which_code_made_them_do_not_count(edit, start, tmp_path):
+    edit()
+    start()
+    store = Store(tmp_path / "results")
+    record = _record(store.root, "mine")
+    del record["sources"]
+    store.renew(record)
+    _, out, _ = start("--dry-run")
+    assert "The code that made 1 of these runs is not recorded." in out
+    start("--keep-changed")
+    assert "it is not recorded which code made 1 of the runs" in " ".join(
+        (store.root / "table2.md").read_text().split()
+    )
+
+
+@pytest.fixture
+def repeat(bench, tmp_path, monkeypatch):
+    """Repeats the stored runs in this process, where alone the user's method is known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.commands.repeat.make_executor", lambda *_: InProcess())
+    return lambda: bench("verify", "--repeat", 1, "--out", tmp_path / "results")
+
+
+def test_repeating_confirms_a_change_that_changes_nothing(edit, start, bench, repeat, tmp_path):
+    edit()
+    start()
+    edit("return cross_entropy(logits, labels)", "return 1 * cross_entropy(logits, labels)")
+    folder = tmp_path / "results"
+    before = _record(folder, "mine")
+    code, out, _ = repeat()
+    assert code == 0, out
+    assert "2 runs trained again: 2 equal bit for bit, 0 different or failed." in out
+    assert "1 stored runs now count as made by the present code." in out
+    after = _record(folder, "mine")
+    assert after["confirmed"]["equal"] == "bit for bit"
+    changed = {"sources", "confirmed", "checksum"}
+    assert {k: v for k, v in after.items() if k not in changed} == {
+        k: v for k, v in before.items() if k not in changed
+    }
+    assert not (folder / "repeat").exists()
+    _, out, err = start()
+    assert "2 done before, 0 to do" in out
+    assert "changed" not in err
+    assert bench("verify", "--out", folder)[0] == 0
+
+
+def test_repeating_names_a_change_that_changes_something(edit, start, repeat, tmp_path):
+    edit()
+    start()
+    edit(*SIGN)
+    folder = tmp_path / "results"
+    before = _record(folder, "mine")
+    code, out, err = repeat()
+    assert code == 1
+    assert "toy · random · mine · seed 0: differs in" in err
+    assert "training from epoch 1 on" in err
+    assert "toy · random · vanilla · seed 0: equal bit for bit" in out
+    assert _record(folder, "mine") == before
+    assert "1 do not: a run of their method came out different" in err

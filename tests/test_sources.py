@@ -1,0 +1,138 @@
+"""A hash of code changes with what the code does, and imports are followed to where names are."""
+
+import ast
+import importlib
+import sys
+import textwrap
+
+import pytest
+
+from bench import sources
+from bench.sources import sources_of
+
+BASE = '''
+"""A module."""
+
+from math import log as ln
+
+
+class Thing:
+    """A thing."""
+
+    power: float = 2.0
+
+    def value(self, x):
+        """Of x."""
+        return -ln(x) ** self.power  # a comment
+'''
+
+
+def _hash(text):
+    return sources._hash(ast.parse(textwrap.dedent(text)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Of x."""', '"""The value of x,\n        in other words."""'),
+        ('        """Of x."""\n', ""),
+        ('"""A module."""\n', ""),
+        ("  # a comment", ""),
+        ("-ln(x) ** self.power", "(-(ln(x) ** self.power))"),
+        ("\n\n\nclass", "\nclass"),
+        ("    power: float = 2.0\n", '    power: float = 2.0\n    "What x is raised to."\n'),
+    ],
+)
+def test_comments_docstrings_and_layout_do_not_count(old, new):
+    assert old in BASE
+    assert _hash(BASE.replace(old, new)) == _hash(BASE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("-ln(x)", "ln(x)"),
+        ("2.0", "2.5"),
+        ("2.0", "2"),
+        ("log as ln", "log2 as ln"),
+        ("return -ln", "return 1 - ln"),
+        ("self.power", "Thing.power"),
+        ("def value", "def values"),
+        ("(self, x)", "(self, x=None)"),
+        ("class Thing", "class Thing(object)"),
+        ('return -ln(x)', 'return f"{x}" or -ln(x)'),
+    ],
+)  # fmt: skip
+def test_everything_else_counts(old, new):
+    assert old in BASE
+    assert _hash(BASE.replace(old, new)) != _hash(BASE)
+
+
+def test_none_is_a_value_and_no_value_is_none():
+    assert len({_hash(text) for text in ("x = None", "x: int", "f(None)", "f()", "x = 0")}) == 5
+    assert _hash("def f(): return") != _hash("def f(): return None")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Writes files of a package `pack` and gives what is behind a module of it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def find(module, files, within=("pack",)):
+        for name, text in files.items():
+            path = tmp_path / "pack" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for folder in {path.parent for path in (tmp_path / "pack").rglob("*.py")}:
+            (folder / "__init__.py").touch()
+        importlib.invalidate_caches()
+        for cached in (sources._source, sources._file):
+            cached.cache_clear()
+        return [name.removeprefix("pack/") for name in sources_of([module], within=within)]
+
+    yield find
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pack"]:
+        del sys.modules[name]
+    for cached in (sources._source, sources._file):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pack.b",
+        "import pack.b as other",
+        "from pack import b",
+        "from pack.b import f",
+        "from pack.b import *",
+        "from . import b",
+        "from .b import f as g",
+        "def late():\n    from pack.b import f",
+        "if True:\n    import pack.b",
+    ],
+)
+def test_every_way_to_import_is_followed(package, line):
+    found = package("pack.a", {"a.py": line, "b.py": "from .c import f", "c.py": "f = 1"})
+    assert found == ["a.py", "b.py", "c.py"]
+
+
+def test_a_circle_ends(package):
+    assert package("pack.a", {"a.py": "import pack.b", "b.py": "import pack.a"}) == ["a.py", "b.py"]
+
+
+def test_a_name_that_a_package_hands_on_is_followed_to_where_it_stands(package):
+    files = {
+        "a.py": "from pack.rooms import used",
+        "rooms/__init__.py": "from .one import used\nfrom .two import unused",
+        "rooms/one.py": "used = 1",
+        "rooms/two.py": "unused = 1",
+    }
+    assert package("pack.a", files) == ["a.py", "rooms/one.py"]
+    files["rooms/__init__.py"] = "used = 1"
+    assert package("pack.a", files) == ["a.py", "rooms/__init__.py"]
+
+
+def test_other_rooms_packages_and_modules_without_a_source_are_not_followed(package):
+    files = {"a.py": "import sys, json, nowhere\nimport pack.in_.b, pack.out.c"}
+    files |= {"in_/b.py": "", "out/c.py": ""}
+    assert package("pack.a", files, within=("pack.in_",)) == ["a.py", "in_/b.py"]
