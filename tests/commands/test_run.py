@@ -252,7 +252,7 @@ def test_a_missing_run_is_not_all_done(bench, toy_arguments, tmp_path):
 
 
 def test_each_of_two_commands_reports_its_own_plan(bench, toy_arguments, monkeypatch, tmp_path):
-    from bench.commands import run as command
+    from bench.commands import sweep as command
 
     other = {"schema": 1, "settings": {}, "jobs": []}
     original = command.Executor.run
