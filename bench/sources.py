@@ -79,7 +79,10 @@ def _source(module: str) -> _Source | None:
     path = _file(module)
     if path is None:
         return None
-    tree = ast.parse(path.read_bytes())
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # edited since it was imported, and not finished
+        tree = ast.Module([ast.Pass()], [])
     package = module if path == _file_of_package(module) else module.rpartition(".")[0]
     origins: dict[str, str] = {}
     imported: set[str] = set()

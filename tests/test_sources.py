@@ -116,6 +116,11 @@ def test_every_way_to_import_is_followed(package, line):
     assert found == ["a.py", "b.py", "c.py"]
 
 
+def test_a_file_that_cannot_be_parsed_is_named_with_a_hash_of_its_own(package):
+    """Somebody may be at it while a benchmark runs."""
+    assert package("pack.a", {"a.py": "import pack.b", "b.py": "def f(:"}) == ["a.py", "b.py"]
+
+
 def test_a_circle_ends(package):
     assert package("pack.a", {"a.py": "import pack.b", "b.py": "import pack.a"}) == ["a.py", "b.py"]
 
