@@ -67,9 +67,9 @@ def _defining(target: str) -> Iterator[str]:
     source = _source(package)
     if source is None:
         return
-    is_package = _file(package) == _file_of_package(package)
-    if is_package and name in source.origins:
-        yield from _defining(source.origins[name])
+    origin = source.origins.get(name, target)
+    if _is_package(package) and origin != target:
+        yield from _defining(origin)
     else:
         yield package
 
@@ -83,7 +83,7 @@ def _source(module: str) -> _Source | None:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # edited since it was imported, and not finished
         tree = ast.Module([ast.Pass()], [])
-    package = module if path == _file_of_package(module) else module.rpartition(".")[0]
+    package = module if _is_package(module) else module.rpartition(".")[0]
     origins: dict[str, str] = {}
     imported: set[str] = set()
     for node in ast.walk(tree):
@@ -96,8 +96,7 @@ def _source(module: str) -> _Source | None:
                 target = base if alias.name == "*" else f"{base}.{alias.name}"
                 imported.add(target)
                 origins[alias.asname or alias.name] = target
-    is_package = path.name == "__init__.py"
-    name = module.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+    name = module.replace(".", "/") + ("/__init__.py" if _is_package(module) else ".py")
     return _Source(name, _hash(tree), frozenset(imported), origins)
 
 
@@ -126,9 +125,9 @@ def _file(module: str) -> Path | None:
     return Path(origin)
 
 
-def _file_of_package(module: str) -> Path | None:
+def _is_package(module: str) -> bool:
     path = _file(module)
-    return path if path is not None and path.name == "__init__.py" else None
+    return path is not None and path.name == "__init__.py"
 
 
 def _hash(tree: ast.AST) -> str:

@@ -133,6 +133,8 @@ def test_a_name_that_a_package_hands_on_is_followed_to_where_it_stands(package):
         "rooms/two.py": "unused = 1",
     }
     assert package("pack.a", files) == ["a.py", "rooms/one.py"]
+    files["rooms/__init__.py"] = "from . import used"  # a name of its own, from itself
+    assert package("pack.a", files) == ["a.py", "rooms/__init__.py"]
     files["rooms/__init__.py"] = "used = 1"
     assert package("pack.a", files) == ["a.py", "rooms/__init__.py"]
 
