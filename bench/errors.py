@@ -49,6 +49,10 @@ class TrainingError(BenchError):
     """A run cannot go on; it is recorded as failed and the others continue."""
 
 
+class HiddenLabelsError(TrainingError):
+    """Labels are read that whoever reads them must not see."""
+
+
 class UnavailableError(BenchError):
     """An optional part cannot be used here, usually because a package is absent."""
 

@@ -40,7 +40,10 @@ GROUPS: tuple[Group, ...] = ("paper", "control", "extension")
 
 
 class DataView(Protocol):
-    """The training and validation parts as a whole; the test part cannot be reached."""
+    """The training and validation parts as a whole; the test part cannot be reached.
+
+    A network that is asked in evaluation mode is afterwards in the mode in which it was.
+    """
 
     def embeddings(self, network: Network, part: Part = "train") -> Tensor:
         """``network.encode`` of every sample, in evaluation mode, no gradient; (n, d)."""
@@ -55,25 +58,17 @@ class DataView(Protocol):
         """Positions of the samples, as ``Batch.positions`` counts them, on that device; (n,)."""
 
 
-def _no_logits() -> np.ndarray:
-    return np.empty((0, 0), np.float32)
-
-
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that this one builds on: same data, split, seed and budget.
+    """The network of a run that this one builds on: same data, split, seed and budget.
 
     Attributes
     ----------
     network_state : mapping of str to Tensor
         Weights and buffers of its network, for ``network.load_state_dict``; empty without one.
-    valid_logits, test_logits : ndarray, shape (n, K)
-        What it predicts with. Only an :class:`Ensemble` is given them.
     """
 
     network_state: Mapping[str, Tensor]
-    valid_logits: np.ndarray = field(default_factory=_no_logits)
-    test_logits: np.ndarray = field(default_factory=_no_logits)
 
 
 @dataclass(frozen=True)
@@ -221,7 +216,10 @@ class Method(nn.Module):
         return logits
 
     def predict(self, network: Network, batch: Batch) -> Tensor:
-        """Logits to predict `batch` with, (B, K); for methods that do not classify by `network`."""
+        """Logits to predict `batch` with, (B, K); for methods that do not classify by `network`.
+
+        A batch that is predicted, for validation or test, has no labels: reading them ends the run.
+        """
         return self.adjust_logits(network(batch))
 
 
@@ -234,7 +232,7 @@ class Samples:
     entities : tuple of Entity
         Every input of the samples, n values each.
     labels : ndarray of int64, shape (n,), or None
-        None for the test part.
+        None where the samples are to be predicted, in validation as in test.
     """
 
     entities: tuple[Entity, ...]
@@ -278,7 +276,10 @@ class Estimator(_WithoutNetwork):
 
     @abstractmethod
     def logits(self, samples: Samples) -> np.ndarray:
-        """Scores whose largest is the prediction, as log probabilities or logits; (n, K)."""
+        """Scores whose largest is the prediction, as log probabilities or logits; (n, K).
+
+        `samples` have no labels.
+        """
 
 
 class Ensemble(_WithoutNetwork):
@@ -298,7 +299,10 @@ class Ensemble(_WithoutNetwork):
 
     @abstractmethod
     def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores whose largest is the prediction, (n, K), from logits (n, K) by role."""
+        """Scores whose largest is the prediction, (n, K), from logits (n, K) by role.
+
+        Those of the test part come when all is chosen.
+        """
 
 
 AnyMethod = type[Method] | type[Estimator] | type[Ensemble]

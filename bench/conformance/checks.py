@@ -18,11 +18,11 @@ from safetensors.numpy import load, save
 from torch import Tensor
 
 from bench.backbone import BACKBONES
-from bench.conformance.randomness import keep_global_random_state
 from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
 from bench.conformance.trial import Case, NetworkTrial, Trial
 from bench.conformance.watch import OneClassBatches, Seen, Watched
+from bench.errors import HiddenLabelsError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
 
@@ -214,6 +214,24 @@ def prediction_of_one(subject: Subject) -> None:
         )
 
 
+@check
+def predicts_without_labels(subject: Subject) -> None:
+    """Predictions read no labels, and are the same to the bit when the test part has others."""
+    run = subject.first_run
+    if isinstance(run, HiddenLabelsError):
+        raise ConformanceError("a method that reads no label of what it predicts", str(run))
+    first = _first_run(subject).logits
+    if np.array_equal(subject.second_run, first):
+        return
+    if not np.array_equal(subject.third_run, first):
+        raise NotApplicable("it does not repeat, see same_seed_same_result")
+    raise ConformanceError(
+        "the same predictions whatever the labels of the test part",
+        f"{_difference(subject.second_run, first)} when these are permuted; labels are in the "
+        "batches of training_step, in self.context.labels and in self.context.view",
+    )
+
+
 # ---------------------------------------------------------------- seeds
 
 
@@ -221,8 +239,9 @@ def prediction_of_one(subject: Subject) -> None:
 def same_seed_same_result(subject: Subject) -> None:
     """The same seed gives the same predictions to the bit, whatever the global random state."""
     run = _first_run(subject)
-    with keep_global_random_state(seed=12345):
-        again = subject.trained(subject.case).logits()
+    if np.array_equal(subject.second_run, run.logits):
+        return
+    again = subject.third_run
     if not np.array_equal(again, run.logits):
         raise ConformanceError("equal predictions from equal seeds", _difference(again, run.logits))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from bench.conformance.randomness import global_random_state
+from bench.conformance.randomness import global_random_state, keep_global_random_state
 from bench.conformance.trial import Case, FinishedRuns, Trial, untrained
 from bench.conformance.watch import Watched
 from bench.method import AnyMethod, Method
@@ -78,6 +78,18 @@ class Subject:
         """The method and its network before training."""
         cls = type(self.cls.__name__, (*mixins, self.cls), {}) if mixins else self.cls
         return untrained(cls, self.options, case, self.finished)
+
+    @cached_property
+    def second_run(self) -> np.ndarray:
+        """Predictions of a second training: other global random state, other test labels."""
+        with keep_global_random_state(seed=12345):
+            return self.trained(replace(self.case, permuted_test_labels=True)).logits()
+
+    @cached_property
+    def third_run(self) -> np.ndarray:
+        """As the second, with the test labels of the first; needed where those two differ."""
+        with keep_global_random_state(seed=12345):
+            return self.trained(self.case).logits()
 
     @cached_property
     def first_run(self) -> FirstRun | Exception:

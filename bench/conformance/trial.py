@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,29 +12,17 @@ from torch import Tensor
 
 from bench.backbone import BACKBONES
 from bench.conformance.toy import toy_data, toy_split
-from bench.data.batch import Batch
-from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
-from bench.method import (
-    METHODS,
-    AnyMethod,
-    Context,
-    Ensemble,
-    Estimator,
-    FinishedRun,
-    Method,
-)
-from bench.models.network import build_network
+from bench.method import METHODS, AnyMethod, Ensemble, Estimator, Method
 from bench.options import Options
 from bench.spec import check_options, parse_spec
 from bench.split import Split
 from bench.training.checkpoint import CheckpointFile
-from bench.training.evaluation import EvaluationBatches, predict_logits
-from bench.training.loop import EpochReport, TrainingResult, train
-from bench.training.run import samples_as_text
+from bench.training.kinds import Begun, EnsembleRun, EstimatorRun, NetworkRun, begin
+from bench.training.loop import EpochReport, TrainingResult
+from bench.training.run import complete
 from bench.training.settings import TrainingSettings
-from bench.training.state import load_state, state_of
-from bench.training.view import SplitView
+from bench.training.state import load_state
 
 _CPU = torch.device("cpu")
 
@@ -56,6 +44,8 @@ class Case:
         Atoms of the largest molecule.
     noise : float
         Share of atoms that do not belong to their molecule's class.
+    permuted_test_labels : bool
+        Whether the samples of the test part have each other's labels. Nothing may depend on it.
     """
 
     counts: tuple[int, ...] = (60, 30, 15)
@@ -67,19 +57,7 @@ class Case:
     seed: int = 0
     backbone: str = "gcn"
     dtype: torch.dtype = torch.float32
-
-
-def _toy(case: Case) -> tuple[PreparedData, Split, Context]:
-    """Data and split of `case`, and the facts of a run on them."""
-    data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
-    split = toy_split(data, dict(case.train_counts))
-    context = Context(
-        labels=data.labels[split.train],
-        num_classes=data.num_classes,
-        epochs=case.epochs,
-        seed=case.seed,
-    )
-    return data, split, context
+    permuted_test_labels: bool = False
 
 
 class NetworkTrial:
@@ -98,20 +76,10 @@ class NetworkTrial:
         self, cls: type[Method], options: Options, case: Case, finished: FinishedRuns
     ) -> None:
         self.case = case
-        self.data, self.split, context = _toy(case)
-        shape = BACKBONES.get(case.backbone).cls.options_type.model_validate(
-            {"hidden": 8, "out": 8}
-        )
-        self.network = build_network(
-            self.data, {"molecule": (case.backbone, shape)}, seed=case.seed
-        ).to(case.dtype)
-        self.collator = _CastingCollator(self.data, case.dtype)
-        context = replace(
-            context,
-            runs=finished.required(cls, options, case),
-            data_view=SplitView(self.collator, self.split, _CPU),
-        )
-        self.method = cls(options, context).to(case.dtype)
+        self.data, self.split, self._run = _begin(cls, options, case, finished)
+        assert isinstance(self._run, NetworkRun)
+        self.network, self.method = self._run.network, self._run.method
+        self.collator = self._run.collator
 
     def train(
         self,
@@ -120,29 +88,16 @@ class NetworkTrial:
         on_epoch: Callable[[EpochReport], None] | None = None,
     ) -> TrainingResult:
         """Train to the end, or on from `checkpoint`, as every run is trained."""
-        settings = TrainingSettings(
-            epochs=self.case.epochs, batch_size=self.case.batch_size, learning_rate=_LEARNING_RATE
-        )
-        return train(
-            self.network,
-            self.method,
-            self.collator,
-            self.split,
-            settings,
-            seed=self.case.seed,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-        )
+        return complete(self._run, checkpoint=checkpoint, on_epoch=on_epoch)[0]
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
-        chosen = self.split.test if positions is None else positions
-        batches = EvaluationBatches(self.collator, chosen, torch.device("cpu"))
-        return predict_logits(self.network, self.method, batches)
+        assert isinstance(self._run, NetworkRun)
+        return self._run.logits(self.split.test if positions is None else positions)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""
-        return state_of(self.network, self.method)
+        return self._run.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`state` gave; every name must be there and no other."""
@@ -153,20 +108,16 @@ class EstimatorTrial:
     """An estimator on the data of `case`."""
 
     def __init__(self, cls: type[Estimator], options: Options, case: Case) -> None:
-        self.data, self.split, context = _toy(case)
-        self.estimator = cls(options, context)
+        self.data, self.split, self._run = _begin(cls, options, case, FinishedRuns())
 
     def train(self) -> None:
         """Fit on the training part."""
-        self.estimator.fit(
-            samples_as_text(self.data, self.split.train),
-            samples_as_text(self.data, self.split.valid),
-        )
+        complete(self._run)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
-        chosen = self.split.test if positions is None else positions
-        return self.estimator.logits(replace(samples_as_text(self.data, chosen), labels=None))
+        assert isinstance(self._run, EstimatorRun)
+        return self._run.logits(self.split.test if positions is None else positions)
 
 
 class EnsembleTrial:
@@ -175,27 +126,42 @@ class EnsembleTrial:
     def __init__(
         self, cls: type[Ensemble], options: Options, case: Case, finished: FinishedRuns
     ) -> None:
-        self.data, self.split, context = _toy(case)
         self._members = {
             role: finished.trial(text, case) for role, text in cls.requires(options).items()
         }
-        self.ensemble = cls(options, context)
+        self.data, self.split, self._run = _begin(cls, options, case, finished)
 
     def train(self) -> None:
         """Choose on the validation part."""
-        self.ensemble.fit(self._logits(self.split.valid), self.data.labels[self.split.valid])
+        complete(self._run)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
-        return self.ensemble.logits(
-            self._logits(self.split.test if positions is None else positions)
+        if positions is None:
+            return self._run.test_logits()
+        assert isinstance(self._run, EnsembleRun)
+        return self._run.ensemble.logits(
+            {role: member.logits(positions) for role, member in self._members.items()}
         )
-
-    def _logits(self, positions: np.ndarray) -> dict[str, np.ndarray]:
-        return {role: member.logits(positions) for role, member in self._members.items()}
 
 
 Trial = NetworkTrial | EstimatorTrial | EnsembleTrial
+
+
+@dataclass(frozen=True)
+class _FinishedTrial:
+    """A trained trial that another builds on; nobody else holds the tensors that it gives."""
+
+    trial: Trial
+
+    def network_state(self) -> dict[str, Tensor]:
+        """Weights and buffers of its network; empty without one."""
+        state = self.trial.network.state_dict() if isinstance(self.trial, NetworkTrial) else {}
+        return {name: tensor.clone() for name, tensor in state.items()}
+
+    def logits(self, part: Literal["valid", "test"]) -> np.ndarray:
+        """What it predicts with, (n, K)."""
+        return self.trial.logits(self.trial.split.parts()[part])
 
 
 @dataclass
@@ -204,20 +170,20 @@ class FinishedRuns:
 
     _trials: dict[tuple[type, str, Case], Trial] = field(default_factory=dict, repr=False)
 
-    def required(self, cls: AnyMethod, options: Options, case: Case) -> dict[str, FinishedRun]:
-        """The runs that a method asks for, by role; nobody else holds their tensors."""
-        return {role: self._run(text, case) for role, text in cls.requires(options).items()}
-
-    def _run(self, text: str, case: Case) -> FinishedRun:
-        trial = self.trial(text, case)
-        state = trial.network.state_dict() if isinstance(trial, NetworkTrial) else {}
-        return FinishedRun({name: tensor.clone() for name, tensor in state.items()})
+    def required(self, cls: AnyMethod, options: Options, case: Case) -> dict[str, _FinishedTrial]:
+        """The runs that a method asks for, by role."""
+        return {
+            role: _FinishedTrial(self.trial(text, case))
+            for role, text in cls.requires(options).items()
+        }
 
     def trial(self, text: str, case: Case) -> Trial:
         """The method called `text`, trained on `case`."""
         spec = parse_spec(text)
         cls: Any = METHODS.get(spec.name).cls
         options = check_options(cls.options_type, spec, "method")
+        # So that a method that may not depend on these labels builds on the very same runs.
+        case = replace(case, permuted_test_labels=False)
         key = (cls, options.model_dump_json(), case)
         if key not in self._trials:
             trial = untrained(cls, options, case, self)
@@ -235,12 +201,29 @@ def untrained(cls: AnyMethod, options: Options, case: Case, finished: FinishedRu
     return NetworkTrial(cls, options, case, finished)
 
 
-class _CastingCollator(Collator):
-    """Yields batches in the precision of the network."""
-
-    def __init__(self, data: PreparedData, dtype: torch.dtype) -> None:
-        super().__init__(data)
-        self._dtype = dtype
-
-    def __call__(self, positions: np.ndarray) -> Batch:
-        return super().__call__(positions).to(dtype=self._dtype)
+def _begin(
+    cls: AnyMethod, options: Options, case: Case, finished: FinishedRuns
+) -> tuple[PreparedData, Split, Begun]:
+    """Data and split of `case`, and the method begun on them as every run is begun."""
+    data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
+    split = toy_split(data, dict(case.train_counts))
+    if case.permuted_test_labels:
+        data.labels[split.test] = np.roll(data.labels[split.test], 1)
+    backbone = BACKBONES.get(case.backbone).cls
+    begun = begin(
+        data,
+        split,
+        cls,
+        options,
+        backbones={
+            "molecule": (case.backbone, backbone.options_type(**{"hidden": 8, "out": 8})),
+        },
+        training=TrainingSettings(
+            epochs=case.epochs, batch_size=case.batch_size, learning_rate=_LEARNING_RATE
+        ),
+        seed=case.seed,
+        device=_CPU,
+        runs=finished.required(cls, options, case),
+        dtype=None if case.dtype == torch.float32 else case.dtype,
+    )
+    return data, split, begun

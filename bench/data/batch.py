@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.data.adjacency import adjacency
+from bench.errors import HiddenLabelsError
 
 Device = torch.device | str | None
 _T = TypeVar("_T", bound="_Tensors")
@@ -203,23 +204,46 @@ class Batch:
     inputs : mapping of str to GraphBatch or ValueBatch
         All entities of one kind together, under that kind. With m entities of a kind, the B
         values of the first come first, then the B values of the second, and so on.
-    labels : Tensor of int64, shape (B,)
+    known_labels : Tensor of int64, shape (B,), or None
+        None where the batch is to be predicted; read as `labels`.
     positions : Tensor of int64, shape (B,)
         Positions of the samples in the prepared data.
     """
 
     inputs: Mapping[str, GraphBatch | ValueBatch]
-    labels: Tensor
+    known_labels: Tensor | None
     positions: Tensor
 
+    @property
+    def labels(self) -> Tensor:
+        """Labels of a training batch, int64, (B,).
+
+        Raises
+        ------
+        HiddenLabelsError
+            The batch is to be predicted.
+        """
+        if self.known_labels is None:
+            raise HiddenLabelsError(
+                "Expected predictions from the inputs of a batch alone, but `batch.labels` was "
+                "read where a batch has none: in predict, adjust_logits or a network's forward. "
+                "Labels are in the batches of training_step; those of the validation part are "
+                "in self.context.view.labels('valid')."
+            )
+        return self.known_labels
+
+    def without_labels(self) -> Batch:
+        """The same samples, to be predicted."""
+        return replace(self, known_labels=None)
+
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.positions)
 
     def to(self, device: Device = None, dtype: torch.dtype | None = None) -> Batch:
         """The same samples on `device`; floating-point tensors become `dtype`."""
         return Batch(
             {kind: value.to(device, dtype) for kind, value in self.inputs.items()},
-            _to(self.labels, device, None),
+            None if self.known_labels is None else _to(self.known_labels, device, None),
             _to(self.positions, device, None),
         )
 

@@ -9,8 +9,9 @@ from bench.data.batch import Batch, EnvironmentBatch, GraphBatch, LevelBatch, Va
 from bench.data.compiled import compiled
 from bench.data.environments import find_environments
 from bench.data.packed import PackedGraphs
-from bench.data.prepared import PreparedData
+from bench.data.prepared import HIDDEN, PreparedData
 from bench.data.selection import EnvironmentIndex, Selection
+from bench.errors import HiddenLabelsError
 
 
 class Collator:
@@ -25,6 +26,8 @@ class Collator:
     device : torch.device, optional
         Where the distinct feature vectors, proteins and categories are held, so that moving a
         batch there moves its numbers alone.
+    dtype : torch.dtype, optional
+        Of what encoders read as real numbers; as it is in the data when None.
 
     Raises
     ------
@@ -37,9 +40,10 @@ class Collator:
         prepared: PreparedData,
         protein_rows: np.ndarray | None = None,
         device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        self.labels = np.asarray(prepared.labels)
-        self._graphs = GraphCollator(prepared.graphs, device)
+        self._labels = np.asarray(prepared.labels)
+        self._graphs = GraphCollator(prepared.graphs, device, dtype)
         self._indices: dict[str, list[np.ndarray]] = {}
         for entity in prepared.entities:
             self._indices.setdefault(entity.kind, []).append(entity.index)
@@ -52,10 +56,16 @@ class Collator:
                     f"Expected {expected} protein rows for {prepared.name}, but got {got}. "
                     "Pass the encoder's tokenise(prepared.proteins)."
                 )
-            self._rows["protein"] = torch.from_numpy(protein_rows).to(device)
+            rows = torch.from_numpy(protein_rows)
+            real = rows.is_floating_point()
+            self._rows["protein"] = rows.to(device=device, dtype=dtype if real else None)
 
     def __call__(self, positions: np.ndarray) -> Batch:
-        """The samples at `positions`, shape (B,), in that order; repeats are allowed."""
+        """The samples at `positions`, shape (B,), in that order; repeats are allowed.
+
+        Without labels, where the data does not know them all.
+        """
+        labels = self._labels[positions]
         inputs: dict[str, GraphBatch | ValueBatch] = {}
         for kind, indices in self._indices.items():
             numbers = np.concatenate([index[positions] for index in indices])
@@ -68,9 +78,26 @@ class Collator:
                 inputs[kind] = ValueBatch(rows.index_select(0, chosen), torch.from_numpy(index))
         return Batch(
             inputs,
-            torch.from_numpy(self.labels[positions]),
+            None if (labels == HIDDEN).any() else torch.from_numpy(labels),
             torch.from_numpy(np.array(positions, dtype=np.int64)),
         )
+
+    def labels_of(self, positions: np.ndarray) -> np.ndarray:
+        """Labels of the samples at `positions`, int64, (n,).
+
+        Raises
+        ------
+        HiddenLabelsError
+            The data does not know them all.
+        """
+        labels = self._labels[positions]
+        if hidden := np.count_nonzero(labels == HIDDEN):
+            raise HiddenLabelsError(
+                "Expected to be asked for labels of the training and the validation part only, "
+                f"but got {hidden} positions of other samples. Those of the test part are for "
+                "scoring alone."
+            )
+        return labels
 
 
 class GraphCollator:
@@ -80,13 +107,18 @@ class GraphCollator:
     ----------
     graphs : PackedGraphs
         With environments where encoders shall compute equal atoms once.
-    device : torch.device, optional
-        Where the distinct atom feature vectors are held.
+    device, dtype : optional
+        Where and as what the distinct atom feature vectors are held.
     """
 
-    def __init__(self, graphs: PackedGraphs, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        graphs: PackedGraphs,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         self._graphs = graphs
-        self._atom_features = torch.from_numpy(np.array(graphs.atom_features)).to(device)
+        self._atom_features = torch.from_numpy(np.array(graphs.atom_features)).to(device, dtype)
         self._index = (
             None
             if graphs.environments is None or self._atom_features.device.type != "cpu"

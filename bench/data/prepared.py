@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.data.packed import PackedGraphs
 from bench.dataset import EntityKind
+
+# In the place of a label that whoever holds the data must not know; no class, not even by chance.
+HIDDEN = -1
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class PreparedData:
     proteins, categories : tuple of str
         The distinct sequences and category names.
     labels : ndarray of int64, shape (M,)
-        Class indices 0..K-1.
+        Class indices 0..K-1; HIDDEN where :meth:`knowing` left the label out.
     class_names : tuple of str
         Length K.
     rows : ndarray of int64, shape (M,)
@@ -106,6 +109,13 @@ class PreparedData:
     def num_classes(self) -> int:
         """K."""
         return len(self.class_names)
+
+    def knowing(self, *parts: np.ndarray) -> PreparedData:
+        """The same samples, with the labels of those at the positions in `parts` alone."""
+        labels = np.full(len(self), HIDDEN, np.int64)
+        for positions in parts:
+            labels[positions] = self.labels[positions]
+        return replace(self, labels=labels)
 
     def class_counts(self, samples: np.ndarray | None = None) -> np.ndarray:
         """Samples per class, shape (K,), of all samples or of those whose positions are given."""

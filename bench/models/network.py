@@ -50,14 +50,15 @@ class Network(nn.Module):
     def collator(self, prepared: PreparedData) -> Collator:
         """What turns positions in `prepared` into batches that this network reads.
 
-        Features are held where the network is at this moment.
+        Features are held where the network is at this moment, in the precision of its weights.
         """
-        device = next(self.parameters()).device
+        weights = next(self.parameters())
         if "protein" not in self.encoders:
-            return Collator(prepared, device=device)
+            return Collator(prepared, None, weights.device, weights.dtype)
         protein = self.encoders["protein"]
         assert isinstance(protein, ProteinBackbone)
-        return Collator(prepared, protein.tokenise(prepared.proteins), device)
+        rows = protein.tokenise(prepared.proteins)
+        return Collator(prepared, rows, weights.device, weights.dtype)
 
     def _encode_kind(self, kind: str, batch: Batch) -> Tensor:
         """Embeddings of all entities of one kind, shape (entities, B, features)."""

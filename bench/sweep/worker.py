@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
-from bench.method import FinishedRun
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
 from bench.sweep.plan import Job
@@ -26,6 +25,10 @@ from bench.sweep.store import Store
 from bench.training.checkpoint import CheckpointFile
 from bench.training.loop import EpochReport
 from bench.training.run import choose_device, peak_memory_bytes, run
+from bench.training.score import score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +195,7 @@ def _run_and_store(
         on_epoch=on_epoch,
         checkpoint=checkpoint,
     )
+    result = score(result, prepared, split)
     record = {
         "job": job.to_json(),
         "data": _data_facts(prepared, split, task.data_path.name),
@@ -203,24 +207,35 @@ def _run_and_store(
         store.write(job.job_id, record, result.predictions, result.weights, task.replaces)
 
 
-def _finished(store: Store, job: Job) -> FinishedRun:
-    """The stored run of `job`."""
-    import torch
+@dataclass(frozen=True)
+class _StoredRun:
+    """A finished run, of which only what is asked for is read."""
 
+    store: Store
+    job_id: str
+
+    def network_state(self) -> dict[str, Tensor]:
+        """Weights and buffers of its network."""
+        import torch
+
+        prefix = "network."
+        return {
+            name.removeprefix(prefix): torch.from_numpy(array)
+            for name, array in self.store.weights(self.job_id).items()
+            if name.startswith(prefix)
+        }
+
+    def logits(self, part: Literal["valid", "test"]) -> np.ndarray:
+        """What it predicts with, (n, K)."""
+        return self.store.predictions(self.job_id)[f"{part}_logits"]
+
+
+def _finished(store: Store, job: Job) -> _StoredRun:
+    """The stored run of `job`."""
     if store.read(job.job_id) is None:
         failure = store.read_failure(job.job_id) or {"reason": "it was not run"}
         raise TrainingError(f"The run it builds on, {job.describe()}, failed: {failure['reason']}")
-    prefix = "network."
-    predictions = store.predictions(job.job_id)
-    return FinishedRun(
-        {
-            name.removeprefix(prefix): torch.from_numpy(array)
-            for name, array in store.weights(job.job_id).items()
-            if name.startswith(prefix)
-        },
-        predictions["valid_logits"],
-        predictions["test_logits"],
-    )
+    return _StoredRun(store, job.job_id)
 
 
 def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, Any]:

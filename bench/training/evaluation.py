@@ -21,6 +21,8 @@ _KEPT = 32_768
 class EvaluationBatches:
     """The samples at `positions` in large batches, in that order; can be gone through again.
 
+    The batches have no labels: they are predicted.
+
     Parameters
     ----------
     collator : Collator
@@ -43,7 +45,7 @@ class EvaluationBatches:
     def _made(self) -> Iterator[Batch]:
         parts = max(1, -(-len(self._positions) // EVALUATION_BATCH))
         for chunk in np.array_split(self._positions, parts):
-            yield self._collator(chunk).to(self._device)
+            yield self._collator(chunk).without_labels().to(self._device)
 
 
 @torch.no_grad()

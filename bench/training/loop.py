@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench.data.collate import Collator
 from bench.errors import TrainingError
 from bench.method import Method
-from bench.metrics import balanced_accuracy
+from bench.metrics.confusion import balanced_accuracy
 from bench.models.network import Network
 from bench.seeds import derive_seed
 from bench.split import Split
@@ -115,7 +115,7 @@ def train(
         A loss, weight or validation logit is not finite; the message names epoch and step, both
         from 1.
     """
-    labels, device = collator.labels[split.valid], _device(network)
+    labels, device = collator.labels_of(split.valid), _device(network)
     num_classes = method.context.num_classes
     clock = clock or Clock()
     history: list[EpochReport] = []
