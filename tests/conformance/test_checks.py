@@ -1,5 +1,6 @@
 """Each check passes what is right and catches a method that is broken in just that way."""
 
+import inspect
 import random
 
 import numpy as np
@@ -12,6 +13,7 @@ from bench.backbone import BACKBONES
 from bench.conformance.checks import CHECKS
 from bench.conformance.run import run_check, run_checks
 from bench.conformance.subject import Subject
+from bench.conformance.toy import toy_split
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
 from bench.method import Estimator, Method, Stage
 from bench.models.gcn import GCN
@@ -185,6 +187,22 @@ class CentresABatch(Method):
         return logits - logits.mean(dim=0)
 
 
+class LooksAround(Method):
+    """Finds the data where whoever trains it keeps them."""
+
+    def adjust_logits(self, logits):
+        frame, data = inspect.currentframe(), None
+        while frame is not None and data is None:
+            data = getattr(frame.f_locals.get("self"), "data", None)
+            frame = frame.f_back
+        return logits + data.labels.astype(np.float32)[toy_split(data).test[0]]
+
+
+class ReadsLabels(Method):
+    def predict(self, network, batch):
+        return 100.0 * nn.functional.one_hot(batch.labels, self.context.num_classes)
+
+
 class Unseeded(Method):
     def loss(self, logits, labels):
         return super().loss(logits, labels) * np.random.default_rng().uniform(0.5, 1.5)
@@ -272,6 +290,7 @@ BROKEN = {
     "save_and_load": [LearnsAPlainNumber, LateModule],
     "goes_on_after_a_stop": [CountsEpochs, SetsInBeginStage, DrawsOnAndOn, RegistersLate],
     "prediction_of_one": [CentresABatch],
+    "predicts_without_labels": [LooksAround],
     "same_seed_same_result": [Unseeded, DrawsFromGlobalStateInSetup],
     "other_seed_other_result": [IgnoresTheSeed],
     "learns_a_separable_set": [LearnsOneClass],
@@ -304,6 +323,20 @@ def test_a_broken_method_is_caught(check, cls):
     assert result.verdict == "failed"
     assert result.text.startswith("expected ")
     assert ", but got " in result.text
+
+
+@pytest.mark.parametrize("check", ["trains", "predicts_without_labels"])
+def test_a_method_that_returns_the_labels_it_should_predict_is_told_so(check):
+    result = run_check(check, subject(ReadsLabels))
+    assert result.verdict == "failed"
+    assert "but `batch.labels` was read where a batch has none" in result.text
+
+
+def test_the_check_of_labels_says_nothing_of_a_method_that_does_not_repeat():
+    unseeded = subject(Unseeded)
+    assert run_check("predicts_without_labels", unseeded).verdict == "not applicable"
+    # And a method that depends on test labels repeats where these are the same.
+    assert run_check("same_seed_same_result", subject(LooksAround)).verdict == "ok"
 
 
 def test_plain_training_passes_every_check():
@@ -499,8 +532,8 @@ def test_a_good_estimator_passes_and_what_needs_a_network_is_not_applicable():
     ok = {name for name, result in results.items() if result.verdict == "ok"}
     assert ok == {
         "description", "trains", "global_random_state", "prediction_of_one",
-        "same_seed_same_result", "learns_a_separable_set", "two_classes", "ten_classes",
-        "class_without_training_samples", "class_with_one_training_sample", "one_atom_molecules",
+        "predicts_without_labels", "same_seed_same_result", "learns_a_separable_set",
+        "two_classes", "ten_classes", "class_without_training_samples", "class_with_one_training_sample", "one_atom_molecules",
     }  # fmt: skip
     assert results["gradients"].text == "it trains no network"
 

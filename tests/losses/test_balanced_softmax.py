@@ -64,3 +64,8 @@ def test_extreme_logits_and_counts_stay_finite(dtype, size):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
+
+
+def test_a_class_without_training_samples_has_a_prior_of_1e_12():
+    prior = log_prior(torch.tensor([10, 0]))
+    assert prior.tolist() == pytest.approx([0, math.log(1e-12)], abs=DIGITS)

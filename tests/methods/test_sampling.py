@@ -113,3 +113,13 @@ def test_bilateral_epoch_visits_each_sample_and_draws_as_many_for_the_tail():
     assert np.array_equal(np.sort(order[0::2]), np.arange(len(labels)))
     found = np.bincount(labels[order[1::2]]) / len(labels)
     assert found == pytest.approx([0.038462, 0.192308, 0.769231], abs=0.02)
+
+
+def test_a_bootstrap_draws_with_replacement_from_classes_of_every_size():
+    labels = np.repeat([0, 1], [1000, 10])
+    drawn = balanced_bootstrap(labels, 2, np.random.default_rng(0))
+    large, small = drawn[:505], drawn[505:]
+    assert (labels[large] == 0).all()
+    # Of n samples, m draws hit n (1 - (1 - 1 / n) ^ m): 397 of 1,000 here, deviation below 10.
+    assert len(np.unique(large)) == pytest.approx(397, abs=40)
+    assert np.unique(small).tolist() == list(range(1000, 1010))

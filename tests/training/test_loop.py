@@ -9,6 +9,7 @@ from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
 from bench.options import Options
 from bench.training import loop
+from bench.training.checkpoint import CheckpointFile
 from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.loop import train
 from bench.training.settings import TrainingSettings
@@ -261,3 +262,57 @@ def test_what_a_method_reports_stands_in_the_history():
 
     history = run(Reports, epochs=2)[0].history
     assert [line.to_json()["method"] for line in history] == [{"weights": [1.0, 2.0]}] * 2
+
+
+def test_dropout_draws_other_masks_in_each_epoch_and_the_same_in_each_run():
+    masks = []
+
+    class Drops(Method):
+        def training_step(self, network, batch):
+            if len(masks[-1]) < 64:
+                masks[-1] += nn.functional.dropout(torch.ones(64)).tolist()
+            return super().training_step(network, batch)
+
+        def begin_epoch(self, epoch, network):
+            masks.append([])
+
+    run(Drops, epochs=3)
+    run(Drops, epochs=3)
+    assert masks[:3] == masks[3:]
+    assert len({tuple(mask) for mask in masks}) == 3
+    masks.clear()
+    run(Drops, epochs=3, seed=1)
+    assert len({tuple(mask) for mask in masks}) == 3
+
+
+def test_what_a_method_had_frozen_is_frozen_where_a_run_goes_on(tmp_path):
+    """Frozen when the stage began, which does not begin again."""
+    trained, epochs = [], []
+
+    class Freezes(Method):
+        def setup(self):
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def begin_stage(self, index, network):
+            self.scale.requires_grad_(False)
+
+        def begin_epoch(self, epoch, network):
+            epochs.append(epoch)
+            trained.append(self.scale.requires_grad)
+
+        def loss(self, logits, labels):
+            return super().loss(logits * self.scale, labels)
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(report):
+        raise Stopped
+
+    file = CheckpointFile(tmp_path / "checkpoint.safetensors", every_seconds=0)
+    with pytest.raises(Stopped):
+        run(Freezes, epochs=3, checkpoint=file, on_epoch=stop)
+    _, _, method, _, _ = run(Freezes, epochs=3, checkpoint=file)
+    assert epochs == [1, 2, 3]  # it went on
+    assert trained == [False] * 3
+    assert method.scale.item() == 1

@@ -1,0 +1,45 @@
+"""A worker trains what was planned or nothing, and reads of other runs what it hands on."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.sweep.store import Store
+from bench.sweep.worker import execute
+
+
+def test_a_split_other_than_planned_is_refused(toy_tasks):
+    [task] = toy_tasks("results", ["vanilla"])
+    outcome = execute(replace(task, split_hash="0" * 64))
+    assert outcome.error.startswith("Expected the split 000000000000 that was planned, but ")
+    assert task.split_hash[:12] in outcome.error
+    assert Store(task.results_dir).read(task.job.job_id) is None
+    assert execute(task).error is None
+
+
+def test_samples_other_than_planned_are_refused(toy_tasks):
+    [task] = toy_tasks("results", ["vanilla"])
+    other = replace(task, job=replace(task.job, content_sha256="0" * 64))
+    outcome = execute(other)
+    assert outcome.error.startswith("Expected the samples 000000000000 that were planned, but ")
+    assert task.job.content_sha256[:12] in outcome.error
+    assert Store(task.results_dir).read(other.job.job_id) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "read"), [("ncm", {"weights"}), ("calibrated_stack", {"predictions"})]
+)
+def test_of_a_run_to_build_on_only_what_is_asked_for_is_read(toy_tasks, monkeypatch, method, read):
+    *needed, task = toy_tasks("results", [method])
+    assert all(execute(other).error is None for other in needed)
+    found = set()
+    for what in ("weights", "predictions"):
+        original = getattr(Store, what)
+
+        def noted(store, job_id, what=what, original=original):
+            found.add(what)
+            return original(store, job_id)
+
+        monkeypatch.setattr(Store, what, noted)
+    assert execute(task).error is None
+    assert found == read
