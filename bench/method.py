@@ -2,7 +2,8 @@
 
 To add one, write ``methods/NAME.py`` with a subclass of :class:`Method` under
 :func:`register_method` and override only what differs. A method sees its options and a read-only
-:class:`Context`; it never touches files, arguments, devices or global random state.
+:class:`Context`; it never touches files, arguments, devices or global random state. Labels of the
+test part are for scoring alone: a batch that is to be predicted has none.
 
 A method is a ``torch.nn.Module``: parameters of its own (a projection head, say) are trained with
 the network, and whatever it computes once or changes in training (class weights, clusters)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.conformance.resume import stop_and_go_on
+from bench.conformance.trial import Case
 from bench.training.checkpoint import CheckpointFile, Progress
 from bench.training.clock import Clock
 from bench.training.state import Snapshot
@@ -159,9 +160,8 @@ def test_time_before_a_stop_counts():
 
 def test_a_run_of_another_seed_starts_anew(tmp_path, caplog):
     def train(seed):
-        found = trial("vanilla")
+        found = trial("vanilla", Case(seed=seed))
         epochs = []
-        found.case = replace(found.case, seed=seed)
         found.train(
             checkpoint=CheckpointFile(tmp_path / "run.safetensors", every_seconds=0),
             on_epoch=lambda report: epochs.append(report.epoch),

@@ -103,6 +103,25 @@ def test_a_run_of_a_method_that_reads_labels_of_what_it_predicts_fails(cls, erro
         run_of(cls)
 
 
+def test_no_batch_that_is_predicted_has_labels_and_every_training_batch_has():
+    predicted, trained = [], []
+
+    class Sees(Method):
+        def training_step(self, network, batch):
+            trained.append(batch.known_labels is not None)
+            return super().training_step(network, batch)
+
+        def predict(self, network, batch):
+            predicted.append(batch.known_labels)
+            return super().predict(network, batch)
+
+    run_of(Sees)
+    assert trained
+    assert all(trained)
+    # After each of two epochs and after training, on validation; then on the test part.
+    assert predicted == [None] * 4
+
+
 _CODE = (types.FunctionType, types.MethodType, types.ModuleType)
 
 
