@@ -2,7 +2,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import socket
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from bench.config import resolve
 from bench.errors import StoreError
+from bench.processes import Process
 from bench.sweep.plan import plan_document
 from bench.sweep.store import Store, to_json
 from tests.sweep.test_plan import _jobs
@@ -123,13 +123,14 @@ def test_record_of_another_job_or_schema_is_not_taken(store, caplog):
 
 def test_what_killed_processes_left_is_removed_and_named(store, caplog):
     _write(store)
-    host = socket.gethostname()
     runs, checkpoints = store.root / "runs", store.root / "checkpoints"
-    stray = [
-        runs / f".tmp-{2**22 + 1}-{host}-abcdefgh",
-        store.root / f".progress-{2**22 + 1}-{host}-abcdefgh",
+    own = Process.current()
+    ended = f"{own.place}-{2**22 + 1}-{own.started}-abcdef01"
+    stray = [runs / f".tmp-{ended}", store.root / f".progress-{ended}"]
+    living = [
+        runs / f".tmp-{own.place}-{own.pid}-{own.started}-abcdef01",
+        runs / ".tmp-0123456789abcdef-5-77-abcdef01",
     ]
-    living = [runs / f".tmp-{os.getpid()}-{host}-abcdefgh", runs / ".tmp-5-elsewhere-abcdefgh"]
     for folder in (*stray, *living):
         folder.mkdir()
     for name in ("a1", "b2"):
