@@ -224,18 +224,18 @@ def test_no_pickle_of_a_result_is_ever_opened(toy_tasks, tmp_path, commands, mon
     [task] = toy_tasks("results", ["vanilla"])
     planted = task.results_dir / "submitit"
     planted.mkdir()
-    name = "4242_0_0_result.pkl"
+    name = "4242_0_result.pkl"
     shutil.copy(evil, planted / name)
     commands(
         # Nobody else may write there; even what lies there is not opened.
         sbatch=f'cp {evil} "$(dirname "$1")/{name}"; ls -ld "$(dirname "$1")" > {tmp_path}/folder;'
         " echo Submitted batch job 4242",
-        sacct="printf 'JobID|State|NodeList\\n4242_0|COMPLETED|n\\n'",
+        sacct="printf 'JobID|State|NodeList\\n4242|COMPLETED|n\\n'",
     )
     [outcome] = _executor(task.results_dir, name="slurm").run([task])
     assert not canary.exists()
     assert outcome.status == "died"
-    assert "Job 4242_0 has not told how the run ended" in outcome.error
+    assert "Job 4242 has not told how the run ended" in outcome.error
     mode, *_, folder = (tmp_path / "folder").read_text().split()
     assert mode.startswith("drwx------")
     assert Path(folder).parent == task.cache_dir
