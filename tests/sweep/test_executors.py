@@ -272,22 +272,26 @@ def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypat
     assert (outcome.status, "a record that is not in" in outcome.error) == ("died", True)
 
 
-def test_a_run_that_is_replaced_is_discarded_when_it_starts_and_once(toy_tasks, monkeypatch):
+def test_a_run_that_is_replaced_stays_until_the_new_one_is_stored(toy_tasks):
     """A start that was to redo everything is stopped, and all results are gone."""
     tasks = toy_tasks("results", ["vanilla"], seeds=(0, 1))
     assert all(outcome.error is None for outcome in InProcess().run(tasks))
     store = Store(tasks[0].results_dir)
-    first, second = (replace(t, replaces=store.checksum(t.job.job_id)) for t in tasks)
+
+    def checksum(task):
+        return store.read(task.job.job_id)["checksum"]
+
+    first, second = (replace(task, replaces=checksum(task)) for task in tasks)
     runs = InProcess().run([first, second])
     assert next(runs).error is None
     runs.close()
-    assert store.checksum(first.job.job_id) != first.replaces
-    assert store.checksum(second.job.job_id) == second.replaces
-    # What a second sweep, or a second try of the same worker, has stored is not discarded.
-    again = store.checksum(first.job.job_id)
+    assert checksum(first) != first.replaces
+    assert checksum(second) == second.replaces
+    # What a second sweep, or a second try of the same worker, has stored is not replaced.
+    again = checksum(first)
     [outcome] = InProcess().run([first])
     assert outcome.elsewhere
-    assert store.checksum(first.job.job_id) == again
+    assert checksum(first) == again
 
 
 def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, commands):
