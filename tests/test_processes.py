@@ -35,7 +35,7 @@ def test_an_earlier_process_of_the_same_number_has_ended():
     assert own._replace(started=own.started - 1).has_ended()
 
 
-@pytest.mark.parametrize("pid", [4194000, 1, os.getpid(), 10**30])
+@pytest.mark.parametrize("pid", [4194000, 1, os.getpid(), 10**30], ids=["a", "b", "own", "d"])
 def test_of_another_place_nobody_knows(pid):
     assert not Process("f" * 16, pid, 5).has_ended()
 

@@ -103,7 +103,7 @@ def test_a_lease_is_taken_over_when_its_heartbeat_stops_and_never_before(leases,
     _claimed_at_last(leases)
 
 
-@pytest.mark.parametrize("pid", [1, 4194000, os.getpid()])
+@pytest.mark.parametrize("pid", [1, 4194000, os.getpid()], ids=["first", "none", "own"])
 def test_a_lease_of_an_earlier_version_goes_by_its_heartbeat_alone(leases, tmp_path, pid):
     _old(tmp_path, pid)
     assert not leases.claim("a1")
@@ -167,7 +167,9 @@ def test_a_lease_that_was_taken_over_is_not_given_back(leases, tmp_path):
 _NO_PROCESS = json.dumps({**Process.current()._asdict(), "pid": 10**30, "token": "x"})
 
 
-@pytest.mark.parametrize("text", [_NO_PROCESS, "[" * 5000, "x" * 10**6])
+@pytest.mark.parametrize(
+    "text", [_NO_PROCESS, "[" * 5000, "x" * 10**6], ids=["no process", "nested", "long"]
+)
 def test_a_lease_that_names_no_process_stops_nobody(tmp_path, text):
     leases = Leases(tmp_path, BEAT)
     (tmp_path / "a1.json").write_text(text)
