@@ -183,6 +183,9 @@ def verify(out: Path, repeat: int | None, draw: int, jobs: int, data_dir: Path |
 
     With --repeat, runs whose code has changed since count as made by the present code where all
     runs of their method that were drawn come out equal.
+
+    Rules prove that the runs are consistent, not where they came from: anybody can make a folder
+    whose checksums fit.
     """
     from bench.commands.verify import verify_results
 

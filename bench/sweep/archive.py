@@ -2,7 +2,9 @@
 
 ``records.tar.xz`` holds, under their names in the results folder, the plans and of each sound run
 ``record.json`` as it is and ``decisions.safetensors``: no weights, no logits, no failures. Equal
-contents give equal bytes. ``records.tar.xz.sha256`` is its checksum for ``sha256sum -c``.
+contents give equal bytes. ``records.tar.xz.sha256`` is its checksum for ``sha256sum -c``. Which of
+two archives counts is decided by the checksum alone: a new one waits in ``records.tar.xz.new``
+until its checksum is written, so that a process may be killed at any moment in between.
 
 ``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
 once, unless no run is left: what is discarded afterwards, to be run anew, does not come back from
@@ -15,6 +17,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import re
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -23,11 +26,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import StoreError
-from bench.files import new_folder, write_atomically
+from bench.files import entries, kind_of, new_folder, read_regular, write_atomically, write_new
 from bench.sweep.decisions import pack_decisions, unpack_decisions
-from bench.sweep.store import DECISIONS, RECORD, Store, problem_of_record
+from bench.sweep.store import DECISIONS, RECORD, Store, plan_in, problem_of_record
 
 _ARCHIVE = "records.tar.xz"
+_NEW = f"{_ARCHIVE}.new"
 _CHECKSUM = f"{_ARCHIVE}.sha256"
 _UNPACKED = "runs/.unpacked"
 _PLAN = re.compile(r"plan\.json|plans/[a-z0-9_]{1,80}\.json")
@@ -35,8 +39,9 @@ _RUN = re.compile(r"runs/(?P<job_id>[0-9a-f]{20})/(?P<file>record\.json|decision
 # Settings of xz, spelt out: they decide the bytes. Runs on one split have the same labels, which
 # a dictionary as large as some thousand runs finds again.
 _FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**25},)
-# Of an archive, unpacked, and of what unpacks it; three hundred runs are a tenth of it.
+# Of an archive, unpacked, of its members and of what unpacks it; three hundred runs are a tenth.
 _MOST_BYTES = 2**28
+_MOST_MEMBERS = 30_000
 _MOST_MEMORY = 2**27
 
 
@@ -76,15 +81,16 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
     Raises
     ------
     StoreError
-        There is no run, the archive that would be replaced is damaged, or the folder cannot be
-        written.
+        There is no run, they are more than an archive may hold, the archive that would be
+        replaced is damaged, or the folder cannot be written. What was there is left as it was.
     """
     members: dict[str, bytes] = {}
     damaged: dict[str, str] = {}
     left_out: list[str] = []
     kept: list[str] = []
     job_ids = store.job_ids()
-    before = _checksum(store.root) if (store.root / _ARCHIVE).exists() else None
+    here = [kind_of(store.root / name) is not None for name in (_ARCHIVE, _NEW)]
+    before = _checksum(store.root) if any(here) else None
     if not job_ids and before is None:
         raise StoreError(
             f"Expected runs in {store.root / 'runs'}, but there are none. Run the benchmark first, "
@@ -103,22 +109,26 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
             if damaged.pop(job_id, None):
                 kept.append(f"run {job_id}")
     left_out += [f"run {job_id}: {problem}" for job_id, problem in damaged.items()]
-    for path in (store.root / "plan.json", *(store.root / "plans").glob("*.json")):
+    for path in (store.root / "plan.json", *entries(store.root / "plans")):
         name = path.relative_to(store.root).as_posix()
-        if not path.exists() or not _PLAN.fullmatch(name):
+        if kind_of(path) is None or not _PLAN.fullmatch(name):
             continue
         try:
             store.read_plan(None if path.parent == store.root else path.stem)
-            members[name] = path.read_bytes()
+            members[name] = read_regular(path)
         except StoreError as error:
             left_out.append(str(error))
     content = lzma.compress(
-        _tar(members), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=[*_FILTERS]
+        _tar(store.root, members),
+        format=lzma.FORMAT_XZ,
+        check=lzma.CHECK_CRC64,
+        filters=[*_FILTERS],
     )
     checksum = hashlib.sha256(content).hexdigest()
     try:
-        write_atomically(store.root / _ARCHIVE, content)
+        write_atomically(store.root / _NEW, content)
         write_atomically(store.root / _CHECKSUM, f"{checksum}  {_ARCHIVE}\n".encode())
+        os.replace(store.root / _NEW, store.root / _ARCHIVE)
         write_atomically(store.root / _UNPACKED, checksum.encode())
     except OSError as error:
         raise _not_writable(store.root, error) from error
@@ -150,7 +160,7 @@ def unpack_archive(store: Store) -> int:
         for job_id, files in lacking.runs.items():
             with new_folder(store.root / "runs" / job_id) as folder:
                 for name, content in files.items():
-                    (folder / name).write_bytes(content)
+                    write_new(folder / name, content)
         for name, content in lacking.plans.items():
             (store.root / name).parent.mkdir(exist_ok=True)
             write_atomically(store.root / name, content)
@@ -182,11 +192,20 @@ def _files_of(store: Store, job_id: str) -> tuple[dict[str, bytes], str | None]:
     except StoreError as error:
         return {}, str(error)
     path = folder / DECISIONS
-    packed = path.read_bytes() if path.exists() else pack_decisions(job_id, decisions)
-    return {RECORD: (folder / RECORD).read_bytes(), DECISIONS: packed}, None
+    packed = pack_decisions(job_id, decisions) if kind_of(path) is None else read_regular(path)
+    return {RECORD: read_regular(folder / RECORD), DECISIONS: packed}, None
 
 
-def _tar(members: Mapping[str, bytes]) -> bytes:
+def _tar(root: Path, members: Mapping[str, bytes]) -> bytes:
+    """The members one behind the other; never more of them than would be read again."""
+    size = 2 * tarfile.BLOCKSIZE + tarfile.RECORDSIZE  # of its end
+    size += sum(2 * tarfile.BLOCKSIZE + len(content) for content in members.values())
+    if size > _MOST_BYTES or len(members) > _MOST_MEMBERS:
+        raise StoreError(
+            f"Expected files of at most {_MOST_BYTES} bytes and at most {_MOST_MEMBERS} of them to "
+            f"archive in {root}, but got {size} bytes in {len(members)} files. Archive fewer runs: "
+            "divide them among several results folders with --out."
+        )
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in sorted(members):
@@ -201,17 +220,21 @@ def _checksum_to_unpack(store: Store) -> str | None:
     """The checksum of an archive; None where there is none or it was unpacked before."""
     checksum = _checksum(store.root)
     unpacked = store.root / _UNPACKED
-    if checksum is None or not store.job_ids() or not unpacked.exists():
+    if checksum is None or not store.job_ids() or kind_of(unpacked) is None:
         return checksum
-    return None if unpacked.read_bytes() == checksum.encode() else checksum
+    try:
+        known = read_regular(unpacked, len(checksum))
+    except ValueError:
+        return checksum
+    return None if known == checksum.encode() else checksum
 
 
 def _checksum(root: Path) -> str | None:
     """The checksum an archive must have; None where there is none."""
-    if not (root / _ARCHIVE).exists() and not (root / _CHECKSUM).exists():
+    if kind_of(root / _ARCHIVE) is None and kind_of(root / _CHECKSUM) is None:
         return None
     try:
-        text = (root / _CHECKSUM).read_text("ascii")
+        text = read_regular(root / _CHECKSUM, 1000).decode("ascii")
     except (OSError, ValueError) as error:
         raise _damaged(root, str(error)) from None
     found = re.fullmatch(rf"([0-9a-f]{{64}})  {re.escape(_ARCHIVE)}\n", text)
@@ -224,10 +247,7 @@ def _read(root: Path, checksum: str, here: Collection[str]) -> _Contents:
     """The archive but for the runs that are `here`, all of it looked at before it is used."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     try:
-        content = (root / _ARCHIVE).read_bytes()
-        if hashlib.sha256(content).hexdigest() != checksum:
-            raise _damaged(root, f"it does not match {_CHECKSUM}")
-        plain = decompressor.decompress(content, _MOST_BYTES)
+        plain = decompressor.decompress(_content(root, checksum), _MOST_BYTES)
         if not decompressor.eof:
             raise _damaged(root, f"it is cut off or unpacks to more than {_MOST_BYTES} bytes")
         lacking = _lacking(root, plain, set(here))
@@ -236,13 +256,29 @@ def _read(root: Path, checksum: str, here: Collection[str]) -> _Contents:
     for job_id, files in lacking.runs.items():
         if problem := _problem(job_id, files):
             raise _damaged(root, f"of run {job_id}, {problem}")
+    for name, content in lacking.plans.items():
+        if problem := plan_in(content)[1]:
+            raise _damaged(root, f"of {name}, {problem}")
     return lacking
+
+
+def _content(root: Path, checksum: str) -> bytes:
+    """The archive that has this checksum; it waits under another name after a kill."""
+    for name in (_NEW, _ARCHIVE):
+        if name == _NEW and kind_of(root / _NEW) is None:
+            continue
+        content = read_regular(root / name, _MOST_BYTES)
+        if hashlib.sha256(content).hexdigest() == checksum:
+            return content
+    raise _damaged(root, f"it does not match {_CHECKSUM}")
 
 
 def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
     lacking = _Contents({}, {})
     with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
-        for member in tar:
+        for number, member in enumerate(tar):
+            if number == _MOST_MEMBERS:
+                raise _damaged(root, f"it holds more than {_MOST_MEMBERS} files")
             name = member.name
             run, plan = _RUN.fullmatch(name), _PLAN.fullmatch(name)
             if member.type != tarfile.REGTYPE or member.issparse() or not (run or plan):
@@ -251,7 +287,7 @@ def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
             assert stream is not None  # of a regular file
             if run and run["job_id"] not in here:
                 lacking.runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
-            elif plan and not (root / name).exists():
+            elif plan and kind_of(root / name) is None:
                 lacking.plans[name] = stream.read()
     return lacking
 

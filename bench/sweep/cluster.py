@@ -12,21 +12,27 @@ import json
 import os
 import shutil
 import socket
-import tempfile
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import bench
 from bench.errors import UnavailableError
-from bench.files import temporary_prefix, write_atomically
+from bench.files import read_regular, temporary_folder, write_atomically
 from bench.sweep.executor import Executor, Watcher
-from bench.sweep.worker import Outcome, Task, execute
+from bench.sweep.store import Store
+from bench.sweep.worker import Outcome, Status, Task, execute
 from bench.training.loop import EpochReport
 from bench.training.run import peak_memory_bytes
+
+# How long what one machine wrote may take until another one sees it.
+_VISIBLE_SECONDS = 15.0
+_POLL_SECONDS = 0.5
+_MOST_BYTES = 2**20
 
 
 class ClusterExecutor(Executor):
@@ -66,9 +72,7 @@ class ClusterExecutor(Executor):
 
     def open(self) -> None:
         # A new name: a worker that sees it sees the same file system, and not a namesake of it.
-        prefix = temporary_prefix("progress")
-        self._progress_dir = Path(tempfile.mkdtemp(dir=self.results_dir, prefix=prefix))
-        self._progress_dir.chmod(0o755)
+        self._progress_dir = temporary_folder(self.results_dir, "progress")
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
         assert self._progress_dir is not None
@@ -82,8 +86,19 @@ class ClusterExecutor(Executor):
         outcomes = []
         for handle in handles:
             task = self._running.pop(handle)
-            outcomes.append(self.outcome(handle, task))
+            outcomes.append(self._as_stored(task, self.outcome(handle, task)))
         return outcomes
+
+    def _as_stored(self, task: Task, outcome: Outcome) -> Outcome:
+        """`outcome`, where it says that the run is done only if its record is there."""
+        store = Store(self.results_dir)
+        deadline = time.monotonic() + _VISIBLE_SECONDS
+        while outcome.error is None and not store.is_done(task.job.job_id, task.replaces):
+            if time.monotonic() > deadline:
+                reason = f"its worker told of a record that is not in {self.results_dir}"
+                return Outcome(task.job.job_id, reason, "died")
+            time.sleep(_POLL_SECONDS)
+        return outcome
 
     def stop(self, task: Task) -> None:
         [handle] = [h for h, running in self._running.items() if running.job is task.job]
@@ -101,22 +116,42 @@ class ClusterExecutor(Executor):
         for task in self._running.values():
             job_id = task.job.job_id
             try:
-                text = _progress_file(self._progress_dir, job_id).read_bytes()
-            except OSError:  # not there before the run has begun
+                text = read_regular(_progress_file(self._progress_dir, job_id), _MOST_BYTES)
+                if self._told.get(job_id) == text:
+                    continue
+                self._told[job_id] = text
+                told = json.loads(text)
+                report = None if told is None else EpochReport(**told["report"])
+                memory = None if told is None else int(told["peak_memory_bytes"])
+            except (OSError, ValueError, TypeError, KeyError):  # not there before the run began
                 continue
-            if self._told.get(job_id) == text:
-                continue
-            self._told[job_id] = text
-            told = json.loads(text)
-            if told is None:
+            if report is None or memory is None:
                 watcher.started(job_id)
             else:
-                self.peak_memory[job_id] = told["peak_memory_bytes"]
-                watcher.epoch(job_id, EpochReport(**told["report"]))
+                self.peak_memory[job_id] = memory
+                watcher.epoch(job_id, report)
 
 
-def execute_on_worker(task: Task, progress_dir: Path) -> Outcome:
-    """Run `task` on a worker; when it does not see what it needs, nothing is written there."""
+def execute_on_worker(task: Task, progress_dir: Path) -> dict[str, Any]:
+    """Run `task` on a worker; when it does not see what it needs, nothing is written there.
+
+    Returns
+    -------
+    dict
+        For :func:`outcome_of`. Plain values: nothing of it is a class that a reader must make.
+    """
+    return asdict(_executed(task, progress_dir))
+
+
+def outcome_of(told: Any, task: Task) -> Outcome:
+    """What a worker told of `task`; what nobody can read is a run that died."""
+    known = isinstance(told, dict) and told.get("status") in get_args(Status)
+    if known and isinstance(told.get("error"), str | None):
+        return Outcome(task.job.job_id, told["error"], told["status"])
+    return Outcome(task.job.job_id, "its worker ended without an outcome that can be read", "died")
+
+
+def _executed(task: Task, progress_dir: Path) -> Outcome:
     for what, path, option in (
         ("results folder", progress_dir, "--out"),
         ("data file", task.data_path, "--data-dir"),

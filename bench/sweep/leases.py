@@ -1,27 +1,34 @@
 """Who is at which run: two sweeps in one results folder never run the same job at once.
 
-``.leases/JOB_ID.json`` names host and process of the sweep that claimed a job. Its owner touches
-it now and then. A lease whose owner has ended is taken over: at once where the owner was a process
-of this host, and otherwise when it was not touched for `MISSED` heartbeats, counted here, as
-clocks of two hosts may differ.
+``.leases/JOB_ID.json`` names the sweep that claimed a job: the process it is in, see
+:mod:`bench.processes`, and a token of its own. Its owner touches it now and then. A lease whose
+owner has ended is taken over: at once where the process can be seen to have ended, and otherwise
+when it was not touched for `MISSED` heartbeats, counted here, as clocks of two hosts may differ.
+So are leases of earlier versions, which name no process that can be recognised.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
+import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from filelock import FileLock
 
-from bench.files import is_alive
+from bench.errors import StoreError
+from bench.files import read_regular, write_atomically
+from bench.processes import Process
 
 HEARTBEAT_SECONDS = 10.0
 MISSED = 6
+
+_MOST_BYTES = 1000
 
 
 class Leases:
@@ -37,22 +44,28 @@ class Leases:
     def __init__(self, folder: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         self._folder = folder
         self._seconds = heartbeat_seconds
+        self._owner = {**Process.current()._asdict(), "token": secrets.token_hex(16)}
         self._held: set[Path] = set()
         self._seen: dict[Path, tuple[int, float]] = {}
         self._ended = Event()
         self._heart = Thread(target=self._beat, name="heartbeat of leases", daemon=True)
 
     def claim(self, job_id: str) -> bool:
-        """Whether the job is now this sweep's; False while another one is at it."""
+        """Whether the job is now this sweep's; False while another one is at it.
+
+        Raises
+        ------
+        StoreError
+            Leases cannot be written or read there.
+        """
         path = self._path(job_id)
         if self._is_taken(path):
             return False
-        self._folder.mkdir(parents=True, exist_ok=True)
         # Two that find the same lease ended must not both take it.
-        with FileLock(self._folder / ".lock"):
+        with self._locked():
             if self._is_taken(path):
                 return False
-            path.write_text(json.dumps(self._owner()))
+            write_atomically(path, json.dumps(self._owner).encode())
         self._held.add(path)
         if not self._heart.is_alive():
             self._heart.start()
@@ -62,8 +75,8 @@ class Leases:
         """Give a claimed job back, its result stored or not."""
         path = self._path(job_id)
         self._held.discard(path)
-        with FileLock(self._folder / ".lock"):
-            if _read(path) == self._owner():  # not taken over while this process was suspended
+        with self._locked():
+            if _read(path) == self._owner:  # not taken over while this process was suspended
                 path.unlink()
 
     def close(self) -> None:
@@ -75,21 +88,30 @@ class Leases:
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.json"
 
-    def _owner(self) -> dict[str, Any]:
-        return {"host": socket.gethostname(), "pid": os.getpid()}
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / ".lock"):
+                yield
+        except OSError as error:
+            raise StoreError(
+                f"Expected a folder for the leases of runs that can be written at {self._folder}, "
+                f"but got: {error.strerror or error}. Remove what is there, or choose another "
+                "results folder with --out."
+            ) from None
 
     def _is_taken(self, path: Path) -> bool:
         """Whether somebody alive has the lease at `path`."""
         if path in self._held:
             return True
         try:
-            touched = path.stat().st_mtime_ns
-        except FileNotFoundError:
+            touched = path.lstat().st_mtime_ns
+        except OSError:  # there is none, or the lock tells what is wrong with the folder
             self._seen.pop(path, None)
             return False
         owner = _read(path)
-        # A lease of this very process id that is not held here is of an earlier process.
-        if owner == self._owner() or (owner is not None and _has_ended(owner)):
+        if owner is not None and _has_ended(owner):
             return False
         now = time.monotonic()
         if self._seen.get(path, (None, now))[0] != touched:
@@ -100,19 +122,23 @@ class Leases:
         while not self._ended.wait(self._seconds):
             for path in tuple(self._held):
                 try:
-                    os.utime(path)
+                    os.utime(path, follow_symlinks=False)
                 except OSError:  # given back meanwhile, or the disk is away for a while
                     continue
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Host and process of a lease, or None while it is being written."""
+    """What a lease says, or None where it is none or cannot be read."""
     try:
-        owner = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        lease = json.loads(read_regular(path, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError, StoreError):
         return None
-    return owner if isinstance(owner, dict) and isinstance(owner.get("pid"), int) else None
+    return lease if isinstance(lease, dict) else None
 
 
-def _has_ended(owner: dict[str, Any]) -> bool:
-    return owner.get("host") == socket.gethostname() and not is_alive(owner["pid"])
+def _has_ended(lease: dict[str, Any]) -> bool:
+    """Whether a lease is of a process that can be seen to have ended."""
+    place, pid, started = (lease.get(field) for field in Process._fields)
+    if not (isinstance(place, str) and isinstance(pid, int) and isinstance(started, int)):
+        return False
+    return Process(place, pid, started).has_ended()

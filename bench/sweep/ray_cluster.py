@@ -17,6 +17,7 @@ from bench.sweep.cluster import (
     ClusterExecutor,
     execute_on_worker,
     import_cluster_package,
+    outcome_of,
     python_path,
 )
 from bench.sweep.worker import Outcome, Task
@@ -125,7 +126,7 @@ class RayCluster(ClusterExecutor):
     def outcome(self, handle: Any, task: Task) -> Outcome:
         errors = self._ray.exceptions
         try:
-            outcome = self._ray.get(handle)
+            return outcome_of(self._ray.get(handle), task)
         except errors.WorkerCrashedError:
             reason = f"the worker process of the run was lost {RETRIES + 1} times"
             return Outcome(task.job.job_id, reason, "died")
@@ -133,9 +134,6 @@ class RayCluster(ClusterExecutor):
             reason = str(error.cause)
         except errors.RayError as error:
             reason = str(error)
-        else:
-            assert isinstance(outcome, Outcome)
-            return outcome
         return Outcome(task.job.job_id, reason)
 
     def close(self) -> None:

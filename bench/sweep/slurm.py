@@ -1,15 +1,20 @@
 """Run tasks as SLURM jobs through submitit, an optional package.
 
-submitit's own files and the logs of the jobs are in ``submitit/`` of the results folder. With the
-cluster ``local``, submitit starts the same jobs as processes of this machine.
+submitit hands tasks over as pickles, and whoever can put one in their place runs code. So its files
+and the logs of the jobs are in a new folder ``submitit-NAME/`` of the cache folder, which this user
+alone may enter and which goes with the sweep unless a job was lost. What comes back is JSON; the
+pickle that submitit makes of every result is never opened. With the cluster ``local``, submitit
+starts the same jobs as processes of this machine.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shlex
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,16 +22,21 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import ExecutorSettings
-from bench.errors import UnavailableError
+from bench.errors import StoreError, UnavailableError
+from bench.files import read_regular, write_atomically
 from bench.sweep.cluster import (
     ClusterExecutor,
     execute_on_worker,
     import_cluster_package,
+    outcome_of,
     python_path,
 )
 from bench.sweep.worker import Outcome, Task
 
 _POLL_SECONDS = 0.5
+# How long an outcome that was written elsewhere may take until it is seen here.
+_VISIBLE_SECONDS = 15.0
+_MOST_BYTES = 2**20
 
 
 class Slurm(ClusterExecutor):
@@ -61,21 +71,26 @@ class Slurm(ClusterExecutor):
         self._submitit = import_cluster_package("submitit")
         self._settings = settings
         self._cluster = cluster
+        self._private: Path | None = None
+        self._keep_logs = False
         if cluster == "slurm" and shutil.which("srun") is None:
             raise UnavailableError(
                 "Expected SLURM's commands on this machine, but there is no srun. Start from a "
                 "login node of the cluster, or use another --executor."
             )
 
-    def open(self) -> None:
-        super().open()
+    def _make_private(self, cache_dir: Path) -> Path:
+        """Make submitit's folder and its executor, when there is something to start.
+
+        Not in the results folder: that may be a stranger's, or of several users.
+        """
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(dir=cache_dir, prefix="submitit-"))
         settings = self._settings
         minutes = settings.minutes
         if self.max_minutes is not None:  # SLURM's clock runs while Python starts, too
             minutes = math.ceil(self.max_minutes) + 1
-        self._executor = self._submitit.AutoExecutor(
-            folder=self.results_dir / "submitit", cluster=self._cluster
-        )
+        self._executor = self._submitit.AutoExecutor(folder=private, cluster=self._cluster)
         self._executor.update_parameters(
             name="ltdd-bench",
             timeout_min=minutes,
@@ -90,13 +105,19 @@ class Slurm(ClusterExecutor):
         )
         if self._cluster == "local":  # its jobs have this process's environment
             os.environ["PYTHONPATH"] = python_path()
+        return private
 
     def submit(self, calls: Sequence[tuple[Task, Path]]) -> Sequence[Any]:
-        with self._quiet():
-            return list(self._executor.map_array(execute_on_worker, *zip(*calls, strict=True)))
+        if self._private is None:
+            self._private = self._make_private(calls[0][0].cache_dir)
+        private = self._private
+        with self._quiet(private):
+            tasks, progress = zip(*calls, strict=True)
+            outcomes = [_outcome_file(private, task) for task in tasks]
+            return list(self._executor.map_array(_write_outcome, tasks, progress, outcomes))
 
     @contextmanager
-    def _quiet(self) -> Iterator[None]:
+    def _quiet(self, folder: Path) -> Iterator[None]:
         """What starts in the block writes its standard error to a log.
 
         On this machine submitit's processes would write to the terminal's, and what they say of an
@@ -107,7 +128,7 @@ class Slurm(ClusterExecutor):
             return
         terminal = os.dup(2)
         try:
-            with (self.results_dir / "submitit" / "controllers.log").open("ab") as log:
+            with (folder / "controllers.log").open("ab") as log:
                 os.dup2(log.fileno(), 2)
             yield
         finally:
@@ -124,16 +145,36 @@ class Slurm(ClusterExecutor):
         handle.cancel()
 
     def outcome(self, handle: Any, task: Task) -> Outcome:
-        errors = self._submitit.core.utils
-        try:
-            outcome = handle.result()
-        except errors.UncompletedJobError as error:  # it raised, or was lost, or ran out of time
-            first = str(error).strip().splitlines()[0]
-            return Outcome(task.job.job_id, f"{first} (log: {handle.paths.stderr})", "died")
-        assert isinstance(outcome, Outcome)
-        return outcome
+        # Not handle.result(), which unpickles.
+        assert self._private is not None
+        deadline = time.monotonic() + _VISIBLE_SECONDS
+        while True:
+            try:
+                told = read_regular(_outcome_file(self._private, task), _MOST_BYTES)
+                return outcome_of(json.loads(told), task)
+            except (OSError, ValueError, RecursionError, StoreError):
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_POLL_SECONDS)
+        self._keep_logs = True
+        reason = (
+            f"Job {handle.job_id} has not told how the run ended (state: {handle.state}; log: "
+            f"{handle.paths.stderr}, in the cache folder, which every worker must see)"
+        )
+        return Outcome(task.job.job_id, reason, "died")
 
     def close(self) -> None:
         for job in self._running:
             self.cancel(job)
         super().close()
+        if self._private is not None and not self._keep_logs:
+            shutil.rmtree(self._private, ignore_errors=True)
+
+
+def _write_outcome(task: Task, progress_dir: Path, path: Path) -> None:
+    """Run `task` on a worker and write how it ended to `path`."""
+    write_atomically(path, json.dumps(execute_on_worker(task, progress_dir)).encode())
+
+
+def _outcome_file(folder: Path, task: Task) -> Path:
+    return folder / f"{task.job.job_id}.json"

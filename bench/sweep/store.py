@@ -17,7 +17,7 @@ import logging
 import os
 import re
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,18 @@ import numpy as np
 
 from bench.compliance.rules import problem_of
 from bench.errors import StoreError
-from bench.files import new_folder, remove_strays, temporary_prefix, write_atomically
+from bench.files import (
+    MOST_ARRAYS,
+    entries,
+    kind_of,
+    new_folder,
+    open_regular,
+    read_regular,
+    remove_strays,
+    temporary_folder,
+    write_atomically,
+    write_new,
+)
 from bench.sweep.decisions import decisions_of, unpack_decisions
 
 SCHEMA = 1
@@ -34,6 +45,9 @@ RECORD = "record.json"
 DECISIONS = "decisions.safetensors"
 _PREDICTIONS = "predictions.safetensors"
 _WEIGHTS = "model.safetensors"
+
+# Folders of a results folder; whoever made it may have put links in their places.
+_FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
 
 # Presets by name; others are paths of files.
 _PRESET = re.compile(r"[a-z0-9_]+")
@@ -49,11 +63,23 @@ class Store:
     Parameters
     ----------
     root : Path
-        Such as ``results``; made when the first run is written.
+        Such as ``results``; made when the first run is written. It may be a link.
+
+    Raises
+    ------
+    StoreError
+        One of its folders is a link: what is below it would be read and written elsewhere.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        for name in _FOLDERS:
+            if kind_of(root / name) == stat.S_IFLNK:
+                raise StoreError(
+                    f"Expected a folder of its own in the results folder, but {root / name} is a "
+                    f"link to {os.readlink(root / name)}. Remove the link, or give the place "
+                    "where the results are with --out."
+                )
         self._runs = root / "runs"
         self._failures = root / "failures"
         self._checkpoints = root / "checkpoints"
@@ -70,8 +96,7 @@ class Store:
         try:
             for folder in (self._runs, self._failures, self._checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
+                temporary_folder(folder).rmdir()
         except OSError as error:
             raise StoreError(
                 f"Expected a results folder that can be written, but {self.root}: "
@@ -106,8 +131,13 @@ class Store:
         """The record of a finished run, or None when there is none that can be trusted.
 
         A damaged record is named in the log and counts as absent.
+
+        Raises
+        ------
+        StoreError
+            It is there, and this user or this machine cannot read it.
         """
-        if not (self._runs / job_id).is_dir():
+        if kind_of(self._runs / job_id) is None:
             return None
         record, problem = self.examine(job_id)
         if problem:
@@ -119,11 +149,13 @@ class Store:
     def examine(self, job_id: str) -> tuple[Any, str | None]:
         """A run's record as it stands, and what is wrong with it or its files, or None."""
         folder = self._runs / job_id
+        if kind_of(folder) != stat.S_IFDIR:
+            return None, "it is no folder"
         try:
-            record = json.loads((folder / RECORD).read_bytes())
+            record = json.loads(read_regular(folder / RECORD))
             problem = problem_of_record(record, job_id)
             if problem is None and self._has_decisions_only(job_id):
-                unpack_decisions(job_id, (folder / DECISIONS).read_bytes())
+                unpack_decisions(job_id, read_regular(folder / DECISIONS))
             elif problem is None:
                 problem = _problem_of_files(record["files"], folder)
             return record, problem
@@ -132,8 +164,7 @@ class Store:
 
     def job_ids(self) -> list[str]:
         """The runs in the folder, of whatever plan, sound or not."""
-        folders = sorted(self._runs.iterdir()) if self._runs.is_dir() else []
-        return [folder.name for folder in folders if not folder.name.startswith(".")]
+        return [path.name for path in entries(self._runs) if not path.name.startswith(".")]
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All finished runs that can be trusted, of whatever plan, by job id."""
@@ -154,25 +185,25 @@ class Store:
         One that is there already stays, unless it is damaged, lacks weights or has the checksum
         `replaces`.
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         target = self._runs / job_id
-        if target.exists() and not self.is_done(job_id, replaces):
+        if kind_of(target) is not None and not self.is_done(job_id, replaces):
             _remove(target)
         with new_folder(target) as folder:
-            save_file(_contiguous(predictions), folder / _PREDICTIONS)
-            save_file(_contiguous(weights), folder / _WEIGHTS)
+            files = {}
+            for name, arrays in ((_PREDICTIONS, predictions), (_WEIGHTS, weights)):
+                data = save(_contiguous(arrays))
+                files[name] = hashlib.sha256(data).hexdigest()
+                write_new(folder / name, data)
             content = {
                 **record,
                 "schema": SCHEMA,
                 "job_id": job_id,
                 "status": "complete",
-                "files": {
-                    file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-                    for file in sorted(folder.iterdir())
-                },
+                "files": files,
             }
-            (folder / RECORD).write_bytes(to_json(_sealed(content)))
+            write_new(folder / RECORD, to_json(_sealed(content)))
         self._failure(job_id).unlink(missing_ok=True)
 
     def is_done(self, job_id: str, replaces: str | None = None) -> bool:
@@ -190,7 +221,7 @@ class Store:
 
     def has_weights(self, job_id: str) -> bool:
         """Whether weights and logits of a stored run are here, and not its decisions alone."""
-        return (self._runs / job_id / _WEIGHTS).exists()
+        return kind_of(self._runs / job_id / _WEIGHTS) is not None
 
     def decisions(self, job_id: str) -> dict[str, np.ndarray]:
         """What was decided, whether or not logits are here; see :func:`decisions_of`.
@@ -202,7 +233,7 @@ class Store:
         """
         try:
             if self._has_decisions_only(job_id):
-                return unpack_decisions(job_id, (self._runs / job_id / DECISIONS).read_bytes())
+                return unpack_decisions(job_id, read_regular(self._runs / job_id / DECISIONS))
             return decisions_of(self.predictions(job_id))
         except ValueError as error:
             raise StoreError(
@@ -231,7 +262,7 @@ class Store:
         return self._arrays(job_id, _WEIGHTS)
 
     def _arrays(self, job_id: str, name: str) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
         if self._has_decisions_only(job_id):
             raise StoreError(
@@ -239,12 +270,12 @@ class Store:
                 "which keeps labels and predicted classes only. Remove the folder and run the "
                 "benchmark command again."
             )
-        return load_file(self._runs / job_id / name)
+        return load(read_regular(self._runs / job_id / name, MOST_ARRAYS))
 
     def _has_decisions_only(self, job_id: str) -> bool:
         folder = self._runs / job_id
-        others = (folder / _PREDICTIONS, folder / _WEIGHTS)
-        return (folder / DECISIONS).exists() and not any(other.exists() for other in others)
+        here = [kind_of(folder / name) is not None for name in (_PREDICTIONS, _WEIGHTS)]
+        return kind_of(folder / DECISIONS) is not None and not any(here)
 
     def write_failure(self, job_id: str, failure: Mapping[str, Any]) -> None:
         """Write down why a run failed."""
@@ -266,7 +297,7 @@ class Store:
     def examine_failure(self, job_id: str) -> tuple[dict[str, Any] | None, str | None]:
         """A run's failure as it stands, None where there is none, and what is wrong with it."""
         try:
-            failure = json.loads(self._failure(job_id).read_bytes())
+            failure = json.loads(read_regular(self._failure(job_id)))
         except FileNotFoundError:
             return None, None
         except (OSError, ValueError, RecursionError) as error:
@@ -280,7 +311,7 @@ class Store:
 
     def failure_ids(self) -> list[str]:
         """The runs of which a failure is written down, sound or not."""
-        return sorted(path.stem for path in self._failures.glob("[!.]*.json"))
+        return _names(self._failures)
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep the last plan, from which reports know what was expected, and that of its preset.
@@ -305,11 +336,11 @@ class Store:
 
     def presets(self) -> list[str]:
         """The presets of which there is a plan, sound or not, in the order of their names."""
-        return sorted(path.stem for path in (self.root / "plans").glob("*.json"))
+        return _names(self.root / "plans")
 
     def has_plan(self, preset: str | None = None) -> bool:
         """Whether there is a last plan, or one of `preset`, sound or not."""
-        return self._plan(preset).exists()
+        return kind_of(self._plan(preset)) is not None
 
     def read_plan(self, preset: str | None = None) -> dict[str, Any]:
         """The last plan, or the last one of `preset`.
@@ -320,27 +351,24 @@ class Store:
             There is none, or it cannot be read.
         """
         path = self._plan(preset)
+        problem: str | None
         try:
-            plan = json.loads(path.read_bytes())
+            content = read_regular(path)
         except FileNotFoundError:
             raise StoreError(
                 f"Expected the plan of an earlier benchmark at {path}, but there is none. "
                 "Run the benchmark first, or name its folder with --out."
             ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise StoreError(
-                f"{path} cannot be read: {error}. Run the benchmark command again; finished "
-                "runs are reused."
-            ) from None
-        problem = problem_of("plan", plan)
-        if problem is None and not _is_whole(plan, sealed_always=False):
-            problem = _UNSEALED
-        if problem is not None:
+        except ValueError as error:
+            plan, problem = None, str(error)
+        else:
+            plan, problem = plan_in(content)
+        if plan is None:
             raise StoreError(
                 f"Expected a plan of schema {SCHEMA} in {path}, but it is damaged or of another "
                 f"version: {problem}. Run the benchmark command again; finished runs are reused."
             )
-        return {key: value for key, value in plan.items() if key != "checksum"}
+        return plan
 
     def _plan(self, preset: str | None = None) -> Path:
         return self.root / ("plan.json" if preset is None else f"plans/{preset}.json")
@@ -353,6 +381,20 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     """Strict JSON (no NaN), sorted and indented, UTF-8."""
     text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
     return (text + "\n").encode()
+
+
+def plan_in(content: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """The plan in a file of this content, or None and what is wrong with it."""
+    try:
+        plan = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return None, f"it cannot be read: {error}"
+    problem = problem_of("plan", plan)
+    if problem is None and not _is_whole(plan, sealed_always=False):
+        problem = _UNSEALED
+    if problem is not None:
+        return None, problem
+    return {key: value for key, value in plan.items() if key != "checksum"}, None
 
 
 def problem_of_record(record: Any, job_id: str) -> str | None:
@@ -370,8 +412,9 @@ def problem_of_record(record: Any, job_id: str) -> str | None:
 
 def _problem_of_files(checksums: Mapping[str, str], folder: Path) -> str | None:
     for name, checksum in checksums.items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != checksum:
-            return f"{name} does not match its checksum"
+        with open_regular(folder / name, MOST_ARRAYS) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
+                return f"{name} does not match its checksum"
     return None
 
 
@@ -393,7 +436,13 @@ def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
+def _names(folder: Path) -> list[str]:
+    """Of the JSON files in `folder`, without those that are being written."""
+    files = [path for path in entries(folder) if path.suffix == ".json"]
+    return [path.stem for path in files if not path.name.startswith(".")]
+
+
 def _remove(folder: Path) -> None:
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix()))
+    aside = temporary_folder(folder.parent)
     os.replace(folder, aside / folder.name)
     shutil.rmtree(aside)

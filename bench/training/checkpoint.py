@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from bench.files import write_atomically
+from bench.files import MOST_ARRAYS, read_regular, write_atomically
 from bench.training.state import Snapshot
 
 log = logging.getLogger(__name__)
@@ -108,14 +108,14 @@ class CheckpointFile:
         A file that is damaged or of another run is named in a warning and removed.
         """
         self._last = time.monotonic()
-        if not self.path.exists():
-            return None
         try:
             tensors, values = _read(self.path)
             expected = json.loads(json.dumps({**identity, "code": self._code}))
             if other := sorted(k for k in expected if values["identity"].get(k) != expected[k]):
                 raise ValueError(f"it is of a run that differs in: {', '.join(other)}")
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             log.warning(
                 "Expected the progress of this run in %s, but %s. It is removed and the run "
                 "starts anew.",
@@ -141,10 +141,9 @@ class CheckpointFile:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and plain values of a file whose checksum is right."""
-    with safe_open(path, "pt") as file:
-        # Copies: the file may be replaced while they are in use.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        found = file.metadata() or {}
+    content = read_regular(path, MOST_ARRAYS)
+    tensors = load(content)
+    found = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
     if _sha256(tensors, found.get("values", "")) != found.get("sha256"):
         raise ValueError("its content does not have its checksum")
     return tensors, json.loads(found["values"])

@@ -1,11 +1,10 @@
-import os
 import signal
 import time
 from functools import partial
 
 import pytest
 
-from bench.files import is_alive
+from bench.processes import Process
 from bench.sweep.store import Store
 from tests.faults.sweep_commands import TWELVE, Command, figures, left_behind
 
@@ -76,7 +75,7 @@ def _hanging_method(folder):
     @register_method("hangs", title="hangs", group="extension", reference="none")
     class Hangs(Method):
         def begin_epoch(self, epoch, network):
-            (folder / f"pid-{os.getpid()}").touch()
+            (folder / "process-{}-{}-{}".format(*Process.current())).touch()
             time.sleep(600)
 
 
@@ -85,12 +84,13 @@ def test_runs_end_with_the_main_process_even_when_it_is_killed(tmp_path):
     command = Command(tmp_path, "--methods", "hangs", "--seeds", "0,1", "--jobs", "2",
                       prepare=partial(_hanging_method, tmp_path))  # fmt: skip
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("pid-*"))) < 2:
+    while len(list(tmp_path.glob("process-*"))) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     command.send(signal.SIGKILL)
-    pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
-    while any(is_alive(pid) for pid in pids):
+    names = [path.name.split("-")[1:] for path in tmp_path.glob("process-*")]
+    runs = [Process(place, int(pid), int(started)) for place, pid, started in names]
+    while not all(run.has_ended() for run in runs):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     command.process.join()

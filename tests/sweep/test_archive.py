@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import shutil
 import tarfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -354,3 +356,123 @@ def test_an_archive_is_unpacked_again_where_no_run_is_left(full):
     for job_id in IDS:
         shutil.rmtree(full.root / "runs" / job_id)
     assert unpack_archive(full) == 3
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _write_again_and_again(store):
+    for _ in range(9):
+        _write(store)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("steps", range(8))
+def test_killed_anywhere_between_its_writes_an_archive_blocks_nothing(
+    tmp_path, monkeypatch, steps, first
+):
+    """Killed between archive and checksum, every command refuses until files are deleted."""
+    store = _fill(tmp_path / "full", IDS[:1] if not first else IDS)
+    if not first:
+        _write(store)
+        _fill(store.root, IDS[1:])
+    left = steps
+
+    def killing(function):
+        def step(*arguments):
+            nonlocal left
+            if not left:
+                raise _Killed
+            left -= 1
+            return function(*arguments)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "write_atomically", killing(archive.write_atomically))
+        patch.setattr(archive.os, "replace", killing(os.replace))
+        with pytest.raises(_Killed):
+            _write_again_and_again(store)
+    # Whoever gets the folder without its runs has those of one archive or the other.
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for path in store.root.glob("records.tar.xz*"):
+        shutil.copy(path, bare)
+    [archived] = {len(list(archived_records(Store(bare))))}
+    assert unpack_archive(Store(bare)) == archived
+    assert archived in ((0, 3) if first else (1, 3))
+    assert unpack_archive(store) == 0
+    assert _write(store).runs == 3
+    whole = (store.root / ARCHIVE).read_bytes()
+    line = f"{hashlib.sha256(whole).hexdigest()}  {ARCHIVE}\n"
+    assert (store.root / f"{ARCHIVE}.sha256").read_text() == line
+    assert not (store.root / f"{ARCHIVE}.new").exists()
+
+
+@pytest.mark.parametrize("limit", ["_MOST_BYTES", "_MOST_MEMBERS"])
+def test_what_no_command_could_read_is_refused_before_anything_is_replaced(
+    tmp_path, monkeypatch, limit
+):
+    """An archive is written that ends every later command in its folder."""
+    store = _fill(tmp_path / "full", IDS[:1])
+    _write(store)
+    before = {path: path.read_bytes() for path in store.root.glob("records.tar.xz*")}
+    size = len(lzma.decompress(before[store.root / ARCHIVE]))
+    monkeypatch.setattr(archive, limit, {"_MOST_BYTES": size + 1, "_MOST_MEMBERS": 4}[limit])
+    _fill(store.root)
+    with pytest.raises(StoreError, match=r"at most \d+ .*Archive fewer runs"):
+        _write(store)
+    assert {path: path.read_bytes() for path in store.root.glob("records.tar.xz*")} == before
+    bare = _with_archive(tmp_path / "bare", before[store.root / ARCHIVE])
+    assert unpack_archive(bare) == 1
+
+
+@pytest.mark.fault(19)
+def test_an_archive_of_endless_members_is_refused(tmp_path, monkeypatch):
+    """A small file with a million empty members takes the memory."""
+    monkeypatch.setattr(archive, "_MOST_MEMBERS", 50)
+    content = _packed([("plan.json", b"", {})] * 51)
+    _assert_refused(_with_archive(tmp_path / "many", content), "more than 50 files")
+
+
+@pytest.mark.fault(19)
+def test_an_archive_that_asks_for_too_much_memory_is_refused(full, tmp_path):
+    """The header of an archive decides how much memory is taken to unpack it."""
+    content = bytearray((full.root / ARCHIVE).read_bytes())
+    start, size = 12, 4 * (content[12] + 1)  # the header of the first block
+    assert content[start + 2] == 0x21  # LZMA2, whose one property is its dictionary
+    content[start + 4] = 38  # 2 GiB
+    checksum = zlib.crc32(content[start : start + size - 4])
+    content[start + size - 4 : start + size] = checksum.to_bytes(4, "little")
+    assert lzma.decompress(content)  # which is sound otherwise
+    _assert_refused(_with_archive(tmp_path / "greedy", bytes(content)), "[Mm]emory")
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("name", ["plan.json", "plans/tasks.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "2.0.0", "tasks": []}', b"\xff"])
+def test_a_plan_that_is_none_is_refused_before_it_is_put_in_place(tmp_path, name, content):
+    """A stranger's archive writes a file of any content."""
+    store = _with_archive(tmp_path / "garbage", _packed([(name, content, {})]))
+    _assert_refused(store, f"of {name}, ")
+
+
+@pytest.mark.parametrize("name", ["records.tar.xz", "records.tar.xz.sha256"])
+def test_an_archive_that_is_a_link_is_refused(empty, name):
+    path = empty.root / name
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+    _assert_refused(empty, "no regular file")
+
+
+def test_the_archives_of_this_repository_are_read(tmp_path):
+    found = [*(Path(__file__).parents[2] / "results").rglob(ARCHIVE)]
+    for number, path in enumerate(found):
+        root = tmp_path / str(number)
+        root.mkdir()
+        for name in (ARCHIVE, f"{ARCHIVE}.sha256"):
+            shutil.copy(path.with_name(name), root)
+        assert unpack_archive(Store(root)) > 0
+        assert _write(Store(root)).path.read_bytes() == path.read_bytes()
+    assert found

@@ -1,12 +1,16 @@
+import os
+import pickle
+import shutil
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from bench.config import resolve
 from bench.errors import UnavailableError, UsageError
-from bench.sweep.cluster import execute_on_worker
+from bench.sweep.cluster import ClusterExecutor, execute_on_worker, outcome_of
 from bench.sweep.executor import Executor, Watcher
 from bench.sweep.executors import make_executor
 from bench.sweep.local import InProcess, Processes
@@ -143,7 +147,8 @@ def test_submitit_jobs_store_the_same_bits(toy_tasks, stored):
     assert stored(tasks) == stored(alone)
     assert {job_id for job_id, _ in watcher.done} == {task.job.job_id for task in tasks}
     left = sorted(path.name for path in tasks[0].results_dir.iterdir())
-    assert left == [".leases", "checkpoints", "failures", "runs", "submitit"]
+    assert left == [".leases", "checkpoints", "failures", "runs"]
+    assert not list(tasks[0].cache_dir.glob("submitit-*"))
 
 
 def test_a_worker_that_does_not_see_the_files_is_a_failure_that_says_so(toy_tasks, tmp_path):
@@ -181,22 +186,117 @@ def test_a_worker_writes_nothing_where_a_folder_is_not_shared(toy_tasks, tmp_pat
     progress = absent if folder == "results" else tmp_path
     if folder == "cache":
         task = replace(task, cache_dir=absent)
-    error = execute_on_worker(task, progress).error
+    error = execute_on_worker(task, progress)["error"]
     assert f"Expected the {folder} folder" in error
     assert option in error
     assert not absent.exists()
 
 
-def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, monkeypatch):
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """Makes commands of SLURM, each of one line of shell."""
+    folder = tmp_path / "bin"
+
+    def make(**lines):
+        folder.mkdir()
+        for name, line in {"srun": "", "scancel": "", **lines}.items():
+            (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+            (folder / name).chmod(stat.S_IRWXU)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    return make
+
+
+class _Canary:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_no_pickle_of_a_result_is_ever_opened(toy_tasks, tmp_path, commands, monkeypatch):
+    """A file that a stranger put beside the results runs code when a job seems to have ended."""
     pytest.importorskip("submitit")
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    scripts = {"sbatch": f'cat "$1" > {tmp_path}/script; echo Submitted batch job 7', "srun": "",
-               "scancel": ""}  # fmt: skip
-    for name, line in scripts.items():
-        (commands / name).write_text(f"#!/bin/sh\n{line}\n")
-        (commands / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
+    monkeypatch.setattr("bench.sweep.slurm._VISIBLE_SECONDS", 0.1)
+    evil, canary = tmp_path / "evil.pkl", tmp_path / "canary"
+    evil.write_bytes(pickle.dumps(("success", _Canary(canary))))
+    [task] = toy_tasks("results", ["vanilla"])
+    planted = task.results_dir / "submitit"
+    planted.mkdir()
+    name = "4242_0_result.pkl"
+    shutil.copy(evil, planted / name)
+    commands(
+        # Nobody else may write there; even what lies there is not opened.
+        sbatch=f'cp {evil} "$(dirname "$1")/{name}"; ls -ld "$(dirname "$1")" > {tmp_path}/folder;'
+        " echo Submitted batch job 4242",
+        sacct="printf 'JobID|State|NodeList\\n4242|COMPLETED|n\\n'",
+    )
+    [outcome] = _executor(task.results_dir, name="slurm").run([task])
+    assert not canary.exists()
+    assert outcome.status == "died"
+    assert "Job 4242 has not told how the run ended" in outcome.error
+    mode, *_, folder = (tmp_path / "folder").read_text().split()
+    assert mode.startswith("drwx------")
+    assert Path(folder).parent == task.cache_dir
+    assert Path(folder).is_dir()  # with the log that the reason names
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], "done", {}, {"error": 5, "status": "failed"}, {"error": None, "status": "fine"}],
+)
+def test_an_outcome_that_is_none_is_a_run_that_died(toy_tasks, told):
+    [task] = toy_tasks("results", ["vanilla"])
+    assert outcome_of(told, task).status == "died"
+
+
+def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypatch):
+    monkeypatch.setattr("bench.sweep.cluster._VISIBLE_SECONDS", 0.1)
+
+    class Liar(ClusterExecutor):
+        def submit(self, calls):
+            return range(len(calls))
+
+        def ended(self, handles):
+            return handles
+
+        def cancel(self, handle):
+            pass
+
+        def outcome(self, handle, task):
+            return outcome_of({"error": None, "status": "failed"}, task)
+
+    [task] = toy_tasks("results", ["vanilla"])
+    [outcome] = Liar(1, task.results_dir, None).run([task])
+    assert (outcome.status, "a record that is not in" in outcome.error) == ("died", True)
+
+
+def test_a_run_that_is_replaced_stays_until_the_new_one_is_stored(toy_tasks):
+    """A start that was to redo everything is stopped, and all results are gone."""
+    tasks = toy_tasks("results", ["vanilla"], seeds=(0, 1))
+    assert all(outcome.error is None for outcome in InProcess().run(tasks))
+    store = Store(tasks[0].results_dir)
+
+    def checksum(task):
+        return store.read(task.job.job_id)["checksum"]
+
+    first, second = (replace(task, replaces=checksum(task)) for task in tasks)
+    runs = InProcess().run([first, second])
+    assert next(runs).error is None
+    runs.close()
+    assert checksum(first) != first.replaces
+    assert checksum(second) == second.replaces
+    # What a second sweep, or a second try of the same worker, has stored is not replaced.
+    again = checksum(first)
+    [outcome] = InProcess().run([first])
+    assert outcome.elsewhere
+    assert checksum(first) == again
+
+
+def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, commands):
+    pytest.importorskip("submitit")
+    commands(sbatch=f'cat "$1" > {tmp_path}/script; echo Submitted batch job 7')
     [task] = toy_tasks("results", ["vanilla"])
     executor = _executor(
         task.results_dir, name="slurm", partition="short", minutes=90, memory_gb=3, gpus=1,

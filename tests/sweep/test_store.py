@@ -2,7 +2,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import socket
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from bench.config import resolve
 from bench.errors import StoreError
+from bench.processes import Process
 from bench.sweep.plan import plan_document
 from bench.sweep.store import Store, to_json
 from tests.sweep.test_plan import _jobs
@@ -123,13 +123,14 @@ def test_record_of_another_job_or_schema_is_not_taken(store, caplog):
 
 def test_what_killed_processes_left_is_removed_and_named(store, caplog):
     _write(store)
-    host = socket.gethostname()
     runs, checkpoints = store.root / "runs", store.root / "checkpoints"
-    stray = [
-        runs / f".tmp-{2**22 + 1}-{host}-abcdefgh",
-        store.root / f".progress-{2**22 + 1}-{host}-abcdefgh",
+    own = Process.current()
+    ended = f"{own.place}-{2**22 + 1}-{own.started}-abcdef01"
+    stray = [runs / f".tmp-{ended}", store.root / f".progress-{ended}"]
+    living = [
+        runs / f".tmp-{own.place}-{own.pid}-{own.started}-abcdef01",
+        runs / ".tmp-0123456789abcdef-5-77-abcdef01",
     ]
-    living = [runs / f".tmp-{os.getpid()}-{host}-abcdefgh", runs / ".tmp-5-elsewhere-abcdefgh"]
     for folder in (*stray, *living):
         folder.mkdir()
     for name in ("a1", "b2"):
@@ -301,3 +302,105 @@ def test_a_part_of_a_preset_does_not_replace_the_plan_of_the_whole(store):
     assert store.read_plan() == part
     store.write_plan(other)
     assert store.read_plan("quick") == other
+
+
+FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_is_a_link_is_refused(tmp_path, name):
+    """What is written to a results folder from elsewhere lands in a folder of the user's."""
+    root, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).symlink_to(elsewhere)
+    with pytest.raises(StoreError, match=f"{name} is a link to {elsewhere}.*--out"):
+        Store(root)
+    (root / name).unlink()
+    (root / name).symlink_to("nowhere")
+    with pytest.raises(StoreError, match="is a link"):
+        Store(root)
+
+
+def test_the_results_folder_itself_may_be_a_link(store, tmp_path):
+    _write(store)
+    (tmp_path / "link").symlink_to(store.root)
+    assert Store(tmp_path / "link").read("a1") is not None
+
+
+@pytest.mark.parametrize("name", ["", "record.json", "model.safetensors"])
+def test_a_run_that_is_a_link_counts_as_missing_and_is_replaced(store, tmp_path, name):
+    """A link in a results folder is followed, and what it leads to is overwritten or removed."""
+    _write(store)
+    path, elsewhere = _folder(store) / name, tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    assert store.read("a1") is None
+    _write(store, value=2)
+    assert store.read("a1")["value"] == 2
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("path", ["runs/a1/record.json", "failures/a1.json", "plan.json"])
+def test_a_pipe_or_an_endless_file_is_named_and_never_read(store, path):
+    """A report waits for ever, or fills the memory."""
+    _write(store)
+    (store.root / path).unlink(missing_ok=True)
+    for make in (os.mkfifo, lambda place: os.symlink("/dev/zero", place)):
+        make(store.root / path)
+        assert store.read("a1") is None or "runs" not in path
+        assert "no regular file" in (store.examine("a1")[1] or store.examine_failure("a1")[1]
+                                     or "no regular file")  # fmt: skip
+        with pytest.raises(StoreError, match=r"plan\.json"):
+            store.read_plan()
+        (store.root / path).unlink()
+
+
+def _as_somebody_else(function):
+    """What `function` gives or raises in a process of another user, as text."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def run():
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            sender.send(str(function()))
+        except BaseException as error:
+            sender.send(f"{type(error).__name__}: {error}")
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return receiver.recv()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_reads_what_is_shared_and_is_told_what_is_not():
+    """Runs of another user count as missing: they are trained again, and tables are emptied."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        store = Store(Path(name) / "results")
+        store.require_writable()
+        before = os.umask(0o022)
+        try:
+            _write(store)
+            store.write_failure("b2", {"reason": "r"})
+            store.write_plan(a_plan())
+        finally:
+            os.umask(before)
+        assert _as_somebody_else(lambda: store.read("a1")["value"]) == "1.5"
+        assert _as_somebody_else(lambda: len(store.weights("a1"))) == "1"
+        assert _as_somebody_else(lambda: store.read_failure("b2")["reason"]) == "r"
+        hidden = ("runs/a1/record.json", "runs/a1/model.safetensors", "runs/a1", "runs",
+                  "failures/b2.json", "plan.json")  # fmt: skip
+        for path in hidden:
+            mode = (store.root / path).stat().st_mode
+            (store.root / path).chmod(0o700 if path.startswith("runs") else 0o600)
+            told = _as_somebody_else(
+                lambda: [*store.records(), store.read_failure("b2"), store.read_plan()]
+            )
+            (store.root / path).chmod(mode)
+            assert told.startswith("StoreError: Expected to read "), told
+            assert Path(path).name in told
+            assert "root" in told
+            assert "Permission denied" in told
