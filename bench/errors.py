@@ -6,6 +6,7 @@ A message says what was expected, what was got, where, and how to mend it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -54,8 +55,13 @@ class UnavailableError(BenchError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Up to `count` known names that look like `name` whatever the case, best first."""
-    originals = {other.lower(): other for other in known}
+    """Up to `count` known names that look like `name` whatever the case, best first.
+
+    What repeats `name` is no help: `name` itself, and a row of names with delimiters in between.
+    """
+    originals = {
+        other.lower(): other for other in known if name not in re.split(r"[,;|\t]", other)
+    }
     matches = difflib.get_close_matches(name.lower(), list(originals), n=count, cutoff=0.5)
     return [originals[match] for match in matches]
 

@@ -76,6 +76,7 @@ def featurise(
     *,
     jobs: int = 1,
     on_progress: Progress | None = None,
+    on_failures: Callable[[dict[int, str]], None] | None = None,
     keys: bool = True,
 ) -> Featurised:
     """Parse and featurise M SMILES.
@@ -91,6 +92,8 @@ def featurise(
         Processes; 1 works in this one.
     on_progress : callable or None
         Called now and then with the number of SMILES done so far and of all.
+    on_failures : callable or None
+        Called with the failures of a chunk as soon as it is done; what it raises ends the work.
     keys : bool
         Whether molecules get their canonical keys; without, `Featurised.keys` has no rows.
     """
@@ -109,7 +112,10 @@ def featurise(
         bonds.append(chunk.bonds)
         bond_counts += chunk.bond_counts
         all_keys.append(chunk.keys)
-        failures.update((start + place, why) for place, why in chunk.failures.items())
+        new = {start + place: why for place, why in chunk.failures.items()}
+        if new and on_failures is not None:
+            on_failures(new)
+        failures |= new
         repaired.update((start + place, what) for place, what in chunk.repaired.items())
 
     # Sorted rows, so that the table does not depend on which molecule came first.
