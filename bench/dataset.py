@@ -21,6 +21,9 @@ from bench.errors import DataError
 from bench.options import Options
 from bench.registry import Registry
 
+MAX_BAD = 0.01
+"""Largest share of the rows with a label that may be bad, where nothing else is asked for."""
+
 EntityKind = Literal["molecule", "protein", "category"]
 
 

@@ -107,9 +107,12 @@ class Table:
         return values.astype(np.int64)
 
 
-def read_table(
-    path: Path, *, delimiter: str | None = None, expected: Sequence[str] = ()
-) -> Table:
+def delimiter_name(text: object) -> object:
+    """The name in :data:`DELIMITERS` of a delimiter given as it is; anything else unchanged."""
+    return next((name for name, sign in DELIMITERS.items() if sign == text), text)
+
+
+def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[str] = ()) -> Table:
     """Read a ``.csv``, ``.tsv`` or ``.tab`` file, each also with ``.gz`` behind it.
 
     UTF-8 with or without a byte order mark; any line ends; quotes as in RFC 4180; blank lines

@@ -11,11 +11,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from bench.data.left_out import MAX_BAD
-from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
+from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
-from datasets._table import DELIMITERS, NUL_SIGN, Table, read_table
+from datasets._table import NUL_SIGN, Table, delimiter_name, read_table
 
 _MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
 
@@ -73,7 +72,7 @@ class CsvOptions(Options):
     @field_validator("delimiter", mode="before")
     @classmethod
     def _name_of_delimiter(cls, value: object) -> object:
-        return next((name for name, sign in DELIMITERS.items() if sign == value), value)
+        return delimiter_name(value)
 
     @model_validator(mode="after")
     def _columns_differ(self) -> CsvOptions:

@@ -10,9 +10,6 @@ from typing import Any
 from bench.data.prepared import Kind, Unusable
 from bench.errors import DataError
 
-MAX_BAD = 0.01
-"""Largest share of the rows with a label that may be bad, where nothing else is asked for."""
-
 FEW_BAD = 5
 """So many bad rows are accepted in a file of any size, unless none is allowed."""
 
@@ -38,7 +35,7 @@ def too_many(bad: int, rows: int, max_bad: float) -> bool:
     return bad > (max(FEW_BAD, max_bad * rows) if max_bad else 0)
 
 
-class TooManyBad(DataError):
+class TooManyBadError(DataError):
     """A file has more bad rows than the share `max_bad` allows.
 
     Parameters

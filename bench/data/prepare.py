@@ -16,10 +16,10 @@ import numpy as np
 
 from bench.data import cache
 from bench.data.featurise import Progress, scaffold_keys
-from bench.data.left_out import MAX_BAD, TooManyBad, too_many
+from bench.data.left_out import TooManyBadError, too_many
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
-from bench.dataset import DATASETS, Dataset
+from bench.dataset import DATASETS, MAX_BAD, Dataset
 from bench.errors import DataError
 
 _SOURCES = tuple(
@@ -94,7 +94,7 @@ def prepare(
     bad = [row for row in prepared.unusable if row.kind == "bad"]
     labelled = prepared.total_rows - sum(row.kind == "unlabelled" for row in prepared.unusable)
     if too_many(len(bad), labelled, max_bad):
-        raise TooManyBad(bad, labelled, max_bad, path)
+        raise TooManyBadError(bad, labelled, max_bad, path)
     return prepared
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from bench.data.packed import PackedGraphs
 from bench.dataset import EntityKind
 
-
 Kind = Literal["bad", "unlabelled", "conflict"]
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.conflicts import ConflictPolicy, left_out
-from bench.data.featurise import Progress, featurise
-from bench.data.left_out import MAX_BAD, TooManyBad, too_many
+from bench.data.featurise import CHUNK, Progress, featurise
+from bench.data.left_out import TooManyBadError, too_many
 from bench.data.packed import PackedGraphs, PackedTexts
 from bench.data.prepared import EntityIndex, Kind, PreparedData, Unusable
-from bench.dataset import Entity, EntityKind, RawSamples
+from bench.dataset import MAX_BAD, Entity, EntityKind, RawSamples
 from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -52,10 +52,9 @@ def build_arrays(
 
     def failed(found: Mapping[int, str]) -> None:
         bad.add({smiles[n]: why for n, why in found.items()})
-        bad.refuse_too_many(whole=False)
+        bad.refuse_too_many(whole=len(smiles) <= CHUNK)
 
     made = featurise(smiles, jobs=jobs, on_progress=on_progress, on_failures=failed)
-    bad.refuse_too_many(whole=True)
     reasons = dict(raw.unusable) | bad.reasons()
     kinds: dict[int, Kind] = dict.fromkeys(raw.unlabelled, "unlabelled")
 
@@ -171,7 +170,7 @@ class _BadRows:
         labelled = len(self._raw.labels) - len(self._raw.unlabelled)
         if too_many(len(self._rows), labelled, self._max_bad):
             listed = [Unusable(*row) for row in _named(self._raw, self.reasons())]
-            raise TooManyBad(listed, labelled, self._max_bad, self._path, whole=whole)
+            raise TooManyBadError(listed, labelled, self._max_bad, self._path, whole=whole)
 
 
 def _without_text(raw: RawSamples) -> dict[int, str]:
