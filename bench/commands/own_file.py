@@ -91,8 +91,6 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
         f"Expected {' and '.join('--' + name.replace('_', '-') for name in lacking)}, the columns "
         f"of molecules and of classes; {path} has the columns {shown}."
     )
-    if not all(named.values()):
-        return text
     smiles = given.get("smiles_col") or _smiles_column(columns)
     label = given.get("label_col") or _label_column(columns)
     if smiles is None or label is None:

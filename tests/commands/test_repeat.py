@@ -1,4 +1,4 @@
-"""What a report prints to repeat an entry does repeat it, pasted where the benchmark was started."""
+"""What a report prints to repeat an entry repeats it, pasted where the benchmark was started."""
 
 import csv
 import os
