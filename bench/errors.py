@@ -39,7 +39,11 @@ class DataError(BenchError):
 
 
 class SplitError(DataError):
-    """A split cannot be made from these labels."""
+    """A split cannot be made from these labels; `classes` are those that the message numbers."""
+
+    def __init__(self, message: str, classes: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.classes = tuple(classes)
 
 
 class StoreError(BenchError):
