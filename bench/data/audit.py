@@ -209,7 +209,8 @@ def audit(
     untrained = [lost.class_name for lost in absent if lost.part == "train"]
     if untrained:
         raise SplitError(
-            f"Expected every class in the training part, but got no sample of {_some(untrained)}. Use the random split, more data, or leave the class out."
+            "Expected every class in the training part, but got no sample of "
+            f"{_some(untrained)}. Use the random split, more data, or leave the class out."
         )
     return SplitAudit(
         split_hash=split.hash,
