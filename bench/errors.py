@@ -63,7 +63,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     What repeats `name` is no help: `name` itself, and a row of names with delimiters in between.
     """
-    originals = {other.lower(): other for other in known if name not in re.split(r"[,;|\t]", other)}
+    originals = {
+        other.lower(): other for other in known if name not in (other, *re.split(r"[,;|\t]", other))
+    }
     matches = difflib.get_close_matches(name.lower(), list(originals), n=count, cutoff=0.5)
     return [originals[match] for match in matches]
 

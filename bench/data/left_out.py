@@ -67,14 +67,20 @@ def _limit(max_bad: float) -> str:
 
 
 def summary(rows: Sequence[Unusable]) -> str:
-    """How many rows of each kind, and the first bad ones; empty when no row is left out."""
+    """How many rows of each kind, and which the first bad ones are; empty without any.
+
+    Examples
+    --------
+    >>> summary([Unusable(0, "0", "no label", "unlabelled"), Unusable(7, "7", "unclosed ring")])
+    '1 without a label, 1 bad (counted from 0 below the header: 7)'
+    """
     counts = Counter(row.kind for row in rows)
-    parts = [f"{counts[kind]:,} {words}" for kind, words in _WORDS.items() if counts[kind]]
+    parts = {kind: f"{counts[kind]:,} {words}" for kind, words in _WORDS.items() if counts[kind]}
     bad = [str(row.row) for row in rows if row.kind == "bad"]
     if bad:
         more = ", ..." if len(bad) > _SHOWN else ""
-        parts.append(f"the bad ones are {', '.join(bad[:_SHOWN])}{more}, counted from 0")
-    return "; ".join(parts)
+        parts["bad"] += f" (counted from 0 below the header: {', '.join(bad[:_SHOWN])}{more})"
+    return ", ".join(parts.values())
 
 
 def facts(rows: Sequence[Unusable]) -> dict[str, Any]:

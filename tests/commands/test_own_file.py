@@ -115,8 +115,8 @@ def test_rows_left_out_are_said_and_recorded_and_the_limit_is_an_option(
     code, _, err = bench(*words, "--max-bad", "0.1")
     assert code == 0
     assert (
-        "97 of 158 rows are left out: 91 without a label; 6 bad; the bad ones are 152, 153, 154, "
-        "155, 156, ..., counted from 0" in err
+        "97 of 158 rows are left out: 91 without a label, 6 bad (counted from 0 below the header: "
+        "152, 153, 154, 155, 156, ...)." in err
     )
     [record] = Store(tmp_path / "results").records()
     assert record["data"]["unusable"] == 97

@@ -141,6 +141,6 @@ def test_a_cache_made_under_another_limit_is_held_to_the_one_asked_for(tmp_path)
         "unlabelled": 40, "bad": 7, "conflict": 0, "bad_rows": list(range(30, 37)),
     }  # fmt: skip
     assert summary(data.unusable) == (
-        "40 without a label; 7 bad; the bad ones are 30, 31, 32, 33, 34, ..., counted from 0"
+        "40 without a label, 7 bad (counted from 0 below the header: 30, 31, 32, 33, 34, ...)"
     )
     assert summary([]) == ""
