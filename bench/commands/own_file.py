@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import DataError, UsageError
 from bench.spec import split_list
 
 # Options of the command line that say how a file is read, and the settings they stand for.
@@ -73,7 +73,7 @@ def refuse_without_file(arguments: Mapping[str, Any]) -> None:
     """
     given = [f"--{name.replace('_', '-')}" for name in _SETTINGS if arguments[name] is not None]
     if given:
-        raise UsageError(f"Expected --data FILE with {' and '.join(given)}, but got no file.")
+        raise UsageError(f"{', '.join(given)} go with --data FILE, but there is no file.")
 
 
 def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence[str]) -> str:
@@ -83,14 +83,18 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
     delimiter = delimiter_name(given.get("delimiter"))
     if delimiter not in DELIMITERS:  # it is refused once the columns are named
         delimiter = None
-    columns = read_table(Path(path).expanduser(), delimiter=delimiter).columns
+    text = (
+        f"Expected {' and '.join('--' + name.replace('_', '-') for name in lacking)}, the columns "
+        "of molecules and of classes"
+    )
+    try:
+        columns = read_table(Path(path).expanduser(), delimiter=delimiter).columns
+    except DataError as error:
+        return f"{text}, but they are not given. {error}"
     shown = ", ".join(map(repr, list(columns)[:_MOST_COLUMNS]))
     if len(columns) > _MOST_COLUMNS:
         shown += f", ... ({len(columns)} in all)"
-    text = (
-        f"Expected {' and '.join('--' + name.replace('_', '-') for name in lacking)}, the columns "
-        f"of molecules and of classes; {path} has the columns {shown}."
-    )
+    text += f"; {path} has the columns {shown}."
     smiles = given.get("smiles_col") or _smiles_column(columns)
     label = given.get("label_col") or _label_column(columns)
     if smiles is None or label is None:

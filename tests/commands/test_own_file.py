@@ -52,11 +52,17 @@ def test_columns_that_are_not_named_are_listed_and_guessed(bench, table):
     assert bench("data", path, *words)[0] == 0
     _, _, err = bench("data", path, "--smiles-col", "structure")
     assert "Expected --label-col," in err
+    _, _, err = bench("data", "none.csv")
+    assert "--smiles-col and --label-col, the columns of molecules and of classes, but" in err
+    assert "none.csv" in err.split("not given. ")[1]
 
 
 def test_options_of_a_file_without_one_and_no_name_are_refused(bench):
-    assert "with --max-bad, but got no file" in bench("data", "hiv", "--max-bad", "0.1")[2]
-    assert "with --delimiter, but got no file" in bench("--delimiter", "tab", "--dry-run")[2]
+    assert (
+        "--max-bad go with --data FILE, but there is no file"
+        in bench("data", "hiv", "--max-bad", "0.1")[2]
+    )
+    assert "--delimiter go with --data FILE" in bench("--delimiter", "tab", "--dry-run")[2]
     assert "Expected the name of a data set or a CSV file" in bench("data")[2]
     code, _, err = bench("data", "x.csv", *COLUMNS, "--delimiter", "#")
     assert code == 2
