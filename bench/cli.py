@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,30 @@ from bench.commands.exit_code import exit_code_of
 
 _LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+_FILE_OPTIONS = (
+    click.option("--data", metavar="FILE", help="a CSV file of yours as the data set"),
+    click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data"),
+    click.option("--label-col", metavar="NAME", help="class column of --data"),
+    click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data"),
+    click.option(
+        "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
+    ),
+    click.option(
+        "--max-bad",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="bad rows that --data may have: 0.05 is 5 %; default 0.01, and 5 rows in any case",
+    ),
+)
+
+
+def _options_of_file(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that describe a CSV file of the user's."""
+    for option in reversed(_FILE_OPTIONS):
+        command = option(command)
+    return command
 
 
 def main() -> int:
@@ -69,10 +93,7 @@ def main() -> int:
     default=None,
     help="keep equal molecules or reactions in one part of the split",
 )
-@click.option("--data", type=_FILE, help="a CSV file of yours as the data set")
-@click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data")
-@click.option("--label-col", metavar="NAME", help="class column of --data")
-@click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data")
+@_options_of_file
 @click.option("--jobs", "-j", type=int, help="runs side by side; 0: one a core")
 @click.option(
     "--executor",
@@ -132,7 +153,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
         raise click.UsageError("--long goes with --list.")
     from bench.commands.arguments import policy_of, resolve_arguments
 
-    resolved = resolve_arguments(arguments)
+    resolved = resolve_arguments(arguments, program=sys.argv[0])
     if arguments["print_config"]:
         from bench.commands.listing import show_settings
 
@@ -231,7 +252,8 @@ def settings(out: Path) -> int:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1)
+@_options_of_file
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
 @click.option(
     "--markdown",
@@ -239,11 +261,18 @@ def settings(out: Path) -> int:
     help="also write table1.md and similarity_NAME.png and .svg to the results folder",
 )
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
-def data(names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path) -> int:
-    """Report on data sets: rows, classes, unusable rows, duplicates, label conflicts, graphs."""
-    from bench.commands.data import report_data
+def data(
+    names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path, **file_options: Any
+) -> int:
+    """Report on data sets: rows, classes, unusable rows, duplicates, label conflicts, graphs.
 
-    return report_data(names, data_dir=data_dir, markdown=markdown, out=out)
+    NAMES are data sets or CSV files: data my.csv --smiles-col smiles --label-col class
+    """
+    from bench.commands.data import report_data
+    from bench.commands.own_file import datasets_of
+
+    datasets = datasets_of(names, file_options)
+    return report_data(datasets, data_dir=data_dir, markdown=markdown, out=out)
 
 
 @cli.command()

@@ -100,13 +100,14 @@ class Resolved:
 
     `origins` maps dotted keys such as ``"training.epochs"`` to ``"default"``,
     ``"preset quick"`` or ``"command line"``; `given` maps those of the command line to their
-    values.
+    values. `program` is the path of ``run_bench.py`` as it was typed, where it holds a folder.
     """
 
     settings: Settings
     origins: dict[str, str]
     preset: str
     given: dict[str, Any]
+    program: str | None = None
 
 
 def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:

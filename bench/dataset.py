@@ -21,6 +21,9 @@ from bench.errors import DataError
 from bench.options import Options
 from bench.registry import Registry
 
+MAX_BAD = 0.01
+"""Largest share of the rows with a label that may be bad, where nothing else is asked for."""
+
 EntityKind = Literal["molecule", "protein", "category"]
 
 
@@ -86,6 +89,9 @@ class RawSamples:
     unusable : mapping of int to str
         Rows that cannot be used whatever their molecules are, such as those without a label,
         and the reason.
+    unlabelled : frozenset of int
+        Those of `unusable` that have no label or are blank. They are left out like all of them,
+        but do not count as bad rows, of which a file may have only so many.
     """
 
     entities: tuple[Entity, ...]
@@ -94,6 +100,7 @@ class RawSamples:
     row_names: Sequence[str] | None = None
     notes: tuple[str, ...] = field(default=())
     unusable: Mapping[int, str] = field(default_factory=dict)
+    unlabelled: frozenset[int] = frozenset()
 
     def content_sha256(self) -> str:
         """Checksum of the samples: inputs, labels and class names, in order of the rows."""

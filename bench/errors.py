@@ -6,6 +6,7 @@ A message says what was expected, what was got, where, and how to mend it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -38,7 +39,11 @@ class DataError(BenchError):
 
 
 class SplitError(DataError):
-    """A split cannot be made from these labels."""
+    """A split cannot be made from these labels; `classes` are those that the message numbers."""
+
+    def __init__(self, message: str, classes: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.classes = tuple(classes)
 
 
 class StoreError(BenchError):
@@ -58,8 +63,13 @@ class UnavailableError(BenchError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Up to `count` known names that look like `name` whatever the case, best first."""
-    originals = {other.lower(): other for other in known}
+    """Up to `count` known names that look like `name` whatever the case, best first.
+
+    What repeats `name` is no help: `name` itself, and a row of names with delimiters in between.
+    """
+    originals = {
+        other.lower(): other for other in known if name not in (other, *re.split(r"[,;|\t]", other))
+    }
     matches = difflib.get_close_matches(name.lower(), list(originals), n=count, cutoff=0.5)
     return [originals[match] for match in matches]
 

@@ -23,6 +23,9 @@ from bench.seeds import derive_seed
 
 PARTS = ("train", "valid", "test")
 
+# Numbers that a message lists.
+_MOST = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -246,7 +249,8 @@ def make_split(
     if len(lost):
         raise SplitError(
             f"Expected every class in the training part of the split {name!r}, but got none of "
-            f"class {_some(lost)}. Use the random split, more data, or leave the class out."
+            f"class {_some(lost)}. Use the random split, more data, or leave the class out.",
+            lost[:_MOST],
         )
     return split
 
@@ -271,7 +275,8 @@ def _checked_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     if len(unused):
         raise SplitError(
             f"Expected samples of all {num_classes} classes, but got none of class "
-            f"{_some(unused)}. Leave the class out or add data."
+            f"{_some(unused)}. Leave the class out or add data.",
+            unused[:_MOST],
         )
     return labels
 
@@ -288,6 +293,6 @@ def _checked_numbers(what: str, numbers: np.ndarray | None, count: int) -> np.nd
     return numbers.astype(np.int64)
 
 
-def _some(numbers: np.ndarray, most: int = 5) -> str:
-    shown = ", ".join(str(number) for number in numbers[:most])
-    return shown if len(numbers) <= most else f"{shown}, ... ({len(numbers)} in all)"
+def _some(numbers: np.ndarray) -> str:
+    shown = ", ".join(str(number) for number in numbers[:_MOST])
+    return shown if len(numbers) <= _MOST else f"{shown}, ... ({len(numbers)} in all)"

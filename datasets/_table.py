@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,12 +21,17 @@ from bench.errors import DataError, nearest
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+"""What may stand between the values of a row, by the name under which it can be asked for."""
+
 LARGEST_BYTES = 1 << 30
 """Most bytes taken out of an archive, some ten million molecules: it may hold a thousand times
 its own size."""
 
 # Small, as some kinds of archive give ten thousand times what they are asked to read.
 _BLOCK = 1 << 12
+
+_SHOWN_COLUMNS = 20
 
 # Stands for a NUL character, which neither RDKit nor older csv modules can carry.
 NUL_SIGN = "\N{SYMBOL FOR NULL}"
@@ -60,9 +68,16 @@ class Table:
                 return self.columns[name]
         near = [repr(name) for name in nearest(names[0], self.columns)]
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        others = [name for name, sign in DELIMITERS.items() if sign in next(iter(self.columns))]
+        if len(self.columns) == 1 and others:
+            hint = f" Is another delimiter meant, such as {' or '.join(others)}?"
+        columns = list(map(repr, self.columns))
+        shown = ", ".join(columns[:_SHOWN_COLUMNS])
+        if len(columns) > _SHOWN_COLUMNS:
+            shown += f", ... ({len(columns)} in all)"
         raise DataError(
             f"Expected a column {' or '.join(map(repr, names))} in {self.where}, but got the "
-            f"columns {', '.join(map(repr, self.columns))}.{hint}"
+            f"columns {shown}.{hint}"
         )
 
     def numbers(self, *names: str) -> np.ndarray:
@@ -92,11 +107,24 @@ class Table:
         return values.astype(np.int64)
 
 
-def read_table(path: Path) -> Table:
+def delimiter_name(text: object) -> object:
+    """The name in :data:`DELIMITERS` of a delimiter given as it is; anything else unchanged."""
+    return next((name for name, sign in DELIMITERS.items() if sign == text), text)
+
+
+def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[str] = ()) -> Table:
     """Read a ``.csv``, ``.tsv`` or ``.tab`` file, each also with ``.gz`` behind it.
 
     UTF-8 with or without a byte order mark; any line ends; quotes as in RFC 4180; blank lines
     are no rows.
+
+    Parameters
+    ----------
+    path : Path
+    delimiter : str, optional
+        One of the names in :data:`DELIMITERS`; by the suffix and the header when None.
+    expected : sequence of str
+        Columns that the header should have, by which the delimiter is found.
 
     Raises
     ------
@@ -125,7 +153,27 @@ def read_table(path: Path) -> Table:
         ) from error
     except OSError as error:
         raise DataError(f"Expected to read {path}, but could not: {error}.") from error
-    return parse_table(data, str(path), _DELIMITERS[suffix])
+    if delimiter is not None:
+        return parse_table(data, str(path), DELIMITERS[delimiter])
+    return parse_table(data, str(path), _found_delimiter(data, _DELIMITERS[suffix], expected))
+
+
+def _found_delimiter(data: bytes, usual: str, expected: Sequence[str]) -> str:
+    """What splits the header into the expected columns; failing that, into more than one."""
+    text = data.removeprefix(codecs.BOM_UTF8).lstrip(b" \r\n")
+    line = re.split(rb"[\r\n]", text, maxsplit=1)[0].decode("utf-8", "replace")
+    headers = {}
+    for delimiter in dict.fromkeys([usual, *DELIMITERS.values()]):
+        try:
+            headers[delimiter] = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error:  # parse_table says it better
+            return usual
+    for delimiter, names in headers.items():
+        if expected and set(expected) <= set(names):
+            return delimiter
+    # The largest number of columns; `max` takes the first, the usual one, where they are equal.
+    found = max(headers, key=lambda delimiter: len(headers[delimiter]))
+    return usual if len(headers[usual]) > 1 else found
 
 
 def unpack(stream: IO[bytes] | gzip.GzipFile, where: str) -> bytes:
@@ -172,9 +220,12 @@ def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
     rows: list[list[str]] = []
     try:
         for cells in reader:
-            if len(cells) > 1 or "".join(cells).strip():
-                _check_width(cells, rows, reader.line_num, where)
-                rows.append(cells)
+            width = len(rows[0]) if rows else 0
+            # A blank row as wide as the table keeps its number: the data set leaves it out.
+            if not "".join(cells).strip() and not 1 < width == len(cells):
+                continue
+            _check_width(cells, rows, reader.line_num, where)
+            rows.append(cells)
     except csv.Error as error:
         raise DataError(
             f"Expected delimited text in {where}, but line {reader.line_num} cannot be read: "

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
+from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
-from datasets._table import NUL_SIGN, Table, read_table
+from datasets._table import NUL_SIGN, Table, delimiter_name, read_table
 
 _MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
 
 # Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+
+# From so many classes on, numbers that hardly repeat are measurements.
+_MANY = 10
 
 
 class CsvOptions(Options):
@@ -31,7 +34,7 @@ class CsvOptions(Options):
         exclude=True,
         description="the file: .csv, .tsv or .tab, with or without .gz behind it",
     )
-    # Lists come from the command line and from YAML.
+    # A single name stands for a list of one.
     smiles_columns: tuple[str, ...] = Field(
         min_length=1, strict=False, description="columns of SMILES, one molecule a sample each"
     )
@@ -44,6 +47,32 @@ class CsvOptions(Options):
         description="equal samples under different labels: keep all, drop all, or keep those with "
         "the label that most of them have",
     )
+
+    # Neither changes what a sample is, and both stay out of a run's identity: the content that
+    # was read with them is in it.
+    delimiter: Literal["comma", "semicolon", "tab", "pipe"] | None = Field(
+        None,
+        exclude=True,
+        description="what stands between values, by name or as it is; found when not given",
+    )
+    max_bad: float = Field(
+        MAX_BAD,
+        ge=0,
+        le=1,
+        exclude=True,
+        description="largest share of bad rows, such as unreadable SMILES; five bad rows are "
+        "always accepted, but with 0 none",
+    )
+
+    @field_validator("smiles_columns", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _name_of_delimiter(cls, value: object) -> object:
+        return delimiter_name(value)
 
     @model_validator(mode="after")
     def _columns_differ(self) -> CsvOptions:
@@ -59,7 +88,7 @@ class CsvFile(Dataset):
     """One or more molecules, with or without a protein; every distinct label is a class.
 
     Classes are ordered by name, by value where all are numbers; ``1`` and ``1.0`` are one class.
-    Rows without a label (empty, NaN, NA, N/A or null) are kept as unusable.
+    Rows without a label (empty, NaN, NA, N/A or null) are left out and counted.
     """
 
     options_type = CsvOptions
@@ -74,20 +103,27 @@ class CsvFile(Dataset):
 
     def read(self, path: Path) -> RawSamples:
         options = self.options
-        table = read_table(path)
+        wanted = [*options.smiles_columns, options.label_column]
+        if options.protein_column is not None:
+            wanted.append(options.protein_column)
+        table = read_table(path, delimiter=options.delimiter, expected=wanted)
         entities = [Entity(name, "molecule", table.column(name)) for name in options.smiles_columns]
         if options.protein_column is not None:
             protein = table.column(options.protein_column)
             entities.append(Entity(options.protein_column, "protein", protein))
         texts = [text.strip() for text in table.column(options.label_column)]
-        unusable = _unusable(table, texts, [entity.name for entity in entities])
-        names = _class_names([text for row, text in enumerate(texts) if row not in unusable])
+        unlabelled = _unlabelled(table, texts)
+        unusable = dict(sorted((unlabelled | _with_nul(texts, entities)).items()))
+        labelled = [text for row, text in enumerate(texts) if row not in unusable]
+        names = _class_names(labelled)
         classes = list(dict.fromkeys(names.values()))
+        where = f"in column {options.label_column!r} of {path}"
         if len(classes) < 2:
             raise DataError(
-                f"Expected at least two classes in column {options.label_column!r} of {path}, but "
+                f"Expected at least two classes {where}, but "
                 f"got {classes or 'no usable label'}. Choose another label column."
             )
+        _refuse_measurements(classes, len(labelled), where)
         number = {name: k for k, name in enumerate(classes)}
         labels = np.array(
             [-1 if row in unusable else number[names[text]] for row, text in enumerate(texts)],
@@ -99,18 +135,38 @@ class CsvFile(Dataset):
             class_names=tuple(classes),
             notes=_notes(labels, classes),
             unusable=unusable,
+            unlabelled=frozenset(unlabelled),
         )
 
 
-def _unusable(table: Table, labels: list[str], columns: list[str]) -> dict[int, str]:
-    reasons = {
-        row: f"no label ({text!r})" for row, text in enumerate(labels) if text.lower() in _MISSING
+def _unlabelled(table: Table, labels: list[str]) -> dict[int, str]:
+    rows = zip(*table.columns.values(), strict=True)
+    return {
+        row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
+        for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
+        if text.lower() in _MISSING
     }
-    for where, values in [*((name, table.columns[name]) for name in columns), ("label", labels)]:
-        for row, text in enumerate(values):
-            if NUL_SIGN in text:
-                reasons[row] = f"NUL character in {where!r}"
-    return dict(sorted(reasons.items()))
+
+
+def _with_nul(labels: list[str], entities: list[Entity]) -> dict[int, str]:
+    columns = [*((entity.name, entity.values) for entity in entities), ("label", labels)]
+    return {
+        row: f"NUL character in {name!r}"
+        for name, values in columns
+        for row, text in enumerate(values)
+        if NUL_SIGN in text
+    }
+
+
+def _refuse_measurements(classes: list[str], rows: int, where: str) -> None:
+    if len(classes) < _MANY or 2 * len(classes) <= rows:
+        return
+    if all(_NUMBER.fullmatch(name) for name in classes):
+        raise DataError(
+            f"Expected classes {where}, but got {len(classes)} different numbers in {rows} rows, "
+            f"such as {', '.join(classes[:3])}: they look like measurements. Make a column of "
+            "classes out of them first, such as 'active' from a limit on, and name that column."
+        )
 
 
 def _class_names(texts: list[str]) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.commands.own_file import file_as_dataset, refuse_without_file
 from bench.config import Resolved, resolve
 from bench.errors import UsageError
 from bench.spec import split_list
@@ -27,12 +28,16 @@ _SETTINGS = {
     "executor": "executor.name",
     "address": "executor.address",
 }
+_PROGRAM = "run_bench.py"
 _MOST_MINUTES = 100_000
 _LISTS = ("methods", "datasets", "splits", "seeds")
 
 
-def resolve_arguments(arguments: Mapping[str, Any]) -> Resolved:
-    """Settings from the preset and the options given; see :func:`bench.config.resolve`."""
+def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> Resolved:
+    """Settings from the preset and the options given; see :func:`bench.config.resolve`.
+
+    `program` is what was typed to start it: printed commands begin with it.
+    """
     overrides: dict[str, Any] = {}
     for text in arguments["assignments"]:
         key, equals, value = text.partition("=")
@@ -50,13 +55,15 @@ def resolve_arguments(arguments: Mapping[str, Any]) -> Resolved:
         if option == "seeds":
             value = [_seed(item) for item in value]
         overrides[setting] = value
-    if arguments["data"] is not None:
-        if "datasets" in overrides:
-            raise UsageError("--data and --datasets exclude each other.")
-        overrides["datasets"] = [_csv_spec(arguments)]
-    elif any(arguments[name] for name in ("smiles_col", "label_col", "protein_col")):
-        raise UsageError("--smiles-col, --label-col and --protein-col go with --data FILE.")
-    return resolve(arguments["preset"], overrides)
+    if arguments["data"] is None:
+        refuse_without_file(arguments)
+    elif "datasets" in overrides:
+        raise UsageError("--data and --datasets exclude each other.")
+    else:
+        overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
+    resolved = resolve(arguments["preset"], overrides)
+    elsewhere = program != _PROGRAM and Path(program).name == _PROGRAM
+    return replace(resolved, program=program) if elsewhere else resolved
 
 
 def policy_of(arguments: Mapping[str, Any]) -> Policy:
@@ -80,20 +87,3 @@ def _seed(text: str) -> int:
         return int(text)
     except ValueError:
         raise UsageError(f"Expected whole numbers in --seeds, but got {text!r}.") from None
-
-
-def _csv_spec(arguments: Mapping[str, Any]) -> str:
-    """``csv[path=...,smiles_columns=[...],label_column=...]`` from the --data options."""
-    for option in ("smiles_col", "label_col"):
-        if not arguments[option]:
-            raise UsageError(
-                f"--data needs --{option.replace('_', '-')}: the name of a column of the file."
-            )
-    options = {
-        "path": str(Path(arguments["data"]).expanduser()),
-        "smiles_columns": split_list(arguments["smiles_col"]),
-        "label_column": arguments["label_col"],
-    }
-    if arguments["protein_col"]:
-        options["protein_column"] = arguments["protein_col"]
-    return f"csv[{','.join(f'{key}={json.dumps(value)}' for key, value in options.items())}]"

@@ -165,15 +165,19 @@ def _show(label: str, facts: DataDescription) -> None:
     console.print(classes)
     for note in facts.notes:
         console.print(f"Note: {note}")
-    _show_rows("unusable", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.unusable])
-    _show_rows("repaired", [f"row {r.row} ({r.name}): {r.reason}" for r in facts.repaired])
+    unlabelled = sum(row.kind == "unlabelled" for row in facts.unusable)
+    if unlabelled:
+        console.print(f"{unlabelled:,} rows without a label, left out")
+    others = [row for row in facts.unusable if row.kind != "unlabelled"]
+    _show_rows("unusable, left out", list(map(str, others)))
+    _show_rows("repaired", list(map(str, facts.repaired)))
     _show_rows("in conflict", ["rows " + ", ".join(map(str, rows)) for rows in facts.conflicts])
 
 
 def _show_rows(what: str, lines: Sequence[str]) -> None:
     if not lines:
         return
-    console.print(f"{len(lines)} {what}:")
+    console.print(f"{len(lines)} {what} (rows counted from 0 below the header):")
     for line in lines[:_SHOWN]:
         console.print(f"  {line}")
     if len(lines) > _SHOWN:

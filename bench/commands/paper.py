@@ -25,6 +25,7 @@ from bench.report.groups import groups_of_best
 from bench.report.html import write_page
 from bench.report.latex import document, sheet_latex
 from bench.report.markdown import markdown
+from bench.report.published import of_paper
 from bench.report.sheet import Sheet
 from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table1 import table1
@@ -54,7 +55,8 @@ def write_paper(
     Returns
     -------
     int
-        0, or 1 when a table, or a run of one, is not there; each absent table is said.
+        0, or 1 when a table, or a run of one, is not there; each absent table is said. Of data
+        that the paper does not have, its tables are not asked for.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def write_paper(
     _check(store, list(sweeps.values()))
     sheets: list[Sheet] = []
     own: dict[str, str] = {}
+    own_data = False
     if _MAIN in sweeps:
         sweep = sweeps[_MAIN]
         table = table2(*sweep)
@@ -79,13 +82,18 @@ def write_paper(
             agreement(table),
             explanation(table, store.decisions),
         ]
+        own_data = set(sweeps) == {_MAIN} and not of_paper(column.name for column in table.columns)
         # Table 2 has fuller forms than a sheet's.
         own = {"table2.csv": table2_csv(table), "table2.md": markdown(table)}
-    # A table without runs of its own shows holes, or what the main table has of it.
-    with_runs = {name: sweeps.get(name, sweeps.get(_MAIN)) for name in ABLATIONS}
-    sheets[2:2] = [ablation(name, table2(*sweep)) for name, sweep in with_runs.items() if sweep]
-    sheets.append(contradictions())
-    _say_absent(store, sweeps)
+    if own_data:
+        # Nothing to hold beside the paper: what has no line is an empty table of it.
+        sheets = [sheet for sheet in sheets if sheet.csv_lines or sheet.name == "table2"]
+    else:
+        # A table without runs of its own shows holes, or what the main table has of it.
+        with_runs = {name: sweeps.get(name, sweeps.get(_MAIN)) for name in ABLATIONS}
+        sheets[2:2] = [ablation(name, table2(*sweep)) for name, sweep in with_runs.items() if sweep]
+        sheets.append(contradictions())
+        _say_absent(store, sweeps)
     write_texts(out / "paper", _files(sheets) | own)
     names = ", ".join(sheet.name for sheet in sheets)
     console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
@@ -93,7 +101,7 @@ def write_paper(
         _write_pictures(
             store, source_of(*sweeps[_MAIN], leaders=table.leaders), embeddings, data_dir
         )
-    whole = all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
+    whole = own_data or all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
     return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.commands.console import console
+from bench.commands.console import console, warn
 from bench.commands.progress import LiveStep
+from bench.data.left_out import summary
 from bench.data.obtain import Located, obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
@@ -38,10 +39,14 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
             jobs=cores,
             on_progress=partial(step.advance, f"{part.label}: building features of molecules"),
         )
-    unusable = f"; {len(prepared.unusable)} rows unusable" if prepared.unusable else ""
     console.print(
         f"{part.label}: {len(prepared):,} samples, {prepared.num_classes} classes, from "
-        f"{located.path.name} ({located.origin}){unusable}",
+        f"{located.path.name} ({located.origin})",
         markup=False,
     )
+    if prepared.unusable:
+        warn(
+            f"{part.label}: {len(prepared.unusable):,} of {prepared.total_rows:,} rows are left "
+            f"out: {summary(prepared.unusable)}."
+        )
     return Ready(located, prepared)

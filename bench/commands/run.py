@@ -12,6 +12,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
+from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
 from bench.commands.sweep import make_splits, read_stored, run_jobs
 from bench.config import Resolved
@@ -65,6 +66,11 @@ def run_benchmark(
     stored = read_stored(store.records(), needed, samples, policy)
     for line in stored.notes():
         warn(line)
+    for label in replaced_data(store, jobs):
+        warn(
+            f"The last table in {out} showed other samples of the name {label}: it is replaced, "
+            "its runs are kept. --out gives this file a folder of its own."
+        )
     store.write_plan(plan := plan_document(resolved, jobs, stored.kept))
     run_jobs(
         needed,
@@ -97,7 +103,7 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
         raw = dataset.read(located.path)
         sha256[part.label] = raw.content_sha256()
         kinds[part.label] = [entity.kind for entity in raw.entities]
-        samples[part.label] = len(raw.labels)
+        samples[part.label] = len(raw.labels) - len(raw.unusable)
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
     records = chain(store.records(), archived_records(store))

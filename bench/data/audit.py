@@ -23,6 +23,9 @@ LARGE_SCAFFOLD_SHARE = 0.2
 
 EXAMPLES = 3
 
+# Classes that a sentence names; the others are counted.
+_NAMED = 5
+
 
 @dataclass(frozen=True)
 class AbsentClass:
@@ -104,11 +107,22 @@ class SplitAudit:
     @property
     def problems(self) -> tuple[str, ...]:
         """Sentences on findings that leave metrics undefined."""
-        return tuple(
-            f"Class {lost.class_name} ({lost.total} samples in all) has no sample in {lost.part}: "
-            "its metrics there are nan and means are taken over the other classes."
-            for lost in self.absent
-        )
+        found = []
+        for part in self.counts:
+            lost = [absent for absent in self.absent if absent.part == part]
+            if len(lost) > _NAMED:
+                found.append(
+                    f"{len(lost)} of {len(self.class_names)} classes have no sample in {part}, "
+                    f"such as {_some([absent.class_name for absent in lost])}: their metrics there "
+                    "are nan and means are taken over the other classes."
+                )
+                continue
+            found += [
+                f"Class {absent.class_name} ({absent.total} samples in all) has no sample in "
+                f"{part}: its metrics there are nan and means are taken over the other classes."
+                for absent in lost
+            ]
+        return tuple(found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -196,7 +210,7 @@ def audit(
     if untrained:
         raise SplitError(
             "Expected every class in the training part, but got no sample of "
-            f"{', '.join(untrained)}. Use the random split, more data, or leave the class out."
+            f"{_some(untrained)}. Use the random split, more data, or leave the class out."
         )
     return SplitAudit(
         split_hash=split.hash,
@@ -229,6 +243,11 @@ def balanced_accuracy_standard_error(counts: np.ndarray, recall: float = 0.5) ->
     """
     present = counts[counts > 0]
     return float(np.sqrt(recall * (1 - recall) * np.sum(1 / present)) / len(present))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _shared(split: Split, identity: np.ndarray, rows: np.ndarray) -> tuple[SharedSamples, ...]:

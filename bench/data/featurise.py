@@ -6,7 +6,9 @@ opened without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -76,6 +78,7 @@ def featurise(
     *,
     jobs: int = 1,
     on_progress: Progress | None = None,
+    on_failures: Callable[[dict[int, str]], None] | None = None,
     keys: bool = True,
 ) -> Featurised:
     """Parse and featurise M SMILES.
@@ -91,6 +94,8 @@ def featurise(
         Processes; 1 works in this one.
     on_progress : callable or None
         Called now and then with the number of SMILES done so far and of all.
+    on_failures : callable or None
+        Called with the failures of a chunk as soon as it is done; what it raises ends the work.
     keys : bool
         Whether molecules get their canonical keys; without, `Featurised.keys` has no rows.
     """
@@ -102,15 +107,19 @@ def featurise(
     failures: dict[int, str] = {}
     repaired: dict[int, str] = {}
     work = partial(_featurise_chunk, keyed=keys)
-    for start, chunk in _in_chunks(work, smiles, jobs, on_progress):
-        numbers = [types.setdefault(atom, len(types)) for atom in chunk.properties]
-        atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
-        atom_counts += chunk.atom_counts
-        bonds.append(chunk.bonds)
-        bond_counts += chunk.bond_counts
-        all_keys.append(chunk.keys)
-        failures.update((start + place, why) for place, why in chunk.failures.items())
-        repaired.update((start + place, what) for place, what in chunk.repaired.items())
+    with closing(_in_chunks(work, smiles, jobs, on_progress)) as chunks:
+        for start, chunk in chunks:
+            numbers = [types.setdefault(atom, len(types)) for atom in chunk.properties]
+            atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
+            atom_counts += chunk.atom_counts
+            bonds.append(chunk.bonds)
+            bond_counts += chunk.bond_counts
+            all_keys.append(chunk.keys)
+            new = {start + place: why for place, why in chunk.failures.items()}
+            if new and on_failures is not None:
+                on_failures(new)
+            failures |= new
+            repaired.update((start + place, what) for place, what in chunk.repaired.items())
 
     # Sorted rows, so that the table does not depend on which molecule came first.
     table, row = np.unique(feature_vectors(list(types)), axis=0, return_inverse=True)
@@ -170,22 +179,29 @@ def _in_chunks(
     smiles: Sequence[str],
     jobs: int,
     on_progress: Progress | None,
-) -> Iterator[tuple[int, T]]:
+) -> Generator[tuple[int, T]]:
     """Results of `work` on consecutive chunks, each with the position of its first SMILES."""
     if jobs < 1:
         raise ValueError(f"Expected at least 1 job, but got {jobs}.")
     starts = range(0, len(smiles), CHUNK)
     chunks = (smiles[start : start + CHUNK] for start in starts)
+    results: Generator[T]
     if jobs == 1 or len(starts) <= 1:
-        results: Iterator[T] = map(work, chunks)
+        results = (work(chunk) for chunk in chunks)
     else:
         from joblib import Parallel, delayed
 
         results = Parallel(n_jobs=jobs, return_as="generator")(map(delayed(work), chunks))
-    for start, result in zip(starts, results, strict=True):
-        yield start, result
-        if on_progress is not None:
-            on_progress(min(start + CHUNK, len(smiles)), len(smiles))
+    try:
+        for start, result in zip(starts, results, strict=True):
+            yield start, result
+            if on_progress is not None:
+                on_progress(min(start + CHUNK, len(smiles)), len(smiles))
+    finally:
+        with warnings.catch_warnings():
+            # Who has seen enough ends the work: that chunks under way are dropped is as meant.
+            warnings.filterwarnings("ignore", ".*have been cancelled", UserWarning)
+            results.close()
 
 
 def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:

@@ -17,6 +17,8 @@ from rdkit import Chem, rdBase
 _ATOM_MAP = re.compile(r":\d+\]")
 _STRANGE = re.compile(r"[^ -~\t]")
 _LOG_PREFIX = re.compile(r"^\[[\d:]+\] (SMILES Parse Error: )?")
+# Atoms up to which the scaffold is RDKit's own; no data set here has a molecule with more.
+_LARGE = 1000
 _ALL_BUT_VALENCE = Chem.SANITIZE_ALL ^ Chem.SANITIZE_PROPERTIES
 
 
@@ -59,6 +61,10 @@ def parse(text: object) -> Parsed:
     if strange := _STRANGE.search(smiles):
         return Parsed(None, f"the character {strange[0]!a} cannot stand in a SMILES")
     first, *rest = smiles.split(maxsplit=1)
+    if rest and rest[0].startswith("|"):
+        return Parsed(
+            None, f"a CXSMILES extension, {rest[0]!r}, follows the SMILES {first!r}: write it plain"
+        )
     if rest:
         return Parsed(None, f"there is more after the SMILES {first!r}: {rest[0]!r}")
     with rdBase.BlockLogs():
@@ -137,10 +143,54 @@ def scaffold_key(mol: Chem.Mol) -> str:
     Bemis, Murcko, J. Med. Chem. 1996, doi:10.1021/jm9602928, as RDKit reads it: atoms double
     bonded to a ring or linker stay.
     """
+    if not mol.GetRingInfo().NumRings():
+        return ""
     with rdBase.BlockLogs():
-        scaffold = Chem.MurckoDecompose(mol)
+        # RDKit's own looks for all shortest paths: minutes for a few thousand atoms.
+        small = mol.GetNumAtoms() <= _LARGE
+        scaffold = Chem.MurckoDecompose(mol) if small else murcko_of_large(mol)
         # Not strict, unlike RDKit's own wrapper: repaired molecules have scaffolds too.
         scaffold.ClearComputedProps()
         scaffold.UpdatePropertyCache(strict=False)
         Chem.GetSymmSSSR(scaffold)
         return Chem.MolToSmiles(scaffold, isomericSmiles=False)
+
+
+def murcko_of_large(mol: Chem.Mol) -> Chem.Mol:
+    """The atoms that ``Chem.MurckoDecompose`` keeps, in time that grows with their number.
+
+    Rings and what links them are what is left when ends of chains are cut off again and again.
+    """
+    in_ring = [mol.GetRingInfo().NumAtomRings(n) > 0 for n in range(mol.GetNumAtoms())]
+    neighbours = [[other.GetIdx() for other in atom.GetNeighbors()] for atom in mol.GetAtoms()]
+    degree = [len(others) for others in neighbours]
+    ends = [n for n, count in enumerate(degree) if count <= 1 and not in_ring[n]]
+    cut = set(ends)
+    while ends:
+        for other in neighbours[ends.pop()]:
+            degree[other] -= 1
+            if degree[other] <= 1 and not in_ring[other] and other not in cut:
+                cut.add(other)
+                ends.append(other)
+    scaffold = Chem.RWMol(mol)
+    scaffold.BeginBatchEdit()
+    for n in cut:
+        kept = [other for other in neighbours[n] if other not in cut]
+        # At most one: an end of a chain has a single neighbour left when it is cut off.
+        if kept and mol.GetBondBetweenAtoms(n, kept[0]).GetBondType() == Chem.BondType.DOUBLE:
+            continue
+        for other in kept:
+            _free_for_hydrogen(scaffold.GetAtomWithIdx(other))
+        scaffold.RemoveAtom(n)
+    scaffold.CommitBatchEdit()
+    return scaffold
+
+
+def _free_for_hydrogen(atom: Chem.Atom) -> None:
+    """Let a hydrogen take the place of what is cut off from `atom`."""
+    if atom.GetIsAromatic() and atom.GetAtomicNum() != 6:
+        atom.SetNumExplicitHs(1)
+    elif atom.GetNoImplicit() or atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED:
+        atom.SetNoImplicit(False)
+        atom.SetNumExplicitHs(0)
+        atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)

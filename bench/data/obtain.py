@@ -209,7 +209,9 @@ def _nowhere(
     sources = dataset.candidates()
     if all(Path(source.filename).is_absolute() for source in sources):
         paths = " or ".join(source.filename for source in sources)
-        return f"Expected a file at {paths}, but there is none. Check the path."
+        folder = any(Path(source.filename).is_dir() for source in sources)
+        found = "that is a folder" if folder else "there is none"
+        return f"Expected a file at {paths}, but {found}. Check the path."
     names = " or ".join(source.filename for source in sources)
     lines = [f"Expected the data file {names}, but found it nowhere.", "Looked in:"]
     lines += [f"  {folder} ({origin})" for origin, folder in search_folders(data_dir)]

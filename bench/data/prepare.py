@@ -16,9 +16,10 @@ import numpy as np
 
 from bench.data import cache
 from bench.data.featurise import Progress, scaffold_keys
+from bench.data.left_out import TooManyBadError, too_many
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
-from bench.dataset import DATASETS, Dataset
+from bench.dataset import DATASETS, MAX_BAD, Dataset
 from bench.errors import DataError
 
 _SOURCES = tuple(
@@ -54,7 +55,8 @@ def prepare(
         Registry name of the data set.
     dataset : Dataset
         Reads the file. Its options may have a field `conflicts`, a
-        :data:`~bench.data.conflicts.ConflictPolicy`.
+        :data:`~bench.data.conflicts.ConflictPolicy`, and a field `max_bad`, the largest share of
+        its rows that may be bad.
     path : Path
         The file, one of ``dataset.candidates()``.
     data_sha256 : str
@@ -69,8 +71,10 @@ def prepare(
     Raises
     ------
     DataError
-        The file is not this data set, or more than 1 % of its rows cannot be used.
+        The file is not this data set, or more of its rows are bad than may be.
     """
+    # Few data sets have a choice.
+    max_bad = getattr(dataset.options, "max_bad", MAX_BAD)
     key = _key(name, dataset, data_sha256)
     arrays = cache.open_or_build(
         cache_dir or cache.default_folder(),
@@ -79,12 +83,19 @@ def prepare(
         lambda: build_arrays(
             dataset.read(path),
             path,
-            conflicts=getattr(dataset.options, "conflicts", "keep"),  # few data sets have any
+            conflicts=getattr(dataset.options, "conflicts", "keep"),
+            max_bad=max_bad,
             jobs=jobs,
             on_progress=on_progress,
         ),
     )
-    return assemble(name, arrays, data_sha256, cache.fingerprint(key))
+    prepared = assemble(name, arrays, data_sha256, cache.fingerprint(key))
+    # The limit is not in the key: features made under another one are the same.
+    bad = [row for row in prepared.unusable if row.kind == "bad"]
+    labelled = prepared.total_rows - sum(row.kind == "unlabelled" for row in prepared.unusable)
+    if too_many(len(bad), labelled, max_bad):
+        raise TooManyBadError(bad, labelled, max_bad, path)
+    return prepared
 
 
 def scaffolds(
@@ -138,12 +149,18 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
     return {
         "data set": name,
         "data set version": DATASETS.get(name).facts["version"],
-        "data set options": dataset.options.model_dump(mode="json"),
+        # A delimiter is not in the identity of runs, as the content read with it is.
+        "data set options": dataset.options.model_dump(mode="json") | _delimiter(dataset),
         "data set source": _sha256(_reader_files(dataset)),
         "data sha256": data_sha256,
         "featuriser source": _sha256(_SOURCES),
         "rdkit": metadata.version("rdkit"),
     }
+
+
+def _delimiter(dataset: Dataset) -> dict[str, str]:
+    given = getattr(dataset.options, "delimiter", None)
+    return {} if given is None else {"delimiter": given}
 
 
 def _reader_files(dataset: Dataset) -> list[Path]:

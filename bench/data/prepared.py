@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from bench.data.packed import PackedGraphs
 from bench.dataset import EntityKind
+
+Kind = Literal["bad", "unlabelled", "conflict"]
 
 # In the place of a label that whoever holds the data must not know; no class, not even by chance.
 HIDDEN = -1
@@ -16,11 +19,27 @@ HIDDEN = -1
 
 @dataclass(frozen=True)
 class Unusable:
-    """A row of the file that cannot be used, and why."""
+    """A row of the file that cannot be used as it stands, and why.
+
+    Attributes
+    ----------
+    row : int
+        Counted from 0 below the header.
+    name : str
+        What the file calls it; the number again where rows have no names.
+    reason : str
+    kind : {"bad", "unlabelled", "conflict"}
+        Only bad rows count against the limit of a file.
+    """
 
     row: int
     name: str
     reason: str
+    kind: Kind = "bad"
+
+    def __str__(self) -> str:
+        name = "" if self.name == str(self.row) else f" ({self.name})"
+        return f"row {self.row}{name}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from bench.data.conflicts import ConflictPolicy, left_out
-from bench.data.featurise import Progress, featurise
+from bench.data.featurise import CHUNK, Progress, featurise
+from bench.data.left_out import TooManyBadError, too_many
 from bench.data.packed import PackedGraphs, PackedTexts
-from bench.data.prepared import EntityIndex, PreparedData, Unusable
-from bench.dataset import Entity, EntityKind, RawSamples
+from bench.data.prepared import EntityIndex, Kind, PreparedData, Unusable
+from bench.dataset import MAX_BAD, Entity, EntityKind, RawSamples
 from bench.errors import DataError
-
-MAX_UNUSABLE = 0.01
-"""Largest share of rows that may be left out."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,28 +26,41 @@ def build_arrays(
     path: Path,
     *,
     conflicts: ConflictPolicy = "keep",
+    max_bad: float = MAX_BAD,
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Featurise and index the samples read from the file at `path`.
 
-    Samples that `conflicts` leaves out are listed with the unusable rows; they are not counted
-    when these are too many.
+    Rows without a label, and samples that `conflicts` leaves out, are listed with the bad rows;
+    they are not counted when these are too many. Bad rows are counted before features are made,
+    as far as that needs no parsing, and then with every chunk of molecules, so that a file with
+    too many is refused early and no molecule is parsed twice.
 
     Raises
     ------
     DataError
-        There are no samples, more than 1 % of them cannot be used, or a label is out of range.
+        There are no samples, more of them are bad than `max_bad` allows, fewer than two classes
+        are left, or a label is out of range.
     """
-    reasons = _without_text(raw)
-    smiles = _distinct(raw, "molecule", _others(raw, reasons))
+    if not len(raw.labels):
+        raise DataError(f"Expected samples in {path}, but got none below the header.")
+    bad = _BadRows(raw, path, max_bad)
+    bad.refuse_too_many(whole=False)
+    smiles = _distinct(raw, "molecule", bad.others)
     _log.info("Featurising %d distinct molecules of %s.", len(smiles), path)
-    made = featurise(smiles, jobs=jobs, on_progress=on_progress)
-    failures = {smiles[n]: why for n, why in made.failures.items()}
-    reasons |= _rows_with(raw, failures, _others(raw, reasons))
-    _refuse_many(raw, reasons, path)
+
+    def failed(found: Mapping[int, str]) -> None:
+        bad.add({smiles[n]: why for n, why in found.items()})
+        bad.refuse_too_many(whole=len(smiles) <= CHUNK)
+
+    made = featurise(smiles, jobs=jobs, on_progress=on_progress, on_failures=failed)
+    reasons = dict(raw.unusable) | bad.reasons()
+    kinds: dict[int, Kind] = dict.fromkeys(raw.unlabelled, "unlabelled")
 
     rows = _others(raw, reasons)
+    labels = _labels(raw, rows, path)
+    _refuse_one_class(raw.class_names, labels, path)
     proteins = _distinct(raw, "protein", rows)
     categories = _distinct(raw, "category", rows)
     numbers = {
@@ -59,11 +71,12 @@ def build_arrays(
     indices = np.array(
         [[numbers[e.kind][e.values[row]] for row in rows] for e in raw.entities], np.int32
     )
-    labels, identity = _labels(raw, rows, path), _identity(raw.entities, indices, made.keys)
+    identity = _identity(raw.entities, indices, made.keys)
     dropped = left_out(identity, labels, conflicts)
     reasons |= dict.fromkeys(
         rows[dropped].tolist(), f"an equal sample has another label (conflicts={conflicts})"
     )
+    kinds |= dict.fromkeys(rows[dropped].tolist(), "conflict")
     labels, identity, rows = (np.delete(column, dropped) for column in (labels, identity, rows))
     repairs = _rows_with(raw, {smiles[n]: what for n, what in made.repaired.items()}, rows)
     facts = {
@@ -72,7 +85,7 @@ def build_arrays(
         "notes": [*raw.notes, *_lost_classes(labels, raw.class_names)],
         "total_rows": len(raw.labels),
         "content_sha256": raw.content_sha256(),
-        "unusable": _named(raw, reasons),
+        "unusable": [(*row, kinds.get(row[0], "bad")) for row in _named(raw, reasons)],
         "repaired": _named(raw, repairs),
     }
     return {
@@ -82,7 +95,7 @@ def build_arrays(
         "indices": np.delete(indices, dropped, axis=1),
         "identity": identity,
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
-        **_pack("smiles", [text for text in smiles if text not in failures]),
+        **_pack("smiles", [text for text in smiles if text not in bad.molecules]),
         **_pack("proteins", proteins),
         **_pack("categories", categories),
     }
@@ -117,12 +130,55 @@ def assemble(
     )
 
 
+class _BadRows:
+    """The bad rows of a file, as far as they are known.
+
+    Attributes
+    ----------
+    molecules : dict
+        SMILES that cannot be used, and why.
+    others : ndarray of int64
+        Rows whose molecules are to be parsed.
+    """
+
+    def __init__(self, raw: RawSamples, path: Path, max_bad: float) -> None:
+        self._raw, self._path, self._max_bad = raw, path, max_bad
+        self._without_text = _without_text(raw)
+        self.others = _others(raw, {**raw.unusable, **self._without_text})
+        self.molecules: dict[str, str] = {}
+        self._rows = set(self._without_text)
+
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        """The rows in which a SMILES stands; made at the first one that cannot be used."""
+        found: dict[str, list[int]] = {}
+        for entity in self._raw.entities:
+            if entity.kind == "molecule":
+                for row in self.others.tolist():
+                    found.setdefault(entity.values[row], []).append(row)
+        return found
+
+    def add(self, molecules: Mapping[str, str]) -> None:
+        self.molecules |= molecules
+        for text in molecules:
+            self._rows.update(self._rows_of[text])
+
+    def reasons(self) -> dict[int, str]:
+        return self._without_text | _rows_with(self._raw, self.molecules, self.others)
+
+    def refuse_too_many(self, *, whole: bool) -> None:
+        labelled = len(self._raw.labels) - len(self._raw.unlabelled)
+        if too_many(len(self._rows), labelled, self._max_bad):
+            listed = [Unusable(*row) for row in _named(self._raw, self.reasons())]
+            raise TooManyBadError(listed, labelled, self._max_bad, self._path, whole=whole)
+
+
 def _without_text(raw: RawSamples) -> dict[int, str]:
-    """Rows the reader gave up, and rows with an input that is not text, with reasons."""
-    reasons: dict[int, str] = dict(raw.unusable)
+    """Rows with a label that the reader gave up, or with an input that is not text."""
+    reasons = {row: why for row, why in raw.unusable.items() if row not in raw.unlabelled}
     for entity in raw.entities:
         for row, value in enumerate(entity.values):
-            if not (isinstance(value, str) and value.strip()):
+            if row not in raw.unlabelled and not (isinstance(value, str) and value.strip()):
                 reasons.setdefault(row, f"{entity.name}: expected text, but got {value!r}")
     return reasons
 
@@ -148,17 +204,13 @@ def _rows_with(raw: RawSamples, remarks: Mapping[str, str], rows: np.ndarray) ->
     return found
 
 
-def _refuse_many(raw: RawSamples, reasons: Mapping[int, str], path: Path) -> None:
-    total = len(raw.labels)
-    if total == 0:
-        raise DataError(f"Expected samples in {path}, but got none below the header.")
-    if len(reasons) > MAX_UNUSABLE * total:
-        first = "\n".join(
-            f"  row {row} ({name}): {reason}" for row, name, reason in _named(raw, reasons)[:5]
-        )
+def _refuse_one_class(class_names: Sequence[str], labels: np.ndarray, path: Path) -> None:
+    left = np.unique(labels)
+    if len(left) < min(2, len(class_names)):
+        only = f"only class {class_names[left[0]]!r}" if len(left) else "nothing"
         raise DataError(
-            f"Expected at most {MAX_UNUSABLE:.0%} of the {total} rows of {path} to be unusable, "
-            f"but got {len(reasons)}. Mend or remove them; the first are\n{first}"
+            f"Expected samples of at least two classes in {path}, but without its bad rows "
+            f"{only} is left. Mend the bad rows."
         )
 
 

@@ -1,4 +1,4 @@
-"""The shell command that repeats a cell of a table."""
+"""The shell command that repeats an entry of a table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _FRESH = "results/again"
 def command(
     settings: Mapping[str, Any], dataset: str, split: str, method: str, seeds: Sequence[int]
 ) -> str | None:
-    """What repeats the runs of a cell, each under the same job id, into a fresh folder.
+    """What repeats the runs of an entry, each under the same job id, into a fresh folder.
 
-    It begins with the preset as it now is. A file of the user's stands in it without its folder.
+    It can be pasted where the benchmark was started: the program, the preset and a file of the
+    user's stand in it as they were typed. It begins with the preset as it now is.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def command(
     """
     if "datasets" not in settings or "given" not in settings:
         return None
-    words = ["python", "run_bench.py", "--preset", settings["preset"]]
+    words = ["python", settings.get("program", "run_bench.py"), "--preset", settings["preset"]]
     words += ["--datasets", settings["datasets"][dataset], "--splits", split, "--methods", method]
     words += ["--seeds", ",".join(map(str, seeds))]
     for assignment in settings["given"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,6 +97,11 @@ class Published:
 def published() -> Published:
     """The figures in ``datasets/published``, read once."""
     return read_published(Path(__file__).parents[2] / "datasets" / "published")
+
+
+def of_paper(datasets: Iterable[str]) -> bool:
+    """Whether one of these data sets is of the paper or stands in the place of one."""
+    return any(name in published().sizes or name in STAND_INS for name in datasets)
 
 
 # The code released with the paper feeds one graph a sample on every data set, so a reaction as one

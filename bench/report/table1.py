@@ -10,7 +10,7 @@ from tabulate import tabulate
 from bench.data.describe import DataDescription
 from bench.report.cells import Table
 from bench.report.numbers import HOLE, fixed
-from bench.report.published import PAPER, STAND_INS, published
+from bench.report.published import PAPER, STAND_INS, of_paper, published
 from bench.report.sheet import (
     Block,
     Entry,
@@ -68,6 +68,8 @@ def table1_markdown(described: Sequence[tuple[str, str, DataDescription]]) -> st
 def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
     """Table 1 from run records: the paper's data sets in its order, then the others of `table`.
 
+    Where no data set of `table` is the paper's, those of the paper are left out.
+
     Parameters
     ----------
     table : Table
@@ -79,7 +81,8 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
     found = _facts(records)
     headings = {column.label: dataset_heading(column) for column in table.columns}
     names = {column.label: column.name for column in table.columns}
-    labels = [*sizes, *(label for label in headings if label not in sizes)]
+    of_ours = [label for label in headings if label not in sizes]
+    labels = [*sizes, *of_ours] if of_paper(names.values()) else of_ours
     lines, csv_lines = [], []
     for label in labels:
         printed: Facts = _NOTHING

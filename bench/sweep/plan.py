@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -318,6 +318,7 @@ def plan_document(
         "schema": 1,
         "settings": {
             "preset": resolved.preset,
+            **({} if resolved.program is None else {"program": resolved.program}),
             "epochs": training.epochs,
             "batch_size": training.batch_size,
             "learning_rate": training.learning_rate,
@@ -367,13 +368,31 @@ def _text(value: Any) -> str:
 
 
 def _as_asked(dataset: Part) -> str:
-    """The data set as the command line names it; a file of the user's without its folder."""
-    path = getattr(dataset.options, "path", None)
-    if path is None:
+    """The data set as the command line names it; a file of the user's by the path that was typed.
+
+    Options that are no part of a run's identity, such as that path, stand in no label.
+    """
+    fields = type(dataset.options).model_fields
+    if not any(field.exclude for field in fields.values()):
         return dataset.label
-    options = dataset.options.model_dump(mode="json", exclude_defaults=True)
-    inside = {"path": Path(path).name, **options}
-    return f"{dataset.name}[{','.join(f'{key}={json.dumps(inside[key])}' for key in inside)}]"
+    inside = {
+        name: value
+        for name, field in fields.items()
+        if (value := getattr(dataset.options, name)) != field.get_default()
+    }
+    return f"{dataset.name}[{','.join(f'{key}={_inside(inside[key])}' for key in inside)}]"
+
+
+_PLAIN = re.compile(r"[\w./~ +-]+")
+
+
+def _inside(value: Any) -> str:
+    """`value` as it is read within the brackets of a data set, with quotes where it needs them."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_inside, value))}]"
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def _changed_options(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:

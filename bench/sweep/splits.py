@@ -46,9 +46,9 @@ def split_of(
         )
     except SplitError as error:
         # Splits know classes by number only; people know them by name.
-        classes = ", ".join(f"{k} = {name}" for k, name in enumerate(prepared.class_names))
+        named = ", ".join(f"class {k} is {prepared.class_names[k]!r}" for k in error.classes)
         raise SplitError(
-            f"Data set {prepared.name}, {part.label} split, seed {seed}: {error} "
-            f"(Classes: {classes}.)"
+            f"Data set {prepared.name}, {part.label} split, seed {seed}: {error}"
+            f"{f' ({named}.)' if named else ''}"
         ) from None
     return split, groups

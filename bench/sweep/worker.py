@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bench.data.left_out import facts
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
@@ -249,6 +250,7 @@ def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, An
         "fingerprint": prepared.fingerprint,
         "samples": len(prepared),
         "unusable": len(prepared.unusable),
+        "left_out": facts(prepared.unusable),
         "class_names": list(prepared.class_names),
         "train_counts": counts(split.train),
         "valid_counts": counts(split.valid),

@@ -182,7 +182,7 @@ def test_csv_with_bom_and_crlf_is_read(bench, toy_arguments, csv):
 
 
 def test_csv_with_bad_smiles_names_them(bench, toy_arguments, csv):
-    rows = [*ROWS, *[(f"C1CC{n}", "ring") for n in "(([[["]]
+    rows = [*ROWS, *[(f"C1CC{n}", "ring") for n in "((([[["]]
     code, _, err = _run_csv(bench, toy_arguments, csv(rows))
     assert code == 2
     assert "row 61" in err

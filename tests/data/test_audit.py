@@ -12,7 +12,9 @@ from bench.data.audit import audit, balanced_accuracy_standard_error
 from bench.data.prepared_arrays import assemble, build_arrays
 from bench.dataset import Entity, RawSamples
 from bench.errors import SplitError
-from bench.split import Split, make_split
+from bench.split import SPLITS, Split, make_split
+from bench.sweep.plan import Part
+from bench.sweep.splits import split_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -77,6 +79,41 @@ def test_class_in_no_training_sample_is_refused(part):
     labels[small_split().parts()[part]] = 1
     with pytest.raises(SplitError, match="training part, but got no sample of 1"):
         audit(small_split(), labels, 2)
+
+
+def many_single_classes():
+    """300 samples of one class and 300 classes of one sample."""
+    return np.concatenate([np.zeros(300, np.int64), np.arange(1, 301)])
+
+
+def test_of_many_classes_without_samples_a_few_are_named():
+    """A file of measurements is answered with hundreds of class names."""
+    labels = many_single_classes()
+    names = [f"value {k}" for k in range(301)]
+    inside = Split(np.arange(400), np.arange(400, 500), np.arange(500, 600))
+    with pytest.raises(SplitError, match=r"value 101, value 102, .* and 195 more") as caught:
+        audit(inside, labels, 301, class_names=names)
+    assert len(str(caught.value)) < 300
+    labels[400:] = 0
+    whole = audit(inside, labels, 101, class_names=names[:101])
+    assert len(whole.problems) == 2
+    assert whole.problems[0].startswith("100 of 101 classes have no sample in valid, such as ")
+    assert max(map(len, whole.problems)) < 300
+
+
+def test_a_split_that_cannot_be_made_names_a_few_classes(tmp_path):
+    raw = RawSamples(
+        (Entity("molecule", "molecule", ["C"] * 600),),
+        many_single_classes(),
+        tuple(f"value {k}" for k in range(301)),
+    )
+    prepared = assemble("toy", build_arrays(raw, Path("toy.csv")), "0", "1")
+    entry = SPLITS.get("standard")
+    part = Part("standard", "standard", entry.cls.options_type(), entry.facts)
+    with pytest.raises(SplitError, match="class 1 is 'value 1'") as caught:
+        split_of(prepared, part, 0, cache_dir=tmp_path)
+    assert str(caught.value).count("value ") == 5
+    assert len(str(caught.value)) < 600
 
 
 def test_shared_samples_are_counted_for_each_pair_of_parts_and_named_by_row():

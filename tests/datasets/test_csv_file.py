@@ -93,6 +93,7 @@ def test_rows_without_a_label_stay_in_the_count_and_are_listed(read, label):
     assert samples.labels.tolist() == [1, -1, 0]
     assert samples.class_names == ("0", "1")
     assert samples.unusable == {1: f"no label ({label.strip()!r})"}
+    assert samples.unlabelled == {1}
 
 
 @pytest.mark.fault(22)
@@ -102,6 +103,60 @@ def test_nul_characters_make_their_rows_unusable(read):
     assert samples.unusable == {0: "NUL character in 'smiles'", 2: "NUL character in 'label'"}
     assert samples.labels.tolist() == [-1, 1, -1, 0]
     assert len(samples.labels) == 4
+    assert not samples.unlabelled
+
+
+def test_blank_rows_are_no_bad_rows(read):
+    samples = read("smiles,y\nC,a\n , \n,\nCC,b\n,,,\n")
+    assert samples.unusable == {1: "blank row", 2: "blank row"}
+    assert samples.unlabelled == {1, 2}
+    assert samples.labels.tolist() == [0, -1, -1, 1]
+
+
+@pytest.mark.parametrize("values", [[4 + 0.137 * n for n in range(14)], range(300, 314)])
+def test_measurements_are_named_as_such_in_few_words(read, values):
+    """Measurements are refused with a list of hundreds of class names."""
+    with pytest.raises(DataError) as caught:
+        read(labels_file(*(f"{value:g}" for value in values)))
+    text = str(caught.value)
+    assert "14 different numbers in 14 rows" in text
+    assert "they look like measurements. Make a column of classes" in text
+    assert "in column 'y'" in text
+    assert len(text) < 500
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [range(9), [*range(20)] * 2, [f"{n / 4}" for n in range(20)] * 2, [f"c{n}" for n in range(30)]],
+    ids=["few", "repeated", "repeated decimals", "words"],
+)
+def test_numbers_that_repeat_few_numbers_and_words_are_classes(read, labels):
+    assert len(read(labels_file(*labels)).class_names) == len(set(labels))
+
+
+def test_a_semicolon_file_is_read_by_its_columns_or_by_the_option(read):
+    text = "smiles;y\nC;a\nCC;b\n"
+    found = read(text)
+    assert found.class_names == ("a", "b")
+    for sign in (";", "semicolon"):
+        assert read(text, delimiter=sign).content_sha256() == found.content_sha256()
+    with pytest.raises(DataError, match=r"Is another delimiter meant, such as semicolon\?"):
+        read(text, delimiter="comma")
+    with pytest.raises(ValidationError, match="delimiter"):
+        make("x.csv", delimiter="#")
+
+
+def test_a_single_column_needs_no_brackets():
+    one = CsvOptions(path="x.csv", smiles_columns="smiles", label_column="y")
+    assert one.smiles_columns == ("smiles",)
+
+
+def test_how_a_file_is_read_is_no_part_of_the_identity_of_runs():
+    plain = make("x.csv").options.model_dump(mode="json")
+    assert plain == {
+        "smiles_columns": ["smiles"], "label_column": "y", "protein_column": None,
+    }  # fmt: skip
+    assert make("x.csv", delimiter=";", max_bad=0.2).options.model_dump(mode="json") == plain
 
 
 @pytest.mark.fault(29)
@@ -117,9 +172,9 @@ def test_classes_of_one_sample_are_allowed_and_noted(read):
     """A class of one sample breaks the reader, or nobody is told."""
     samples = read(labels_file("a", "b", "b", "c"))
     assert samples.notes == ("2 of 3 classes have a single sample: 'a', 'c'.",)
-    many = read(labels_file(*range(1000)))
+    many = read(labels_file(*(f"c{n}" for n in range(1000))))
     assert len(many.class_names) == 1000
-    assert many.notes[0].startswith("1000 of 1000 classes have a single sample: '0', '1'")
+    assert many.notes[0].startswith("1000 of 1000 classes have a single sample: 'c0', 'c1'")
 
 
 def test_a_missing_column_lists_those_found(read):

@@ -60,6 +60,49 @@ def test_whatever_a_csv_writer_quotes_comes_back(rows, line_end):
     assert list(zip(table.column("a"), table.column("b"), strict=True)) == rows
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])
+def test_the_delimiter_is_found_in_the_header(tmp_path, name, sign):
+    data = b"\xef\xbb\xbf\r\n" + PLAIN.replace(b",", sign.encode())
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert read_table(path).columns == COLUMNS
+    assert read_table(path, expected=["label"]).columns == COLUMNS
+    names = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+    assert read_table(path, delimiter=names[sign]).columns == COLUMNS
+
+
+def test_the_columns_that_are_expected_decide_which_delimiter_is_meant(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("smiles;Ki, nM;label\nC;1,5;0\nCC;2,5;1\n")
+    assert read_table(path, expected=["smiles", "label"]).column("Ki, nM") == ["1,5", "2,5"]
+    path.write_text("smiles,a;b;c,label\nC,x,0\n")
+    assert list(read_table(path).columns) == ["smiles", "a;b;c", "label"]
+
+
+def test_blank_rows_are_no_rows_unless_they_are_as_wide_as_the_table():
+    table = parse_table(b"smiles,label\n,,\nC,0\n , \nCC,1\n,,,,\n \n", "x.csv")
+    assert table.columns == {"smiles": ["C", " ", "CC"], "label": ["0", " ", "1"]}
+
+
+def test_a_delimiter_that_does_not_fit_is_named_and_no_name_is_repeated(tmp_path):
+    """The hint is what was typed, joined with what was listed."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(PLAIN.replace(b",", b";"))
+    with pytest.raises(DataError) as caught:
+        read_table(path, delimiter="comma").column("smiles")
+    assert "Did you mean" not in str(caught.value)
+    assert "Is another delimiter meant, such as semicolon?" in str(caught.value)
+
+
+def test_of_many_columns_a_few_are_listed():
+    header = ",".join(f"column{n}" for n in range(300))
+    table = parse_table(f"{header}\n{',' * 299}x\n".encode(), "x.csv")
+    with pytest.raises(DataError, match=r"\(300 in all\)") as caught:
+        table.column("smiles")
+    assert len(str(caught.value)) < 500
+
+
 def test_nul_becomes_a_visible_sign_and_no_row_is_lost():
     table = parse_table(b"smiles,label\nC\0C,0\nCC,1\n", "x.csv")
     assert table.column("smiles") == [f"C{NUL_SIGN}C", "CC"]

@@ -198,3 +198,14 @@ def test_long_sweep_stays_below_five_megabytes():
             for e in range(1, 201)
         ]
     assert len(page_of(jobs, records).encode()) < 5e6
+
+
+def test_a_page_of_data_that_the_paper_does_not_have_has_no_empty_columns_for_it(no_libraries):
+    """Half the columns of one's own results are the paper's, and empty."""
+    jobs = [make_job(dataset="csv", dataset_label="mine", method=name) for name in ("cb", "sdr")]
+    own = page_of(jobs)
+    assert "Results</h2>" in own
+    assert own.partition("</thead>")[0].count('<th scope="col">') == 7
+    beside = page_of([make_job(dataset="hiv", method=name) for name in ("cb", "sdr")])
+    assert "Results</h2>" not in beside
+    assert beside.partition("</thead>")[0].count('<th scope="col">') == 11

@@ -117,7 +117,7 @@ def test_any_numbers_come_back_as_they_were(epochs, rate, decay, batch_size, bet
     ],
     ids=" ".join,
 )
-def test_a_file_of_the_users_is_named_without_its_folder(words):
+def test_a_file_of_the_users_is_planned_again(words):
     check([*words, "--methods", "vanilla,sdr", "--splits", "random"])
 
 
@@ -147,9 +147,31 @@ def test_the_command_is_short_where_the_preset_says_all():
     )
 
 
-def test_the_folder_of_a_file_is_not_told():
-    resolved, jobs = planned(["python", "run_bench.py", "--data", "/my/place/a.csv", *FILE])
-    assert "place" not in json.dumps(plan_document(resolved, jobs))
+@pytest.mark.parametrize(
+    "path", ["my.csv", "data/my.csv", "../my.csv", "/my/place/a.csv", "~/a.csv"]
+)
+def test_program_and_file_stand_in_the_command_as_they_were_typed(path):
+    """The printed command finds neither the program nor the file."""
+    words = ["--data", path, "--smiles-col", "SMILES", "--label-col", "y", "--delimiter", ";"]
+    context = cli.make_context("run_bench.py", [*words, "--max-bad", "0.05"])
+    resolved = resolve_arguments(context.params, "../bench/run_bench.py")
+    [part] = expand(resolved.settings).datasets
+    jobs = make_jobs(expand(resolved.settings), {part.label: "f" * 64}, {part.label: KINDS})
+    plan = plan_document(resolved, jobs)["settings"]
+    text = command(plan, part.label, "random", "vanilla", [0])
+    assert text.startswith("python ../bench/run_bench.py --preset quick --datasets ")
+    assert (
+        f"'csv[path={path},smiles_columns=[SMILES],label_column=y,delimiter=semicolon,max_bad=0.05]'"
+        in text
+    )
+    assert '"' not in text  # a cell of a CSV file would double it
+    other = ["--data", path, "--smiles-col", "SMILES", "--label-col", "y"]
+    plain = make_jobs(
+        expand(resolve_arguments(cli.make_context("x", other).params).settings),
+        {part.label: "f" * 64},
+        {part.label: KINDS},
+    )
+    assert [job.job_id for job in plain] == [job.job_id for job in jobs]
 
 
 def test_a_plan_of_an_earlier_version_has_no_command():

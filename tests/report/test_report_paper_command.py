@@ -18,7 +18,7 @@ from bench.commands.paper import write_paper
 from bench.errors import StoreError
 from bench.sweep.store import Store
 
-COUNTS = {"hiv": [60, 20], "uspto_50k": [40, 20, 10]}
+COUNTS = {"hiv": [60, 20], "uspto_50k": [40, 20, 10], "csv": [30, 12]}
 
 
 def sweep(out, preset, jobs, left_out=()):
@@ -185,3 +185,32 @@ def test_the_command_line_writes_to_the_folder_asked_for(tmp_path):
     assert result.return_value == 1
     assert (tmp_path / "paper" / "paper.tex").exists()
     assert json.loads((tmp_path / "plans" / "paper.json").read_bytes())["schema"] == 1
+
+
+def own_jobs():
+    jobs = make_grid(["csv"], ["standard"], ["vanilla", "cb"], [0, 1])
+    for job in jobs:
+        job["dataset_label"] = "my_own"
+    return jobs
+
+
+def test_a_complete_benchmark_of_ones_own_data_is_all_that_was_asked_for(tmp_path, capsys):
+    """Data of one's own end with the code of a failure, and empty tables of the paper."""
+    jobs = own_jobs()
+    sweep(tmp_path, "quick", jobs)
+    assert write_paper(tmp_path, figures=False) == 0
+    assert "--preset" not in capsys.readouterr().out
+    names = {"table1", "table2", "figure1"}
+    files = written(tmp_path)
+    expected = {f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex")}
+    assert set(files) == {*expected, "paper.tex"}
+    for name in names:
+        assert b"my_own" in files[f"{name}.csv"]
+        assert b"uspto_50k" not in files[f"{name}.csv"]
+    assert b"table3" not in files["paper.tex"]
+
+
+def test_a_run_that_is_missing_of_ones_own_data_is_code_1(tmp_path):
+    jobs = own_jobs()
+    sweep(tmp_path, "quick", jobs, left_out=[jobs[0]["job_id"]])
+    assert write_paper(tmp_path, figures=False) == 1

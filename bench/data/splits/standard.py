@@ -16,6 +16,9 @@ from bench.errors import SplitError
 from bench.options import Options
 from bench.split import Split, Splitter, register_split
 
+# Classes that a message names; the others are counted.
+_NAMED = 5
+
 
 class StandardOptions(Options):
     """Options of the standard split."""
@@ -74,12 +77,15 @@ def _balanced(
     counts = np.bincount(labels[members], minlength=num_classes)
     if counts.min() == 0:
         total = np.bincount(labels, minlength=num_classes)
+        absent = np.flatnonzero(counts == 0)
         lost = ", ".join(
-            f"class {k} ({total[k]} samples in the whole set)" for k in np.flatnonzero(counts == 0)
+            f"class {k} ({total[k]} samples in the whole set)" for k in absent[:_NAMED]
         )
+        more = f" and {len(absent) - _NAMED} more classes" if len(absent) > _NAMED else ""
         raise SplitError(
             f"Expected every class in the {part} part of the standard split, but got none of "
-            f"{lost}. Use the random split, more data, or leave the class out."
+            f"{lost}{more}. Use the random split, more data, or leave the class out.",
+            absent[:_NAMED],
         )
     shuffled = members[seeded_order(len(members), rng)]
     return np.concatenate(

@@ -12,6 +12,8 @@ from bench.report.figures.source import Json, Source
 from bench.report.html.details import commit
 from bench.report.published import STAND_INS, published
 
+# Classes that a sentence names; the others are counted.
+_NAMED = 5
 _PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
@@ -104,7 +106,8 @@ def _findings(data: Json) -> Iterator[str]:
         counts = dict(zip(data["class_names"], data[f"{part}_counts"], strict=True))
         absent = [name for name, count in counts.items() if count == 0]
         if absent:
-            yield f"No sample in {heading}: {', '.join(absent)}."
+            more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+            yield f"No sample in {heading}: {', '.join(absent[:_NAMED])}{more}."
     few = sum(0 < count < FEW_SAMPLES for count in data["test_counts"])
     if few:
         yield f"{few} classes have fewer than {FEW_SAMPLES} test samples: read their intervals."

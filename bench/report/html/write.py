@@ -17,7 +17,7 @@ from bench.report.html.audit import data_lines, environments, split_lines
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.results import lines_of
-from bench.report.published import PAPER
+from bench.report.published import PAPER, of_paper
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -75,6 +75,7 @@ def page(source: Source) -> str:
         splits=split_lines(source),
         environments=environments(source),
         paper=PAPER,
+        with_paper=of_paper(column.name for column in source.table.columns),
         # Markup of our own: JSON that is safe in a script element, and files of this folder.
         details=Markup(details_json(source, lines)),  # noqa: S704
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),  # noqa: S704
