@@ -6,10 +6,8 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-import click
-
 from bench.commands.archive import open_results
-from bench.commands.console import warn
+from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.report import show_report
@@ -17,6 +15,7 @@ from bench.commands.sweep import make_splits, read_stored, run_jobs
 from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
+from bench.data.same_bytes import read_bytes_of
 from bench.method import METHODS
 from bench.sweep.archive import archived_records
 from bench.sweep.estimate import estimate
@@ -91,10 +90,10 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
         if located is None and not any(s.url or s.wheel for s in dataset.candidates()):
             obtain(dataset, data_dir=data_dir, download=False)  # says what is missing
         if located is None:
-            click.echo(f"{part.label}: not here yet, the run will fetch it")
+            console.print(f"{part.label}: not here yet, the run will fetch it")
             continue
-        click.echo(f"{part.label}: {located.path.name} ({located.origin})")
-        raw = dataset.read(located.path)
+        console.print(f"{part.label}: {located.path.name} ({located.origin})")
+        raw = read_bytes_of(dataset, located.path, located.sha256)
         sha256[part.label] = raw.content_sha256()
         kinds[part.label] = [entity.kind for entity in raw.entities]
         samples[part.label] = len(raw.labels)
@@ -114,16 +113,16 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
             missing.append(job)
             state = "to do" if store.read_failure(job.job_id) is None else "failed"
             state = "changed" if job.job_id in stored.changed else state
-        click.echo(f"{state:7} {job.describe()}")
+        console.print(f"{state:7} {job.describe()}")
     for line in stored.notes():
-        click.echo(line)
+        console.print(line)
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
-    click.echo(
+    console.print(
         f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do"
         f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
         f"{cores} side by side."
     )
-    click.echo(f"Time: {estimate(missing, stored.costs, cores, unlisted)}")
+    console.print(f"Time: {estimate(missing, stored.costs, cores, unlisted)}")
     return 0

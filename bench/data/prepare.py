@@ -18,6 +18,7 @@ from bench.data import cache
 from bench.data.featurise import Progress, scaffold_keys
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
+from bench.data.same_bytes import read_bytes_of
 from bench.dataset import DATASETS, Dataset
 from bench.errors import DataError
 
@@ -69,7 +70,8 @@ def prepare(
     Raises
     ------
     DataError
-        The file is not this data set, or more than 1 % of its rows cannot be used.
+        The file is not this data set, its bytes are no longer those of `data_sha256`, or more
+        than 1 % of its rows cannot be used.
     """
     key = _key(name, dataset, data_sha256)
     arrays = cache.open_or_build(
@@ -77,7 +79,7 @@ def prepare(
         _kind(name),
         key,
         lambda: build_arrays(
-            dataset.read(path),
+            read_bytes_of(dataset, path, data_sha256),
             path,
             conflicts=getattr(dataset.options, "conflicts", "keep"),  # few data sets have any
             jobs=jobs,
