@@ -16,6 +16,7 @@ from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
 from bench.method import FinishedRun
+from bench.plain_text import log_visibly
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
 from bench.sweep.plan import Job
@@ -72,6 +73,7 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
 
     Every exception of a run ends here, so that one failing run never stops the others.
     """
+    log_visibly()
     job_id = task.job.job_id
     epochs = 0
 

@@ -14,6 +14,7 @@ import pytest
 from report_records import make_grid, make_job, make_plan, make_record
 from test_report_golden import sweep
 
+from bench.plain_text import visible
 from bench.report.figures import source_of
 from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
@@ -198,3 +199,14 @@ def test_long_sweep_stays_below_five_megabytes():
             for e in range(1, 201)
         ]
     assert len(page_of(jobs, records).encode()) < 5e6
+
+
+def test_control_characters_and_marks_of_direction_are_shown_as_codes(no_libraries):
+    job = make_job(title="\x1b[2J\u202eevil", dataset="hiv[\u2066]")
+    record = make_record(job)
+    record["data"]["class_names"] = ["a\x07", "b\u202e"]
+    text = page_of([job], [record])
+    details = json.loads(Elements(text).scripts["cells"])
+    assert visible(text) == text
+    assert list(details["classes"].values()) == [["a\\x07", "b\\u202e"]]
+    assert details["cells"]["c0"]["method"] == "\\x1b[2J\\u202eevil"

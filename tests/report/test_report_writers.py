@@ -10,9 +10,12 @@ from report_records import binary, make_grid, make_job, make_plan, make_record
 from rich.console import Console
 
 from bench.errors import StoreError
+from bench.plain_text import visible
 from bench.report.csv_files import runs_csv, sheet_csv, table2_csv
+from bench.report.latex import sheet_latex
 from bench.report.markdown import markdown
-from bench.report.sheet import Sheet
+from bench.report.sheet import Block, Entry, Heading, Sheet
+from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
@@ -269,6 +272,31 @@ def test_runs_csv_has_a_line_for_every_planned_run_in_full_precision():
 
 
 @pytest.mark.fault(55)
+def test_a_heading_that_a_spreadsheet_takes_for_a_formula_is_disarmed():
+    sheet = Sheet("name", "", (), (), (), ("=cmd|'/C calc'!A0", " @x", "mean"), ())
+    assert sheet_csv(sheet) == "'=cmd|'/C calc'!A0,' @x,mean\n"
+
+
+HIDDEN = "\x1b[2J\x07\x9b\u202eevil\u2066\ud800"
+
+
+@pytest.mark.parametrize("write", [markdown, table2_csv, runs_csv], ids=lambda w: w.__name__)
+def test_control_characters_and_marks_of_direction_are_shown_as_codes(write):
+    job = make_job(title=HIDDEN, group=HIDDEN)
+    text = write(table_of([job], [], {job["job_id"]: {"reason": HIDDEN}}))
+    assert "evil" in text
+    assert visible(text) == text
+
+
+def test_sheets_show_control_characters_as_codes():
+    block = Block(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
+    notes = ((HIDDEN, HIDDEN),)
+    sheet = Sheet("name", HIDDEN, (HIDDEN,), notes, (block,), (HIDDEN,), ((HIDDEN,),))
+    for text in (sheet_csv(sheet), sheet_markdown(sheet), sheet_latex(sheet)):
+        assert "evil" in text
+        assert visible(text) == text
+
+
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t=", "\r\n="])
 def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
     title = first + "HYPERLINK(1)"
