@@ -11,7 +11,7 @@ from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.report import show_report
-from bench.commands.sweep import make_splits, read_stored, run_jobs
+from bench.commands.sweep import device_of, make_splits, read_stored, run_jobs
 from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
@@ -44,7 +44,7 @@ def run_benchmark(
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
     if dry_run:
-        return _dry_run(grid, store, policy, data_dir, cores)
+        return _dry_run(grid, store, policy, data_dir, cores, device_of(resolved.settings))
     executor = make_executor(resolved.settings, out, policy.max_minutes)
     if resolved.settings.executor.name in ("local", "in-process"):
         choose_device(resolved.settings.device)
@@ -61,7 +61,9 @@ def run_benchmark(
     hashes = make_splits(jobs, ready, cache, cores)
     needed = with_required(jobs)
     samples = {label: len(item.prepared) for label, item in ready.items()}
-    stored = read_stored(store.records(), needed, samples, policy)
+    stored = read_stored(
+        store.records(), needed, samples, policy, device_of(resolved.settings)
+    )
     for line in stored.notes():
         warn(line)
     store.write_plan(plan := plan_document(resolved, jobs, stored.kept))
@@ -81,7 +83,9 @@ def run_benchmark(
     return code
 
 
-def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, cores: int) -> int:
+def _dry_run(
+    grid: Grid, store: Store, policy: Policy, data_dir: Path | None, cores: int, device: str | None
+) -> int:
     """Show the plan and what of it is done; reads only."""
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
@@ -100,7 +104,7 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
     records = chain(store.records(), archived_records(store))
-    stored = read_stored(records, jobs, samples, policy)
+    stored = read_stored(records, jobs, samples, policy, device)
     done = set() if policy.force else stored.done()
     again = done_without_weights(jobs, done, store)
     missing = []

@@ -149,11 +149,11 @@ def mixed_machines(table: Table) -> list[tuple[str, str]]:
     if len(counts) < 2:
         return []
     everything = {run.method for run in table.runs if run.result is not None}
-    lines = [
-        f"{counts[device, torch]} runs on {device} with torch {torch} "
-        f"({'all methods' if methods[device, torch] == everything else _listed(methods[device, torch])})"
-        for device, torch in sorted(counts)
-    ]
+    lines = []
+    for device, torch in sorted(counts):
+        own = methods[device, torch]
+        names = "all methods" if own == everything else _listed(own)
+        lines.append(f"{counts[device, torch]} runs on {device} with torch {torch} ({names})")
     return [
         (
             "Mixed machines",

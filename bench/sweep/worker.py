@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
-from bench.method import FinishedRun
+from bench.method import METHODS, FinishedRun
 from bench.plain_text import log_visibly
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
@@ -161,8 +162,20 @@ def _run_and_store(
     import torch
 
     # One thread a process: runs side by side use the cores better, and results do not depend on
-    # how many there are.
+    # how many there are. NumPy's and SciPy's libraries have threads of their own; those that the
+    # method brings along must be loaded to be told.
     torch.set_num_threads(1)
+    METHODS.discover()
+    with threadpool_limits(1):
+        _train_and_store(task, store, on_epoch, checkpoint)
+
+
+def _train_and_store(
+    task: Task,
+    store: Store,
+    on_epoch: Callable[[EpochReport], None],
+    checkpoint: CheckpointFile,
+) -> None:
     job = task.job
     dataset = DATASETS.get(job.dataset.name).cls(job.dataset.options)
     prepared = prepare(
@@ -199,7 +212,7 @@ def _run_and_store(
         "data": _data_facts(prepared, split, task.data_path.name),
         **result.figures,
         "sources": sources_of_run(job, store.read),
-        "provenance": {**provenance(), "device": _device_name(device)},
+        "provenance": {**provenance(), "device": device_name(device)},
     }
     with signals_held():
         store.write(job.job_id, record, result.predictions, result.weights, task.replaces)
@@ -244,7 +257,8 @@ def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, An
     }
 
 
-def _device_name(device: Any) -> str:
+def device_name(device: Any) -> str:
+    """What records call `device`, a torch device."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -17,6 +17,7 @@ from bench.report.markdown import markdown
 from bench.report.sheet import Block, Entry, Heading, Sheet
 from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table2 import table2
+from bench.report.table2_layout import table2_sheet
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
 
@@ -379,3 +380,38 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monk
     with pytest.raises(StoreError, match="No space left"):
         write_report(tmp_path, table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def mixed(**provenance):
+    jobs = make_grid(methods=("vanilla", "cb"))
+    records = [make_record(job) for job in jobs]
+    for record in records:
+        record["provenance"] |= {"device": "cpu", "packages": {"torch": "2.13.0+cpu"}}
+    records[-1]["provenance"] |= provenance
+    return table_of(jobs, records)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "words"),
+    [
+        ({"device": "NVIDIA H100"}, "1 runs on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
+        ({"packages": {"torch": "2.14.0"}}, "1 runs on cpu with torch 2.14.0 (cb)"),
+        ({"packages": {}}, "1 runs on cpu with torch of unknown version (cb)"),
+    ],
+    ids=["device", "torch", "unknown"],
+)
+def test_machines_that_are_mixed_in_a_table_are_named_with_it(provenance, words):
+    table = mixed(**provenance)
+    sheet = table2_sheet(table)
+    together = "5 runs on cpu with torch 2.13.0+cpu (all methods)"
+    for text in (markdown(table), terminal(table, 400), sheet_markdown(sheet), sheet_latex(sheet)):
+        plain = text.replace("\\", "").replace("{-}", "-")
+        assert "Mixed machines" in plain
+        assert words in plain
+        assert together in plain
+
+
+def test_runs_of_one_machine_have_no_word_about_it():
+    table = mixed()
+    for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):
+        assert "machines" not in text
