@@ -61,9 +61,7 @@ def run_benchmark(
     hashes = make_splits(jobs, ready, cache, cores)
     needed = with_required(jobs)
     samples = {label: len(item.prepared) for label, item in ready.items()}
-    stored = read_stored(
-        store.records(), needed, samples, policy, device_of(resolved.settings)
-    )
+    stored = read_stored(store.records(), needed, samples, policy, device_of(resolved.settings))
     for line in stored.notes():
         warn(line)
     store.write_plan(plan := plan_document(resolved, jobs, stored.kept))
