@@ -12,7 +12,7 @@ from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.errors import UsageError
 from bench.method import METHODS
-from bench.spec import check_options, parse_spec, row_title
+from bench.spec import Spec, check_options, parse_spec, row_title
 
 Json = Mapping[str, Any]
 
@@ -54,21 +54,33 @@ def breaches_of_label(job: Json, record: Json) -> list[Breach]:
     """Whether the label of a job's method says what method and options its run really had."""
     label, ran = job["method_label"], record["job"]["method"]
     try:
-        spec = parse_spec(label)
-        said = {"name": spec.name, **spec.options}
-        if ran["name"] in METHODS:
-            checked = check_options(METHODS.get(ran["name"]).cls.options_type, spec, "method")
-            options = checked.model_dump(mode="json")
-            said = {"name": spec.name, **{key: options[key] for key in spec.options}}
+        said = parse_spec(label)
     except UsageError as error:
         return [Breach("as planned", name_of(record), f"label {label!r}: {error}")]
-    got = {"name": ran["name"], **ran["options"]}
+    pairs = {"name": (said.name, ran["name"])} if said.name != ran["name"] else {}
+    for key, value in said.options.items():
+        got = ran["options"].get(key)
+        if not _means(ran["name"], key, value, got):
+            pairs[key] = (value, got)
     return [
         Breach(
             "as planned",
             name_of(record),
-            f"expected {key} {value!r}, as its label {label!r} says, but got {got.get(key)!r}.",
+            f"expected {key} {value!r}, as its label {label!r} says, but got {got!r}.",
         )
-        for key, value in said.items()
-        if got.get(key) != value
+        for key, (value, got) in pairs.items()
     ]
+
+
+def _means(method: str, key: str, value: Any, got: Any) -> bool:
+    """Whether `value` of a label, which gives no type, is the option `got` of a run."""
+    if value == got or (value is None and got == ""):
+        return True
+    if method not in METHODS:
+        return False
+    options_type = METHODS.get(method).cls.options_type
+    try:
+        checked = check_options(options_type, Spec(method, {key: value}), "method")
+    except UsageError:
+        return False
+    return bool(checked.model_dump(mode="json")[key] == got)
