@@ -5,7 +5,6 @@ What they do is in ``bench.commands``, imported when needed, so that ``--help`` 
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import click
 
 from bench import __version__
 from bench.commands.exit_code import exit_code_of
+from bench.commands.streams import prepare_streams
 
 _LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -53,7 +53,7 @@ def main() -> int:
     int
         0 all done, 1 some runs failed, 2 usage or data error, 130 interrupted.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    prepare_streams()
     # What ends a batch job must stop its runs as an interrupt from the keyboard does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

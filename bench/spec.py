@@ -56,6 +56,12 @@ def parse_spec(text: str) -> Spec:
     return Spec(match["name"], options)
 
 
+def row_title(title: str, label: str) -> str:
+    """Row heading of a method called `title`; options set by hand, in its label, follow it."""
+    _, bracket, options = label.partition("[")
+    return f"{title}{' ' if bracket else ''}{bracket}{options}"
+
+
 def split_list(text: str) -> list[str]:
     """Split at commas outside brackets and double quotes; empty items are dropped."""
     items, depth, quoted, escaped, current = [], 0, False, False, ""

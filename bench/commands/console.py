@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterable
+from typing import Any
 
-# Texts hold names and paths of the user's: brackets in them are no markup.
-console = Console(highlight=False, soft_wrap=True, markup=False)
-_errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from bench.plain_text import visible
+
+
+class _Console(Console):
+    """A console that shows control characters in texts, rather than obey them."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        # Every text comes by here, in a table or a bar, too; codes of the console's own do not.
+        if isinstance(renderable, str):
+            renderable = visible(renderable)
+        elif isinstance(renderable, Text) and visible(renderable.plain) != renderable.plain:
+            shown = renderable.blank_copy(visible(renderable.plain))
+            shown.end = renderable.end
+            renderable = shown
+        return super().render(renderable, options)
+
+
+# Texts hold names and paths of the user's: brackets and colons in them are no markup.
+_PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
+console = _Console(**_PLAIN)
+_errors = _Console(stderr=True, **_PLAIN)
 
 
 def warn(text: str) -> None:

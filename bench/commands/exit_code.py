@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import click
 
+from bench.commands.streams import is_broken, show_error
 from bench.errors import BenchError
 
 
@@ -21,18 +25,38 @@ def exit_code_of(command: click.Command, *, interrupted: str, prog_name: str | N
     Returns
     -------
     int
-        What the command returned, that of the error it raised, or 130 when it was interrupted.
+        What the command returned, that of the error it raised, 130 when it was interrupted, or 2
+        when what it prints cannot be written.
     """
+    try:
+        code = _exit_code_of(command, interrupted, prog_name)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not (is_broken(sys.stdout) or is_broken(sys.stderr)):
+            raise
+        if not isinstance(error, BrokenPipeError):  # whoever closed it knows
+            show_error(
+                f"Error: Expected to print to the standard output, but could not: {error}. What "
+                "was written to files before is kept."
+            )
+        return 2
+    return code
+
+
+def _exit_code_of(command: click.Command, interrupted: str, prog_name: str | None) -> int:
     try:
         return int(command.main(prog_name=prog_name, standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        show_error(shown.getvalue().rstrip("\n"))
         return 2
     except BenchError as error:
-        click.echo(f"Error: {error}", err=True)
+        show_error(f"Error: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo(interrupted, err=True)
+        show_error(interrupted)
         return 130

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import click
-
 from bench.backbone import BACKBONES
+from bench.commands.console import console
 from bench.config import PRESETS, Resolved, describe, preset_names
 from bench.dataset import DATASETS
 from bench.method import GROUPS, METHODS
@@ -29,7 +28,7 @@ def show_registered(which: str, *, long: bool) -> int:
         if which in ("all", name):
             _show(name, registry, long=long)
     if which in ("all", "presets"):
-        click.secho("presets", bold=True)
+        console.print("presets", style="bold")
         for preset in preset_names():
             settings = load_yaml(PRESETS / f"{preset}.yaml")
             summary = "; ".join(
@@ -37,7 +36,7 @@ def show_registered(which: str, *, long: bool) -> int:
                 for key, value in settings.items()
                 if isinstance(value, list)
             )
-            click.echo(f"  {preset:24} {summary}")
+            console.print(f"  {preset:24} {summary}")
     return 0
 
 
@@ -46,20 +45,20 @@ def show_settings(resolved: Resolved) -> int:
     rows = describe(resolved)
     key_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     for key, value, origin in rows:
-        click.echo(f"{key:{key_width}}  {value:{value_width}}  {origin}")
+        console.print(f"{key:{key_width}}  {value:{value_width}}  {origin}")
     return 0
 
 
 def _show(name: str, registry: Registry[Any], *, long: bool) -> None:
-    click.secho(name, bold=True)
+    console.print(name, style="bold")
     entries = sorted(registry, key=lambda entry: (_group_rank(entry), entry.name))
     for entry in entries:
         facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
-        click.echo(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
+        console.print(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
         if long:
             _show_card(entry)
     for module, reason in sorted(registry.unavailable().items()):
-        click.echo(f"  {module:24} not available: {reason}")
+        console.print(f"  {module:24} not available: {reason}")
 
 
 def _show_card(entry: Entry[Any]) -> None:
@@ -68,7 +67,7 @@ def _show_card(entry: Entry[Any]) -> None:
         bounds = ", ".join(str(item) for item in field.metadata)
         card += f"\nOption {key} = {field.default!r}: {field.description or ''}"
         card += f" ({bounds})" if bounds else ""
-    click.echo("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
+    console.print("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
 
 
 def _group_rank(entry: Entry[Any]) -> int:

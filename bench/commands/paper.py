@@ -26,6 +26,7 @@ from bench.report.html import write_page
 from bench.report.latex import document, sheet_latex
 from bench.report.markdown import markdown
 from bench.report.published import of_paper
+from bench.report.registered import with_registered_names
 from bench.report.sheet import Sheet
 from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table1 import table1
@@ -134,7 +135,10 @@ def _sweeps(store: Store) -> dict[str, _Sweep]:
     plans = {name: store.read_plan(name) for name in (_MAIN, *ABLATIONS) if store.has_plan(name)}
     if _MAIN not in plans and store.has_plan():
         plans[_MAIN] = store.read_plan()
-    return {name: _Sweep(plan, *planned_records(store, plan)) for name, plan in plans.items()}
+    return {
+        name: _Sweep(with_registered_names(plan), *planned_records(store, plan))
+        for name, plan in plans.items()
+    }
 
 
 def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:

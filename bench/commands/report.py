@@ -14,6 +14,7 @@ from bench.compliance.predictions import breaches_of_decisions, breaches_of_pred
 from bench.compliance.rules import breaches_of_shape
 from bench.report.check import breaches_of_job, refuse
 from bench.report.groups import groups_of_best
+from bench.report.registered import breaches_of_label, with_registered_names
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
@@ -25,7 +26,7 @@ Bold = Literal["group", "best"]
 def rebuild_report(out: Path, bold: Bold = "group") -> int:
     """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done."""
     store = open_results(out)
-    return show_report(store, store.read_plan(), bold)
+    return show_report(store, with_registered_names(store.read_plan()), bold)
 
 
 def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> int:
@@ -98,7 +99,10 @@ def examine_planned(
     for job in plan["jobs"]:
         record = store.read(job["job_id"])
         if record is not None:
-            found = list(breaches_of_shape(record)) or breaches_of_job(plan, job, record)
+            found = list(breaches_of_shape(record)) or [
+                *breaches_of_job(plan, job, record),
+                *breaches_of_label(job, record),
+            ]
             breaches += found
             if not found:
                 records.append(_as_planned(record, job))

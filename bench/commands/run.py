@@ -6,18 +6,17 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-import click
-
 from bench.commands.archive import open_results
-from bench.commands.console import warn
+from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
-from bench.commands.sweep import make_splits, read_stored, run_jobs
+from bench.commands.sweep import device_of, make_splits, read_stored, run_jobs
 from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
+from bench.data.same_bytes import read_bytes_of
 from bench.method import METHODS
 from bench.sweep.archive import archived_records
 from bench.sweep.estimate import estimate
@@ -46,7 +45,7 @@ def run_benchmark(
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
     if dry_run:
-        return _dry_run(grid, store, policy, data_dir, cores)
+        return _dry_run(grid, store, policy, data_dir, cores, device_of(resolved.settings))
     executor = make_executor(resolved.settings, out, policy.max_minutes)
     if resolved.settings.executor.name in ("local", "in-process"):
         choose_device(resolved.settings.device)
@@ -63,7 +62,7 @@ def run_benchmark(
     hashes = make_splits(jobs, ready, cache, cores)
     needed = with_required(jobs)
     samples = {label: len(item.prepared) for label, item in ready.items()}
-    stored = read_stored(store.records(), needed, samples, policy)
+    stored = read_stored(store.records(), needed, samples, policy, device_of(resolved.settings))
     for line in stored.notes():
         warn(line)
     for label in replaced_data(store, jobs):
@@ -88,7 +87,9 @@ def run_benchmark(
     return code
 
 
-def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, cores: int) -> int:
+def _dry_run(
+    grid: Grid, store: Store, policy: Policy, data_dir: Path | None, cores: int, device: str | None
+) -> int:
     """Show the plan and what of it is done; reads only."""
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
@@ -97,17 +98,17 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
         if located is None and not any(s.url or s.wheel for s in dataset.candidates()):
             obtain(dataset, data_dir=data_dir, download=False)  # says what is missing
         if located is None:
-            click.echo(f"{part.label}: not here yet, the run will fetch it")
+            console.print(f"{part.label}: not here yet, the run will fetch it")
             continue
-        click.echo(f"{part.label}: {located.path.name} ({located.origin})")
-        raw = dataset.read(located.path)
+        console.print(f"{part.label}: {located.path.name} ({located.origin})")
+        raw = read_bytes_of(dataset, located.path, located.sha256)
         sha256[part.label] = raw.content_sha256()
         kinds[part.label] = [entity.kind for entity in raw.entities]
         samples[part.label] = len(raw.labels) - len(raw.unusable)
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
     records = chain(store.records(), archived_records(store))
-    stored = read_stored(records, jobs, samples, policy)
+    stored = read_stored(records, jobs, samples, policy, device)
     done = set() if policy.force else stored.done()
     again = done_without_weights(jobs, done, store)
     missing = []
@@ -120,16 +121,16 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, co
             missing.append(job)
             state = "to do" if store.read_failure(job.job_id) is None else "failed"
             state = "changed" if job.job_id in stored.changed else state
-        click.echo(f"{state:7} {job.describe()}")
+        console.print(f"{state:7} {job.describe()}")
     for line in stored.notes():
-        click.echo(line)
+        console.print(line)
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
-    click.echo(
+    console.print(
         f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do"
         f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
         f"{cores} side by side."
     )
-    click.echo(f"Time: {estimate(missing, stored.costs, cores, unlisted)}")
+    console.print(f"Time: {estimate(missing, stored.costs, cores, unlisted)}")
     return 0

@@ -15,6 +15,7 @@ from bench.commands.progress import LiveRuns, LiveStep
 from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
+from bench.errors import UnavailableError
 from bench.sweep.costs import Costs
 from bench.sweep.executor import Executor
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
@@ -23,7 +24,8 @@ from bench.sweep.policy import Policy
 from bench.sweep.resume import Workload, sort_out
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
-from bench.sweep.worker import Task
+from bench.sweep.worker import Task, device_name
+from bench.training.run import choose_device
 
 SplitHashes = Mapping[tuple[str, str, int], str]
 
@@ -70,6 +72,7 @@ def read_stored(
     needed: Sequence[Job],
     samples: Mapping[str, int],
     policy: Policy,
+    device: str | None = None,
 ) -> Stored:
     """What is stored, and what of it counts under `policy`.
 
@@ -83,8 +86,10 @@ def read_stored(
         Label of a data set to its number of samples.
     policy : Policy
         Under ``force`` nothing counts.
+    device : str, optional
+        From :func:`device_of`.
     """
-    stored = Stored({}, {}, {}, Costs(dict(samples)))
+    stored = Stored({}, {}, {}, Costs(dict(samples), device=device))
     jobs = {job.job_id: job for job in needed}
     for record in records:
         job_id = record["job_id"]
@@ -96,6 +101,18 @@ def read_stored(
                 chosen = stored.kept if policy.keep_changed else stored.changed
                 chosen[job_id] = files
     return stored
+
+
+def device_of(settings: Settings) -> str | None:
+    """What records will call the device of the runs; None where only a cluster knows."""
+    if settings.device == "cpu":
+        return settings.device
+    if settings.executor.name not in ("local", "in-process"):
+        return None
+    try:
+        return device_name(choose_device(settings.device))
+    except UnavailableError:
+        return None
 
 
 def run_jobs(

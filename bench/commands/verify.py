@@ -14,6 +14,7 @@ from bench.compliance.identity import breaches_of_identity
 from bench.compliance.records import breaches_of_records
 from bench.errors import StoreError
 from bench.report.check import check_plan, record_breaches
+from bench.report.registered import breaches_of_names
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
@@ -85,7 +86,7 @@ def _breaches_of_plan(
     check_plan(plan)
     records, failures, breaches = examine_planned(store, plan)
     here = [record for record in records if record["job_id"] in sound]
-    breaches += record_breaches(plan, here, failures)
+    breaches += [*record_breaches(plan, here, failures), *breaches_of_names(plan)]
     for record in here:
         breaches += breaches_of_identity(record)
     _say_plan(name, len(plan["jobs"]), len(records), len(failures))

@@ -3,6 +3,10 @@
 An entry is a folder with one ``.npy`` file an array and a ``meta.json``. It is written under
 another name, flushed and renamed, so it is whole or absent. Every file's checksum is verified at
 opening; what does not fit is built again. Nothing is ever unpickled.
+
+The checksums stand beside the arrays, so they show damage, not intent: whoever can write an entry
+decides what everybody trains on. Hence an entry must belong to this user, to root, or to the owner
+of this code, and nobody else may be able to write to it.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,9 +25,14 @@ import numpy as np
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.errors import DataError
+
 SCHEMA = 1
 
+TRUST_VARIABLE = "LTDD_TRUST_CACHE"
+
 _META = "meta.json"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +58,11 @@ class _Meta(BaseModel):
 
 class _UnusableError(Exception):
     """Why an entry that exists cannot be used."""
+
+
+def trusts_others() -> bool:
+    """Whether the user said that whoever fills the cache is trusted."""
+    return os.environ.get(TRUST_VARIABLE) == "1"
 
 
 def default_folder() -> Path:
@@ -137,6 +152,8 @@ def _in_memory(
 
 def _open(entry: Path, digest: str) -> dict[str, np.ndarray]:
     """Open an entry after checking every byte of it."""
+    for path in (entry, *entry.iterdir()):
+        _check_owner(path)
     try:
         meta = _Meta.model_validate_json((entry / _META).read_bytes())
     except ValidationError as error:
@@ -148,6 +165,35 @@ def _open(entry: Path, digest: str) -> dict[str, np.ndarray]:
     if fingerprint(meta.key) != digest:
         raise _UnusableError(f"{_META} is of another entry")
     return {name: _open_array(entry / f"{name}.npy", file) for name, file in meta.files.items()}
+
+
+def _trusted_owners() -> set[int]:
+    """Numbers of the users who may decide what this process does: they can anyway."""
+    return {os.geteuid(), 0, Path(__file__).stat().st_uid}
+
+
+def _check_owner(path: Path) -> None:
+    """Refuse what another user wrote, or could have written to.
+
+    Raises
+    ------
+    _UnusableError
+        It is ours, but others may write to it; it is to be built again.
+    DataError
+        It belongs to another user, whose entry is not ours to replace.
+    """
+    if trusts_others() or not hasattr(os, "geteuid"):
+        return
+    found = path.stat()
+    if found.st_uid not in _trusted_owners():
+        raise DataError(
+            f"Expected the cache entry {path} to belong to you, to root or to the owner of this "
+            f"code, but it belongs to the user with the number {found.st_uid}, who could decide "
+            "what you train on. Set LTDD_CACHE_DIR to a folder of your own, or, where you trust "
+            f"whoever fills this one, {TRUST_VARIABLE}=1."
+        )
+    if found.st_mode & _OTHERS_WRITE:
+        raise _UnusableError(f"others may write to {path.name}")
 
 
 def _open_array(path: Path, file: _File) -> np.ndarray:
@@ -177,13 +223,14 @@ def _write(
     unfinished = entry.with_name(f".{entry.name}.unfinished")
     _remove(unfinished)
     try:
-        unfinished.mkdir()
+        unfinished.mkdir(mode=0o755)
         files = {}
         for name, array in arrays.items():
             path = unfinished / f"{name}.npy"
             with path.open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
                 _flush(stream)
+            path.chmod(path.stat().st_mode & ~_OTHERS_WRITE)
             files[name] = _File(
                 shape=array.shape,
                 dtype=array.dtype.str,
@@ -194,6 +241,7 @@ def _write(
         with (unfinished / _META).open("wb") as stream:
             stream.write(meta.model_dump_json(indent=1).encode())
             _flush(stream)
+        (unfinished / _META).chmod((unfinished / _META).stat().st_mode & ~_OTHERS_WRITE)
         _remove(entry)
         unfinished.rename(entry)
     except OSError:

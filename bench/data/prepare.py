@@ -19,6 +19,7 @@ from bench.data.featurise import Progress, scaffold_keys
 from bench.data.left_out import TooManyBadError, too_many
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
+from bench.data.same_bytes import read_bytes_of
 from bench.dataset import DATASETS, MAX_BAD, Dataset
 from bench.errors import DataError
 
@@ -71,7 +72,8 @@ def prepare(
     Raises
     ------
     DataError
-        The file is not this data set, or more of its rows are bad than may be.
+        The file is not this data set, its bytes are no longer those of `data_sha256`, or more of
+        its rows are bad than may be.
     """
     # Few data sets have a choice.
     max_bad = getattr(dataset.options, "max_bad", MAX_BAD)
@@ -81,7 +83,7 @@ def prepare(
         _kind(name),
         key,
         lambda: build_arrays(
-            dataset.read(path),
+            read_bytes_of(dataset, path, data_sha256),
             path,
             conflicts=getattr(dataset.options, "conflicts", "keep"),
             max_bad=max_bad,

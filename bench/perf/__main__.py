@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bench.commands.exit_code import exit_code_of
+from bench.commands.streams import prepare_streams
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,6 +77,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 def main() -> int:
     """Run the command; 0 done, 1 contestants differ, 2 usage or data error, 130 interrupted."""
+    prepare_streams()
     return exit_code_of(perf, interrupted="Interrupted.", prog_name="python -m bench.perf")
 
 

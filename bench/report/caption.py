@@ -30,6 +30,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Figures", _figures(table)),
         ("Runs", _runs(table)),
         ("Training", _training(table)),
+        *mixed_machines(table),
         *_built_on(table),
         *_method_options(table),
         *_earlier_code(table),
@@ -134,6 +135,33 @@ def _training(table: Table) -> str:
     if "selection" in table.settings:
         text += f". Model of the epoch with the {table.settings['selection']}"
     return text + ". The test part is read once, after that choice."
+
+
+def mixed_machines(table: Table) -> list[tuple[str, str]]:
+    """The devices and versions of torch of the runs, where they had not all the same."""
+    methods: dict[tuple[str, str], set[str]] = defaultdict(set)
+    counts: Counter[tuple[str, str]] = Counter()
+    for run in table.runs:
+        if run.result is not None:
+            machine = run.result.device, run.result.torch or "of unknown version"
+            methods[machine].add(run.method)
+            counts[machine] += 1
+    if len(counts) < 2:
+        return []
+    everything = {run.method for run in table.runs if run.result is not None}
+    lines = []
+    for device, torch in sorted(counts):
+        own = methods[device, torch]
+        names = "all methods" if own == everything else _listed(own)
+        lines.append(f"{counts[device, torch]} runs on {device} with torch {torch} ({names})")
+    return [
+        (
+            "Mixed machines",
+            f"{'; '.join(lines)}. Devices and versions of torch round differently, so that a "
+            "difference between methods of different machines is not due to the methods alone. "
+            "Times of different devices are not comparable.",
+        )
+    ]
 
 
 def _method_options(table: Table) -> list[tuple[str, str]]:

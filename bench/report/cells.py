@@ -41,6 +41,8 @@ class Result:
         Test samples of each class, and how many of them were classified rightly.
     requires : tuple of str
         Job ids of the runs that it builds on.
+    torch : str or None
+        Version of torch, where it was recorded.
     """
 
     metrics: dict[str, float | None]
@@ -62,6 +64,7 @@ class Result:
     right: tuple[int, ...]
     split_hash: str
     requires: tuple[str, ...] = ()
+    torch: str | None = None
 
     @property
     def test_to_train(self) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
+from bench.plain_text import visible
 from bench.report import measures
 from bench.report.cells import Column, Row, Run, Table
 from bench.report.command import command
@@ -23,6 +25,7 @@ _TABLE2_HEADER = [
 _TABLE2_DECIMALS = 4
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
 
 
 def table2_csv(table: Table) -> str:
@@ -157,14 +160,20 @@ def _value(value: Value) -> str:
 
 
 def _text(value: str) -> str:
-    """`value` on one line, with an apostrophe before what a spreadsheet takes for a formula."""
-    line = " ".join(value.split())
-    return f"'{line}" if line.startswith(_FORMULA) else line
+    """`value` on one line."""
+    return " ".join(value.split())
 
 
 def _csv(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
+    for cells in (header, *lines):
+        writer.writerow(map(_cell, cells))
     return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """`text` with an apostrophe before what a spreadsheet takes for a formula."""
+    shown = visible(text)
+    is_formula = shown.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(shown)
+    return f"'{shown}" if is_formula else shown

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from tabulate import tabulate
 
+from bench.plain_text import visible
 from bench.report import measures
 from bench.report.caption import caption
 from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
@@ -232,4 +233,4 @@ def bullets(pairs: Sequence[tuple[str, str]]) -> str:
 
 def escape(text: str) -> str:
     """`text` as one line that Markdown prints as it stands."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\g<0>", visible(" ".join(text.split())))

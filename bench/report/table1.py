@@ -8,7 +8,9 @@ from typing import Any
 from tabulate import tabulate
 
 from bench.data.describe import DataDescription
+from bench.plain_text import visible
 from bench.report.cells import Table
+from bench.report.markdown import escape
 from bench.report.numbers import HOLE, fixed
 from bench.report.published import PAPER, STAND_INS, of_paper, published
 from bench.report.sheet import (
@@ -35,8 +37,8 @@ def table1_markdown(described: Sequence[tuple[str, str, DataDescription]]) -> st
         paper = sizes.get(facts.name)
         rows.append(
             [
-                title.replace("|", "\\|"),
-                f"`{label}`",
+                escape(title),
+                "`{}`".format(visible(label).replace("|", "\\|")),
                 f"{facts.rows:,}",
                 f"{facts.samples:,}",
                 f"{paper.size:,}" if paper else "–",

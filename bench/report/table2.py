@@ -187,6 +187,7 @@ def _result(record: Json) -> Result:
         right=tuple(row[k] for k, row in enumerate(record["confusion"])),
         split_hash=data["split_hash"],
         requires=tuple(record["job"]["requires"].values()),
+        torch=record["provenance"]["packages"].get("torch"),
     )
 
 

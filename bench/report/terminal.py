@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.report import measures
+from bench.report.caption import mixed_machines
 from bench.report.cells import Column, Table
 from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
@@ -48,6 +49,9 @@ class _Report:
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
         yield from (Text(f"{name} {text}", style="dim") for name, text in stand_ins(self._table))
+        yield from (
+            Text(f"{name}: {text}", style="yellow") for name, text in mixed_machines(self._table)
+        )
         yield from _holes(self._table)
 
 

@@ -45,6 +45,9 @@ class _Measured:
         return self.besides + epochs * self.an_epoch
 
 
+_Measurements = dict[tuple[str, str], list[_Measured]]
+
+
 class Costs:
     """What runs cost, learned from records; it rests on the surest basis that there is.
 
@@ -53,13 +56,20 @@ class Costs:
     samples : mapping
         Number of samples by label of the data set; records add those of theirs.
     records : iterable of mapping
+    device : str, optional
+        Name of the device that runs will have, as records give it: others say nothing of their
+        cost. When it is not known, that of most records.
     """
 
     def __init__(
-        self, samples: Mapping[str, int], records: Iterable[Mapping[str, Any]] = ()
+        self,
+        samples: Mapping[str, int],
+        records: Iterable[Mapping[str, Any]] = (),
+        device: str | None = None,
     ) -> None:
         self._samples = dict(samples)
-        self._measured: dict[tuple[str, str], list[_Measured]] = defaultdict(list)
+        self._device = device
+        self._by_device: dict[str, _Measurements] = {}
         self._costs: dict[tuple[str, str, int], Cost | None] = {}
         for record in records:
             self.add(record)
@@ -68,9 +78,18 @@ class Costs:
         """Learn from the record of a finished run."""
         job = record["job"]
         dataset, method = job["dataset"]["label"], job["method"]["label"]
-        self._measured[dataset, method].append(_measured(record))
+        measured = self._by_device.setdefault(record["provenance"]["device"], defaultdict(list))
+        measured[dataset, method].append(_measured(record))
         self._samples.setdefault(dataset, record["data"]["samples"])
         self._costs.clear()
+
+    @property
+    def _measured(self) -> _Measurements:
+        """What was measured on the device, by data set and method."""
+        if self._device is not None:
+            return self._by_device.get(self._device, {})
+        found = self._by_device.values()
+        return max(found, key=lambda runs: sum(map(len, runs.values())), default={})
 
     def of(self, job: Job) -> Cost | None:
         """The cost of `job`, or None when nothing is known that it could rest on."""

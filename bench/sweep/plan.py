@@ -18,7 +18,7 @@ from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS
 from bench.options import Options
-from bench.spec import Spec, check_options, parse_spec
+from bench.spec import Spec, check_options, parse_spec, row_title
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
@@ -95,9 +95,8 @@ class Job:
 
     @property
     def title(self) -> str:
-        """Row heading; options set by hand follow the method's title."""
-        _, bracket, options = self.method.label.partition("[")
-        return f"{self.method.facts['title']}{' ' if bracket else ''}{bracket}{options}"
+        """Row heading."""
+        return row_title(self.method.facts["title"], self.method.label)
 
     def describe(self) -> str:
         """One line for people."""

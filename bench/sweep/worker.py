@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.data.left_out import facts
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
+from bench.method import METHODS
+from bench.plain_text import log_visibly
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
 from bench.sweep.plan import Job
@@ -76,6 +79,7 @@ def execute(task: Task, on_epoch: Callable[[str, Any], None] | None = None) -> O
 
     Every exception of a run ends here, so that one failing run never stops the others.
     """
+    log_visibly()
     job_id = task.job.job_id
     epochs = 0
 
@@ -163,8 +167,20 @@ def _run_and_store(
     import torch
 
     # One thread a process: runs side by side use the cores better, and results do not depend on
-    # how many there are.
+    # how many there are. NumPy's and SciPy's libraries have threads of their own; those that the
+    # method brings along must be loaded to be told.
     torch.set_num_threads(1)
+    METHODS.discover()
+    with threadpool_limits(1):
+        _train_and_store(task, store, on_epoch, checkpoint)
+
+
+def _train_and_store(
+    task: Task,
+    store: Store,
+    on_epoch: Callable[[EpochReport], None],
+    checkpoint: CheckpointFile,
+) -> None:
     job = task.job
     dataset = DATASETS.get(job.dataset.name).cls(job.dataset.options)
     prepared = prepare(
@@ -202,7 +218,7 @@ def _run_and_store(
         "data": _data_facts(prepared, split, task.data_path.name),
         **result.figures,
         "sources": sources_of_run(job, store.read),
-        "provenance": {**provenance(), "device": _device_name(device)},
+        "provenance": {**provenance(), "device": device_name(device)},
     }
     with signals_held():
         store.write(job.job_id, record, result.predictions, result.weights, task.replaces)
@@ -259,7 +275,8 @@ def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, An
     }
 
 
-def _device_name(device: Any) -> str:
+def device_name(device: Any) -> str:
+    """What records call `device`, a torch device."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

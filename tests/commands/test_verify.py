@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bench.method import METHODS
 from bench.sweep.store import to_json
 
 
@@ -215,3 +216,47 @@ def test_a_damaged_plan_of_a_preset_is_named(bench, results):
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert "[plan] the plan of preset paper" in out
+
+
+def change_plan(results, **changes):
+    """Say something else of vanilla in the plan, sealed anew."""
+    plan = json.loads((results / "plan.json").read_bytes())
+    for job in plan["jobs"]:
+        if job["method"] == "vanilla":
+            job.update(changes)
+    seal(results / "plan.json", plan)
+
+
+@pytest.mark.parametrize(
+    ("key", "lie"), [("title", "CB Focal"), ("group", "extension")], ids=["title", "group"]
+)
+def test_a_row_that_is_renamed_in_the_plan_is_found_and_reported_by_its_own_name(
+    bench, results, key, lie
+):
+    table = (results / "table2.md").read_bytes()
+    change_plan(results, **{key: lie})
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[as registered] method vanilla: expected the {key}" in out
+    assert bench("report", "--out", results)[0] == 0
+    assert (results / "table2.md").read_bytes() == table
+
+
+@pytest.mark.parametrize("label", ["cb_focal", "cb[beta=0.5]", "cb[beta"])
+def test_a_label_that_is_not_of_the_run_is_refused(bench, results, label):
+    plan = json.loads((results / "plan.json").read_bytes())
+    for job in plan["jobs"]:
+        if job["method"] == "cb":
+            job["method_label"] = label
+    seal(results / "plan.json", plan)
+    assert_both_refuse(bench, results, "[as planned]")
+
+
+def test_a_method_that_is_gone_is_reported_with_a_mark(bench, results, monkeypatch):
+    kept = {name: entry for name, entry in METHODS._entries.items() if name != "cb"}
+    monkeypatch.setattr(METHODS, "_entries", kept)
+    assert bench("verify", "--out", results)[0] == 0
+    assert bench("report", "--out", results)[0] == 0
+    text = (results / "table2.md").read_text()
+    assert "CB Loss (method not registered here)" in text
+    assert "Vanilla GCN (method" not in text

@@ -14,6 +14,7 @@ import pytest
 
 from bench.data import cache
 from bench.data.cache import default_folder, fingerprint, open_or_build
+from bench.errors import DataError
 
 KEY = {"data sha256": "ab", "options": {"radius": 2}, "rdkit": "2026.9.1"}
 ARRAYS = {
@@ -368,3 +369,59 @@ def test_the_folder_comes_from_the_environment_or_is_in_the_checkout(monkeypatch
     assert default_folder() == tmp_path
     monkeypatch.delenv("LTDD_CACHE_DIR")
     assert default_folder() == Path(__file__).resolve().parents[2] / ".cache"
+
+
+@pytest.fixture
+def _group_writes():
+    """As on systems where each user has a group of their own."""
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_group_writes")
+def test_nobody_else_may_write_to_an_entry(tmp_path, caplog):
+    builder = Builder()
+    for _ in range(2):
+        assert_right(open_or_build(tmp_path, "graphs", KEY, builder))
+    assert builder.calls == 1
+    assert not warnings_in(caplog)
+    for path in (entry_of(tmp_path), *entry_of(tmp_path).iterdir()):
+        assert not path.stat().st_mode & 0o022
+
+
+@pytest.mark.parametrize("name", ["", "meta.json", "types.npy"])
+def test_an_entry_that_others_may_write_to_is_built_again_with_a_warning(built, caplog, name):
+    (entry_of(built) / name).chmod(0o777)
+    builder = Builder()
+    assert_right(open_or_build(built, "graphs", KEY, builder))
+    assert builder.calls == 1
+    [warning] = warnings_in(caplog)
+    assert "others may write to" in warning
+
+
+@pytest.fixture
+def foreign(built, monkeypatch):
+    """An entry of another user: files do not change hands here, the user does."""
+    owner = built.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    changed = {0, owner}
+    monkeypatch.setattr(cache, "_trusted_owners", lambda: {os.geteuid()} - changed)
+    return built
+
+
+def test_an_entry_of_another_user_is_refused_with_the_way_on(foreign):
+    """Arrays and checksums changed together by a user of the same folder are trained on."""
+    with pytest.raises(DataError, match=r"belongs to the user .* LTDD_CACHE_DIR .* LTDD_TRUST"):
+        open_or_build(foreign, "graphs", KEY, Builder())
+
+
+def test_an_entry_of_another_user_is_opened_where_the_user_says_so(foreign, monkeypatch):
+    monkeypatch.setenv("LTDD_TRUST_CACHE", "1")
+    builder = Builder()
+    assert_right(open_or_build(foreign, "graphs", KEY, builder))
+    assert builder.calls == 0
+
+
+def test_entries_of_root_and_of_the_owner_of_the_code_are_opened():
+    assert {os.geteuid(), 0, Path(cache.__file__).stat().st_uid} == cache._trusted_owners()

@@ -76,8 +76,11 @@ def _registered(monkeypatch):
 
 @pytest.fixture
 def ready(tmp_path) -> Callable[..., PreparedData]:
-    def run(toy: Toy, sha: str = "0" * 64, **options: object) -> PreparedData:
-        return prepare(NAME, toy, Path("toy.csv"), sha, cache_dir=tmp_path / "cache", **options)
+    def run(toy: Toy, content: bytes = b"0", **options: object) -> PreparedData:
+        path = tmp_path / "toy.csv"
+        path.write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        return prepare(NAME, toy, path, sha256, cache_dir=tmp_path / "cache", **options)
 
     return run
 
@@ -148,8 +151,8 @@ def test_identity_of_a_pair_includes_sequence_and_category(ready):
 
 
 def test_the_order_of_the_rows_changes_no_graph(ready):
-    one = ready(Toy(molecules("CCO", "c1ccccc1", "C")), sha="1")
-    other = ready(Toy(molecules("C", "CCO", "c1ccccc1")), sha="2")
+    one = ready(Toy(molecules("CCO", "c1ccccc1", "C")), content=b"1")
+    other = ready(Toy(molecules("C", "CCO", "c1ccccc1")), content=b"2")
     for name, array in one.graphs.arrays().items():
         np.testing.assert_array_equal(array, other.graphs.arrays()[name])
 
@@ -180,7 +183,7 @@ def test_an_empty_file_is_refused(ready):
 
 def test_a_label_out_of_range_is_refused(ready):
     raw = replace(molecules("C", "CC", "CCC", classes=3), class_names=("a", "b"))
-    with pytest.raises(DataError, match=r"labels 0 to 1 in toy\.csv, but got 2 in row 2"):
+    with pytest.raises(DataError, match=r"labels 0 to 1 in \S*toy\.csv, but got 2 in row 2"):
         ready(Toy(raw))
 
 
@@ -221,9 +224,9 @@ def test_what_changed_decides_whether_it_is_built_again(
     before = ready(toy).fingerprint
     caplog.clear()
 
-    sha, named = "0" * 64, None
+    content, named = b"0", None
     if change == "data":
-        sha, named = "0" * 63 + "1", "data sha256"
+        content, named = b"1", "data sha256"
     elif change == "source":
         sources[0].write_bytes(sources[0].read_bytes() + b" ")
         named = "featuriser source"
@@ -240,7 +243,7 @@ def test_what_changed_decides_whether_it_is_built_again(
             path.touch()
 
     with caplog.at_level(logging.INFO, logger="bench.data.cache"):
-        after = ready(toy, sha=sha).fingerprint
+        after = ready(toy, content).fingerprint
     assert toy.reads == (1 if named is None else 2)
     assert (before == after) == (named is None)
     messages = [r.getMessage() for r in caplog.records if r.name == "bench.data.cache"]
@@ -272,6 +275,51 @@ def test_one_byte_of_the_file_decides_whether_it_is_built_again(tmp_path, caplog
         data[data.index(b"N")] = ord("S")
         path.write_bytes(data)
         assert builds() == 1
+
+
+class SavedMeanwhile(CsvFile):
+    """Its file is saved with other content while it is read, and put back afterwards."""
+
+    def read(self, path: Path) -> RawSamples:
+        file = Path(self.options.path)
+        before = file.read_bytes()
+        file.write_bytes(before.replace(b",a", b",c").replace(b",b", b",a").replace(b",c", b",b"))
+        try:
+            return super().read(path)
+        finally:
+            file.write_bytes(before)
+
+
+def test_a_file_saved_while_it_is_read_does_not_reach_the_cache(tmp_path):
+    path = tmp_path / "toy.csv"
+    path.write_text("smiles,y\n" + "CCO,a\nCCN,b\n" * 10)
+    options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y")
+    sha256, cache = hashlib.sha256(path.read_bytes()).hexdigest(), tmp_path / "cache"
+    for dataset in (SavedMeanwhile(options), CsvFile(options)):
+        data = prepare("csv", dataset, path, sha256, cache_dir=cache)
+        assert data.labels.tolist() == [0, 1] * 10
+
+
+def test_a_file_saved_after_it_was_hashed_is_refused_and_nothing_is_cached(tmp_path):
+    path = tmp_path / "toy.csv"
+    path.write_text("smiles,y\n" + "CCO,a\nCCN,b\n" * 10)
+    options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y")
+    located = locate(CsvFile(options))
+    path.write_text("smiles,y\n" + "CCO,b\nCCN,a\n" * 10)
+    with pytest.raises(DataError, match=r"toy\.csv to stay as it is .* Run the command again"):
+        prepare("csv", CsvFile(options), path, located.sha256, cache_dir=tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("prepared-*/"))
+
+
+def test_what_a_reader_says_names_the_file_itself(tmp_path):
+    path = tmp_path / "toy.csv"
+    path.write_text("molecule,y\nCCO,a\n")
+    options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(DataError) as caught:
+        prepare("csv", CsvFile(options), path, sha256, cache_dir=tmp_path / "cache")
+    assert str(path) in str(caught.value)
+    assert "ltdd-data-" not in str(caught.value)
 
 
 @pytest.mark.fault(25)

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import shlex
 import stat
+import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -101,8 +103,19 @@ def test_the_manual_command_survives_a_shell():
 
 def test_an_absent_pip_is_said(tmp_path, monkeypatch):
     fake_python(tmp_path, monkeypatch, "echo 'python: No module named pip' >&2; exit 1")
-    with pytest.raises(DataError, match="No module named pip"):
+    with pytest.raises(DataError, match=r"No module named pip.*uv pip install pip"):
         fetch_wheel("tinydata==1.0", FILENAME, tmp_path)
+
+
+def test_an_environment_without_pip_fetches_too(index, tmp_path, monkeypatch):
+    """The environments that uv makes cannot fetch the data of the first benchmark."""
+    venv.create(tmp_path / "env", with_pip=False)
+    [python] = [*(tmp_path / "env").glob("bin/python"), *(tmp_path / "env").glob("*/python.exe")]
+    assert subprocess.run([python, "-c", "import pip"], capture_output=True).returncode != 0
+    monkeypatch.setattr(sys, "executable", str(python))
+    fetch_wheel("tinydata==1.0", FILENAME, tmp_path)
+    assert (tmp_path / FILENAME).read_bytes() == (index / FILENAME).read_bytes()
+    assert subprocess.run([python, "-c", "import pip"], capture_output=True).returncode != 0
 
 
 def test_a_pip_that_fails_in_silence_is_said(tmp_path, monkeypatch):

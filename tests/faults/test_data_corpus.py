@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from bench.data.checksums import sha256_of
 from bench.data.prepare import prepare
 from datasets.csv_file import CsvFile, CsvOptions
 
@@ -44,7 +45,8 @@ def test_every_row_of_an_odd_file_is_featurised_or_listed(tmp_path, line_end, en
     path = tmp_path / "odd.csv"
     path.write_bytes(file.getvalue().encode(encoding))
     options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y", max_bad=1)
-    data = prepare("csv", CsvFile(options), path, "0", cache_dir=tmp_path / "cache")
+    sha256, cache = sha256_of(path), tmp_path / "cache"
+    data = prepare("csv", CsvFile(options), path, sha256, cache_dir=cache)
 
     usable = len(USABLE) + len(REPAIRED)
     assert data.total_rows == len(texts) == len(data) + len(data.unusable)

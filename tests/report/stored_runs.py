@@ -6,6 +6,7 @@ import numpy as np
 from report_records import make_record, sha256
 
 from bench.metrics import evaluate
+from bench.spec import parse_spec
 
 
 def arrays_of(counts, seed, strength=2.0):
@@ -42,6 +43,7 @@ def record_of(job, arrays):
         },
     }
     valid = evaluated(arrays, "valid").balanced_accuracy
+    record["job"]["method"]["options"] = parse_spec(job["method_label"]).options
     record["selection"] = {"epoch": 7, "valid_balanced_accuracy": valid}
     return record
 

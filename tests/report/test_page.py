@@ -14,6 +14,7 @@ import pytest
 from report_records import make_grid, make_job, make_plan, make_record
 from test_report_golden import sweep
 
+from bench.plain_text import visible
 from bench.report.figures import source_of
 from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
@@ -209,3 +210,14 @@ def test_a_page_of_data_that_the_paper_does_not_have_has_no_empty_columns_for_it
     beside = page_of([make_job(dataset="hiv", method=name) for name in ("cb", "sdr")])
     assert "Results</h2>" not in beside
     assert beside.partition("</thead>")[0].count('<th scope="col">') == 11
+
+
+def test_control_characters_and_marks_of_direction_are_shown_as_codes(no_libraries):
+    job = make_job(title="\x1b[2J\u202eevil", dataset="hiv[\u2066]")
+    record = make_record(job)
+    record["data"]["class_names"] = ["a\x07", "b\u202e"]
+    text = page_of([job], [record])
+    details = json.loads(Elements(text).scripts["cells"])
+    assert visible(text) == text
+    assert list(details["classes"].values()) == [["a\\x07", "b\\u202e"]]
+    assert details["cells"]["c0"]["method"] == "\\x1b[2J\\u202eevil"

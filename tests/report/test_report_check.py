@@ -9,6 +9,7 @@ from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.errors import StoreError
 from bench.report.check import breaches_of_job
+from bench.report.registered import breaches_of_label
 from bench.report.table2 import table2
 
 
@@ -212,3 +213,24 @@ def test_figure_that_is_not_a_number_is_refused(value):
     plan, records = two_records()
     records[0]["metrics"]["auroc_ovr_macro"] = value
     assert_refused(plan, records, r"\[finite\] .* null for an undefined figure")
+
+
+@pytest.mark.parametrize(
+    ("label", "options", "fits"),
+    [
+        ("cb", {"beta": 0.5}, True),
+        ("cb[beta=0.5]", {"beta": 0.5}, True),
+        ("cb[beta=0.99]", {"beta": 0.5}, False),
+        ("cb_focal[beta=0.5]", {"beta": 0.5}, False),
+        ("cb[gamma=1]", {"beta": 0.5}, False),
+        ("calibrated_stack[networks=]", {"networks": ""}, True),
+        ("gone[depth=1]", {"depth": 1.0}, True),
+        ("gone[depth=2]", {"depth": 1.0}, False),
+    ],
+)
+def test_a_label_says_what_options_its_run_had(label, options, fits):
+    job = make_job(method=label)
+    record = make_record(job)
+    name = "cb" if label.startswith("cb") else record["job"]["method"]["name"]
+    record["job"]["method"] |= {"name": name, "options": options}
+    assert (not breaches_of_label(job, record)) == fits

@@ -122,7 +122,9 @@ def test_equal_predictions_give_equal_bytes():
     assert markdown(with_groups()) == markdown(with_groups())
 
 
-@pytest.mark.parametrize(("bold", "lines"), [("group", {"cb", "vanilla"}), ("best", {"vanilla"})])
+@pytest.mark.parametrize(
+    ("bold", "lines"), [("group", {"CB Loss", "Vanilla GCN"}), ("best", {"Vanilla GCN"})]
+)
 def test_report_reads_the_predictions_of_the_store(tmp_path, capsys, bold, lines):
     store = Store(tmp_path)
     jobs = make_grid(methods=("vanilla", "cb"))

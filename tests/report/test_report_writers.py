@@ -10,10 +10,14 @@ from report_records import binary, make_grid, make_job, make_plan, make_record
 from rich.console import Console
 
 from bench.errors import StoreError
+from bench.plain_text import visible
 from bench.report.csv_files import runs_csv, sheet_csv, table2_csv
+from bench.report.latex import sheet_latex
 from bench.report.markdown import markdown
-from bench.report.sheet import Sheet
+from bench.report.sheet import Block, Entry, Heading, Sheet
+from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table2 import table2
+from bench.report.table2_layout import table2_sheet
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
 
@@ -269,6 +273,31 @@ def test_runs_csv_has_a_line_for_every_planned_run_in_full_precision():
 
 
 @pytest.mark.fault(55)
+def test_a_heading_that_a_spreadsheet_takes_for_a_formula_is_disarmed():
+    sheet = Sheet("name", "", (), (), (), ("=cmd|'/C calc'!A0", " @x", "mean"), ())
+    assert sheet_csv(sheet) == "'=cmd|'/C calc'!A0,' @x,mean\n"
+
+
+HIDDEN = "\x1b[2J\x07\x9b\u202eevil\u2066\ud800"
+
+
+@pytest.mark.parametrize("write", [markdown, table2_csv, runs_csv], ids=lambda w: w.__name__)
+def test_control_characters_and_marks_of_direction_are_shown_as_codes(write):
+    job = make_job(title=HIDDEN, group=HIDDEN)
+    text = write(table_of([job], [], {job["job_id"]: {"reason": HIDDEN}}))
+    assert "evil" in text
+    assert visible(text) == text
+
+
+def test_sheets_show_control_characters_as_codes():
+    block = Block(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
+    notes = ((HIDDEN, HIDDEN),)
+    sheet = Sheet("name", HIDDEN, (HIDDEN,), notes, (block,), (HIDDEN,), ((HIDDEN,),))
+    for text in (sheet_csv(sheet), sheet_markdown(sheet), sheet_latex(sheet)):
+        assert "evil" in text
+        assert visible(text) == text
+
+
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t=", "\r\n="])
 def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
     title = first + "HYPERLINK(1)"
@@ -351,3 +380,38 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monk
     with pytest.raises(StoreError, match="No space left"):
         write_report(tmp_path, table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def mixed(**provenance):
+    jobs = make_grid(methods=("vanilla", "cb"))
+    records = [make_record(job) for job in jobs]
+    for record in records:
+        record["provenance"] |= {"device": "cpu", "packages": {"torch": "2.13.0+cpu"}}
+    records[-1]["provenance"] |= provenance
+    return table_of(jobs, records)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "words"),
+    [
+        ({"device": "NVIDIA H100"}, "1 runs on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
+        ({"packages": {"torch": "2.14.0"}}, "1 runs on cpu with torch 2.14.0 (cb)"),
+        ({"packages": {}}, "1 runs on cpu with torch of unknown version (cb)"),
+    ],
+    ids=["device", "torch", "unknown"],
+)
+def test_machines_that_are_mixed_in_a_table_are_named_with_it(provenance, words):
+    table = mixed(**provenance)
+    sheet = table2_sheet(table)
+    together = "5 runs on cpu with torch 2.13.0+cpu (all methods)"
+    for text in (markdown(table), terminal(table, 400), sheet_markdown(sheet), sheet_latex(sheet)):
+        plain = text.replace("\\", "").replace("{-}", "-")
+        assert "Mixed machines" in plain
+        assert words in plain
+        assert together in plain
+
+
+def test_runs_of_one_machine_have_no_word_about_it():
+    table = mixed()
+    for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):
+        assert "machines" not in text

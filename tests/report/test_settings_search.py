@@ -19,6 +19,7 @@ from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
 from bench.report.search import search_of, validation_of
 from bench.report.settings import preset_snippet, settings_markdown, settings_sheet
+from bench.spec import parse_spec
 from bench.strict_yaml import load_yaml
 from bench.sweep.store import Store
 
@@ -32,6 +33,7 @@ FILES = {
 
 def scored(job, score, curve=None):
     record = make_record(job)
+    record["job"]["method"]["options"] = parse_spec(job["method_label"]).options
     curve = np.linspace(0.5, score, 10) if curve is None else curve
     record["selection"] = {"epoch": 10, "valid_balanced_accuracy": score}
     record["history"] = [

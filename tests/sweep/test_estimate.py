@@ -5,8 +5,9 @@ from bench.sweep.estimate import estimate, in_words, makespan, time_left
 from tests.sweep.test_plan import _jobs
 
 
-def _record(dataset, method, seconds, epochs=10, samples=1000, besides=0.0):
+def _record(dataset, method, seconds, epochs=10, samples=1000, besides=0.0, device="cpu"):
     return {
+        "provenance": {"device": device},
         "job": {
             "dataset": {"label": dataset},
             "method": {"label": method},
@@ -37,6 +38,15 @@ def test_a_machine_that_paused_once_counts_for_little():
     record["history"] = [*record["history"][:-1], {"stage": "train", "seconds": 500}]
     record["time"]["seconds"] = 590
     assert _cost([record]) == (100, SAME)
+
+
+def test_runs_on_another_device_say_nothing():
+    slow, fast = (_record("hiv", "cb", 100), _record("hiv", "cb", 10, device="NVIDIA H100"))
+    for device, seconds in (("cpu", 100), ("NVIDIA H100", 10)):
+        assert Costs({}, [slow, fast], device).of(_job()).seconds == seconds
+    assert Costs({}, [slow, fast], "NVIDIA T4").of(_job()).basis == RULE
+    # Not known, as on a cluster: that of most runs, and no mean of both.
+    assert Costs({}, [fast, slow, fast]).of(_job()).seconds == 10
 
 
 def test_stages_cost_what_each_of_them_does():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.intervals import wilson_interval
+from bench.plain_text import visible
 from bench.report import measures
 from bench.report.cells import Run
 from bench.report.command import command
@@ -59,9 +60,20 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
         "facts": [json.loads(text) for text in facts],
         "measures": [[m.name, m.heading] for m in (*measures.MAIN, *measures.FURTHER)],
     }
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     # Inside a script element a browser looks for these before it looks for JSON.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _visible(value: Any) -> Any:
+    """`value` with all texts in it, as keys too, made visible."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {_visible(key): _visible(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_visible(inner) for inner in value]
+    return value
 
 
 def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:

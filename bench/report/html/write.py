@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from bench.errors import StoreError
 from bench.files import write_atomically
+from bench.plain_text import visible
 from bench.report import measures
 from bench.report.caption import caption
 from bench.report.figures.critical_difference import ranks_of
@@ -55,6 +56,7 @@ def page(source: Source) -> str:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -82,3 +84,8 @@ def page(source: Source) -> str:
         script=Markup((_TEMPLATES / "page.js").read_text(encoding="utf-8")),  # noqa: S704
         libraries=packed_libraries(),
     )
+
+
+def _visible(value: object) -> object:
+    """Texts without hidden characters; markup and all else as they are."""
+    return visible(value) if type(value) is str else value

@@ -1,0 +1,56 @@
+"""Read a data set from the very bytes whose checksum is known, whatever happens to its file."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from bench.dataset import Dataset, RawSamples
+from bench.errors import DataError
+
+
+def read_bytes_of(dataset: Dataset, path: Path, sha256: str) -> RawSamples:
+    """What `dataset` reads from the file at `path`, which must still have the checksum `sha256`.
+
+    A file may be saved anew between the moment its checksum is taken and the moment it is read.
+    So the reader gets a private copy, which is hashed while it is made; it bears the same name,
+    as readers may go by that.
+
+    Raises
+    ------
+    DataError
+        The file changed, cannot be copied, or is not this data set.
+    """
+    digest = hashlib.sha256()
+    try:
+        work = tempfile.TemporaryDirectory(prefix="ltdd-data-")
+    except OSError as error:
+        raise _not_copied(path, error) from error
+    with work:
+        copy = Path(work.name) / path.name
+        try:
+            with path.open("rb") as file, copy.open("wb") as target:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+        except OSError as error:
+            raise _not_copied(path, error) from error
+        if digest.hexdigest() != sha256:
+            raise DataError(
+                f"Expected {path} to stay as it is while it is used (sha256 {sha256[:12]}), but it "
+                f"has changed (now {digest.hexdigest()[:12]}). Run the command again once nothing "
+                "writes to it."
+            )
+        try:
+            return dataset.read(copy)
+        except DataError as error:
+            # By the time the message is read, the copy is gone.
+            raise DataError(str(error).replace(str(copy), str(path))) from error
+
+
+def _not_copied(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"Expected to copy {path} to {tempfile.gettempdir()} to read it from there, but could "
+        f"not: {error}. Make it readable, free space there, or set TMPDIR to another folder."
+    )

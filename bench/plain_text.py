@@ -1,0 +1,40 @@
+"""Text of others, such as class names and reasons of failures, as it may be printed."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+# Controls but for the end of a line and the tab, marks that turn the direction of writing, ends of
+# a line that only some programs know, and halves of a character, which no encoding can write.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""`text` with each character that could command a terminal, or reorder a line, as its code.
+
+    Examples
+    --------
+    >>> print(visible("\x1b[31mred\u202e"))
+    \x1b[31mred\u202e
+    """
+    return _HIDDEN.sub(_code, text)
+
+
+def _code(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def log_visibly() -> None:
+    """Send the log of this process to standard error as :func:`visible` text, unless it goes on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
