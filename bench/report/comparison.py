@@ -157,4 +157,5 @@ def _interval_of_one_run(cell: Cell, records: Sequence[Json]) -> tuple[float, fl
     ratio = next(run.result.test_to_train for run in cell.runs if run.result is not None)
     apart = 1 / (1 + ratio)
     least = 100 * float(np.sqrt(apart * np.mean(squares)))
-    return prediction_interval(list(cell.values.values()), least)
+    bounds = prediction_interval(list(cell.values.values()), least)
+    return bounds and (max(bounds[0], 0.0), min(bounds[1], 100.0))

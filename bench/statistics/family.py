@@ -106,7 +106,7 @@ def group_of_best(
     means = scores.mean(axis=0)
     best = int(means.argmax())
     gaps = means[best] - means
-    errors = errors_of_gaps(covariance, best)
+    errors = errors_of_gaps(covariance, best, scores)
     together = 1 if clusters is None else int(np.unique(clusters, return_counts=True)[1].max())
     p_values = _closed(gaps, errors, degrees, together, alpha)
     return Group(

@@ -83,5 +83,5 @@ def paired_difference(
         else covariance_of_means(scores, sampling, test_to_train=test_to_train)
     )
     quantile = float(student.ppf((1 + confidence) / 2, degrees))
-    half = quantile * float(errors_of_gaps(covariance, 0)[1])
+    half = quantile * float(errors_of_gaps(covariance, 0, scores)[1])
     return Difference(mean, mean - half, mean + half, seeds)

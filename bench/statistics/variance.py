@@ -9,6 +9,8 @@ import numpy as np
 
 # Where Student's distribution is normal to the last digit printed.
 _MANY_DEGREES = 100_000
+# Of a score: what sums of many may be off by.
+_ROUNDING = 1e-9
 
 
 def covariance_of_means(
@@ -85,11 +87,14 @@ def covariance_of_means(
     return covariance, degrees
 
 
-def errors_of_gaps(covariance: np.ndarray, place: int) -> np.ndarray:
-    """Standard errors (k,) of the differences to the method at `place`, from a covariance."""
+def errors_of_gaps(covariance: np.ndarray, place: int, scores: np.ndarray) -> np.ndarray:
+    """Standard errors (k,) of the differences of means to the method at `place`.
+
+    One that only rounding of `scores` keeps from 0 is 0.
+    """
     own = np.diag(covariance)
-    # Rounding may leave two methods with equal predictions a hair below 0.
-    return np.sqrt(np.maximum(own + own[place] - 2 * covariance[place], 0.0))
+    errors = np.sqrt(np.maximum(own + own[place] - 2 * covariance[place], 0.0))
+    return np.where(errors > _ROUNDING * np.abs(scores).max(), errors, 0.0)
 
 
 def check_scores(
