@@ -12,6 +12,9 @@ FAILED = "†"
 STAND_IN = "‡"
 # Behind a method: its runs were made by code that has changed since, and kept.
 EARLIER_CODE = "earlier code"
+# Behind whatever rests on a single seed, in the sentence itself.
+ONE_PAIR = " (one trained pair)"
+ONE_RUN = " (one trained run of a method)"
 
 
 def fixed(value: float, decimals: int = DECIMALS) -> str:

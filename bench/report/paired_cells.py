@@ -6,11 +6,9 @@ import numpy as np
 
 from bench.report.cells import Column, Run, Table
 from bench.report.measures import MAIN
+from bench.report.numbers import ONE_PAIR
 from bench.report.sampling_variance import Predictions, covariance_from, result_of
 from bench.statistics import Difference, paired_difference
-
-# Behind whatever rests on a single seed, in the sentence itself.
-ONE_PAIR = " (one trained pair)"
 
 
 def gap_over_seeds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import fill
 
 import numpy as np
@@ -13,6 +14,7 @@ from bench.report.cells import Table
 from bench.report.figures.source import Source
 from bench.report.figures.style import PALETTE, file_name, panels
 from bench.report.measures import Measure
+from bench.report.numbers import ONE_RUN
 from bench.statistics.ranks import Ranks, rank_methods
 
 
@@ -42,11 +44,18 @@ def ranks_of(table: Table, measure: Measure) -> Ranks:
         ]
         for split, column in places
     ]
-    return rank_methods(
+    ranks = rank_methods(
         np.array(scores, dtype=float).reshape(len(places), len(table.rows)),
         [column.name for _, column in places],
         higher_is_better=measure.higher_is_better,
     )
+    ranked = {table.rows[place].label for place in ranks.methods}
+    single = any(
+        cell.n == 1
+        for (_, _, method, metric), cell in table.cells.items()
+        if method in ranked and metric == measure.name
+    )
+    return replace(ranks, verdict=ranks.verdict + ONE_RUN) if single else ranks
 
 
 def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
@@ -70,7 +79,7 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     axes.set_ylim(len(mean) - 0.5, -0.5)
     axes.set_xlabel("mean rank, 1 for the best")
     left_out = [source.table.rows[place].heading for place in ranks.left_out]
-    note = f"{ranks.verdict.capitalize()}."
+    note = f"{ranks.verdict[:1].upper()}{ranks.verdict[1:]}."
     if difference is not None:
         note += " The bars join methods that are not significantly different."
     if left_out:
