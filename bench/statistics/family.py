@@ -107,8 +107,7 @@ def group_of_best(
     best = int(means.argmax())
     gaps = means[best] - means
     errors = errors_of_gaps(covariance, best, scores)
-    together = 1 if clusters is None else int(np.unique(clusters, return_counts=True)[1].max())
-    p_values = _closed(gaps, errors, degrees, together, alpha)
+    p_values = _closed(gaps, errors, degrees, alpha)
     return Group(
         best,
         tuple(np.flatnonzero(p_values > alpha).tolist()),
@@ -119,14 +118,11 @@ def group_of_best(
     )
 
 
-def _closed(
-    gaps: np.ndarray, errors: np.ndarray, degrees: int, together: int, alpha: float
-) -> np.ndarray:
+def _closed(gaps: np.ndarray, errors: np.ndarray, degrees: int, alpha: float) -> np.ndarray:
     """Adjusted p of each method's gap to the best, whose own gap is 0.
 
-    `together` is the size of the largest cluster. Of all sets of p methods with the best and a
-    certain other one, that with the smallest gaps in standard errors is the hardest to reject,
-    whatever the errors: only these sets are tested.
+    Of all sets of p methods with the best and a certain other one, that with the smallest gaps in
+    standard errors is the hardest to reject, whatever the errors: only these sets are tested.
     """
     k = len(gaps)
     in_errors = np.divide(gaps, errors, out=np.zeros(k), where=errors > 0)
@@ -137,21 +133,21 @@ def _closed(
     least = 0.0
     for last in range(k - 2, -1, -1):
         sets = (np.append(rising[:nearer], rising[last]) for nearer in range(last + 1))
-        least = max(least, *(_p_of_set(of_others, degrees, together) for of_others in sets))
+        least = max(least, *(_p_of_set(of_others, degrees) for of_others in sets))
         p_values[order[: last + 1]] = least
         if least > alpha:
             break
     return p_values
 
 
-def _p_of_set(in_errors: np.ndarray, degrees: int, together: int) -> float:
+def _p_of_set(in_errors: np.ndarray, degrees: int) -> float:
     """That p methods are equal, from the gaps (p - 1,) of the others to the best, rising."""
-    others = len(in_errors)
+    methods = len(in_errors) + 1
     widest = float(in_errors[-1])
-    # Gaps of equally exact means correlate by 1/2, as all are to the same one; those to methods of
-    # one cluster by up to 1, so that their mean is less exact. At worst the cluster is in the set.
-    lead = float(in_errors.mean()) * (2 / (1 + min(together, others) / others)) ** 0.5
+    # Gaps of equally exact means correlate by 1/2, as all are to the same one. Those to methods of
+    # one cluster correlate more, but then the range is of fewer than p, which is worth more.
+    lead = float(in_errors.mean()) * (2 * (methods - 1) / methods) ** 0.5
     largest = max(widest, lead)
-    p = float(range_tail(np.array(2**0.5 * largest), others + 1, degrees))
+    p = float(range_tail(np.array(2**0.5 * largest), methods, degrees))
     # Of two methods, both statistics are the same; of more, each may be the one that leads.
-    return min(p + ((others + 1) * float(stdtr(degrees, -largest)) if others > 1 else 0.0), 1.0)
+    return min(p + (methods * float(stdtr(degrees, -largest)) if methods > 2 else 0.0), 1.0)

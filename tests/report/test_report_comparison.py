@@ -36,9 +36,7 @@ def compared(jobs, records):
 
 def three(scores, method="vanilla"):
     jobs = make_grid(methods=(method,))
-    return jobs, [
-        make_record(job, binary(score)) for job, score in zip(jobs, scores, strict=True)
-    ]
+    return jobs, [make_record(job, binary(score)) for job, score in zip(jobs, scores, strict=True)]
 
 
 @pytest.mark.fault(54)
@@ -173,9 +171,7 @@ def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
     gap = dict(zip(lone.csv_header, lone.csv_lines[0], strict=True))
     # Two of 60 samples right instead of three: what other samples would change, and no more.
     assert (gap["pairs"], gap["low"] < gap["minus_whole"] < gap["high"]) == (1, True)
-    assert all(
-        entry.text.endswith("(one trained pair)") for entry in lone.blocks[0].lines[0][-2:]
-    )
+    assert all(entry.text.endswith("(one trained pair)") for entry in lone.blocks[0].lines[0][-2:])
 
 
 @pytest.mark.fault(50)
