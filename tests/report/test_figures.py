@@ -283,6 +283,13 @@ def ranked(methods, datasets):
     return source(jobs, wrong)
 
 
+def test_gain_of_one_pair_says_so_in_its_title():
+    for seeds, said in (((0,), True), ((0, 1), False)):
+        jobs = make_grid(methods=("vanilla", "cb"), seeds=seeds)
+        [figure] = drawn(gain_figures(source(jobs))).values()
+        assert ("(one trained pair)" in figure.get_suptitle()) == said
+
+
 def test_ranks_of_few_data_sets_are_drawn_without_a_verdict():
     three = ("vanilla", "cb", "ib")
     assert drawn(critical_difference_figures(ranked(three, ("hiv",)))) == {}
