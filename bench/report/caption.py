@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
-from bench.report.classes import missing_classes
 from bench.report.costs import methods_built_on
 from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN
 from bench.report.published import PAPER, STAND_INS, published
@@ -62,7 +61,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
 
 
 def _balanced_accuracy(table: Table) -> str:
-    if not any(map(missing_classes, table.cells.values())):
+    if all(all(run.result.tested) for run in table.runs if run.result is not None):
         return "balanced accuracy, the mean of the recalls of all classes."
     return (
         "balanced accuracy, the mean of the recalls of the classes in the test set. A figure "
