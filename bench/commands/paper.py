@@ -92,7 +92,11 @@ def write_paper(
     else:
         # A table without runs of its own shows holes, or what the main table has of it.
         with_runs = {name: sweeps.get(name, sweeps.get(_MAIN)) for name in ABLATIONS}
-        sheets[2:2] = [ablation(name, table2(*sweep)) for name, sweep in with_runs.items() if sweep]
+        sheets[2:2] = [
+            ablation(name, table2(*sweep), store.decisions)
+            for name, sweep in with_runs.items()
+            if sweep
+        ]
         sheets.append(contradictions())
         _say_absent(store, sweeps)
     write_texts(out / "paper", _files(sheets) | own)

@@ -6,9 +6,9 @@ import math
 
 from scipy.stats import kendalltau
 
-from bench.report.cells import Column, Table
+from bench.report.cells import Cell, Column, Table
 from bench.report.measures import MAIN, Measure
-from bench.report.numbers import HOLE, fixed
+from bench.report.numbers import HOLE, ONE_RUN, fixed
 from bench.report.published import PAPER
 from bench.report.sheet import Block, Sheet, Value, dataset_heading, line, plain_headings
 
@@ -21,14 +21,16 @@ def agreement(table: Table) -> Sheet:
             for measure in MAIN:
                 if not table.has_published(split, column, measure):
                     continue
-                tau, p, n, left_out = _tau(table, split, column, measure)
+                tau, p, left_out, own = _tau(table, split, column, measure)
+                note = ONE_RUN if any(cell.n == 1 for cell in own) else ""
+                n = len(own)
                 lines.append(
                     line(
                         split,
                         dataset_heading(column),
                         measure.heading,
                         str(n),
-                        HOLE if tau is None else fixed(tau),
+                        HOLE if tau is None else fixed(tau) + note,
                         HOLE if p is None else fixed(p, 3),
                         ", ".join(left_out),
                     )
@@ -67,21 +69,20 @@ def agreement(table: Table) -> Sheet:
 
 def _tau(
     table: Table, split: str, column: Column, measure: Measure
-) -> tuple[float | None, float | None, int, list[str]]:
-    """tau, p, methods compared and methods left out."""
-    theirs, own, left_out = [], [], []
+) -> tuple[float | None, float | None, list[str], list[Cell]]:
+    """tau, p, methods left out and the cells compared."""
+    own, left_out = [], []
     for row in table.rows_of(split, (column,)):
         cell = table.cell(split, column, row, measure)
         if cell is None or cell.published is None:
             continue
         if cell.mean is None or not cell.complete:
             left_out.append(row.label)
-            continue
-        theirs.append(cell.published)
-        own.append(cell.mean)
+        else:
+            own.append(cell)
     if len(own) < 2:
-        return None, None, len(own), left_out
-    result = kendalltau(theirs, own)
+        return None, None, left_out, own
+    result = kendalltau([cell.published for cell in own], [cell.mean for cell in own])
     if math.isnan(result.statistic):
-        return None, None, len(own), left_out
-    return float(result.statistic), float(result.pvalue), len(own), left_out
+        return None, None, left_out, own
+    return float(result.statistic), float(result.pvalue), left_out, own

@@ -35,7 +35,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *_method_options(table),
         *_earlier_code(table),
         *_backbones(table),
-        ("BA", "balanced accuracy, the mean of the recalls of all classes."),
+        ("BA", _balanced_accuracy(table)),
         (
             "BF1",
             "balanced F1, the macro F1 that the same recalls would have if all classes were "
@@ -59,6 +59,16 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *((f"{split} split", _split(table, split)) for split in table.splits),
         *_foreign_datasets(table),
     ]
+
+
+def _balanced_accuracy(table: Table) -> str:
+    if all(all(run.result.tested) for run in table.runs if run.result is not None):
+        return "balanced accuracy, the mean of the recalls of all classes."
+    return (
+        "balanced accuracy, the mean of the recalls of the classes in the test set. A figure "
+        "marked like (3 of 5 classes) leaves out the classes without a test sample, as do all "
+        "means over classes."
+    )
 
 
 def _built_on(table: Table) -> list[tuple[str, str]]:
@@ -101,16 +111,29 @@ def _bold(table: Table) -> str:
     seeds = sorted({len(leaders.seeds) for leaders in table.leaders.values()})
     guard = "; ".join(verdict(n, alpha) for n in seeds)
     return (
-        "not distinguishable from the best mean of its column, among cells with all their runs: "
-        "closed test by the studentised range and the lead of the best on means over n = "
+        "not significantly different from the best mean of its column, among cells with all their "
+        "runs: closed test by the studentised range and the lead of the best on means over n = "
         f"{' or '.join(map(str, seeds))} paired seeds, at alpha = {alpha:g} for all comparisons "
         "of a column together (not of all columns). Its variance is that of the test samples, "
         "from the stored predictions, with that of training, from the residuals of methods by "
         "seeds; figures without a closed form (AUROC) have the residuals alone, with the "
-        "correction of Nadeau and Bengio for splits that share samples. It speaks of new seeds, "
-        "splits and samples of the same data set. By the seeds alone, without assuming a "
-        f"distribution, a difference {guard}. The option --bold best marks the highest mean."
+        "correction of Nadeau and Bengio for splits that share samples. Assumed are training noise "
+        "as large for all methods, and independent but between methods that depend on the same "
+        f"trained network, which count as one in estimating it{_clusters(table)}. It speaks of "
+        "new seeds, splits and samples of the same data set. By the seeds alone, without assuming "
+        f"a distribution, a difference {guard}. The option --bold best marks the highest mean."
     )
+
+
+def _clusters(table: Table) -> str:
+    """The methods that share a network, of all columns, in brackets; nothing where none do."""
+    shared: dict[tuple[str, ...], None] = {}
+    for leaders in (table.leaders or {}).values():
+        for cluster in leaders.clusters:
+            shared[cluster] = None
+    largest = [one for one in shared if not any(set(one) < set(other) for other in shared)]
+    listed = "; ".join(", ".join(cluster) for cluster in largest)
+    return f" ({listed})" if listed else ""
 
 
 def _runs(table: Table) -> str:

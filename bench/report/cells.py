@@ -213,12 +213,15 @@ class Leaders:
         Chance of any false claim in the column.
     group : Group
         In the unit of tables.
+    clusters : tuple of tuple of str
+        Labels of methods that depend on the same trained network, where two or more do.
     """
 
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     alpha: float
     group: Group
+    clusters: tuple[tuple[str, ...], ...] = ()
 
     @property
     def members(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Our balanced accuracy against the paper's, and whether chance alone explains the difference."""
+"""The paper's balanced accuracy against ours: whether it could be one more run of our own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 
 from bench.metrics.confusion import recalls
 from bench.report.cells import Cell, Table
-from bench.report.contradictions import examine
 from bench.report.measures import MAIN
-from bench.report.numbers import HOLE, fixed
+from bench.report.numbers import HOLE, fixed, interval
 from bench.report.published import PAPER
 from bench.report.sheet import (
     Block,
@@ -25,10 +24,12 @@ from bench.report.sheet import (
     paper,
     plain_headings,
 )
+from bench.statistics import prediction_interval
 
 Json = Mapping[str, Any]
 
-_BA, _BF1 = MAIN
+_BA = MAIN[0]
+_ONE_RUN = "one run: no interval"
 
 
 def comparison(table: Table, records: Sequence[Json]) -> Sheet:
@@ -49,14 +50,15 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
                 cell = table.cell(split, column, row, _BA)
                 if cell is None or cell.published is None:
                     continue
-                f1 = table.cell(split, column, row, _BF1)
                 done = [by_id[run.job_id] for run in cell.runs if run.job_id in by_id]
-                error = _error_of_difference(cell, f1.published if f1 else None, done)
+                bounds = _interval_of_one_run(cell, done)
                 found = None
-                if cell.difference is not None and error is not None:
-                    found = is_inside(cell.difference, error)
+                if bounds is not None:
+                    found = bounds[0] <= cell.published <= bounds[1]
                     inside.append(found)
-                said = HOLE if found is None else "inside" if found else "outside"
+                said = HOLE if cell.n == 0 else _ONE_RUN
+                if found is not None:
+                    said = "inside" if found else "outside"
                 lines.append(
                     line(
                         split,
@@ -65,52 +67,63 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
                         ours(cell),
                         paper(cell.published),
                         HOLE if cell.difference is None else fixed(cell.difference),
-                        HOLE if error is None else fixed(2 * error),
+                        interval(bounds),
                         Entry(said, "flag" if found is False else "plain"),
                     )
                 )
                 values: tuple[Value, ...] = (
-                    cell.mean, cell.n, cell.expected, cell.published, cell.difference, error,
-                    "" if found is None else said, int(cell.failed),
+                    cell.mean, cell.n, cell.expected, cell.published, cell.difference,
+                    *(bounds or (None, None)), "" if cell.n == 0 else said, int(cell.failed),
                 )  # fmt: skip
                 csv_lines.append((column.label, split, row.label, *values))
     headings = ("split", "data set", "method", "BA (ours)", "BA (paper)", "difference",
-                "2 standard errors", "difference is")  # fmt: skip
+                "95 % of single runs", "published figure is")  # fmt: skip
     return Sheet(
         "comparison",
         "Ours against published",
-        (
-            f"{sum(inside)} of {len(inside)} differences lie inside two standard errors, "
-            f"{len(inside) - sum(inside)} outside.",
-        ),
+        (_counted(inside, sum(text[-1].text == _ONE_RUN for text in lines)),),
         (
             (
-                "Standard error",
-                "of the difference: the root of the sum of squares of our mean's (deviation over "
-                "seeds / root of n; with one run, its sampling error, without what other seeds "
-                "would change) and of one published run's.",
+                "95 % of single runs",
+                "the prediction interval of one new run of ours: mean ± t(n - 1) s root(1 / n + 1) "
+                "with the deviation s of our n runs. s holds what splits, training and test "
+                "samples change, of the published run as of ours. Test sets that overlap make runs "
+                "alike, the published one as ours if it drew its split from the same data, and "
+                "what all have in common shifts all of them. s is taken to be the sampling error "
+                "of one run at least, times root(1 - rho) with rho = r / (1 + r) and r = n_test / "
+                "n_train, as that much two runs of overlapping test sets differ by samples alone.",
+            ),
+            (
+                "Inside",
+                "the published figure could be one more run of ours. As few seeds make wide "
+                "intervals, it does not say that the two agree.",
             ),
             (
                 "Sampling error",
                 "binomial: root of the sum over classes of R (1 - R) / n, divided by the number of "
-                "classes, with n our test samples of the class and R its recall. Recalls of the "
-                "paper's are those that its pair implies, the larger one for the larger class; "
-                "where the pair is impossible or there are more than two classes, all are taken "
-                "to be equal to BA.",
+                "classes, with n our test samples of the class and R its recall, squares averaged "
+                "over runs.",
             ),
             ("Source", f"Table 2 of {PAPER}."),
             *marks(table),
         ),
         (Block("", plain_headings(headings), tuple(lines)),),
         ("dataset", "split", "method", "mean", "n", "expected", "published", "difference",
-         "standard_error", "within_two_standard_errors", "failed"),
+         "low", "high", "within_prediction_interval", "failed"),
         tuple(csv_lines),
     )  # fmt: skip
 
 
-def is_inside(difference: float, error: float) -> bool:
-    """Whether a difference is at most two standard errors, the boundary being inside."""
-    return abs(difference) <= 2 * error
+def _counted(inside: Sequence[bool], single: int) -> str:
+    text = (
+        f"{sum(inside)} of {len(inside)} published figures lie inside the 95 % prediction interval "
+        f"of one new run of ours, {len(inside) - sum(inside)} outside."
+    )
+    if single:
+        text += (
+            f" Of {single} more we have one trained run only, from which no interval can be made."
+        )
+    return text
 
 
 def sampling_error(recall: np.ndarray, counts: np.ndarray) -> float:
@@ -131,36 +144,18 @@ def sampling_error(recall: np.ndarray, counts: np.ndarray) -> float:
     return float(np.sqrt((recall * (1 - recall) / counts).sum()) / len(recall))
 
 
-def published_recalls(
-    balanced_accuracy: float, balanced_f1: float, sizes: np.ndarray
-) -> np.ndarray:
-    """What a pair of the paper's, as fractions, says of the recalls of K classes, shape (K,).
-
-    Parameters
-    ----------
-    sizes : ndarray of int, shape (K,)
-        Training samples of each class; the larger of two implied recalls goes to the larger class.
-    """
-    implied = examine(balanced_accuracy, balanced_f1, len(sizes)).recalls
-    if implied is None:
-        return np.full(len(sizes), balanced_accuracy)
-    return np.array(implied if sizes[0] >= sizes[1] else implied[::-1])
-
-
-def _error_of_difference(
-    cell: Cell, published_f1: float | None, records: Sequence[Json]
-) -> float | None:
-    """In percentage points; None without a run, whose test part the published one is given."""
-    if not records or published_f1 is None or cell.published is None:
+def _interval_of_one_run(cell: Cell, records: Sequence[Json]) -> tuple[float, float] | None:
+    """In percent; None below two runs."""
+    if len(records) < 2:
         return None
-    data = records[0]["data"]
-    counts, sizes = np.asarray(data["test_counts"]), np.asarray(data["train_counts"])
-    theirs = published_recalls(cell.published / 100, published_f1 / 100, sizes)
-    present = counts > 0
-    of_published = sampling_error(theirs[present], counts[present])
-    if cell.std is None:
-        recall = recalls(np.asarray(records[0]["confusion"]))
-        of_ours = sampling_error(recall[present], counts[present])
-    else:
-        of_ours = cell.std / 100 / cell.n**0.5
-    return 100 * float(np.hypot(of_ours, of_published))
+    squares = []
+    for record in records:
+        counts = np.asarray(record["data"]["test_counts"])
+        recall = recalls(np.asarray(record["confusion"]))
+        squares.append(sampling_error(recall[counts > 0], counts[counts > 0]) ** 2)
+    # 1 - rho = 1 / (1 + r).
+    ratio = next(run.result.test_to_train for run in cell.runs if run.result is not None)
+    apart = 1 / (1 + ratio)
+    least = 100 * float(np.sqrt(apart * np.mean(squares)))
+    bounds = prediction_interval(list(cell.values.values()), least)
+    return bounds and (max(bounds[0], 0.0), min(bounds[1], 100.0))

@@ -15,7 +15,7 @@ def seconds_with_required(table: Table) -> dict[str, float]:
     results = {run.job_id: run.result for run in table.runs if run.result is not None}
     costs = {}
     for job_id in results:
-        together = _with_required(job_id, results)
+        together = with_required(job_id, results)
         if together <= results.keys():
             costs[job_id] = sum(results[one].seconds for one in sorted(together))
     return costs
@@ -39,7 +39,7 @@ def _direct(run: Run) -> tuple[str, ...]:
     return () if run.result is None else run.result.requires
 
 
-def _with_required(job_id: str, results: Mapping[str, Result]) -> set[str]:
+def with_required(job_id: str, results: Mapping[str, Result]) -> set[str]:
     """A run and all that it builds on, however far down."""
     together, waiting = set[str](), [job_id]
     while waiting:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from bench.plain_text import visible
 from bench.report import measures
-from bench.report.cells import Column, Row, Run, Table
+from bench.report.cells import Cell, Column, Row, Run, Table
+from bench.report.classes import classes_used
 from bench.report.command import command
 from bench.report.measures import Measure
 from bench.report.numbers import fixed
@@ -20,7 +21,7 @@ from bench.report.tail import tail_interval
 _TABLE2_HEADER = [
     "dataset", "split", "method", "title", "metric", "mean", "std", "n", "published", "difference",
     "low", "high", "in_best_group", "expected", "failed", "wilson_low", "wilson_high",
-    "stands_in_for",
+    "stands_in_for", "classes_used", "classes",
 ]  # fmt: skip
 _TABLE2_DECIMALS = 4
 # What a spreadsheet takes for the beginning of a formula.
@@ -33,7 +34,8 @@ def table2_csv(table: Table) -> str:
 
     A planned cell without a result keeps its line, with n = 0. ``low`` and ``high`` are the 95 %
     interval of the mean, ``in_best_group`` is empty where nothing could be tested, and the interval
-    of Wilson, by the test samples of a run, is that of tail classes.
+    of Wilson, by the test samples of a run, is that of tail classes. ``classes_used``, the fewest
+    of a run, is below ``classes`` where classes without test samples are left out of a mean.
     """
     lines = [
         [
@@ -53,6 +55,7 @@ def table2_csv(table: Table) -> str:
             str(sum(run.status == "failed" for run in cell.runs)),
             *_bounds(tail_interval(cell)),
             _stands_in_for(column),
+            *_classes(cell),
         ]
         for chosen in (measures.MAIN, measures.FURTHER)
         for split in table.splits
@@ -143,6 +146,11 @@ def _in_best_group(table: Table, split: str, column: Column, row: Row, measure: 
 def _stands_in_for(column: Column) -> str:
     """The paper's data set in whose place this one stands, or nothing."""
     return STAND_INS.get(column.name, "")
+
+
+def _classes(cell: Cell) -> tuple[str, str]:
+    found = classes_used(cell)
+    return ("", "") if found is None else (str(found[0]), str(found[2]))
 
 
 def _bounds(bounds: tuple[float, float] | None) -> tuple[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.report.cells import Cell, Column, Run, Table
-from bench.report.groups import Predictions
+from bench.report.cells import Cell, Column, Table
 from bench.report.measures import MAIN
 from bench.report.numbers import HOLE, fixed, interval
-from bench.report.paired_cells import complete_runs, gap_over_seeds
+from bench.report.paired_cells import gap_over_seeds, said_of
 from bench.report.published import STAND_INS
+from bench.report.sampling_variance import Predictions
 from bench.report.sheet import (
     Block,
     Entry,
@@ -22,7 +22,7 @@ from bench.report.sheet import (
     ours,
     plain_headings,
 )
-from bench.statistics.paired import Difference, Sign, paired_bootstrap
+from bench.statistics import Difference, Sign
 
 # The rows that the explanation is made of.
 ROWS = (
@@ -45,9 +45,11 @@ _PAIRS = (
     ("sdr_released", "class_balanced_sampling", "the released code's contrast"),
     ("vanilla", "ecfp_forest", "a graph network, not a forest on fingerprints"),
 )
-_WORDS: dict[Sign, str] = {"above": "gains", "below": "loses", "alike": "cannot be told apart"}
-# Of the draws; any number serves, as long as it stays.
-_SEED = 0
+_WORDS: dict[Sign, str] = {
+    "above": "gains",
+    "below": "loses",
+    "alike": "not significantly different",
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class Compared:
     second: str
     what: str
     difference: Difference
-    n: int
+
+    @property
+    def note(self) -> str:
+        """What a sentence about it must say of its seeds."""
+        return said_of(self.difference.pairs)
 
 
 def explanation(table: Table, predictions: Predictions) -> Sheet:
@@ -86,7 +92,7 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
                 blocks.append(_differences(where, compared))
             for item in compared:
                 gap = item.difference
-                values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, item.n, gap.sign)
+                values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, gap.pairs, gap.sign)
                 values += (STAND_INS.get(column.name, ""),)
                 csv_lines.append((column.label, split, item.first, item.second, *values))
     return Sheet(
@@ -97,11 +103,12 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
             ("Figures", "balanced accuracy in percent; differences in points, first minus second."),
             (
                 "Interval",
-                "95 %. With several seeds that of the corrected resampled t test (Nadeau and "
-                "Bengio 2003), which holds for new seeds and splits of this data set. With one "
-                "seed that of a paired bootstrap of test samples within class, which holds for "
-                "these trained networks only. A gain or loss is claimed when the interval leaves "
-                "out 0, otherwise the two cannot be told apart; each interval stands alone, "
+                "95 %, by Student's t. Its variance is that of the test samples, from the stored "
+                "predictions, with that of training, from the residuals of the two methods by "
+                "seeds: the model of bold in Table 2, which holds for new seeds and splits of this "
+                "data set. From one trained pair, training cannot be seen: the variance is that of "
+                "the test samples, and the interval holds for these two networks only. A gain or "
+                "loss is claimed when the interval leaves out 0; each interval stands alone, "
                 "without correction for their number.",
             ),
             *marks(table),
@@ -132,23 +139,8 @@ def _compare(
 ) -> Compared | None:
     """None without a seed that both methods have finished."""
     first, second, what = pair
-    if gap := gap_over_seeds(table, split, column, first, second):
-        return Compared(first, second, what, gap, gap.n)
-    a, b = (complete_runs(table, split, column, name) for name in (first, second))
-    shared = a.keys() & b.keys()
-    if not shared:
-        return None
-    seed = min(shared)
-    return Compared(first, second, what, _by_sample(a[seed], b[seed], predictions), 1)
-
-
-def _by_sample(a: Run, b: Run, predictions: Predictions) -> Difference:
-    """In points, from the stored predictions of one run each."""
-    arrays = [predictions(run.job_id) for run in (a, b)]
-    labels = arrays[0]["test_labels"]
-    right = [array["test_predictions"] == labels for array in arrays]
-    gap = paired_bootstrap([right[0]], [right[1]], [labels], seed=_SEED)
-    return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
+    gap = gap_over_seeds(table, split, column, first, second, predictions)
+    return None if gap is None else Compared(first, second, what, gap)
 
 
 def _verdict(compared: list[Compared]) -> str:
@@ -157,27 +149,34 @@ def _verdict(compared: list[Compared]) -> str:
     gain = found.get((_METHOD, _BASE))
     if gain is None:
         return f"No seed has runs of both {_METHOD} and {_BASE}: there is no gain to explain."
+    against_base = f"{_BASE}{gain.note}"
     if gain.difference.sign == "alike":
-        return f"{_METHOD} and {_BASE} cannot be told apart: there is no gain to explain."
+        return (
+            f"{_METHOD} is not significantly different from {against_base}: there is no gain to "
+            "explain."
+        )
     if gain.difference.sign == "below":
-        return f"{_METHOD} is below {_BASE}: there is no gain to explain."
+        return f"{_METHOD} is below {against_base}: there is no gain to explain."
     rivals = [item for simple in _REBALANCING if (item := found.get((_METHOD, simple)))]
     if not rivals:
         return (
-            f"{_METHOD} is above {_BASE}; whether making up for class sizes alone would do as much "
-            f"cannot be said without {', '.join(_REBALANCING)}."
+            f"{_METHOD} is above {against_base}; whether making up for class sizes alone would do "
+            f"as much cannot be said without {', '.join(_REBALANCING)}."
         )
-    reached = [item.second for item in rivals if item.difference.sign != "above"]
+    reached = [item for item in rivals if item.difference.sign != "above"]
     if reached:
         return (
-            f"{_METHOD} is above {_BASE}, but not above {', '.join(reached)}: nothing shows that "
-            "the gain is due to more than making up for class sizes."
+            f"{_METHOD} is above {against_base}, but not above {_names(reached)}: nothing shows "
+            "that the gain is due to more than making up for class sizes."
         )
-    names = ", ".join(item.second for item in rivals)
     return (
-        f"{_METHOD} is above {_BASE} and above {names}: the gain is not only due to making up for "
-        "class sizes."
+        f"{_METHOD} is above {against_base} and above {_names(rivals)}: the gain is not only due "
+        "to making up for class sizes."
     )
+
+
+def _names(rivals: list[Compared]) -> str:
+    return ", ".join(f"{item.second}{item.note}" for item in rivals)
 
 
 def _side_by_side(table: Table, split: str, column: Column) -> Block:
@@ -205,9 +204,9 @@ def _differences(where: str, compared: list[Compared]) -> Block:
                 item.second,
                 fixed(item.difference.mean),
                 interval((item.difference.low, item.difference.high)),
-                str(item.n),
+                str(item.difference.pairs),
                 Entry(
-                    _WORDS[item.difference.sign],
+                    _WORDS[item.difference.sign] + item.note,
                     "plain" if item.difference.sign == "alike" else "flag",
                 ),
             )

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
-from bench.metrics import confusion_matrix, frequency_groups
 from bench.report import measures
 from bench.report.cells import Cell, Leaders, Result, Run, Table
+from bench.report.costs import with_required
 from bench.report.measures import Measure
-from bench.statistics import (
-    balanced_accuracy_influence,
-    balanced_f1_influence,
-    group_of_best,
-    recall_influence,
-    sampling_covariance,
-)
-
-# Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
-Predictions = Callable[[str], Mapping[str, np.ndarray]]
-# Labels (M,), predictions (M,) and class rates (K, K) of a run.
-Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
+from bench.report.sampling_variance import Covariance, Predictions, covariance_from, result_of
+from bench.statistics import group_of_best
 
 
 def groups_of_best(
@@ -33,10 +23,11 @@ def groups_of_best(
     Methods with all their runs compete, on the seeds they share. A column with fewer than two
     such methods or seeds has no entry.
     """
+    results = {run.job_id: run.result for run in table.runs if run.result is not None}
     leaders = {}
     for split in table.splits:
         for column in table.columns_of(split):
-            rated = cache(lambda job_id, classes: _rated(predictions(job_id), classes))
+            covariance = covariance_from(predictions)
             for measure in measures.ALL:
                 cells = {
                     row.label: cell
@@ -44,14 +35,18 @@ def groups_of_best(
                     if (cell := table.cell(split, column, row, measure)) is not None
                     and cell.complete
                 }
-                found = _leaders(measure, cells, rated, alpha)
+                found = _leaders(measure, cells, covariance, results, alpha)
                 if found is not None:
                     leaders[split, column.label, measure.name] = found
     return leaders
 
 
 def _leaders(
-    measure: Measure, cells: Mapping[str, Cell], rated: Callable[[str, int], Rated], alpha: float
+    measure: Measure,
+    cells: Mapping[str, Cell],
+    covariance: Covariance,
+    results: Mapping[str, Result],
+    alpha: float,
 ) -> Leaders | None:
     if len(cells) < 2:
         return None
@@ -62,51 +57,41 @@ def _leaders(
     scores = np.array([[sign * cell.values[seed] for cell in cells.values()] for seed in seeds])
     of_seed = [{run.seed: run for run in cell.runs} for cell in cells.values()]
     runs = [[by_seed[seed] for by_seed in of_seed] for seed in seeds]
-    covariances = [_covariance(measure, of_methods, rated) for of_methods in runs]
-    known = [covariance for covariance in covariances if covariance is not None]
+    covariances = [covariance(measure, of_methods) for of_methods in runs]
+    known = [one for one in covariances if one is not None]
+    clusters = clusters_of(list(zip(*runs, strict=True)), results)
     group = group_of_best(
         scores,
         np.stack(known) if known else None,
-        test_to_train=_result(runs[0][0]).test_to_train,
+        test_to_train=result_of(runs[0][0]).test_to_train,
+        clusters=clusters,
         alpha=alpha,
     )
     assert group is not None  # two methods and two seeds at least
-    return Leaders(tuple(cells), tuple(seeds), alpha, group)
+    named = [
+        tuple(label for label, own in zip(cells, clusters, strict=True) if own == number)
+        for number in dict.fromkeys(clusters)
+    ]
+    shared = tuple(labels for labels in named if len(labels) > 1)
+    return Leaders(tuple(cells), tuple(seeds), alpha, group, shared)
 
 
-def _covariance(
-    measure: Measure, runs: list[Run], rated: Callable[[str, int], Rated]
-) -> np.ndarray | None:
-    """By the test samples of one seed, in the unit of tables; None where it has no closed form."""
-    train_counts = np.array(_result(runs[0]).train_counts)
-    influence = _influence(measure.name, train_counts)
-    if influence is None:
-        return None
-    of_methods = [rated(run.job_id, len(train_counts)) for run in runs]
-    labels = of_methods[0][0]
-    gradients = np.stack([influence(rates) for _, _, rates in of_methods])
-    predicted = np.stack([predictions for _, predictions, _ in of_methods])
-    return measure.printed(1.0) ** 2 * sampling_covariance(labels, predicted, gradients)
+def clusters_of(methods: Sequence[Sequence[Run]], results: Mapping[str, Result]) -> tuple[int, ...]:
+    """A number for each method, equal for those whose runs depend on the same run.
 
-
-def _influence(metric: str, train_counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Derivative of a metric by class rates, or None of one that is no function of these."""
-    if metric == "balanced_accuracy":
-        return balanced_accuracy_influence
-    if metric == "balanced_f1":
-        return balanced_f1_influence
-    classes = frequency_groups(train_counts).get(metric.removeprefix("recall_"))
-    return None if classes is None else lambda rates: recall_influence(rates, classes)
-
-
-def _rated(arrays: Mapping[str, np.ndarray], classes: int) -> Rated:
-    labels, predictions = arrays["test_labels"], arrays["test_predictions"]
-    matrix = confusion_matrix(labels, predictions, classes)
-    counts = matrix.sum(axis=1, keepdims=True)
-    rates = np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
-    return labels, predictions, rates
-
-
-def _result(run: Run) -> Result:
-    assert run.result is not None  # only complete cells compete
-    return run.result
+    Parameters
+    ----------
+    methods : sequence of sequences of Run
+        The runs of each method.
+    results : mapping
+        Job id to result, of all runs of the table.
+    """
+    needed = [
+        set[str]().union(*(with_required(run.job_id, results) for run in runs)) for runs in methods
+    ]
+    cluster = list(range(len(needed)))
+    for one, other in combinations(range(len(needed)), 2):
+        if needed[one] & needed[other]:
+            joined = cluster[other]
+            cluster = [cluster[one] if own == joined else own for own in cluster]
+    return tuple(cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.report.cells import Cell
+from bench.report.classes import missing_classes
 
 DECIMALS = 2
 HOLE = "\N{EN DASH}"
@@ -11,6 +12,9 @@ FAILED = "†"
 STAND_IN = "‡"
 # Behind a method: its runs were made by code that has changed since, and kept.
 EARLIER_CODE = "earlier code"
+# Behind whatever rests on a single seed, in the sentence itself.
+ONE_PAIR = " (one trained pair)"
+ONE_RUN = " (one trained run of a method)"
 
 
 def fixed(value: float, decimals: int = DECIMALS) -> str:
@@ -19,10 +23,15 @@ def fixed(value: float, decimals: int = DECIMALS) -> str:
 
 
 def figure(cell: Cell) -> str:
-    """``71.89 ± 0.61``; the mean alone for one run; a dash for none; ``n/a`` if undefined."""
+    """``71.89 ± 0.61``; the mean alone for one run; a dash for none; ``n/a`` if undefined.
+
+    With ``(3 of 5 classes)`` behind it where classes without test samples are left out.
+    """
     if cell.mean is None:
         return "n/a" if cell.undefined else HOLE
-    return fixed(cell.mean) + ("" if cell.std is None else f" ± {fixed(cell.std)}")
+    text = fixed(cell.mean) + ("" if cell.std is None else f" ± {fixed(cell.std)}")
+    missing = missing_classes(cell)
+    return f"{text} ({missing})" if missing else text
 
 
 def interval(bounds: tuple[float, float] | None, decimals: int = DECIMALS) -> str:

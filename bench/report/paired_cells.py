@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.report.cells import Column, Run, Table
 from bench.report.measures import MAIN
-from bench.statistics.paired import SeedDifference, paired_by_seed
+from bench.report.numbers import ONE_PAIR
+from bench.report.sampling_variance import Predictions, covariance_from, result_of
+from bench.statistics import Difference, paired_difference
 
 
-def complete_runs(table: Table, split: str, column: Column, method: str) -> dict[int, Run]:
+def gap_over_seeds(
+    table: Table, split: str, column: Column, first: str, second: str, predictions: Predictions
+) -> Difference | None:
+    """Balanced accuracy of `first` minus that of `second`, in points.
+
+    Returns
+    -------
+    Difference or None
+        From :func:`bench.statistics.paired.paired_difference`; None without a seed that both have.
+    """
+    a, b = (_complete_runs(table, split, column, method) for method in (first, second))
+    seeds = sorted(a.keys() & b.keys())
+    if not seeds:
+        return None
+    (measure, *_), covariance = MAIN, covariance_from(predictions)
+    cells = [table.cells[split, column.label, name, measure.name] for name in (first, second)]
+    sampling = [covariance(measure, (a[seed], b[seed])) for seed in seeds]
+    return paired_difference(
+        np.array([[cell.values[seed] for cell in cells] for seed in seeds]),
+        np.array(sampling),
+        test_to_train=result_of(a[seeds[0]]).test_to_train,
+    )
+
+
+def said_of(pairs: int) -> str:
+    """What a sentence about a difference over `pairs` seeds must say of them."""
+    return ONE_PAIR if pairs == 1 else ""
+
+
+def _complete_runs(table: Table, split: str, column: Column, method: str) -> dict[int, Run]:
     """Runs with a balanced accuracy, by seed."""
     cell = table.cells.get((split, column.label, method, MAIN[0].name))
     if cell is None:
         return {}
     return {run.seed: run for run in cell.runs if run.seed in cell.values}
-
-
-def gap_over_seeds(
-    table: Table, split: str, column: Column, first: str, second: str
-) -> SeedDifference | None:
-    """Balanced accuracy of `first` minus that of `second`, in points.
-
-    Returns
-    -------
-    SeedDifference or None
-        With the 95 % interval of the corrected resampled t test
-        (:func:`bench.statistics.paired.paired_by_seed`); None below two seeds that both have.
-    """
-    a, b = (complete_runs(table, split, column, method) for method in (first, second))
-    seeds = sorted(a.keys() & b.keys())
-    if len(seeds) < 2:
-        return None
-    result = a[seeds[0]].result
-    assert result is not None  # complete_runs gives none without
-    cells = [table.cells[split, column.label, name, MAIN[0].name] for name in (first, second)]
-    scores = [[cell.values[seed] for seed in seeds] for cell in cells]
-    return paired_by_seed(*scores, test_to_train=result.test_to_train)

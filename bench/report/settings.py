@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import yaml
 
 from bench.report.cells import Column
-from bench.report.comparison import is_inside
 from bench.report.numbers import FAILED, HOLE, fixed
 from bench.report.published import STAND_INS
 from bench.report.search import Search, Trial
@@ -131,7 +130,7 @@ def _reading(search: Search, trial: Trial, gain: float | None) -> str:
         return "the defaults"
     if gain is None or error is None:
         return "the defaults were not tried"
-    return "within noise" if is_inside(gain, error) else "beyond noise"
+    return "within noise" if abs(gain) <= 2 * error else "beyond noise"
 
 
 def _trials(search: Search) -> Block:

@@ -7,8 +7,9 @@ from typing import Literal, get_args
 from bench.report import measures
 from bench.report.cells import Cell, Column, Table
 from bench.report.numbers import fixed, interval
-from bench.report.paired_cells import gap_over_seeds
+from bench.report.paired_cells import gap_over_seeds, said_of
 from bench.report.published import PAPER, STAND_INS, PublishedVariant, comparable, published
+from bench.report.sampling_variance import Predictions
 from bench.report.sheet import (
     Block,
     Entry,
@@ -21,7 +22,7 @@ from bench.report.sheet import (
     ours,
     paper,
 )
-from bench.statistics.paired import Difference
+from bench.statistics import Difference
 
 Name = Literal["table3", "table4"]
 ABLATIONS: tuple[Name, ...] = get_args(Name)
@@ -35,7 +36,7 @@ _WORDS = {"": "(no name)", "class_plus_subcluster": "class + sub-cluster"}
 _DATASET, _SPLIT, _METHOD = "uspto_50k", "standard", "sdr"
 
 
-def ablation(name: Name, table: Table) -> Sheet:
+def ablation(name: Name, table: Table, predictions: Predictions) -> Sheet:
     """Balanced accuracy of the variants, where `table` has one besides the method itself.
 
     Parameters
@@ -45,6 +46,8 @@ def ablation(name: Name, table: Table) -> Sheet:
     table : Table
         A sweep, such as that of the preset of that name. Variants that it does not hold are holes;
         without any, the table is the paper's data set and split.
+    predictions : callable
+        The decisions of a job id.
     """
     variants = published().variants[name]
     measure = measures.MAIN[0]
@@ -57,7 +60,7 @@ def ablation(name: Name, table: Table) -> Sheet:
             mean = None if cell is None else cell.mean
             gap = None if mean is None or printed is None else mean - printed
             whole = (
-                gap_over_seeds(table, split, column, variant.label, _METHOD)
+                gap_over_seeds(table, split, column, variant.label, _METHOD, predictions)
                 if variant.label != _METHOD
                 else None
             )
@@ -93,7 +96,7 @@ def ablation(name: Name, table: Table) -> Sheet:
         tuple(blocks),
         ("dataset", "split", "method", *(text.replace(" ", "_") for text in _NAMES[name]), "mean",
          "std", "n", "expected", "failed", "published", "difference", "stands_in_for",
-         "minus_whole", "low", "high"),
+         "minus_whole", "low", "high", "pairs"),
         tuple(csv_lines),
     )  # fmt: skip
 
@@ -140,11 +143,12 @@ def _against_whole(gap: Difference | None) -> tuple[Entry | str, ...]:
     if gap is None:
         return "", ""
     where = interval((gap.low, gap.high))
-    return fixed(gap.mean), Entry(where, "plain" if gap.sign == "alike" else "flag")
+    note = said_of(gap.pairs)
+    return fixed(gap.mean) + note, Entry(where + note, "plain" if gap.sign == "alike" else "flag")
 
 
 def _whole_numbers(gap: Difference | None) -> tuple[float | None, ...]:
-    return (gap.mean, gap.low, gap.high) if gap else (None, None, None)
+    return (gap.mean, gap.low, gap.high, gap.pairs) if gap else (None, None, None, None)
 
 
 def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
@@ -154,9 +158,11 @@ def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str,
         ("Source", f"Table {number} of {PAPER}: {_DATASET}, {_SPLIT} split, no deviations."),
         (
             f"minus {_METHOD}",
-            f"the variant minus {_METHOD} in points, by seeds that both have, with the interval of "
-            "the corrected resampled t test (Nadeau and Bengio 2003); flagged where it leaves out "
-            "0, without correction for the number of intervals.",
+            f"the variant minus {_METHOD} in points, by seeds that both have, with a 95 % interval "
+            "by Student's t: the variance is that of the test samples with that of training, as "
+            "for bold in Table 2. From one trained pair it is that of the test samples alone, and "
+            "holds for these two networks only. Flagged where it leaves out 0, without correction "
+            "for the number of intervals.",
         ),
         *(
             (_WORDS.get(variant.names[0], variant.names[0]), f"{variant.note}.")

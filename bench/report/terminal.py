@@ -60,7 +60,10 @@ def _bold(table: Table) -> str:
         return "Bold: best mean among complete cells, which says nothing about significance."
     if not table.leaders:
         return "Nothing is bold: differences can be tested from two seeds and two methods on."
-    return "Bold: not distinguishable from the best mean of its column; table2.md names the test."
+    return (
+        "Bold: not significantly different from the best mean of its column; table2.md names the "
+        "test."
+    )
 
 
 def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:

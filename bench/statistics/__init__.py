@@ -1,13 +1,7 @@
 """What a results table may claim: pure functions on plain arrays."""
 
 from bench.statistics.family import Group, group_of_best
-from bench.statistics.paired import (
-    Difference,
-    SeedDifference,
-    corrected_resampled_t,
-    paired_bootstrap,
-    paired_by_seed,
-)
+from bench.statistics.paired import Difference, Sign, paired_difference
 from bench.statistics.power import pairs_needed, smallest_p, verdict
 from bench.statistics.ranks import Ranks, critical_difference, rank_methods
 from bench.statistics.recall import mean_recall_interval
@@ -17,23 +11,22 @@ from bench.statistics.sampling import (
     recall_influence,
     sampling_covariance,
 )
-from bench.statistics.summary import Summary, summarise
+from bench.statistics.summary import Summary, prediction_interval, summarise
 
 __all__ = [
     "Difference",
     "Group",
     "Ranks",
-    "SeedDifference",
+    "Sign",
     "Summary",
     "balanced_accuracy_influence",
     "balanced_f1_influence",
-    "corrected_resampled_t",
     "critical_difference",
     "group_of_best",
     "mean_recall_interval",
-    "paired_bootstrap",
-    "paired_by_seed",
+    "paired_difference",
     "pairs_needed",
+    "prediction_interval",
     "rank_methods",
     "recall_influence",
     "sampling_covariance",

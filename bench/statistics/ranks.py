@@ -1,32 +1,37 @@
-"""Ranks of methods over blocks, such as data sets and splits, and what they mean."""
+"""Ranks of methods over data sets, and what they mean."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.stats import f as fisher
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+# With fewer data sets, Friedman's test has next to no power and its p is far from exact.
+LEAST_DATASETS = 5
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Mean ranks over complete blocks.
+    """Mean ranks over data sets that have all methods.
 
     Attributes
     ----------
     methods : tuple of int
-        Places of the methods that are ranked: those with a score in every block.
+        Places of the methods that are ranked: those with a score wherever any method has one.
     left_out : tuple of int
         Places of the others.
     mean_ranks : tuple of float
         Of `methods`, 1 for the best.
-    blocks : int
+    datasets : int
         N.
-    friedman_p : float or None
-        None below three methods or two blocks.
+    p : float or None
+        Of the test by Iman and Davenport; None below three methods or five data sets.
     critical_difference : float or None
-        Mean ranks so far apart differ; None where `meaningful` is False for want of blocks or
-        methods.
+        Mean ranks so far apart differ; None where `p` is.
     meaningful : bool
         Whether ranks may be read as differences.
     verdict : str
@@ -36,14 +41,15 @@ class Ranks:
     methods: tuple[int, ...]
     left_out: tuple[int, ...]
     mean_ranks: tuple[float, ...]
-    blocks: int
-    friedman_p: float | None
+    datasets: int
+    p: float | None
     critical_difference: float | None
     meaningful: bool
     verdict: str
 
 
-def critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
+@cache
+def critical_difference(methods: int, datasets: int, alpha: float = 0.05) -> float:
     """Nemenyi's critical difference of mean ranks, q sqrt(k (k + 1) / (6 N)).
 
     q is the quantile of the studentised range of k means with infinite degrees of freedom, over
@@ -52,90 +58,112 @@ def critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float
     Raises
     ------
     ValueError
-        There are fewer than two methods or no block.
+        There are fewer than two methods or no data set.
 
     Examples
     --------
     >>> round(critical_difference(12, 6), 2)
     6.8
     """
-    if methods < 2 or blocks < 1:
+    if methods < 2 or datasets < 1:
         raise ValueError(
-            f"Expected two methods and one block at least, but got {methods} and {blocks}."
+            f"Expected two methods and one data set at least, but got {methods} and {datasets}."
         )
     q = float(studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
-    return q * (methods * (methods + 1) / (6 * blocks)) ** 0.5
+    return q * (methods * (methods + 1) / (6 * datasets)) ** 0.5
 
 
 def rank_methods(
-    scores: np.ndarray, *, higher_is_better: bool = True, alpha: float = 0.05
+    scores: np.ndarray,
+    datasets: Sequence[Hashable],
+    *,
+    higher_is_better: bool = True,
+    alpha: float = 0.05,
 ) -> Ranks:
-    """Mean ranks with Friedman's test and Nemenyi's critical difference.
+    """Mean ranks with the test by Iman and Davenport and Nemenyi's critical difference.
 
-    Blocks count as independent, so a block is a data set with a split, its score the mean over
-    seeds, never a seed. Two splits of one data set are not quite independent: the verdict is
-    rather too bold than too shy with them. Friedman, JASA 1937, doi:10.2307/2279372; Demsar,
+    The test counts blocks as independent. Two splits of one data set are not: as two blocks, they
+    would reject equal methods in half of all tables. A block is therefore a data set, its score
+    the mean over its splits, which uses all runs for one ranking. Friedman, JASA 1937,
+    doi:10.2307/2279372; Iman and Davenport, Communications in Statistics 1980, 9, 571; Demsar,
     JMLR 2006, 7, 1-30.
 
     Parameters
     ----------
-    scores : ndarray, shape (N, k)
-        A row a block, nan for a hole. A block without any score is passed over, then a method
-        with a hole is left out.
+    scores : ndarray, shape (n, k)
+        A row a split of a data set, the means over seeds; nan for a hole. A row without any score
+        is passed over, then a method with a hole is left out.
+    datasets : sequence, length n
+        Which data set each row is of.
 
     Raises
     ------
     ValueError
-        `scores` is not (N, k).
+        `scores` is not (n, k).
     """
-    if scores.ndim != 2:
-        raise ValueError(f"Expected scores of shape (N, k), but got {scores.shape}.")
+    if scores.ndim != 2 or len(scores) != len(datasets):
+        raise ValueError(
+            f"Expected scores of shape (n, k) and n data sets, but got {scores.shape} and "
+            f"{len(datasets)}."
+        )
     here = ~np.isnan(scores)
-    complete = here[here.any(axis=1)].all(axis=0) & here.any()
+    used = here.any(axis=1)
+    complete = here[used].all(axis=0) & here.any()
     methods, left_out = np.flatnonzero(complete), np.flatnonzero(~complete)
-    own = scores[here.any(axis=1)][:, complete]
-    count, blocks = len(methods), len(own)
-    ranks = rankdata(-own if higher_is_better else own, axis=1)
-    friedman = _friedman(ranks)
-    difference = critical_difference(count, blocks, alpha) if friedman is not None else None
-    meaningful, words = _verdict(count, blocks, friedman, difference, alpha)
+    rows: dict[Hashable, list[np.ndarray]] = {}
+    for row, dataset, any_score in zip(scores[:, complete], datasets, used, strict=True):
+        if any_score:
+            rows.setdefault(dataset, []).append(row)
+    blocks = np.array([np.mean(of_dataset, axis=0) for of_dataset in rows.values()])
+    blocks = blocks.reshape(len(rows), len(methods))
+    ranks = rankdata(-blocks if higher_is_better else blocks, axis=1)
+    p = _iman_davenport(ranks)
+    difference = None if p is None else critical_difference(len(methods), len(rows), alpha)
+    meaningful, words = _verdict(len(methods), len(rows), p, difference, alpha)
     return Ranks(
         tuple(methods.tolist()),
         tuple(left_out.tolist()),
-        tuple(ranks.mean(axis=0).tolist()) if blocks else (),
-        blocks,
-        friedman,
+        tuple(ranks.mean(axis=0).tolist()) if rows else (),
+        len(rows),
+        p,
         difference,
         meaningful,
         words,
     )
 
 
-def _friedman(ranks: np.ndarray) -> float | None:
-    blocks, methods = ranks.shape
-    if methods < 3 or blocks < 2:
+def _iman_davenport(ranks: np.ndarray) -> float | None:
+    """P of F = (N - 1) chi2 / (N (k - 1) - chi2), chi2 being Friedman's.
+
+    Friedman's own p is too large for few data sets.
+    """
+    datasets, methods = ranks.shape
+    if methods < 3 or datasets < LEAST_DATASETS:
         return None
     if (ranks == ranks[:, :1]).all():
         return 1.0  # all tie everywhere, where the statistic is 0 / 0
-    return float(friedmanchisquare(*ranks.T).pvalue)
+    chi2 = float(friedmanchisquare(*ranks.T).statistic)
+    rest = datasets * (methods - 1) - chi2
+    if rest <= 0:
+        return 0.0  # the same order everywhere
+    statistic = (datasets - 1) * chi2 / rest
+    return float(fisher.sf(statistic, methods - 1, (methods - 1) * (datasets - 1)))
 
 
 def _verdict(
-    methods: int, blocks: int, friedman: float | None, difference: float | None, alpha: float
+    methods: int, datasets: int, p: float | None, difference: float | None, alpha: float
 ) -> tuple[bool, str]:
-    if friedman is None or difference is None:
+    if datasets < LEAST_DATASETS:
         return False, (
-            f"no test: {methods} methods on {blocks} complete blocks, and 3 methods on 2 blocks "
-            "are the least"
+            f"too few data sets for a test: {datasets}, and {LEAST_DATASETS} are the least"
         )
-    if difference >= methods - 1:
+    if p is None or difference is None:
+        return False, f"too few methods for a test: {methods}, and 3 are the least"
+    if p > alpha:
         return False, (
-            f"cannot tell any two methods apart: ranks of {methods} methods are at most "
-            f"{methods - 1} apart, the critical difference on {blocks} blocks is {difference:.2f}"
+            f"no difference shown: p is {p:.3f} (Iman and Davenport) on {datasets} data sets"
         )
-    if friedman > alpha:
-        return False, f"no difference shown: Friedman's p is {friedman:.3f} on {blocks} blocks"
     return True, (
-        f"ranks differ: Friedman's p is {friedman:.2g} on {blocks} blocks; the critical "
+        f"ranks differ: p is {p:.2g} (Iman and Davenport) on {datasets} data sets; the critical "
         f"difference is {difference:.2f}"
     )

@@ -32,7 +32,7 @@ def summarise(values: Collection[float], confidence: float = 0.95) -> Summary:
     """Mean of n values with Student's interval, mean +- t(n - 1) std / sqrt(n).
 
     The interval is that of independent values. Over seeds that split the same data anew it is a
-    little too narrow; differences have :func:`bench.statistics.paired.corrected_resampled_t`.
+    little too narrow; differences have :func:`bench.statistics.paired.paired_difference`.
 
     Raises
     ------
@@ -54,3 +54,34 @@ def summarise(values: Collection[float], confidence: float = 0.95) -> Summary:
     std = statistics.stdev(values)
     half = float(student.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
     return Summary(n, mean, std, mean - half, mean + half)
+
+
+def prediction_interval(
+    values: Collection[float], least_error: float = 0.0, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Where one new value lies, mean +- t(n - 1) std sqrt(1 / n + 1); None below two values.
+
+    The deviation of runs over seeds holds all that moves one of them: split, training and test
+    samples. Splits of the same data overlap, so runs are alike beyond their mean; what any two of
+    them have in common, the new one included, shifts all of them and drops out.
+
+    Parameters
+    ----------
+    values : collection of float
+        Independent, or all correlated alike.
+    least_error : float
+        The deviation is taken to be this at least, as a few values may be close to each other by
+        chance.
+
+    Examples
+    --------
+    >>> [round(bound, 3) for bound in prediction_interval([0.1, 0.2, 0.3])]
+    [-0.297, 0.697]
+    """
+    summary = summarise(values)
+    if summary.std is None:
+        return None
+    n = summary.n
+    deviation = max(summary.std, least_error)
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation * (1 / n + 1) ** 0.5
+    return summary.mean - half, summary.mean + half

@@ -147,6 +147,19 @@ def make_record(job, confusion=None, metrics=None, batch_size=128):
     }
 
 
+def predictions_of(records):
+    """What each run would have stored, from its confusion matrix."""
+    by_id = {record["job_id"]: np.array(record["confusion"]) for record in records}
+
+    def predictions(job_id):
+        matrix = by_id[job_id]
+        labels = np.repeat(np.arange(len(matrix)), matrix.sum(axis=1))
+        guesses = np.concatenate([np.repeat(np.arange(len(matrix)), row) for row in matrix])
+        return {"test_labels": labels, "test_predictions": guesses}
+
+    return predictions
+
+
 def figures_of(confusion):
     """Written out from section 5 of the formulas, class by class."""
     classes = range(len(confusion))

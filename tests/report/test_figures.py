@@ -283,18 +283,36 @@ def ranked(methods, datasets):
     return source(jobs, wrong)
 
 
-def test_critical_difference_is_drawn_only_where_ranks_mean_something():
+def test_gain_of_one_pair_says_so_in_its_title():
+    for seeds, said in (((0,), True), ((0, 1), False)):
+        jobs = make_grid(methods=("vanilla", "cb"), seeds=seeds)
+        [figure] = drawn(gain_figures(source(jobs))).values()
+        assert ("(one trained pair)" in figure.get_suptitle()) == said
+
+
+def test_ranks_of_few_data_sets_are_drawn_without_a_verdict():
     three = ("vanilla", "cb", "ib")
-    there = ranked(three, ("hiv",))
-    assert not ranks_of(there.table, measures.MAIN[0]).meaningful
-    assert drawn(critical_difference_figures(there)) == {}
-    there = ranked(three, DATASETS)
-    figures = drawn(critical_difference_figures(there))
+    assert drawn(critical_difference_figures(ranked(three, ("hiv",)))) == {}
+    figures = drawn(critical_difference_figures(ranked(three, DATASETS)))
     assert set(figures) == {f"critical_difference_{measure.name}" for measure in measures.MAIN}
     figure = figures["critical_difference_balanced_accuracy"]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["vanilla (1.00)", "cb (2.00)", "ib (3.00)"]
-    assert "3 blocks" in figure.get_supxlabel()
+    said = " ".join(figure.get_supxlabel().split())
+    assert said.startswith("Too few data sets for a test: 3, and 5 are the least (one trained run")
+    assert "bars join" not in said
+    assert len(figure.axes[0].lines) == 1  # the ranks, and no bars
+
+
+def test_ranks_of_five_data_sets_are_drawn_with_bars_and_forms_of_a_data_set_are_one():
+    three, five = ("vanilla", "cb", "ib"), ("hiv", "chembl_ki", "a", "b", "c", "hiv[x=1]")
+    there = ranked(three, five)
+    ranks = ranks_of(there.table, measures.MAIN[0])
+    assert (ranks.datasets, ranks.meaningful) == (5, True)
+    figure = drawn(critical_difference_figures(there))["critical_difference_balanced_accuracy"]
+    assert "The bars join methods" in " ".join(figure.get_supxlabel().split())
+    assert len(figure.axes[0].lines) > 1
+    assert not ranks_of(ranked(three, five[:4]).table, measures.MAIN[0]).meaningful
 
 
 def test_a_method_with_a_hole_is_not_ranked():

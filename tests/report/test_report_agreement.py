@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from report_records import binary, make_job, make_plan, make_record
+from report_records import binary, make_grid, make_job, make_plan, make_record
 
 from bench.report.agreement import agreement
 from bench.report.published import published
@@ -62,3 +62,10 @@ def test_a_mean_over_a_part_of_the_seeds_is_left_out():
 def test_what_cannot_be_ordered_has_no_tau(scores):
     found = agreed(scores)
     assert (found["tau"], found["p"]) == (None, None)
+
+
+def test_an_order_of_single_runs_says_so_beside_tau():
+    for seeds, noted in (((0,), True), ((0, 1), False)):
+        jobs = make_grid(methods=("vanilla", "cb"), seeds=seeds)
+        sheet = agreement(table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
+        assert ("one trained run" in sheet.blocks[0].lines[0][4].text) == noted

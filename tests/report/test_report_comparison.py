@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_records import binary, make_grid, make_job, make_plan, make_record
+from report_records import (
+    binary,
+    make_grid,
+    make_job,
+    make_plan,
+    make_record,
+    predictions_of,
+)
 
 from bench.errors import DataError
-from bench.report.comparison import comparison, is_inside, published_recalls, sampling_error
+from bench.report.comparison import comparison, sampling_error
 from bench.report.published import PAPER, published, read_published
 from bench.report.sheet import FAILED
 from bench.report.table2 import table2
@@ -18,58 +25,58 @@ from bench.report.table3 import ablation
 PUBLISHED = Path(__file__).parents[2] / "datasets" / "published"
 
 
+def ablated(name, plan, records, failures=None):
+    return ablation(name, table2(plan, records, failures or {}), predictions_of(records))
+
+
 def compared(jobs, records):
     sheet = comparison(table2(make_plan(jobs), records, {}), records)
     return [dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines]
 
 
-@pytest.mark.fault(54)
-def test_a_difference_is_flagged_right_at_the_boundary():
-    error = 0.37
-    assert is_inside(2 * error, error)
-    assert is_inside(-2 * error, error)
-    assert not is_inside(math.nextafter(2 * error, 1), error)
-    assert not is_inside(math.nextafter(-2 * error, -1), error)
-    assert is_inside(0.0, 0.0)
+def three(scores, method="vanilla"):
+    jobs = make_grid(methods=(method,))
+    return jobs, [make_record(job, binary(score)) for job, score in zip(jobs, scores, strict=True)]
 
 
 @pytest.mark.fault(54)
-def test_the_flag_of_a_cell_changes_where_the_difference_passes_two_standard_errors():
-    job = make_job("hiv", method="cb")
-    flags = {}
-    for thousandths in range(680, 860):
-        [line] = compared([job], [make_record(job, binary(thousandths / 1000))])
-        flags[thousandths] = line["within_two_standard_errors"]
-        inside = abs(line["difference"]) <= 2 * line["standard_error"]
-        assert line["within_two_standard_errors"] == ("inside" if inside else "outside")
-    assert set(flags.values()) == {"inside", "outside"}
-    assert flags[731] == "inside"
+def test_the_verdict_changes_where_the_published_figure_leaves_the_interval():
+    said = {}
+    for thousandths in range(600, 860, 2):
+        centre = thousandths / 1000
+        [line] = compared(*three((centre - 0.01, centre, centre + 0.01), "cb"))
+        said[thousandths] = line["within_prediction_interval"]
+        inside = line["low"] <= line["published"] <= line["high"]
+        assert said[thousandths] == ("inside" if inside else "outside")
+    # The paper's figure is 73.12, the interval 4.97 points to both sides.
+    assert [said[place] for place in (680, 782)] == ["outside"] * 2
+    assert [said[place] for place in (682, 780)] == ["inside"] * 2
 
 
-def test_standard_error_of_seeds_and_of_the_published_run_by_hand():
+def test_interval_is_that_of_one_new_run_by_hand():
+    [line] = compared(*three((0.70, 0.72, 0.74)))
+    half = 4.302653 * 2 * math.sqrt(1 / 3 + 1)
+    assert line["low"] == pytest.approx(72 - half, abs=1e-4)
+    assert line["high"] == pytest.approx(72 + half, abs=1e-4)
+
+
+def test_seeds_that_agree_by_chance_leave_the_sampling_error_of_a_run():
     jobs = make_grid(methods=("vanilla",))
-    scores = (0.70, 0.72, 0.74)
-    records = [make_record(job, binary(score)) for job, score in zip(jobs, scores, strict=True)]
-    [line] = compared(jobs, records)
-    # Implied recalls .981 and .457, 100,000 test samples of each class here.
-    theirs = math.sqrt(0.980795 * 0.019205 + 0.457005 * 0.542995) / math.sqrt(1e5) / 2
-    ours = 0.02 / math.sqrt(3)
-    assert line["standard_error"] == pytest.approx(100 * math.hypot(ours, theirs), rel=1e-4)
+    [line] = compared(jobs, [make_record(job, [[90, 10], [50, 50]]) for job in jobs])
+    error = 100 * math.sqrt((0.9 * 0.1 + 0.5 * 0.5) / 100) / 2
+    # The test set is a seventh of training: two of them share an eighth of their chance.
+    half = 4.302653 * error * math.sqrt(7 / 8) * math.sqrt(1 / 3 + 1)
+    assert line["high"] - line["low"] == pytest.approx(2 * half, rel=1e-5)
 
 
-def test_one_run_is_given_its_own_sampling_error():
+def test_one_run_gives_no_interval_and_the_sentences_say_so():
     job = make_job("hiv", method="vanilla")
-    [line] = compared([job], [make_record(job, [[90, 10], [50, 50]])])
-    theirs = math.sqrt((0.980795 * 0.019205 + 0.457005 * 0.542995) / 100) / 2
-    ours = math.sqrt((0.9 * 0.1 + 0.5 * 0.5) / 100) / 2
-    assert line["standard_error"] == pytest.approx(100 * math.hypot(ours, theirs), rel=1e-4)
-
-
-def test_the_larger_recall_goes_to_the_larger_class_and_impossible_pairs_have_equal_ones():
-    assert published_recalls(0.7189, 0.6982, np.array([9, 1]))[0] > 0.9
-    assert published_recalls(0.7189, 0.6982, np.array([1, 9]))[1] > 0.9
-    assert published_recalls(0.7369, 0.7123, np.array([9, 1])).tolist() == [0.7369, 0.7369]
-    assert published_recalls(0.94, 0.94, np.ones(10)).tolist() == [0.94] * 10
+    record = make_record(job, [[90, 10], [50, 50]])
+    sheet = comparison(table2(make_plan([job]), [record], {}), [record])
+    [line] = compared([job], [record])
+    assert (line["low"], line["high"]) == (None, None)
+    assert line["within_prediction_interval"] == "one run: no interval"
+    assert "Of 1 more we have one trained run only" in sheet.paragraphs[0]
 
 
 def test_sampling_error_of_the_published_hiv_runs_is_about_what_the_formulas_say():
@@ -82,7 +89,7 @@ def test_sampling_error_of_the_published_hiv_runs_is_about_what_the_formulas_say
 def test_a_cell_without_runs_has_no_verdict():
     job = make_job("hiv", method="cb")
     [line] = compared([job], [])
-    figures = ("mean", "standard_error", "within_two_standard_errors")
+    figures = ("mean", "low", "within_prediction_interval")
     assert [line[name] for name in figures] == [None, None, ""]
 
 
@@ -115,7 +122,7 @@ def test_every_published_figure_is_read_and_has_its_source():
         printed = [(v.names, v.balanced_accuracy) for v in published().variants[name]]
         assert printed == [(tuple(row[:columns]), float(row[columns])) for row in rows]
         jobs = make_grid(["uspto_50k"], ["standard"], ["sdr"])
-        sheet = ablation(name, table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
+        sheet = ablated(name, make_plan(jobs), [make_record(job) for job in jobs])
         assert dict(sheet.notes)["Source"].startswith(f"Table {name[-1]} of {PAPER}")
 
 
@@ -130,7 +137,7 @@ def test_every_published_figure_is_read_and_has_its_source():
 )
 def test_ablations_are_compared_only_where_the_paper_ran_them(dataset, split, shown):
     jobs = make_grid([dataset], [split], ["sdr[warm_up=0]", "sdr"], seeds=[0])
-    sheet = ablation("table3", table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
+    sheet = ablated("table3", make_plan(jobs), [make_record(job) for job in jobs])
     lines = [dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines]
     assert [line["published"] is not None for line in lines] == [shown] * 3
     # sdr[dynamic=false] was not planned.
@@ -142,7 +149,7 @@ def test_settings_that_the_papers_presets_chose_do_not_hide_its_figures(preset):
     jobs = make_grid(["uspto_50k"], ["standard"], ["sdr[reweighting=none]", "sdr"], seeds=[0])
     plan = make_plan(jobs)
     plan["settings"] |= {"preset": preset, "method_options": {"sdr": {"agg": "mean"}}}
-    sheet = ablation("table4", table2(plan, [make_record(job) for job in jobs], {}))
+    sheet = ablated("table4", plan, [make_record(job) for job in jobs])
     lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
     assert (lines["sdr"]["published"] == 94.12) is (preset != "mine")
     assert dict(sheet.notes)["Method settings"].startswith("sdr agg mean.")
@@ -154,14 +161,17 @@ def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
     others = [[0, 40, 0, 0], [0, 0, 20, 0], [0, 0, 0, 10]]
     records = [make_record(job, [first_row[job["method_label"]], *others]) for job in jobs]
     # One seed of the whole method is missing.
-    sheet = ablation("table4", table2(make_plan(jobs), records[:-1], {}))
+    sheet = ablated("table4", make_plan(jobs), records[:-1])
     lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
     gap = lines["sdr[reweighting=none]"]
     assert gap["minus_whole"] == pytest.approx(-100 * 10 / 60 / 4)
     assert gap["low"] <= gap["minus_whole"] <= gap["high"]
     assert [lines["sdr"][key] for key in ("minus_whole", "low", "high")] == [None] * 3
-    lone = ablation("table4", table2(make_plan(jobs), [records[0], records[3]], {}))
-    assert all(line[-3:] == (None,) * 3 for line in lone.csv_lines)
+    lone = ablated("table4", make_plan(jobs), [records[0], records[3]])
+    gap = dict(zip(lone.csv_header, lone.csv_lines[0], strict=True))
+    # Two of 60 samples right instead of three: what other samples would change, and no more.
+    assert (gap["pairs"], gap["low"] < gap["minus_whole"] < gap["high"]) == (1, True)
+    assert all(entry.text.endswith("(one trained pair)") for entry in lone.blocks[0].lines[0][-2:])
 
 
 @pytest.mark.fault(50)
@@ -169,7 +179,7 @@ def test_a_variant_with_a_failed_run_is_marked_and_its_reason_listed():
     jobs = make_grid(["uspto_50k"], ["standard"], ["sdr"])
     failures = {jobs[1]["job_id"]: {"reason": "out of memory", "error": ""}}
     records = [make_record(jobs[0]), make_record(jobs[2])]
-    sheet = ablation("table4", table2(make_plan(jobs), records, failures))
+    sheet = ablated("table4", make_plan(jobs), records, failures)
     texts = [line[2].text for line in sheet.blocks[0].lines]
     assert sum(text.endswith(f"(2/3){FAILED}") for text in texts) == 1
     assert texts.count("–") == 3

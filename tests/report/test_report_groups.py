@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from report_records import make_grid, make_plan
+from report_records import make_grid, make_plan, sha256
 from stored_runs import arrays_of, record_of, store_run
 
 from bench.commands.report import rebuild_report
@@ -74,6 +74,49 @@ def test_group_is_that_of_scores_and_test_samples():
             100**2 * sampling_covariance(runs[0]["test_labels"], predictions, gradients)
         )
     assert leaders.group == group_of_best(scores, np.array(covariances), test_to_train=1 / 7)
+
+
+def with_requires(requires, strengths):
+    """A table in which the runs of a method require those of others, or runs outside the table."""
+    jobs = make_grid(methods=tuple(strengths))
+    ids = {(job["method"], job["seed"]): job["job_id"] for job in jobs}
+    arrays, records = {}, []
+    for place, job in enumerate(jobs):
+        job_id = job["job_id"]
+        arrays[job_id] = arrays_of(COUNTS, [job["seed"], place], strengths[job["method"]])
+        record = record_of(job, arrays[job_id])
+        record["job"]["requires"] = {
+            f"role{number}": ids.get((name, job["seed"]), sha256(name, job["seed"])[:20])
+            for number, name in enumerate(requires.get(job["method"], ()))
+        }
+        records.append(record)
+    table = table2(make_plan(jobs), records, {})
+    return dataclasses.replace(table, leaders=groups_of_best(table, decided(arrays)))
+
+
+def test_methods_that_depend_on_one_run_are_a_cluster_and_the_caption_names_them():
+    methods = ("vanilla", "vanilla_tuned", "tau_norm", "cb", "stack", "ib", "sdr", "mine")
+    requires = {
+        "vanilla_tuned": ["vanilla"],
+        "tau_norm": ["vanilla_tuned"],  # by way of another
+        "stack": ["cb", "ib"],
+        "sdr": ["outside"],
+        "mine": ["outside"],
+    }
+    table = with_requires(requires, dict.fromkeys(methods, 3.0))
+    leaders = table.leaders["random", "hiv", "balanced_accuracy"]
+    clusters = {tuple(sorted(labels)) for labels in leaders.clusters}
+    assert clusters == {
+        ("tau_norm", "vanilla", "vanilla_tuned"),
+        ("cb", "ib", "stack"),
+        ("mine", "sdr"),
+    }
+    auroc = table.leaders["random", "hiv", "auroc_ovr_macro"].group
+    assert auroc.degrees == 2 * 2  # three clusters on three seeds
+    text = markdown(table)
+    for labels in leaders.clusters:
+        assert ", ".join(labels) in text
+    assert "count as one in estimating it." in markdown(with_groups())
 
 
 def test_figures_that_are_best_when_low_have_the_lowest_in_front():

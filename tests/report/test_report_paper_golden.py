@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from report_records import make_grid, make_job, make_plan, make_record
+from report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 from bench.report.agreement import agreement
 from bench.report.comparison import comparison
@@ -49,28 +48,18 @@ def ablation_sweep(name):
     return make_plan(jobs), [make_record(job) for job in jobs], {}
 
 
-def predictions_of(records):
-    """What each run would have stored, from its confusion matrix."""
-    by_id = {record["job_id"]: np.array(record["confusion"]) for record in records}
-
-    def predictions(job_id):
-        matrix = by_id[job_id]
-        labels = np.repeat(np.arange(len(matrix)), matrix.sum(axis=1))
-        guesses = np.concatenate([np.repeat(np.arange(len(matrix)), row) for row in matrix])
-        return {"test_labels": labels, "test_predictions": guesses}
-
-    return predictions
-
-
 @pytest.fixture(scope="module")
 def sheets():
     plan, records, failures = sweep()
     table = table2(plan, records, failures)
+    ablations = {name: ablation_sweep(name) for name in ("table3", "table4")}
     made = [
         table1(table, records),
         table2_sheet(table),
-        ablation("table3", table2(*ablation_sweep("table3"))),
-        ablation("table4", table2(*ablation_sweep("table4"))),
+        *(
+            ablation(name, table2(*sweep), predictions_of(sweep[1]))
+            for name, sweep in ablations.items()
+        ),
         figure1(table, records),
         comparison(table, records),
         agreement(table),

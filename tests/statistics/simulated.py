@@ -39,13 +39,29 @@ HIV = (Class(1400, 0.80), Class(289, 0.65))
 USPTO = tuple(Class(n, 0.98) for n in (800, 600, 400, 300, 200, 150, 130, 100, 90, 50))
 
 
-def simulate(rng, data=HIV, *, methods=12, seeds=3, training=0.005, gaps=0.0, factors=1.0):
+def noise_of(rng, seeds, methods, clusters=None, common=0.95):
+    """Of training, (S, k) of variance 1; methods of a cluster share the part `common` of theirs."""
+    own = rng.normal(size=(seeds, methods))
+    if clusters is None:
+        return own
+    shared = rng.normal(size=(seeds, max(clusters) + 1))[:, clusters]
+    return common**0.5 * shared + (1 - common) ** 0.5 * own
+
+
+def one_cluster(methods, members):
+    """The first `members` methods are one cluster, each other one is alone."""
+    return [0] * members + list(range(1, methods - members + 1))
+
+
+def simulate(
+    rng, data=HIV, *, methods=12, seeds=3, training=0.005, gaps=0.0, factors=1.0, clusters=None
+):
     """Balanced accuracies (S, k), and their covariances (S, k, k) by the test samples.
 
     `training` is the standard deviation of a score by training alone, times the method's factor;
     `gaps` (k,) is added to true balanced accuracies.
     """
-    noise = training * factors * rng.normal(size=(seeds, methods))
+    noise = training * factors * noise_of(rng, seeds, methods, clusters)
     right = [[] for _ in range(seeds)]
     for part in data:
         common = SHARED**0.5 * rng.standard_normal(part.samples, dtype=np.float32)

@@ -65,7 +65,9 @@ def test_shared_samples_and_test_samples_widen_the_errors():
     wide = group_of_best(scores, chance, test_to_train=0.0)
     assert wide.errors[0] == pytest.approx((2 / 3) ** 0.5)
     assert wide.members == (0, 1, 2)
-    assert wide.degrees > group_of_best(scores, test_to_train=0.0).degrees
+    # What overlapping test sets have in common is known, and adds certainty.
+    wider = group_of_best(scores, chance, test_to_train=0.3)
+    assert wider.degrees > wide.degrees == group_of_best(scores, test_to_train=0.0).degrees
 
 
 def test_clear_leader_stands_alone_and_near_ones_stay():
@@ -78,6 +80,24 @@ def test_methods_with_equal_predictions_share_the_lead():
     chance = np.stack([np.kron(np.eye(2), np.ones((2, 2))) * 1e-6] * 3)
     assert group_of_best(scores, chance, test_to_train=0.2).members == (2, 3)
     assert group_of_best(np.full((3, 4), 0.5), test_to_train=0.2).members == (0, 1, 2, 3)
+
+
+def test_equal_gaps_on_two_seeds_are_no_claim():
+    """Differences that do not vary have a standard error of 0 by chance."""
+    scores = np.array([[0.60, 0.55, 0.50], [0.62, 0.57, 0.52]])
+    assert group_of_best(scores, test_to_train=0.2).members == (0, 1, 2)
+    assert group_of_best(scores, np.zeros((2, 3, 3)), test_to_train=0.2).members == (0, 1, 2)
+
+
+def test_methods_that_share_a_network_lend_each_other_no_certainty():
+    """Copies of a method leave the verdict on others as it was, or less bold."""
+    scores = table([0.5, 0.52, 0.55, 0.51], spread=0.005)
+    copied = np.hstack([scores, scores[:, [0, 0, 0]]])
+    alone = group_of_best(scores, test_to_train=0.2)
+    clustered = group_of_best(copied, test_to_train=0.2, clusters=[0, 1, 2, 3, 0, 0, 0])
+    assert clustered.degrees == alone.degrees == 6
+    np.testing.assert_allclose(clustered.errors[:4], alone.errors)
+    assert (np.array(clustered.p_values[:4]) >= np.array(alone.p_values) - 1e-9).all()
 
 
 def test_order_of_methods_does_not_matter():

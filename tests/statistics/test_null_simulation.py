@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
-from simulated import HIV, TEST_TO_TRAIN, USPTO, simulate, standard_deviation
+from simulated import (
+    HIV,
+    TEST_TO_TRAIN,
+    USPTO,
+    noise_of,
+    one_cluster,
+    simulate,
+    standard_deviation,
+)
 
 from bench.statistics import group_of_best
 
@@ -16,12 +24,18 @@ GAP = 3 * standard_deviation(HIV, training=0.005)
 slow = pytest.mark.slow
 
 
-def groups(seed, **settings):
+def groups(seed, tables=TABLES, **settings):
     """Members of the best group of each simulated table."""
     rng = np.random.default_rng(seed)
-    for _ in range(TABLES):
+    for _ in range(tables):
         scores, covariances = simulate(rng, **settings)
-        yield set(group_of_best(scores, covariances, test_to_train=TEST_TO_TRAIN).members)
+        group = group_of_best(
+            scores,
+            covariances,
+            test_to_train=TEST_TO_TRAIN,
+            clusters=settings.get("clusters"),
+        )
+        yield set(group.members)
 
 
 def false_claims(seed, **settings):
@@ -67,6 +81,38 @@ def test_equal_methods_in_tiers_at_any_distance_are_rarely_told_apart(sizes):
             equal_or_better = set(np.flatnonzero(tier <= tier[group.best]).tolist())
             false.append(not equal_or_better <= set(group.members))
         assert np.mean(false) <= 0.07
+
+
+CLUSTERED = [(33, 7), (12, 6), (12, 8), (8, 6)]
+
+
+def false_claims_of_clusters(methods, members, common, *, known):
+    """Among equal methods without chance of samples, whether or not clusters are `known`."""
+    rng, clusters = np.random.default_rng(9), one_cluster(methods, members)
+    found = []
+    for _ in range(TABLES):
+        scores = noise_of(rng, 3, methods, clusters, common)
+        group = group_of_best(scores, test_to_train=0.0, clusters=clusters if known else None)
+        found.append(len(group.members) < methods)
+    return np.mean(found)
+
+
+@pytest.mark.parametrize(("methods", "members"), CLUSTERED)
+@pytest.mark.parametrize("common", [0.95, 0.5])
+def test_methods_that_share_a_network_are_rarely_told_apart(methods, members, common):
+    assert false_claims_of_clusters(methods, members, common, known=True) <= 0.07
+
+
+def test_so_they_would_be_if_their_noise_counted_as_independent():
+    """Why clusters must be known."""
+    assert false_claims_of_clusters(12, 8, 0.95, known=False) > 0.10
+
+
+@pytest.mark.parametrize("members", [6, pytest.param(8, marks=slow)])
+def test_methods_that_share_a_network_are_rarely_told_apart_on_stored_predictions(members):
+    clusters = one_cluster(METHODS, members)
+    found = groups(10, tables=250, training=0.04, clusters=clusters)
+    assert np.mean([len(group) < METHODS for group in found]) <= 0.07
 
 
 @pytest.mark.fault(48)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.statistics import summarise
+from bench.statistics import prediction_interval, summarise
 
 
 @pytest.mark.fault(44)
@@ -40,3 +40,25 @@ def test_interval_equals_that_of_the_t_test():
 def test_no_value_is_refused():
     with pytest.raises(ValueError, match="at least one value"):
         summarise([])
+
+
+def test_a_new_value_lies_in_its_interval_as_often_as_said_however_alike_the_values_are():
+    """Seeds' deviation 2 with a part of it in common, as of overlapping test sets."""
+    rng = np.random.default_rng(0)
+    for count, common in ((2, 0.0), (3, 0.0), (3, 0.8)):
+        shared = 2 * common**0.5 * rng.normal(size=(4000, 1))
+        values = shared + 2 * (1 - common) ** 0.5 * rng.normal(size=(4000, count + 1))
+        intervals = [prediction_interval(own) for own in values[:, :count].tolist()]
+        inside = [
+            low <= new <= high for (low, high), new in zip(intervals, values[:, -1], strict=True)
+        ]
+        assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_prediction_interval_by_hand_and_with_a_least_deviation():
+    half = 4.302653 * 0.1 * (4 / 3) ** 0.5  # Student's quantile of two degrees
+    assert prediction_interval([0.1, 0.2, 0.3]) == pytest.approx((0.2 - half, 0.2 + half))
+    assert prediction_interval([0.1, 0.2, 0.3], 0.05) == prediction_interval([0.1, 0.2, 0.3])
+    wide = prediction_interval([0.2, 0.2, 0.2], 0.1)
+    assert wide == pytest.approx((0.2 - half, 0.2 + half))
+    assert prediction_interval([0.7], 0.1) is None

@@ -1,8 +1,9 @@
-"""Mean ranks of the methods with Nemenyi's critical difference."""
+"""Mean ranks of the methods, with Nemenyi's critical difference where it may be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import fill
 
 import numpy as np
@@ -13,38 +14,56 @@ from bench.report.cells import Table
 from bench.report.figures.source import Source
 from bench.report.figures.style import PALETTE, file_name, panels
 from bench.report.measures import Measure
+from bench.report.numbers import ONE_RUN
 from bench.statistics.ranks import Ranks, rank_methods
 
 
 def critical_difference_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a main measure, where ranks may be read as differences, else none."""
+    """One figure a main measure, where methods have ranks on two data sets at least.
+
+    Bars of the critical difference are drawn only where ranks may be read as differences.
+    """
     for measure in measures.MAIN:
         ranks = ranks_of(source.table, measure)
-        if ranks.meaningful:
+        if ranks.datasets > 1 and len(ranks.methods) > 1:
             yield file_name("critical_difference", measure.name), _draw(source, measure, ranks)
 
 
 def ranks_of(table: Table, measure: Measure) -> Ranks:
-    """Ranks of the rows of `table`; a block is a data set with a split, a cell with a hole none."""
-    blocks = [
+    """Ranks of the rows of `table` over its data sets; a cell with a hole has no score.
+
+    Forms of one data set, such as ``uspto_50k[inputs=joined]``, are one data set.
+    """
+    places = [(split, column) for split in table.splits for column in table.columns_of(split)]
+    scores = [
         [
             cell.mean
             if (cell := table.cell(split, column, row, measure)) is not None and cell.complete
             else None
             for row in table.rows
         ]
-        for split in table.splits
-        for column in table.columns_of(split)
+        for split, column in places
     ]
-    scores = np.array(blocks, dtype=float).reshape(len(blocks), len(table.rows))
-    return rank_methods(scores, higher_is_better=measure.higher_is_better)
+    ranks = rank_methods(
+        np.array(scores, dtype=float).reshape(len(places), len(table.rows)),
+        [column.name for _, column in places],
+        higher_is_better=measure.higher_is_better,
+    )
+    ranked = {table.rows[place].label for place in ranks.methods}
+    single = any(
+        cell.n == 1
+        for (_, _, method, metric), cell in table.cells.items()
+        if method in ranked and metric == measure.name
+    )
+    return replace(ranks, verdict=ranks.verdict + ONE_RUN) if single else ranks
 
 
 def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     order = np.argsort(ranks.mean_ranks, kind="stable")
     headings = [source.table.rows[ranks.methods[place]].heading for place in order]
     mean = np.array(ranks.mean_ranks)[order]
-    groups = not_told_apart(mean, ranks.critical_difference or 0.0)
+    difference = ranks.critical_difference if ranks.meaningful else None
+    groups = [] if difference is None else not_told_apart(mean, difference)
     figure, (axes,) = panels(1, 1, 0.8 + 0.2 * len(mean))
     axes.plot(mean, range(len(mean)), "o", color="black")
     # Beside the methods, a bar over those that belong together, as far from the last as it takes.
@@ -60,10 +79,14 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     axes.set_ylim(len(mean) - 0.5, -0.5)
     axes.set_xlabel("mean rank, 1 for the best")
     left_out = [source.table.rows[place].heading for place in ranks.left_out]
-    note = f"The bars join methods that are not told apart. Verdict: {ranks.verdict}."
+    note = f"{ranks.verdict[:1].upper()}{ranks.verdict[1:]}."
+    if difference is not None:
+        note += " The bars join methods that are not significantly different."
     if left_out:
         note += f" Not ranked, as runs are missing: {', '.join(left_out)}."
-    figure.suptitle(f"Mean rank by {measure.heading} over {ranks.blocks} data sets with a split")
+    figure.suptitle(
+        f"Mean rank by {measure.heading} over {ranks.datasets} data sets, splits averaged"
+    )
     figure.supxlabel(fill(note, 80), fontsize=7)
     return figure
 

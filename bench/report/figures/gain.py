@@ -22,6 +22,7 @@ from bench.report.figures.style import (
     place,
     say_empty,
 )
+from bench.report.paired_cells import said_of
 
 
 def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -38,17 +39,19 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         if not base or not others:
             continue
         figure, grid = panels(len(others), 4, 1.2, sharex=True, sharey=True)
+        most = 0
         for axes, row in zip(grid, others, strict=True):
             entitle(axes, source.heading(split, column, row), 4)
             runs = source.runs(split, column, row)
             # Seeds differ in their split, so only runs of one seed are comparable.
             pairs = [(runs[seed], base[seed]) for seed in sorted(runs.keys() & base.keys())]
+            most = max(most, len(pairs))
             if pairs:
                 _bars(axes, pairs)
             else:
                 say_empty(axes)
         _turn_long_rows_of_ticks(grid)
-        _explain(figure, split, column)
+        _explain(figure, split, column, said_of(most))
         yield file_name("gain", split, column.label), figure
 
 
@@ -83,8 +86,8 @@ def _turn_long_rows_of_ticks(grid: list[Axes]) -> None:
             axes.tick_params(axis="x", rotation=90, labelsize=6)
 
 
-def _explain(figure: Figure, split: str, column: Column) -> None:
-    figure.suptitle(f"Gain over vanilla by class: {place(split, column)}")
+def _explain(figure: Figure, split: str, column: Column, pairs: str) -> None:
+    figure.suptitle(f"Gain over vanilla by class{pairs}: {place(split, column)}")
     figure.supylabel("recall minus vanilla's [points]", fontsize=8)
     handles = [
         Patch(facecolor=GROUP_COLOURS[group], hatch=GROUP_HATCHES[group], label=group)

@@ -1,0 +1,70 @@
+"""How far the scores of runs on one test set would move with other test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from bench.metrics import confusion_matrix, frequency_groups
+from bench.report.cells import Result, Run
+from bench.report.measures import Measure
+from bench.statistics import (
+    balanced_accuracy_influence,
+    balanced_f1_influence,
+    recall_influence,
+    sampling_covariance,
+)
+
+# Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
+Predictions = Callable[[str], Mapping[str, np.ndarray]]
+# Labels (M,), predictions (M,) and class rates (K, K) of a run.
+Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Measure and the runs of k methods on one seed to the covariance (k, k), in the unit of tables;
+# None of measures without a closed form.
+Covariance = Callable[[Measure, Sequence[Run]], np.ndarray | None]
+
+
+def covariance_from(predictions: Predictions) -> Covariance:
+    """What gives the covariances; the predictions of a run are read once."""
+    rated = cache(lambda job_id, classes: _rated(predictions(job_id), classes))
+    return lambda measure, runs: _covariance(measure, runs, rated)
+
+
+def result_of(run: Run) -> Result:
+    """The result of a run that is known to be complete."""
+    assert run.result is not None
+    return run.result
+
+
+def _covariance(
+    measure: Measure, runs: Sequence[Run], rated: Callable[[str, int], Rated]
+) -> np.ndarray | None:
+    train_counts = np.array(result_of(runs[0]).train_counts)
+    influence = _influence(measure.name, train_counts)
+    if influence is None:
+        return None
+    of_methods = [rated(run.job_id, len(train_counts)) for run in runs]
+    labels = of_methods[0][0]
+    gradients = np.stack([influence(rates) for _, _, rates in of_methods])
+    predicted = np.stack([predictions for _, predictions, _ in of_methods])
+    return measure.printed(1.0) ** 2 * sampling_covariance(labels, predicted, gradients)
+
+
+def _influence(metric: str, train_counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Derivative of a metric by class rates, or None of one that is no function of these."""
+    if metric == "balanced_accuracy":
+        return balanced_accuracy_influence
+    if metric == "balanced_f1":
+        return balanced_f1_influence
+    classes = frequency_groups(train_counts).get(metric.removeprefix("recall_"))
+    return None if classes is None else lambda rates: recall_influence(rates, classes)
+
+
+def _rated(arrays: Mapping[str, np.ndarray], classes: int) -> Rated:
+    labels, predictions = arrays["test_labels"], arrays["test_predictions"]
+    matrix = confusion_matrix(labels, predictions, classes)
+    counts = matrix.sum(axis=1, keepdims=True)
+    rates = np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
+    return labels, predictions, rates
