@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.confusion import recalls
+from bench.metrics import matrix_of_record, recalls
 from bench.report.cells import Cell, Table
 from bench.report.contradictions import examine
 from bench.report.measures import MAIN
@@ -159,7 +159,7 @@ def _error_of_difference(
     present = counts > 0
     of_published = sampling_error(theirs[present], counts[present])
     if cell.std is None:
-        recall = recalls(np.asarray(records[0]["confusion"]))
+        recall = recalls(matrix_of_record(records[0]["confusion"]))
         of_ours = sampling_error(recall[present], counts[present])
     else:
         of_ours = cell.std / 100 / cell.n**0.5
