@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from bench.config import resolve
-from bench.dataset import DATASETS
 from bench.method import METHODS
 from bench.metrics import balanced_accuracy, evaluate
 from bench.sweep.decisions import pack_decisions
@@ -43,14 +42,26 @@ def write_runs(root: Path, runs: int, classes: int, samples: int) -> None:
     seeds = range(-(-runs // (len(names) * len(_SPLITS))))
     asked = {"datasets": [_DATASET], "methods": names, "splits": list(_SPLITS), "seeds": [*seeds]}
     resolved = resolve("quick", asked)
-    kinds = {_DATASET: DATASETS.get(_DATASET).facts.get("kinds", ("molecule",))}
-    jobs = make_jobs(expand(resolved.settings), {_DATASET: _DIGEST}, kinds)
+    jobs = make_jobs(expand(resolved.settings), {_DATASET: _DIGEST}, {_DATASET: ("molecule",)})
     store = Store(root)
     store.require_writable()
     labels = np.sort(np.arange(samples) % classes)
     for number, job in enumerate(jobs):
         _write_run(store, job, labels, classes, np.random.default_rng(number))
     store.write_plan(plan_document(resolved, jobs))
+
+
+def write_many_classes(path: Path, classes: int) -> int:
+    """A CSV of chains with three rows of each class, and the number of its rows."""
+    rng = np.random.default_rng(0)
+    links = np.array(["C", "N", "O", "S", "C(=O)N", "C(F)", "c1ccccc1", "C1CCCCC1"])
+    rows = 3 * classes
+    with path.open("w", encoding="ascii") as stream:
+        stream.write("smiles,label\n")
+        for row in range(rows):
+            chain = "".join(rng.choice(links, rng.integers(4, 15)))
+            stream.write(f"C{chain}C,class {row % classes}\n")
+    return rows
 
 
 def _write_run(
