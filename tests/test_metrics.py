@@ -11,7 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import rankdata
+from scipy.special import logsumexp
+from scipy.stats import binomtest, rankdata
 from sklearn import metrics as sk
 
 from bench.errors import DataError
@@ -27,12 +28,16 @@ from bench.metrics import (
     f1s,
     frequency_groups,
     log_loss,
+    matrix_of_record,
+    matrix_to_record,
     precisions,
+    ranking,
     recalls,
     recalls_from_pair,
     softmax,
     wilson_interval,
 )
+from bench.metrics.confusion import MOST_CLASSES_IN_FULL
 
 TABLE_2 = Path(__file__).parents[2] / "shared" / "paper" / "table2.csv"
 
@@ -132,6 +137,12 @@ class TestWorkedNumbers:
                 z / (1 + z * z / trials) * math.sqrt(p * (1 - p) / trials + (z / 2 / trials) ** 2)
             )
             assert wilson_interval(hits, trials) == pytest.approx((middle - half, middle + half))
+
+    @given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.9, 0.95]))
+    def test_wilson_interval_is_that_of_scipy_to_the_bit(self, trials, share, confidence):
+        hits = round(share * trials)
+        theirs = binomtest(hits, trials).proportion_ci(confidence, method="wilson")
+        assert wilson_interval(hits, trials, confidence) == (theirs.low, theirs.high)
 
     def test_wilson_interval_of_no_trials_is_nan(self):
         assert all(map(math.isnan, wilson_interval(0, 0)))
@@ -313,6 +324,31 @@ class TestScores:
             n, rest = positive.sum(), (~positive).sum()
             assert value == pytest.approx((ranks[positive].sum() - n * (n + 1) / 2) / (n * rest))
 
+    @given(st.integers(0, 10**9), st.sampled_from([2, 3, 5, 29]), st.sampled_from([0.1, 3, 300]))
+    def test_auroc_is_that_of_scikit_learn_to_the_bit(self, seed, classes, scale):
+        """Also where scores repeat or are a permutation of others, as those of a forest."""
+        rng = np.random.default_rng(seed)
+        samples = int(rng.integers(2, 120))
+        scores = (rng.normal(size=(samples, classes)) * scale).astype(np.float32)
+        labels = rng.integers(0, classes, samples)
+        for z in (scores, np.round(scores), scores[rng.integers(0, samples // 2, samples)]):
+            z = z.astype(np.float64)
+            expected = np.full(classes, np.nan)
+            for k in range(classes):
+                if 0 < (labels == k).sum() < samples:
+                    odds = z[:, k] - logsumexp(np.delete(z, k, axis=1), axis=1)
+                    expected[k] = sk.roc_auc_score(labels == k, odds)
+            np.testing.assert_array_equal(aurocs(labels, z), expected)
+
+    def test_auroc_of_many_classes_sums_once_and_not_for_each(self, monkeypatch):
+        sizes = []
+        monkeypatch.setattr(
+            ranking, "logsumexp", lambda z, axis: sizes.append(z.size) or logsumexp(z, axis=axis)
+        )
+        scores = np.random.default_rng(0).normal(size=(400, 200))
+        aurocs(np.arange(400) % 200, scores)
+        assert sum(sizes) < 2 * scores.size
+
     def test_extreme_logits_stay_finite_and_keep_their_order(self):
         labels = np.array([0, 1, 1, 0])
         scores = np.array([[1e4, -1e4], [1e4, 9e3], [1e4, 9.5e3], [1e4, 0.0]])
@@ -441,3 +477,24 @@ class TestRecallsFromPair:
             ("sbap", "random", "decoupling"),
             ("sbap", "standard", "decoupling"),
         }
+
+
+class TestRecordedMatrix:
+    @pytest.mark.parametrize("classes", [2, MOST_CLASSES_IN_FULL, MOST_CLASSES_IN_FULL + 1])
+    def test_what_is_recorded_is_read_again(self, classes):
+        rng = np.random.default_rng(0)
+        matrix = confusion_matrix(*rng.integers(0, classes, (2, 500)), classes)
+        recorded = json.loads(json.dumps(matrix_to_record(matrix)))
+        assert isinstance(recorded, list) == (classes <= MOST_CLASSES_IN_FULL)
+        np.testing.assert_array_equal(matrix_of_record(recorded), matrix)
+
+    def test_a_record_of_many_classes_grows_with_samples_alone(self):
+        labels = np.arange(2000)
+        scores = np.eye(2000)
+        record = evaluate(labels, scores, np.ones(2000, int)).to_record()
+        assert record["confusion"]["cells"][:2] == [[0, 0, 1], [1, 1, 1]]
+        assert len(json.dumps(record)) < 500 * 2000
+
+    def test_a_cell_outside_is_refused(self):
+        with pytest.raises(ValueError, match="outside"):
+            matrix_of_record({"classes": 300, "cells": [[0, 300, 1]]})

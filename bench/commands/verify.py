@@ -68,7 +68,8 @@ def verify_results(out: Path) -> int:
             seen.append(plan)
             datasets |= plan["settings"].get("datasets", {})
             found = _breaches_of_plan(store, plan, name, sound)
-            breaches += [breach for breach in found if breach not in breaches]
+            known = set(breaches)
+            breaches += [breach for breach in found if breach not in known]
     for breach in breaches:
         console.print(str(breach), style="red", markup=False)
     console.print(

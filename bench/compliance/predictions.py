@@ -11,15 +11,16 @@ from bench.compliance.arithmetic import same
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.errors import DataError
-from bench.metrics import balanced_accuracy, evaluate
+from bench.metrics.confusion import (
+    confusion_matrix,
+    matrix_to_record,
+    mean_present,
+    recalls,
+)
+from bench.metrics.evaluation import figures_of_classes, figures_of_scores
 
 Json = Mapping[str, Any]
 _PARTS = ("valid", "test")
-_OF_CLASSES = (
-    *("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1"),
-    *("recall_head", "recall_middle", "recall_tail"),
-)
-_OF_SCORES = ("auroc_ovr_macro", "log_loss", "brier", "ece")
 _NAMES = tuple(f"{part}_{what}" for part in _PARTS for what in ("labels", "logits"))
 
 
@@ -34,12 +35,38 @@ def breaches_of_predictions(record: Json, arrays: Mapping[str, np.ndarray]) -> I
         ``valid_labels`` (V,), ``valid_logits`` (V, K), ``test_labels`` and ``test_logits``, and the
         samples' positions in the data, ``valid_positions`` and ``test_positions``.
     """
-    for rule, what in _found(record, arrays, (*_OF_CLASSES, *_OF_SCORES)):
-        yield Breach(rule, name_of(record), what)
+    where = name_of(record)
+    missing = [name for name in _NAMES if name not in arrays]
+    if missing:
+        what = f"expected {', '.join(missing)} among the predictions, but got none."
+        yield Breach("predictions", where, what)
+        return
+    classes = len(record["data"]["test_counts"])
+    for part in _PARTS:
+        expected, shape = (len(arrays[f"{part}_labels"]), classes), arrays[f"{part}_logits"].shape
+        if shape != expected:
+            what = f"expected {part} logits of shape {expected}, got {shape}."
+            yield Breach("predictions", where, what)
+            return
+    parts = [arrays[name] for name in ("valid_positions", "test_positions") if name in arrays]
+    if parts and len(np.unique(np.concatenate(parts))) != sum(map(len, parts)):
+        what = "expected every sample in one part once, but some are in two."
+        yield Breach("parts apart", where, what)
+    labels = {f"{part}_labels": arrays[f"{part}_labels"] for part in _PARTS}
+    chosen = {f"{part}_predictions": arrays[f"{part}_logits"].argmax(axis=1) for part in _PARTS}
+    yield from breaches_of_decisions(record, {**labels, **chosen})
+    try:
+        figures = figures_of_scores(arrays["test_labels"], arrays["test_logits"])
+    except DataError as error:
+        yield Breach("metrics recomputed", where, str(error))
+        return
+    yield from _breaches_of_figures(record, figures)
 
 
 def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> Iterator[Breach]:
     """What labels and predicted classes alone contradict in a record.
+
+    Figures that need scores are not looked at.
 
     Parameters
     ----------
@@ -48,79 +75,53 @@ def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> 
     decisions : mapping of str to ndarray of int64
         ``valid_labels`` and ``valid_predictions`` (V,), ``test_labels`` and ``test_predictions``.
     """
-    classes = len(record["data"]["test_counts"])
+    where, data = name_of(record), record["data"]
+    classes = len(data["test_counts"])
     for name, indices in decisions.items():
         if indices.max(initial=0) >= classes:
             what = f"expected {name} below {classes}, but got {indices.max()}."
-            yield Breach("predictions", name_of(record), what)
+            yield Breach("predictions", where, what)
             return
-    # Scores whose largest is the same; nothing else of them is looked at.
-    scores = {
-        f"{part}_logits": np.eye(classes, dtype=np.float32)[decisions[f"{part}_predictions"]]
-        for part in _PARTS
-    }
-    arrays = {**decisions, **scores}
-    for rule, what in _found(record, arrays, _OF_CLASSES):
-        yield Breach(rule, name_of(record), what)
-
-
-def _found(
-    record: Json, arrays: Mapping[str, np.ndarray], names: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    missing = [name for name in _NAMES if name not in arrays]
-    if missing:
-        yield "predictions", f"expected {', '.join(missing)} among the predictions, but got none."
-        return
-    data = record["data"]
-    classes = len(data["test_counts"])
     for part in _PARTS:
-        labels, logits = arrays[f"{part}_labels"], arrays[f"{part}_logits"]
-        if logits.shape != (len(labels), classes):
-            yield (
-                "predictions",
-                f"expected {part} logits of shape {(len(labels), classes)}, got {logits.shape}.",
-            )
-            return
-        counts = np.bincount(labels, minlength=classes).tolist()
+        counts = np.bincount(decisions[f"{part}_labels"], minlength=classes).tolist()
         if counts != data[f"{part}_counts"]:
-            yield (
-                "predictions",
+            what = (
                 f"expected {part} labels as often as the record says, {data[f'{part}_counts']}, "
-                f"but got {counts}.",
+                f"but got {counts}."
             )
+            yield Breach("predictions", where, what)
             return
-    parts = [arrays[name] for name in ("valid_positions", "test_positions") if name in arrays]
-    if parts and len(np.unique(np.concatenate(parts))) != sum(map(len, parts)):
-        yield "parts apart", "expected every sample in one part once, but some are in two."
-
-    valid = balanced_accuracy(
-        arrays["valid_labels"], arrays["valid_logits"].argmax(axis=1), classes
+        labels, chosen = (len(decisions[f"{part}_{what}"]) for what in ("labels", "predictions"))
+        if labels != chosen:
+            what = f"expected a prediction for each of {labels} {part} labels, but got {chosen}."
+            yield Breach("predictions", where, what)
+            return
+    valid, test = (
+        confusion_matrix(decisions[f"{part}_labels"], decisions[f"{part}_predictions"], classes)
+        for part in _PARTS
     )
-    recorded = record["selection"]["valid_balanced_accuracy"]
-    if not same(recorded, valid):
-        yield (
-            "selection recomputed",
-            f"expected a validation balanced accuracy of {valid}, as the stored predictions say, "
-            f"but got {recorded}.",
+    score, recorded = mean_present(recalls(valid)), record["selection"]["valid_balanced_accuracy"]
+    if not same(recorded, score):
+        what = (
+            f"expected a validation balanced accuracy of {score}, as the stored predictions say, "
+            f"but got {recorded}."
         )
-    try:
-        metrics = evaluate(
-            arrays["test_labels"], arrays["test_logits"], np.asarray(data["train_counts"])
+        yield Breach("selection recomputed", where, what)
+    confusion = matrix_to_record(test)
+    if confusion != record["confusion"]:
+        what = (
+            f"expected the confusion matrix {confusion}, as the stored predictions say, but got "
+            f"{record['confusion']}."
         )
-    except DataError as error:
-        yield "metrics recomputed", str(error)
-        return
-    if [list(row) for row in metrics.confusion] != record["confusion"]:
-        yield (
-            "metrics recomputed",
-            f"expected the confusion matrix {metrics.confusion}, as the stored predictions say, "
-            f"but got {record['confusion']}.",
-        )
-    figures = metrics.to_record()["metrics"]
-    for name in names:
-        if not same(record["metrics"].get(name), figures[name]):
-            yield (
-                "metrics recomputed",
-                f"expected {name} = {figures[name]}, as the stored predictions say, but got "
-                f"{record['metrics'].get(name)}.",
-            )
+        yield Breach("metrics recomputed", where, what)
+    yield from _breaches_of_figures(
+        record, figures_of_classes(test, np.asarray(data["train_counts"]))
+    )
+
+
+def _breaches_of_figures(record: Json, figures: Mapping[str, float]) -> Iterator[Breach]:
+    for name, value in figures.items():
+        recorded = record["metrics"].get(name)
+        if not same(recorded, value):
+            what = f"expected {name} = {value}, as the stored predictions say, but got {recorded}."
+            yield Breach("metrics recomputed", name_of(record), what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from bench.compliance.breach import Breach
+from bench.compliance.schema import quick_test
 
 Json = Mapping[str, Any]
 
@@ -34,19 +35,21 @@ def breaches_of_shape(record: Json) -> Iterator[Breach]:
                 problem = f"expected a value at {rule['at']}, but got none."
                 yield Breach(rule["rule"], where, problem)
             continue
-        for problem in _problems(_validator(rule["rule"]), value, rule["at"]):
+        for problem in _problems(rule["rule"], value, rule["at"]):
             yield Breach(rule["rule"], where, f"{rule['says']} {problem}.")
 
 
 def problem_of(kind: Literal["plan", "failure", "files"], value: Any) -> str | None:
     """What is wrong first with a plan, a failure or the ``files`` of a record, or None."""
-    return next(_problems(_validator(kind), value, kind), None)
+    return next(_problems(kind, value, kind), None)
 
 
-def _problems(validator: jsonschema.Draft202012Validator, value: Any, at: str) -> Iterator[str]:
-    """Where below `at` the schema is broken, and how."""
+def _problems(name: str, value: Any, at: str) -> Iterator[str]:
+    """Where below `at` the schema of this name is broken, and how."""
     try:
-        errors = sorted(validator.iter_errors(value), key=str)
+        if _quick_test(name)(value):
+            return
+        errors = sorted(_validator(name).iter_errors(value), key=str)
     except RecursionError:
         yield f"{at}: it is nested too deeply"
         return
@@ -116,8 +119,17 @@ def _rules() -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(_schema(name))
+
+
+@cache
+def _quick_test(name: str) -> Callable[[Any], bool]:
+    return quick_test(_schema(name))
+
+
+def _schema(name: str) -> dict[str, Any]:
     """Of a rule on records, of plans or of failures."""
     rules = _rules()
     schemas = {item["rule"]: item["is"] for item in rules["record"]}
-    schema = (schemas | {"plan": rules["plan"], "failure": rules["failure"]})[name]
-    return jsonschema.Draft202012Validator(schema)
+    schema: dict[str, Any] = (schemas | {kind: rules[kind] for kind in ("plan", "failure")})[name]
+    return schema

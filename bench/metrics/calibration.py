@@ -24,8 +24,9 @@ def brier_score(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     Brier, Mon. Weather Rev. 1950; for two classes twice the one-sided form.
     """
-    truth = np.eye(probabilities.shape[1])[labels]
-    return float(np.square(probabilities - truth).sum(axis=1).mean())
+    errors = probabilities.astype(np.float64)
+    errors[np.arange(len(labels)), labels] -= 1
+    return float(np.square(errors).sum(axis=1).mean())
 
 
 def expected_calibration_error(

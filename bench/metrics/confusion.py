@@ -6,7 +6,13 @@ shape (K,), and nan for a class without samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+
+# A matrix of more classes is nearly all zeros: 5,000 would make a record of 125 MB.
+MOST_CLASSES_IN_FULL = 256
 
 # Floating-point error allowed in a recall that is computed from a feasible pair.
 _ROUND_OFF = 1e-9
@@ -33,6 +39,38 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
             )
     cells = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return cells.reshape(num_classes, num_classes)
+
+
+def matrix_to_record(matrix: np.ndarray) -> list[list[int]] | dict[str, Any]:
+    """A confusion matrix as records hold it: its rows, or of many classes the cells above 0.
+
+    Cells are ``[true class, predicted class, samples]``, in the order of rows.
+    """
+    if len(matrix) <= MOST_CLASSES_IN_FULL:
+        rows: list[list[int]] = matrix.tolist()
+        return rows
+    true, predicted = np.nonzero(matrix)
+    cells = np.stack([true, predicted, matrix[true, predicted]], axis=1)
+    return {"classes": len(matrix), "cells": cells.tolist()}
+
+
+def matrix_of_record(recorded: Any) -> np.ndarray:
+    """The matrix (K, K) that :func:`matrix_to_record` made a value of.
+
+    Raises
+    ------
+    ValueError
+        Rows differ in length, or a cell lies outside the matrix.
+    """
+    if not isinstance(recorded, Mapping):
+        return np.asarray(recorded, dtype=np.int64)
+    classes = recorded["classes"]
+    true, predicted, samples = np.array(recorded["cells"], dtype=np.int64).reshape(-1, 3).T
+    if max(true.max(initial=0), predicted.max(initial=0)) >= classes:
+        raise ValueError(f"expected cells of {classes} classes, but one lies outside")
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    matrix[true, predicted] = samples
+    return matrix
 
 
 def balanced_accuracy(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> float:

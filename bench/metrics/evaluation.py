@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from bench.metrics.confusion import (
     balanced_precisions,
     confusion_matrix,
     f1s,
+    matrix_to_record,
     mean_present,
     precisions,
     recalls,
@@ -79,8 +80,8 @@ class Metrics:
         ``head``, ``middle`` and ``tail`` by training counts.
     per_class : tuple of ClassMetrics
         Length K.
-    confusion : tuple of tuple of int
-        Row true, column predicted.
+    matrix : ndarray of int64, shape (K, K)
+        The confusion matrix: row true, column predicted.
     """
 
     samples: int
@@ -96,11 +97,18 @@ class Metrics:
     ece: float
     groups: dict[str, GroupMetrics]
     per_class: tuple[ClassMetrics, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    matrix: np.ndarray
+
+    @property
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """`matrix` in plain values."""
+        return tuple(map(tuple, self.matrix.tolist()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values in full precision, None where undefined."""
-        return _none_for_nan(asdict(self))
+        figures = asdict(replace(self, matrix=np.empty(0)))
+        del figures["matrix"]
+        return {**_none_for_nan(figures), "confusion": matrix_to_record(self.matrix)}
 
     def to_record(self) -> dict[str, Any]:
         """The values as records hold them: one figure a name, per-class figures as columns."""
@@ -158,8 +166,34 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -
         ece=expected_calibration_error(labels, probabilities),
         groups={name: _group(classes, recall) for name, classes in groups.items()},
         per_class=_per_class(matrix, area, train_counts),
-        confusion=tuple(map(tuple, matrix.tolist())),
+        matrix=matrix,
     )
+
+
+def figures_of_classes(matrix: np.ndarray, train_counts: np.ndarray) -> dict[str, float]:
+    """The figures of a record that follow from a confusion matrix, by their names there."""
+    recall = recalls(matrix)
+    groups = frequency_groups(train_counts)
+    return {
+        "balanced_accuracy": mean_present(recall),
+        "balanced_f1": mean_present(balanced_f1s(matrix)),
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "macro_f1": mean_present(f1s(matrix)),
+        **{f"recall_{name}": mean_present(recall[classes]) for name, classes in groups.items()},
+    }
+
+
+def figures_of_scores(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """The figures of a record that need the scores, by their names there; as :func:`evaluate`."""
+    scores = np.asarray(scores, dtype=np.float64)
+    _check_finite(scores)
+    probabilities = softmax(scores)
+    return {
+        "auroc_ovr_macro": mean_present(aurocs(labels, scores)),
+        "log_loss": log_loss(labels, scores),
+        "brier": brier_score(labels, probabilities),
+        "ece": expected_calibration_error(labels, probabilities),
+    }
 
 
 def _check(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> None:
@@ -172,6 +206,10 @@ def _check(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> 
         raise ValueError(
             f"Expected {scores.shape[1]} training counts, one a class, but got {len(train_counts)}."
         )
+    _check_finite(scores)
+
+
+def _check_finite(scores: np.ndarray) -> None:
     sample, column = np.nonzero(~np.isfinite(scores))
     if len(sample):
         raise DataError(

@@ -2,9 +2,10 @@
 
 As array operations they are some sixty, each of which writes a matrix to memory and reads it
 again; as loops they go over it once or twice. They run on one thread and add in a fixed order, so
-results repeat bit for bit. Sums over rows are taken in double precision. NaN stays NaN. Inner
-loops touch few arrays each: with many, the compiler cannot rule out overlaps and gives up vector
-instructions.
+results repeat bit for bit. Moments and gradients of parameters, which are sums over all rows, are
+taken in double precision; sums over the neighbours or the atoms of one graph have the type of the
+features. A result that NaN has a part in is NaN. Inner loops touch few arrays each: with many, the
+compiler cannot rule out overlaps and gives up vector instructions.
 
 A level has R environments that refer to S of the level below; see
 :class:`bench.data.batch.LevelBatch`. H is the number of features.
@@ -209,7 +210,7 @@ def layer_gradients(
 
 @compiled
 def read_out(x: np.ndarray, gates: np.ndarray, rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sum of the gated rows and maximum of the rows of each graph's atoms.
+    """Sum of the gated rows and maximum of the rows of each graph's atoms, in the type of `x`.
 
     Parameters
     ----------
@@ -236,7 +237,9 @@ def read_out(x: np.ndarray, gates: np.ndarray, rows: np.ndarray, offsets: np.nda
             gate, values = gates[row], x[row]
             for h in range(width):
                 summed[h] += gate * values[h]
-                highest[h] = highest[h] if highest[h] >= values[h] else values[h]
+                # Of NaN, no comparison is true but that with itself.
+                keep = highest[h] >= values[h] or highest[h] != highest[h]
+                highest[h] = highest[h] if keep else values[h]
     return result
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.confusion import recalls
+from bench.metrics import matrix_of_record, recalls
 from bench.report.cells import Cell, Table
 from bench.report.measures import MAIN
 from bench.report.numbers import HOLE, fixed, interval
@@ -151,7 +151,7 @@ def _interval_of_one_run(cell: Cell, records: Sequence[Json]) -> tuple[float, fl
     squares = []
     for record in records:
         counts = np.asarray(record["data"]["test_counts"])
-        recall = recalls(np.asarray(record["confusion"]))
+        recall = recalls(matrix_of_record(record["confusion"]))
         squares.append(sampling_error(recall[counts > 0], counts[counts > 0]) ** 2)
     # 1 - rho = 1 / (1 + r).
     ratio = next(run.result.test_to_train for run in cell.runs if run.result is not None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics import frequency_groups, recalls, wilson_interval
+from bench.metrics import frequency_groups, matrix_of_record, recalls, wilson_interval
 from bench.report.cells import Column, Row, Run, Table
 from bench.report.numbers import FAILED, HOLE, fixed, interval
 from bench.report.published import PAPER, STAND_INS
@@ -151,12 +151,13 @@ def _groups(samples: Sequence[float]) -> dict[str, list[int]]:
 
 def _wilson(records: Sequence[Mapping[str, Any]], k: int) -> tuple[float, float]:
     """Wilson's interval of the recall of class k in percent, mean over runs that test it."""
-    rows = [record["confusion"][k] for record in records if sum(record["confusion"][k])]
-    low, high = 100 * np.mean([wilson_interval(row[k], sum(row)) for row in rows], axis=0)
+    rows = [matrix_of_record(record["confusion"])[k] for record in records]
+    bounds = [wilson_interval(int(row[k]), int(row.sum())) for row in rows if row.any()]
+    low, high = 100 * np.mean(bounds, axis=0)
     return float(low), float(high)
 
 
 def _recalls(records: Sequence[Mapping[str, Any]], k: int) -> list[float]:
     """Recall of class k in percent, of each run in whose test part it is."""
-    values = [100.0 * recalls(np.asarray(record["confusion"]))[k] for record in records]
+    values = [100.0 * recalls(matrix_of_record(record["confusion"]))[k] for record in records]
     return [float(value) for value in values if not np.isnan(value)]

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from bench.errors import StoreError
+from bench.metrics import matrix_of_record
 from bench.report import measures
 from bench.report.cells import GROUPS, Cell, Column, Leaders, Result, Row, Run, Table
 from bench.report.check import check_plan, check_records
@@ -184,7 +187,7 @@ def _result(record: Json) -> Result:
         parts=(sum(data["train_counts"]), sum(data["valid_counts"]), sum(data["test_counts"])),
         train_counts=tuple(data["train_counts"]),
         tested=tuple(data["test_counts"]),
-        right=tuple(row[k] for k, row in enumerate(record["confusion"])),
+        right=tuple(np.diag(matrix_of_record(record["confusion"])).tolist()),
         split_hash=data["split_hash"],
         requires=tuple(record["job"]["requires"].values()),
         torch=record["provenance"]["packages"].get("torch"),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem, rdBase
 
+from bench.data import molecules
 from bench.data.molecules import adjacent, bonds, canonical_key, parse, scaffold_key
 
 DRUGS = (
@@ -204,3 +205,15 @@ def test_forms_of_a_molecule_are_different_molecules(one, other):
 )
 def test_scaffolds(smiles, scaffold):
     assert scaffold_key(parse(smiles).mol) == scaffold
+
+
+@pytest.mark.parametrize("smiles", ["CCO", "c1ccccc1.[Na+]", "C", "[Na+].[Cl-]", "C1CC2CC1C2"])
+def test_bonds_of_many_atoms_are_found_as_those_of_few(smiles, monkeypatch):
+    """Above some hundred atoms no matrix is made, which 10,000 atoms would need 800 MB for."""
+    mol = parse(smiles).mol
+    few = adjacent(mol)
+    monkeypatch.setattr(molecules, "_MOST_ATOMS_OF_MATRIX", 0)
+    monkeypatch.setattr(molecules.Chem, "GetAdjacencyMatrix", lambda _: pytest.fail("a matrix"))
+    many = adjacent(mol)
+    assert many.dtype == few.dtype
+    np.testing.assert_array_equal(many, few)

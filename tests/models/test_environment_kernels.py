@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.data.batch import EnvironmentBatch, LevelBatch
+from bench.models._environment_kernels import read_out
 from bench.models._environment_layer import EnvironmentLayer, EnvironmentReadOut
 
 
@@ -107,3 +108,20 @@ def test_what_is_not_finite_stays_so(value):
         1e-5,
     )
     assert not outputs[0][:5].isfinite().any()
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
+def test_nan_in_any_atom_is_nan_in_the_read_out(order):
+    """A maximum that loses it where the atom comes first hides that training diverged."""
+    x = np.array([[np.nan, 2.0], [1.0, 3.0], [0.0, -1.0]], dtype=np.float32)
+    rows = np.array(order, dtype=np.int32)
+    result = read_out(x, np.ones(3, np.float32), rows, np.array([0, 3]))
+    np.testing.assert_array_equal(result, [[np.nan, 4.0, np.nan, 3.0]])
+
+
+def test_a_read_out_sums_in_the_type_of_the_features():
+    x = np.array([[1.0], [2.0**-24], [2.0**-24]], dtype=np.float32)
+    for dtype, expected in ((np.float32, 1.0), (np.float64, 1.0 + 2.0**-23)):
+        summed = read_out(x.astype(dtype), np.ones(3, dtype), np.arange(3, dtype=np.int32),
+                          np.array([0, 3]))  # fmt: skip
+        assert (summed.dtype, summed[0, 0]) == (dtype, expected)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.metrics.intervals import wilson_interval
+from bench.metrics import matrix_of_record, wilson_interval
 from bench.report import measures
 from bench.report.cells import Column, Row
 from bench.report.figures.source import BASELINE, Json, Source, class_recalls
@@ -86,7 +86,7 @@ def _points(axes: Axes, place: int, of: int, heading: str, runs: list[Json]) -> 
 
 def _wilson(record: Json) -> np.ndarray:
     """Distances from the recalls to both ends of their intervals, in percent, (2, K)."""
-    matrix = np.asarray(record["confusion"])
+    matrix = matrix_of_record(record["confusion"])
     support = matrix.sum(axis=1)
     bounds = [wilson_interval(int(matrix[k, k]), int(n)) for k, n in enumerate(support)]
     low, high = 100 * np.array(bounds).T

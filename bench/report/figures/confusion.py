@@ -10,6 +10,8 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from bench.metrics import matrix_of_record
+from bench.metrics.confusion import MOST_CLASSES_IN_FULL
 from bench.report.figures.source import Json, Source
 from bench.report.figures.style import (
     entitle,
@@ -28,9 +30,12 @@ _STRETCH = 1 / 3
 
 
 def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a split and data set, a panel a method."""
+    """One figure a split and data set, a panel a method; none where classes outnumber pixels."""
     for split, column in source.places():
         rows = source.rows(split, column)
+        records = [run for row in rows for run in source.runs(split, column, row).values()]
+        if records and len(records[0]["data"]["test_counts"]) > MOST_CLASSES_IN_FULL:
+            continue
         figure, grid = panels(len(rows), 4, 1.7, sharex=True, sharey=True)
         image = None
         for axes, row in zip(grid, rows, strict=True):
@@ -55,7 +60,7 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
 
 def shares(record: Json) -> np.ndarray:
     """Row-normalised matrix in percent, (K, K); rows without samples are nan."""
-    matrix = np.asarray(record["confusion"], dtype=float)
+    matrix = matrix_of_record(record["confusion"]).astype(float)
     whole = matrix.sum(axis=1, keepdims=True)
     return 100 * np.divide(matrix, whole, out=np.full(matrix.shape, np.nan), where=whole > 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.confusion import recalls
+from bench.metrics import matrix_of_record, recalls
 from bench.report.cells import Column, Leaders, Row, Table
 from bench.report.table2 import table2
 
@@ -83,7 +83,7 @@ def source_of(
 
 def class_recalls(record: Json) -> np.ndarray:
     """Recall of each class in percent, shape (K,); nan without test samples."""
-    return 100 * recalls(np.asarray(record["confusion"]))
+    return 100 * recalls(matrix_of_record(record["confusion"]))
 
 
 def by_class_size(record: Json) -> np.ndarray:

@@ -7,9 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from bench.metrics.intervals import wilson_interval
+from bench.metrics import matrix_of_record, wilson_interval
 from bench.plain_text import visible
 from bench.report import measures
 from bench.report.cells import Run
@@ -97,7 +95,8 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
         "seconds": _rounded(run.result.seconds),
         "selected": run.result.selected_epoch,
         "perClass": _per_class(record),
-        "confusion": record["confusion"],
+        # Of many classes, a table of millions of cells helps nobody.
+        "confusion": record["confusion"] if isinstance(record["confusion"], list) else None,
         "history": _history(record),
         "settings": _shared(facts, _settings(record)),
         "provenance": _shared(facts, _provenance(record)),
@@ -107,7 +106,7 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
 
 def _per_class(record: Json) -> list[list[float | None]]:
     """Samples in training and test, recall and the ends of its interval in percent, by class."""
-    matrix = np.asarray(record["confusion"])
+    matrix = matrix_of_record(record["confusion"])
     lines = []
     for k, recall in enumerate(class_recalls(record)):
         support = int(matrix[k].sum())

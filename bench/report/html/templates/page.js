@@ -113,6 +113,7 @@ function classTable(cell, run) {
 }
 
 function confusionTable(cell, run) {
+  if (!run.confusion) return make("p", "Not shown for so many classes; it is in the record of the run.");
   const names = data.classes[cell.dataset];
   const caption = "Confusion matrix: share of the true class in percent; row true, column predicted";
   const head = make("tr", null, {}, make("th", "true \\ predicted", { scope: "col" }),
