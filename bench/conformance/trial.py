@@ -109,6 +109,8 @@ class EstimatorTrial:
 
     def __init__(self, cls: type[Estimator], options: Options, case: Case) -> None:
         self.data, self.split, self._run = _begin(cls, options, case, FinishedRuns())
+        assert isinstance(self._run, EstimatorRun)
+        self.estimator = self._run.estimator
 
     def train(self) -> None:
         """Fit on the training part."""
@@ -130,6 +132,8 @@ class EnsembleTrial:
             role: finished.trial(text, case) for role, text in cls.requires(options).items()
         }
         self.data, self.split, self._run = _begin(cls, options, case, finished)
+        assert isinstance(self._run, EnsembleRun)
+        self.ensemble = self._run.ensemble
 
     def train(self) -> None:
         """Choose on the validation part."""
@@ -139,8 +143,7 @@ class EnsembleTrial:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
         if positions is None:
             return self._run.test_logits()
-        assert isinstance(self._run, EnsembleRun)
-        return self._run.ensemble.logits(
+        return self.ensemble.logits(
             {role: member.logits(positions) for role, member in self._members.items()}
         )
 
