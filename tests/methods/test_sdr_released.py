@@ -47,7 +47,9 @@ def test_loss_is_contrast_and_after_warm_up_cross_entropy_of_the_first_view(monk
     if warm:
         expected = supcon_loss(features, batch.labels, temperature=0.1)
     else:
-        expected = cross_entropy(network.head(embeddings), batch.labels, weight=method.omega)
+        expected = cross_entropy(
+            network.head(embeddings), batch.labels, weight=method.omega.float()
+        )
         expected = expected + subcluster_loss(
             features, batch.labels, batch.labels, tau1=0.1, tau2=0.1, beta=0.25, scale=1.428571
         )
