@@ -64,8 +64,11 @@ def _object(rest: dict[str, Any]) -> Test:
     known = {key: quick_test(of) for key, of in rest.pop("properties", {}).items()}
     others = rest.pop("additionalProperties", True)
     other = _always if others is True else _never if others is False else quick_test(others)
+    named = quick_test({"type": "string", **rest.pop("propertyNames", {})})
     return lambda value: (
-        required <= value.keys() and all(known.get(key, other)(item) for key, item in value.items())
+        required <= value.keys()
+        and all(map(named, value))
+        and all(known.get(key, other)(item) for key, item in value.items())
     )
 
 
