@@ -95,7 +95,7 @@ def test_a_run_that_is_to_be_done_again_and_fails_is_done_by_the_next_start(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("bench.training.run.train", interrupted)
+        patched.setattr("bench.training.kinds.train", interrupted)
         assert bench(*toy_arguments(*more, out="new"))[0] == 130
     code, out, _ = bench(*toy_arguments(*more, out="new"))
     assert code == 0

@@ -40,7 +40,7 @@ def test_a_stopped_force_loses_no_run(bench, toy_arguments, results, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("bench.training.run.train", interrupted)
+        patched.setattr("bench.training.kinds.train", interrupted)
         assert bench(*toy_arguments("--force"))[0] == 130
     assert len(before) == 2
     assert _checksums(Store(results)) == before

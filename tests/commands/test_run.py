@@ -111,11 +111,11 @@ def test_interrupt_ends_with_130_and_the_same_command_goes_on(bench, toy_argumen
         trained.append(1)
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr("bench.training.run.train", train)
+    monkeypatch.setattr("bench.training.kinds.train", train)
     code, _, err = bench(*toy_arguments())
     assert code == 130
     assert "the same command goes on" in err
-    monkeypatch.setattr("bench.training.run.train", original)
+    monkeypatch.setattr("bench.training.kinds.train", original)
     _, out, _ = bench(*toy_arguments())
     assert "1 done before, 1 to do" in out
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data import prepared_arrays
+from bench.data.checksums import sha256_of
 from bench.data.left_out import FEW_BAD, facts, summary, too_many
 from bench.data.prepare import prepare
 from bench.data.prepared_arrays import build_arrays
@@ -130,7 +131,7 @@ def test_a_cache_made_under_another_limit_is_held_to_the_one_asked_for(tmp_path)
 
     def prepared(**limit):
         options = CsvOptions(path=str(path), smiles_columns=["smiles"], label_column="y", **limit)
-        return prepare("csv", CsvFile(options), path, "0" * 64, cache_dir=tmp_path / "cache")
+        return prepare("csv", CsvFile(options), path, sha256_of(path), cache_dir=tmp_path / "cache")
 
     data = prepared(max_bad=0.2)
     assert len(data) == 30
