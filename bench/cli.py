@@ -177,13 +177,15 @@ def cli(context: click.Context, **arguments: Any) -> int:
     type=click.Choice(["group", "best"]),
     default="group",
     show_default=True,
-    help="what is not distinguishable from the best of a column, or the highest mean",
+    help="what is not significantly different from the best of a column, or the highest mean",
 )
-def report(out: Path, bold: Literal["group", "best"]) -> int:
+@click.option("--preset", metavar="NAME", help="of the last benchmark with this preset")
+@click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
+def report(out: Path, bold: Literal["group", "best"], preset: str | None, to: Path | None) -> int:
     """Rebuild the tables of the last benchmark from its run records."""
     from bench.commands.report import rebuild_report
 
-    return rebuild_report(out, bold)
+    return rebuild_report(out, bold, preset, to)
 
 
 @cli.command()

@@ -23,17 +23,24 @@ from bench.sweep.store import Store
 Bold = Literal["group", "best"]
 
 
-def rebuild_report(out: Path, bold: Bold = "group") -> int:
-    """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done."""
+def rebuild_report(
+    out: Path, bold: Bold = "group", preset: str | None = None, to: Path | None = None
+) -> int:
+    """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done.
+
+    With `preset` those of the last benchmark with that preset, and to the folder `to` if given.
+    """
     store = open_results(out)
-    return show_report(store, with_registered_names(store.read_plan()), bold)
+    return show_report(store, with_registered_names(store.read_plan(preset)), bold, to)
 
 
-def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> int:
+def show_report(
+    store: Store, plan: Mapping[str, Any], bold: Bold = "group", to: Path | None = None
+) -> int:
     """Write the tables of `plan`, print Table 2 and the files written.
 
-    Bold is what cannot be told from the best of a column (``group``), or the highest mean alone
-    (``best``).
+    Bold is what is not significantly different from the best of a column (``group``), or the
+    highest mean alone (``best``). Files go to `to`, or to the results folder.
 
     Returns
     -------
@@ -50,7 +57,7 @@ def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> 
     refuse_contradicted(store, records)
     if bold == "group":
         table = replace(table, leaders=groups_of_best(table, store.decisions))
-    paths = write_report(store.root, table)
+    paths = write_report(to or store.root, table)
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
     return 0 if len(records) == len(plan["jobs"]) else 1

@@ -45,6 +45,22 @@ def test_report_rebuilds_the_same_bytes(bench, toy_arguments, tmp_path):
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
+def test_report_of_a_preset_goes_to_a_folder_of_its_own(bench, toy_arguments, tmp_path):
+    folder, other = tmp_path / "results", tmp_path / "ablation"
+    bench(*toy_arguments())
+    first = (folder / "table2.csv").read_bytes()
+    (folder / "plans" / "quick.json").rename(folder / "plans" / "ablation.json")
+    bench(*toy_arguments("--seeds", 1))
+    last = (folder / "table2.csv").read_bytes()
+    code, _, _ = bench("report", "--out", folder, "--preset", "ablation", "--to", other)
+    assert code == 0
+    assert (other / "table2.csv").read_bytes() == first
+    assert (folder / "table2.csv").read_bytes() == last != first
+    code, _, err = bench("report", "--out", folder, "--preset", "nothing")
+    assert code == 2
+    assert "nothing.json" in err
+
+
 def test_a_wider_plan_reuses_what_is_done(bench, toy_arguments):
     bench(*toy_arguments("--methods", "vanilla"))
     _, out, _ = bench(*toy_arguments("--methods", "vanilla,cb,cb[beta=0.5]"))
