@@ -137,26 +137,25 @@ def _show_test_parts(tests: Mapping[str, _TestPart], seed: int) -> None:
 
 def _show(label: str, facts: DataDescription) -> None:
     paper = published().sizes.get(facts.name)
-    table = Table("", "here", "Table 1 of the paper", title=label, title_justify="left")
-    table.add_row("rows", f"{facts.rows:,}", f"{paper.size:,}" if paper else "–")
-    table.add_row("usable samples", f"{facts.samples:,}", "")
-    table.add_row("classes", str(len(facts.class_counts)), str(paper.classes) if paper else "–")
-    table.add_row(
-        "imbalance ratio",
-        f"{facts.imbalance_ratio:.2f}",
-        f"{paper.imbalance_ratio:.2f}" if paper else "–",
-    )
-    table.add_row("distinct samples", f"{facts.distinct_samples:,}", "")
-    table.add_row("repeated samples", f"{facts.duplicate_samples:,}", "")
-    table.add_row("label conflicts", f"{len(facts.conflicts):,}", "")
-    table.add_row("distinct SMILES", f"{facts.distinct_molecules:,}", "")
+    columns = ["", "here", *(["Table 1 of the paper"] if paper else [])]
+    table = Table(*columns, title=label, title_justify="left")
+
+    def add(name: str, here: str, published: str = "") -> None:
+        table.add_row(*(name, here, published)[: len(columns)])
+
+    add("rows", f"{facts.rows:,}", f"{paper.size:,}" if paper else "")
+    add("usable samples", f"{facts.samples:,}")
+    add("classes", str(len(facts.class_counts)), str(paper.classes) if paper else "")
+    ratio = f"{paper.imbalance_ratio:.2f}" if paper else ""
+    add("imbalance ratio", f"{facts.imbalance_ratio:.2f}", ratio)
+    add("distinct samples", f"{facts.distinct_samples:,}")
+    add("repeated samples", f"{facts.duplicate_samples:,}")
+    add("label conflicts", f"{len(facts.conflicts):,}")
+    add("distinct SMILES", f"{facts.distinct_molecules:,}")
     for sizes in facts.graphs:
-        table.add_row(
-            f"{sizes.entity}: atoms a graph",
-            f"{sizes.atoms_mean:.2f} ({sizes.atoms_min} to {sizes.atoms_max})",
-            "",
-        )
-        table.add_row(f"{sizes.entity}: bonds a graph", f"{sizes.bonds_mean:.2f}", "")
+        atoms = f"{sizes.atoms_mean:.2f} ({sizes.atoms_min} to {sizes.atoms_max})"
+        add(f"{sizes.entity}: atoms a graph", atoms)
+        add(f"{sizes.entity}: bonds a graph", f"{sizes.bonds_mean:.2f}")
     console.print(table)
 
     classes = Table("class", "samples", "share", title="classes", title_justify="left")
