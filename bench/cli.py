@@ -177,7 +177,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
     type=click.Choice(["group", "best"]),
     default="group",
     show_default=True,
-    help="what is not distinguishable from the best of a column, or the highest mean",
+    help="what is not significantly different from the best of a column, or the highest mean",
 )
 def report(out: Path, bold: Literal["group", "best"]) -> int:
     """Rebuild the tables of the last benchmark from its run records."""

@@ -32,8 +32,8 @@ def rebuild_report(out: Path, bold: Bold = "group") -> int:
 def show_report(store: Store, plan: Mapping[str, Any], bold: Bold = "group") -> int:
     """Write the tables of `plan`, print Table 2 and the files written.
 
-    Bold is what cannot be told from the best of a column (``group``), or the highest mean alone
-    (``best``).
+    Bold is what is not significantly different from the best of a column (``group``), or the
+    highest mean alone (``best``).
 
     Returns
     -------

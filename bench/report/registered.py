@@ -45,7 +45,7 @@ def breaches_of_names(plan: Json) -> list[Breach]:
                         "as registered",
                         f"method {job['method_label']}",
                         f"expected the {key} {name!r}, but the plan says {job[key]!r}. Run the "
-                        "benchmark command again, which writes the plan anew.",
+                        "benchmark command again, which writes the plan again.",
                     )
     return list(found.values())
 

@@ -7,7 +7,7 @@ two archives counts is decided by the checksum alone: a new one waits in ``recor
 until its checksum is written, so that a process may be killed at any moment in between.
 
 ``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
-once, unless no run is left: what is discarded afterwards, to be run anew, does not come back from
+once, unless no run is left: what is discarded afterwards, to be run again, does not come back from
 it. Writing one takes over what the one before holds and the folder has lost.
 """
 
