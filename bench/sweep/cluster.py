@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import bench
-from bench.errors import UnavailableError
+from bench.errors import StoreError, UnavailableError
 from bench.files import read_regular, temporary_folder, write_atomically
 from bench.sweep.executor import Executor, Watcher
 from bench.sweep.store import Store
@@ -123,7 +123,8 @@ class ClusterExecutor(Executor):
                 told = json.loads(text)
                 report = None if told is None else EpochReport(**told["report"])
                 memory = None if told is None else int(told["peak_memory_bytes"])
-            except (OSError, ValueError, TypeError, KeyError):  # not there before the run began
+            # Not there before the run began; and a network's disk may be away for a moment.
+            except (OSError, ValueError, TypeError, KeyError, RecursionError, StoreError):
                 continue
             if report is None or memory is None:
                 watcher.started(job_id)
