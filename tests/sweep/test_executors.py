@@ -218,7 +218,7 @@ class _Canary:
 def test_no_pickle_of_a_result_is_ever_opened(toy_tasks, tmp_path, commands, monkeypatch):
     """A file that a stranger put beside the results runs code when a job seems to have ended."""
     pytest.importorskip("submitit")
-    monkeypatch.setattr("bench.sweep.slurm._VISIBLE_SECONDS", 0.1)
+    monkeypatch.setattr("bench.sweep.slurm.VISIBLE_SECONDS", 0.1)
     evil, canary = tmp_path / "evil.pkl", tmp_path / "canary"
     evil.write_bytes(pickle.dumps(("success", _Canary(canary))))
     [task] = toy_tasks("results", ["vanilla"])
@@ -252,7 +252,7 @@ def test_an_outcome_that_is_none_is_a_run_that_died(toy_tasks, told):
 
 
 def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypatch):
-    monkeypatch.setattr("bench.sweep.cluster._VISIBLE_SECONDS", 0.1)
+    monkeypatch.setattr("bench.sweep.cluster.VISIBLE_SECONDS", 0.1)
 
     class Liar(ClusterExecutor):
         def submit(self, calls):
