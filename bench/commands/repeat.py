@@ -62,10 +62,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     store = open_results(out)
     records = {record["job_id"]: record for record in store.records()}
     if not records:
-        raise StoreError(
-            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
-            "name its folder with --out."
-        )
+        raise store.without_runs()
     known = _known_jobs(records, _datasets(store))
     drawn = draw({job_id: records[job_id] for job_id in known}, number, seed)
     planned = with_required([known[job_id] for job_id in sorted(drawn)])

@@ -38,10 +38,7 @@ def verify_results(out: Path) -> int:
     store = open_results(out)
     job_ids = store.job_ids()
     if not job_ids:
-        raise StoreError(
-            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
-            "name its folder with --out."
-        )
+        raise store.without_runs()
     breaches: list[Breach] = []
     sound: set[str] = set()
     with LiveStep("Checking runs") as step:
