@@ -42,7 +42,6 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
     console.print(
         f"{part.label}: {len(prepared):,} samples, {prepared.num_classes} classes, from "
         f"{located.path.name} ({located.origin})",
-        markup=False,
     )
     if prepared.unusable:
         warn(

@@ -78,7 +78,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     _renew(store, records, known, found, {job.method.name for job in differing})
     if differing:
         show_failures(again, planned)
-        console.print(f"The runs that were trained again are in {again.root}.", markup=False)
+        console.print(f"The runs that were trained again are in {again.root}.")
     else:
         again.remove()
     return 1 if differing else 0
@@ -181,7 +181,7 @@ def _say(planned: list[Job], found: Mapping[str, Comparison]) -> list[Job]:
                 f"{100 * comparison.standard_error:.2f}"
             )
         else:
-            console.print(f"{job.describe()}: equal {comparison.verdict}", markup=False)
+            console.print(f"{job.describe()}: equal {comparison.verdict}")
     verdicts = [comparison.verdict for comparison in found.values()]
     exact = verdicts.count(BIT_FOR_BIT)
     near = len(planned) - len(differing) - exact
