@@ -20,7 +20,7 @@ from bench.registry import Registry
 from bench.report.figures import Embedding, Source
 from bench.split import SPLITS, Split
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Part
+from bench.sweep.plan import Part, open_dataset
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 
@@ -87,7 +87,7 @@ def _embed(store: Store, record: Mapping[str, Any], data_dir: Path | None) -> Em
 
 def _prepared(record: Mapping[str, Any], data_dir: Path | None) -> PreparedData:
     part = _part(DATASETS, record["job"]["dataset"])
-    dataset = DATASETS.get(part.name).cls(part.options)
+    dataset = open_dataset(part)
     located = locate(dataset, data_dir=data_dir)
     if located is None:
         raise DataError(
