@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,6 @@ from bench.sweep.provenance import cpu_model
 from bench.sweep.repeat import BIT_FOR_BIT, BOUND, WITHIN, Comparison, compare, components, draw
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
-
-# In the results folder: what is trained again, so that an interrupted command goes on.
-_FOLDER = "repeat"
 
 Json = Mapping[str, Any]
 
@@ -67,7 +66,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     drawn = draw({job_id: records[job_id] for job_id in known}, number, seed)
     planned = with_required([known[job_id] for job_id in sorted(drawn)])
     console.print(f"{len(planned)} of {len(records)} runs are trained again (draw {seed}).")
-    again = Store(out / _FOLDER)
+    again = Store(_folder_of(out))
     _train(again, planned, records, jobs, data_dir)
     found = {
         job.job_id: _compared(store, again, records[job.job_id])
@@ -82,6 +81,16 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     else:
         again.remove()
     return 1 if differing else 0
+
+
+def _folder_of(out: Path) -> Path:
+    """Where runs of the results folder `out` are trained again, so that an interrupt loses none.
+
+    It is in the cache: a results folder may come from a stranger, whose runs would confirm
+    themselves.
+    """
+    name = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:16]
+    return default_folder() / f"repeat-{name}"
 
 
 def _known_jobs(records: Mapping[str, Json], datasets: Mapping[str, str]) -> dict[str, Job]:
