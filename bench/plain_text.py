@@ -1,9 +1,10 @@
-"""Text of others, such as class names and reasons of failures, as it may be printed."""
+"""Text of others, such as class names and reasons of failures, as it is printed."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 
 # Controls but for the end of a line and the tab, marks that turn the direction of writing, ends of
 # a line that only some programs know, and halves of a character, which no encoding can write.
@@ -26,6 +27,18 @@ def visible(text: str) -> str:
 def _code(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """The first `most` of `names`, and how many more there are.
+
+    Examples
+    --------
+    >>> some_of(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def log_visibly() -> None:

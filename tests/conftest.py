@@ -13,7 +13,7 @@ from hypothesis import settings
 
 # How long an example takes says more of the machine than of the code. Where CI is set, as by any
 # service that tests changes and by .ci/run, examples are the same each time: a change is not red
-# for what another one did. Elsewhere they are drawn anew, and find more.
+# for what another one did. Elsewhere they are drawn each time, and find more.
 settings.register_profile("drawn", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "drawn")

@@ -50,7 +50,7 @@ def check_methods(names: Sequence[str]) -> int:
 
 def _check(text: str, subject: Subject) -> int:
     """Print a line a check and a summary; the number of failures."""
-    console.print(text, style="bold", markup=False)
+    console.print(text, style="bold")
     results = []
     for result in run_checks(subject):
         results.append(result)
@@ -59,7 +59,6 @@ def _check(text: str, subject: Subject) -> int:
     console.print(
         f"  {', '.join(f'{counts[verdict]} {verdict}' for verdict in VERDICTS)} "
         f"in {sum(result.seconds for result in results):.1f} s",
-        markup=False,
     )
     return counts["failed"]
 

@@ -65,7 +65,7 @@ def _write(out: Path, files: Mapping[str, bytes]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_atomically(out / name, content)
-            console.print(f"Written: {out / name}", markup=False)
+            console.print(f"Written: {out / name}")
     except OSError as error:
         raise StoreError(
             f"Expected a folder that can be written, but {out}: {error.strerror}. Choose "

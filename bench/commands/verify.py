@@ -38,10 +38,7 @@ def verify_results(out: Path) -> int:
     store = open_results(out)
     job_ids = store.job_ids()
     if not job_ids:
-        raise StoreError(
-            f"Expected runs in {out / 'runs'}, but there are none. Run the benchmark first, or "
-            "name its folder with --out."
-        )
+        raise store.without_runs()
     breaches: list[Breach] = []
     sound: set[str] = set()
     with LiveStep("Checking runs") as step:
@@ -71,7 +68,7 @@ def verify_results(out: Path) -> int:
             known = set(breaches)
             breaches += [breach for breach in found if breach not in known]
     for breach in breaches:
-        console.print(str(breach), style="red", markup=False)
+        console.print(str(breach), style="red")
     console.print(
         f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
         f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
@@ -114,7 +111,7 @@ def _say_changed(store: Store, sound: set[str], datasets: dict[str, str]) -> Non
             continue
         changes.append(changed_files(record, sources_of_job(job)))
     for line in changes_in_words(changes):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _say_not_recomputed(runs: int) -> None:

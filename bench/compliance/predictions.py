@@ -11,12 +11,7 @@ from bench.compliance.arithmetic import same
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.errors import DataError
-from bench.metrics.confusion import (
-    confusion_matrix,
-    matrix_to_record,
-    mean_present,
-    recalls,
-)
+from bench.metrics.confusion import confusion_matrix, matrix_to_record, mean_present, recalls
 from bench.metrics.evaluation import figures_of_classes, figures_of_scores
 
 Json = Mapping[str, Any]
@@ -78,8 +73,9 @@ def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> 
     where, data = name_of(record), record["data"]
     classes = len(data["test_counts"])
     for name, indices in decisions.items():
-        if indices.max(initial=0) >= classes:
-            what = f"expected {name} below {classes}, but got {indices.max()}."
+        wrong = indices[(indices < 0) | (indices >= classes)]
+        if len(wrong):
+            what = f"expected {name} from 0 to {classes - 1}, but got {wrong[0]}."
             yield Breach("predictions", where, what)
             return
     for part in _PARTS:

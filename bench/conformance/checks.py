@@ -25,6 +25,7 @@ from bench.conformance.watch import OneClassBatches, Seen, Watched
 from bench.errors import HiddenLabelsError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
+from bench.plain_text import some_of
 
 Check = Callable[[Subject], None]
 
@@ -407,6 +408,4 @@ def _difference(got: np.ndarray, expected: np.ndarray) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + more
+    return some_of(sorted(names), _SHOWN)

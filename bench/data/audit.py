@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import SplitError
+from bench.plain_text import some_of
 from bench.split import Split
 
 # Below this many test samples a class, one sample moves a recall by more than 3 points.
@@ -111,10 +112,11 @@ class SplitAudit:
         for part in self.counts:
             lost = [absent for absent in self.absent if absent.part == part]
             if len(lost) > _NAMED:
+                names = some_of([absent.class_name for absent in lost], _NAMED)
                 found.append(
                     f"{len(lost)} of {len(self.class_names)} classes have no sample in {part}, "
-                    f"such as {_some([absent.class_name for absent in lost])}: their metrics there "
-                    "are nan and means are taken over the other classes."
+                    f"such as {names}: their metrics there are nan and means are taken over the "
+                    "other classes."
                 )
                 continue
             found += [
@@ -210,7 +212,8 @@ def audit(
     if untrained:
         raise SplitError(
             "Expected every class in the training part, but got no sample of "
-            f"{_some(untrained)}. Use the random split, more data, or leave the class out."
+            f"{some_of(untrained, _NAMED)}. Use the random split, more data, or leave the class "
+            "out."
         )
     return SplitAudit(
         split_hash=split.hash,
@@ -243,11 +246,6 @@ def balanced_accuracy_standard_error(counts: np.ndarray, recall: float = 0.5) ->
     """
     present = counts[counts > 0]
     return float(np.sqrt(recall * (1 - recall) * np.sum(1 / present)) / len(present))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _shared(split: Split, identity: np.ndarray, rows: np.ndarray) -> tuple[SharedSamples, ...]:

@@ -13,7 +13,7 @@ from bench.errors import DataError
 def read_bytes_of(dataset: Dataset, path: Path, sha256: str) -> RawSamples:
     """What `dataset` reads from the file at `path`, which must still have the checksum `sha256`.
 
-    A file may be saved anew between the moment its checksum is taken and the moment it is read.
+    A file may be saved again between the moment its checksum is taken and the moment it is read.
     So the reader gets a private copy, which is hashed while it is made; it bears the same name,
     as readers may go by that.
 

@@ -16,7 +16,7 @@ from bench.spec import Spec, check_options, parse_spec, row_title
 
 Json = Mapping[str, Any]
 
-UNREGISTERED = "(method not registered here)"
+_UNREGISTERED = "(method not registered here)"
 
 
 def with_registered_names(plan: Json) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def with_registered_names(plan: Json) -> dict[str, Any]:
 
 def _names(job: Json) -> dict[str, str]:
     if job["method"] not in METHODS:
-        return {"title": f"{job['title'].removesuffix(UNREGISTERED).strip()} {UNREGISTERED}"}
+        return {"title": f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"}
     facts = METHODS.get(job["method"]).facts
     return {"title": row_title(facts["title"], job["method_label"]), "group": facts["group"]}
 
@@ -45,7 +45,7 @@ def breaches_of_names(plan: Json) -> list[Breach]:
                         "as registered",
                         f"method {job['method_label']}",
                         f"expected the {key} {name!r}, but the plan says {job[key]!r}. Run the "
-                        "benchmark command again, which writes the plan anew.",
+                        "benchmark command again, which writes the plan again.",
                     )
     return list(found.values())
 

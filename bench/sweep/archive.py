@@ -7,7 +7,7 @@ two archives counts is decided by the checksum alone: a new one waits in ``recor
 until its checksum is written, so that a process may be killed at any moment in between.
 
 ``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
-once, unless no run is left: what is discarded afterwards, to be run anew, does not come back from
+once, unless no run is left: what is discarded afterwards, to be run again, does not come back from
 it. Writing one takes over what the one before holds and the folder has lost.
 """
 
@@ -92,10 +92,7 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
     here = [kind_of(store.root / name) is not None for name in (_ARCHIVE, _NEW)]
     before = _checksum(store.root) if any(here) else None
     if not job_ids and before is None:
-        raise StoreError(
-            f"Expected runs in {store.root / 'runs'}, but there are none. Run the benchmark first, "
-            "or name its folder with --out."
-        )
+        raise store.without_runs()
     for number, job_id in enumerate(job_ids, start=1):
         files, problem = _files_of(store, job_id)
         if problem:

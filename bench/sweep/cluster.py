@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import bench
-from bench.errors import UnavailableError
+from bench.errors import StoreError, UnavailableError
 from bench.files import read_regular, temporary_folder, write_atomically
 from bench.sweep.executor import Executor, Watcher
 from bench.sweep.store import Store
@@ -30,9 +30,10 @@ from bench.training.loop import EpochReport
 from bench.training.run import peak_memory_bytes
 
 # How long what one machine wrote may take until another one sees it.
-_VISIBLE_SECONDS = 15.0
-_POLL_SECONDS = 0.5
-_MOST_BYTES = 2**20
+VISIBLE_SECONDS = 15.0
+POLL_SECONDS = 0.5
+# Of a file in which a worker tells something.
+MOST_BYTES = 2**20
 
 
 class ClusterExecutor(Executor):
@@ -92,12 +93,12 @@ class ClusterExecutor(Executor):
     def _as_stored(self, task: Task, outcome: Outcome) -> Outcome:
         """`outcome`, where it says that the run is done only if its record is there."""
         store = Store(self.results_dir)
-        deadline = time.monotonic() + _VISIBLE_SECONDS
+        deadline = time.monotonic() + VISIBLE_SECONDS
         while outcome.error is None and not store.is_done(task.job.job_id, task.replaces):
             if time.monotonic() > deadline:
                 reason = f"its worker told of a record that is not in {self.results_dir}"
                 return Outcome(task.job.job_id, reason, "died")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         return outcome
 
     def stop(self, task: Task) -> None:
@@ -116,14 +117,15 @@ class ClusterExecutor(Executor):
         for task in self._running.values():
             job_id = task.job.job_id
             try:
-                text = read_regular(_progress_file(self._progress_dir, job_id), _MOST_BYTES)
+                text = read_regular(_progress_file(self._progress_dir, job_id), MOST_BYTES)
                 if self._told.get(job_id) == text:
                     continue
                 self._told[job_id] = text
                 told = json.loads(text)
                 report = None if told is None else EpochReport(**told["report"])
                 memory = None if told is None else int(told["peak_memory_bytes"])
-            except (OSError, ValueError, TypeError, KeyError):  # not there before the run began
+            # Not there before the run began; and a network's disk may be away for a moment.
+            except (OSError, ValueError, TypeError, KeyError, RecursionError, StoreError):
                 continue
             if report is None or memory is None:
                 watcher.started(job_id)

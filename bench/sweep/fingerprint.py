@@ -1,7 +1,11 @@
-"""The source fingerprint of a run: which code made its figures.
+"""The source fingerprint of a run: which code trained it and made its predictions.
 
-It is recorded and not part of a job id. A run of an equal id and another fingerprint is run again,
-unless the user keeps it, or ``verify --repeat`` shows that the change changes no figure.
+The code that scores them is not in it: a change there needs no training. Reports and ``verify``
+score the stored predictions again with the present code, and refuse records that say otherwise.
+
+The fingerprint is recorded and not part of a job id. A run of an equal id and another fingerprint
+is run again, unless the user keeps it, or ``verify --repeat`` shows that the change changes no
+figure.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ Json = Mapping[str, Any]
 
 # What trains and predicts for every method: featuriser, network, loop.
 _SHARED = ("bench.data.prepared_arrays", "bench.models.network", "bench.training.run")
-# Rooms whose code can change a figure. Others word, check, store and show.
+# Rooms whose code can change a prediction. Others word, check, store and show.
 _ROOMS = (
     "bench.backbone",
     "bench.data",

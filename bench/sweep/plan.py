@@ -66,10 +66,6 @@ class Grid:
     training: TrainingSettings
     contrastive_batch_size: int
 
-    def open(self, dataset: Part) -> Dataset:
-        """The data set object of one of `datasets`."""
-        return DATASETS.get(dataset.name).cls(dataset.options)
-
 
 @dataclass(frozen=True)
 class Job:
@@ -249,8 +245,14 @@ def dataset_part(text: str) -> Part:
     """
     spec = parse_spec(text)
     part = _part(DATASETS, spec, "data set")
-    own = DATASETS.get(spec.name).cls(part.options).label()
+    own = open_dataset(part).label()
     return part if own is None else replace(part, label=own)
+
+
+def open_dataset(part: Part) -> Dataset:
+    """The data set object of a job's or a grid's data set."""
+    dataset: Dataset = DATASETS.get(part.name).cls(part.options)
+    return dataset
 
 
 def _method_part(

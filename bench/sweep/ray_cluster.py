@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.errors import UnavailableError
 from bench.sweep.cluster import (
+    POLL_SECONDS,
     ClusterExecutor,
     execute_on_worker,
     import_cluster_package,
@@ -25,7 +26,6 @@ from bench.sweep.worker import Outcome, Task
 # How often a run is begun anew after its worker was lost.
 RETRIES = 2
 
-_POLL_SECONDS = 0.5
 _CONNECT_SECONDS = 10.0
 # Data goes through files; only tasks and outcomes go through Ray's own memory.
 _STORE_BYTES = 100 * 2**20
@@ -117,7 +117,7 @@ class RayCluster(ClusterExecutor):
         ]
 
     def ended(self, handles: Sequence[Any]) -> list[Any]:
-        done, _ = self._ray.wait(list(handles), num_returns=1, timeout=_POLL_SECONDS)
+        done, _ = self._ray.wait(list(handles), num_returns=1, timeout=POLL_SECONDS)
         return list(done)
 
     def cancel(self, handle: Any) -> None:

@@ -25,6 +25,9 @@ from bench.config import ExecutorSettings
 from bench.errors import StoreError, UnavailableError
 from bench.files import read_regular, write_atomically
 from bench.sweep.cluster import (
+    MOST_BYTES,
+    POLL_SECONDS,
+    VISIBLE_SECONDS,
     ClusterExecutor,
     execute_on_worker,
     import_cluster_package,
@@ -32,11 +35,6 @@ from bench.sweep.cluster import (
     python_path,
 )
 from bench.sweep.worker import Outcome, Task
-
-_POLL_SECONDS = 0.5
-# How long an outcome that was written elsewhere may take until it is seen here.
-_VISIBLE_SECONDS = 15.0
-_MOST_BYTES = 2**20
 
 
 class Slurm(ClusterExecutor):
@@ -138,7 +136,7 @@ class Slurm(ClusterExecutor):
     def ended(self, handles: Sequence[Any]) -> list[Any]:
         done = [job for job in handles if job.done()]
         if not done:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         return done
 
     def cancel(self, handle: Any) -> None:
@@ -147,15 +145,15 @@ class Slurm(ClusterExecutor):
     def outcome(self, handle: Any, task: Task) -> Outcome:
         # Not handle.result(), which unpickles.
         assert self._private is not None
-        deadline = time.monotonic() + _VISIBLE_SECONDS
+        deadline = time.monotonic() + VISIBLE_SECONDS
         while True:
             try:
-                told = read_regular(_outcome_file(self._private, task), _MOST_BYTES)
+                told = read_regular(_outcome_file(self._private, task), MOST_BYTES)
                 return outcome_of(json.loads(told), task)
             except (OSError, ValueError, RecursionError, StoreError):
                 if time.monotonic() > deadline:
                     break
-                time.sleep(_POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
         self._keep_logs = True
         reason = (
             f"Job {handle.job_id} has not told how the run ended (state: {handle.state}; log: "

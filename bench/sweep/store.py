@@ -166,6 +166,13 @@ class Store:
         """The runs in the folder, of whatever plan, sound or not."""
         return [path.name for path in entries(self._runs) if not path.name.startswith(".")]
 
+    def without_runs(self) -> StoreError:
+        """What to raise where a command needs runs and there are none."""
+        return StoreError(
+            f"Expected runs in {self._runs}, but there are none. Run the benchmark first, or name "
+            "its folder with --out."
+        )
+
     def records(self) -> Iterator[dict[str, Any]]:
         """All finished runs that can be trusted, of whatever plan, by job id."""
         for job_id in self.job_ids():

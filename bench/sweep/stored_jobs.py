@@ -46,10 +46,10 @@ def job_of(record: Json, records: Mapping[str, Json], datasets: Mapping[str, str
             role: job_of(records[job_id], records, datasets)
             for role, job_id in asked["requires"].items()
         }
-        method = _part(METHODS, asked["method"], "method")
+        method = part_of(METHODS, asked["method"], "method")
         job = Job(
             dataset=dataset_part(datasets.get(label, label)),
-            split=_part(SPLITS, asked["split"], "split"),
+            split=part_of(SPLITS, asked["split"], "split"),
             method=MethodPart(
                 method.name,
                 method.label,
@@ -59,7 +59,7 @@ def job_of(record: Json, records: Mapping[str, Json], datasets: Mapping[str, str
                 METHODS.get(method.name).cls.contrastive,
             ),
             backbones={
-                kind: _part(BACKBONES, part, "backbone")
+                kind: part_of(BACKBONES, part, "backbone")
                 for kind, part in asked["backbones"].items()
             },
             seed=asked["seed"],
@@ -76,7 +76,17 @@ def job_of(record: Json, records: Mapping[str, Json], datasets: Mapping[str, str
     return job
 
 
-def _part(registry: Registry[Any], asked: Json, kind: str) -> Part:
+def part_of(registry: Registry[Any], asked: Json, kind: str) -> Part:
+    """The plug-in of `registry` that a record names; `kind` is what errors call it.
+
+    For a data set there is :func:`bench.sweep.plan.dataset_part`: a record does not hold where a
+    file is.
+
+    Raises
+    ------
+    UsageError
+        The present code has no such name or options.
+    """
     entry = registry.get(asked["name"])
     options = check_options(entry.cls.options_type, Spec(asked["name"], asked["options"]), kind)
     return Part(asked["name"], asked["label"], options, entry.facts)

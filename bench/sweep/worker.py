@@ -15,13 +15,12 @@ from threadpoolctl import threadpool_limits
 from bench.data.left_out import facts
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
-from bench.dataset import DATASETS
 from bench.errors import BenchError, DataError, TrainingError
 from bench.method import METHODS
 from bench.plain_text import log_visibly
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
-from bench.sweep.plan import Job
+from bench.sweep.plan import Job, open_dataset
 from bench.sweep.provenance import provenance
 from bench.sweep.signals import signals_held
 from bench.sweep.splits import split_of
@@ -182,7 +181,7 @@ def _train_and_store(
     checkpoint: CheckpointFile,
 ) -> None:
     job = task.job
-    dataset = DATASETS.get(job.dataset.name).cls(job.dataset.options)
+    dataset = open_dataset(job.dataset)
     prepared = prepare(
         job.dataset.name, dataset, task.data_path, task.data_sha256, cache_dir=task.cache_dir
     )

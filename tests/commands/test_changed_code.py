@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 
 import pytest
@@ -160,7 +161,7 @@ def test_repeating_confirms_a_change_that_changes_nothing(edit, start, bench, re
     assert {k: v for k, v in after.items() if k not in changed} == {
         k: v for k, v in before.items() if k not in changed
     }
-    assert not (folder / "repeat").exists()
+    assert not list((tmp_path / "cache").glob("repeat-*"))
     _, out, err = start()
     assert "2 done before, 0 to do" in out
     assert "changed" not in err
@@ -180,3 +181,14 @@ def test_repeating_names_a_change_that_changes_something(edit, start, repeat, tm
     assert "toy · random · vanilla · seed 0: equal bit for bit" in out
     assert _record(folder, "mine") == before
     assert "1 do not: a run of their method came out different" in err
+
+
+def test_runs_that_came_with_the_folder_confirm_nothing(edit, start, repeat, tmp_path):
+    """A stranger's folder says that its runs were trained again, and that they are equal."""
+    edit()
+    start()
+    folder = tmp_path / "results"
+    shutil.copytree(folder / "runs", folder / "repeat" / "runs")
+    code, out, _ = repeat()
+    assert code == 0, out
+    assert "2 runs: 0 done before, 2 to do" in out

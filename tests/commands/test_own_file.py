@@ -4,6 +4,8 @@ import shlex
 
 import pytest
 
+from bench.commands.figures import embeddings_of
+from bench.report.figures.source import source_of
 from bench.sweep.store import Store
 from tests.commands.conftest import ROWS
 
@@ -153,3 +155,15 @@ def test_another_file_of_the_same_name_is_run_again_and_its_table_is_said_to_go(
     assert code == 0
     assert "0 done before, 1 to do" in out
     assert "showed other samples of the name toy: it is replaced, its runs are kept" in err
+
+
+def test_embeddings_of_a_run_on_a_file_find_that_file(bench, toy_arguments, tmp_path, capsys):
+    """A record does not say where its file is, and asking it for the path is a traceback."""
+    assert bench(*toy_arguments("--methods", "sdr"))[0] == 0
+    store = Store(tmp_path / "results")
+    source = source_of(store.read_plan(), list(store.records()), {})
+    [embedding] = embeddings_of(store, source)
+    assert len(embedding.labels) == len(embedding.embeddings)
+    (tmp_path / "toy.csv").unlink()
+    assert embeddings_of(store, source) == []
+    assert "Expected the file of toy" in capsys.readouterr().err

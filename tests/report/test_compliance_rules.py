@@ -317,6 +317,8 @@ def test_undefined_and_infinite_figures_are_compared():
         ("test_predictions", 2, "predictions"),
         ("valid_labels", 2**31, "predictions"),
         ("test_labels", 0, "predictions"),
+        ("test_labels", -1, "predictions"),
+        ("test_predictions", -1, "predictions"),
     ],
 )
 def test_other_decisions_are_caught(name, value, rule):

@@ -5,7 +5,7 @@ import pytest
 from bench.config import resolve
 from bench.data.obtain import locate
 from bench.data.prepare import prepare
-from bench.sweep.plan import expand, make_jobs, with_required
+from bench.sweep.plan import expand, make_jobs, open_dataset, with_required
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
@@ -26,7 +26,7 @@ def toy_tasks(tmp_path):
         }).settings  # fmt: skip
         grid = expand(settings)
         [part] = grid.datasets
-        dataset, cache = grid.open(part), tmp_path / "cache"
+        dataset, cache = open_dataset(part), tmp_path / "cache"
         located = locate(dataset)
         prepared = prepare(part.name, dataset, located.path, located.sha256, cache_dir=cache)
         jobs = make_jobs(grid, {part.label: prepared.content_sha256}, {part.label: ["molecule"]})

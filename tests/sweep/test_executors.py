@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.config import resolve
-from bench.errors import UnavailableError, UsageError
+from bench.errors import StoreError, UnavailableError, UsageError
 from bench.sweep.cluster import ClusterExecutor, execute_on_worker, outcome_of
 from bench.sweep.executor import Executor, Watcher
 from bench.sweep.executors import make_executor
@@ -218,7 +218,7 @@ class _Canary:
 def test_no_pickle_of_a_result_is_ever_opened(toy_tasks, tmp_path, commands, monkeypatch):
     """A file that a stranger put beside the results runs code when a job seems to have ended."""
     pytest.importorskip("submitit")
-    monkeypatch.setattr("bench.sweep.slurm._VISIBLE_SECONDS", 0.1)
+    monkeypatch.setattr("bench.sweep.slurm.VISIBLE_SECONDS", 0.1)
     evil, canary = tmp_path / "evil.pkl", tmp_path / "canary"
     evil.write_bytes(pickle.dumps(("success", _Canary(canary))))
     [task] = toy_tasks("results", ["vanilla"])
@@ -252,7 +252,7 @@ def test_an_outcome_that_is_none_is_a_run_that_died(toy_tasks, told):
 
 
 def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypatch):
-    monkeypatch.setattr("bench.sweep.cluster._VISIBLE_SECONDS", 0.1)
+    monkeypatch.setattr("bench.sweep.cluster.VISIBLE_SECONDS", 0.1)
 
     class Liar(ClusterExecutor):
         def submit(self, calls):
@@ -270,6 +270,31 @@ def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypat
     [task] = toy_tasks("results", ["vanilla"])
     [outcome] = Liar(1, task.results_dir, None).run([task])
     assert (outcome.status, "a record that is not in" in outcome.error) == ("died", True)
+
+
+def test_progress_that_cannot_be_read_for_a_moment_ends_no_sweep(toy_tasks, monkeypatch):
+    """A network's disk that is away once, when a worker is asked how far it is, stops all runs."""
+
+    class Here(ClusterExecutor):
+        def submit(self, calls):
+            return [execute_on_worker(*call)["error"] for call in calls]
+
+        def ended(self, handles):
+            return handles
+
+        def cancel(self, handle):
+            pass
+
+        def outcome(self, handle, task):
+            return Outcome(task.job.job_id, handle)
+
+    def away(path, most):
+        raise StoreError("stale file handle")
+
+    monkeypatch.setattr("bench.sweep.cluster.read_regular", away)
+    [task] = toy_tasks("results", ["vanilla"])
+    [outcome] = Here(1, task.results_dir, None).run([task])
+    assert outcome.error is None
 
 
 def test_a_run_that_is_replaced_stays_until_the_new_one_is_stored(toy_tasks):

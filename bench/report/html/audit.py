@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.data.audit import FEW_SAMPLES
+from bench.plain_text import some_of
 from bench.report.cells import Run
 from bench.report.figures.source import Json, Source
 from bench.report.html.details import commit
 from bench.report.published import STAND_INS, published
 
-# Classes that a sentence names; the others are counted.
-_NAMED = 5
 _PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
@@ -106,8 +105,7 @@ def _findings(data: Json) -> Iterator[str]:
         counts = dict(zip(data["class_names"], data[f"{part}_counts"], strict=True))
         absent = [name for name, count in counts.items() if count == 0]
         if absent:
-            more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-            yield f"No sample in {heading}: {', '.join(absent[:_NAMED])}{more}."
+            yield f"No sample in {heading}: {some_of(absent)}."
     few = sum(0 < count < FEW_SAMPLES for count in data["test_counts"])
     if few:
         yield f"{few} classes have fewer than {FEW_SAMPLES} test samples: read their intervals."
