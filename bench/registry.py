@@ -20,6 +20,9 @@ from bench.errors import UnavailableError, UnknownNameError, UsageError
 
 T = TypeVar("T", bound=type)
 
+# What stands between a plug-in's decorator and the registry.
+_REGISTERING = (__name__, "bench.method", "bench.dataset", "bench.split", "bench.backbone")
+
 # Names become folder names, table rows and command-line words: one plain alphabet for all.
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -38,12 +41,20 @@ class Entry(Generic[T]):
         What the decorator was given: title, group, reference, version, ...
     origin : str
         File the class stands in.
+    module : str
+        Module that registered it, which may have made the class by another one's function.
     """
 
     name: str
     cls: T
     facts: dict[str, Any] = field(default_factory=dict)
     origin: str = ""
+    module: str = ""
+
+    @property
+    def modules(self) -> set[str]:
+        """Where it was registered, and where its class and the classes it derives from stand."""
+        return {self.module, *(base.__module__ for base in self.cls.__mro__)} - {""}
 
 
 class Registry(Generic[T]):
@@ -90,7 +101,7 @@ class Registry(Generic[T]):
             raise UsageError(
                 f"Two {self.kind}s are called {name!r}: {known.origin} and {origin}. Rename one."
             )
-        self._entries[name] = Entry(name, cls, facts, origin)
+        self._entries[name] = Entry(name, cls, facts, origin, _registering_module())
 
     def get(self, name: str) -> Entry[T]:
         """The entry called `name`.
@@ -145,3 +156,11 @@ class Registry(Generic[T]):
             importlib.import_module(module)
         except Exception as error:  # a broken plug-in is listed, whatever it raises
             self._unavailable[name] = f"{type(error).__name__}: {error}"
+
+
+def _registering_module() -> str:
+    """The module whose code registers, beyond this one and the decorators of the contracts."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") in _REGISTERING:
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))

@@ -10,7 +10,8 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Collection, Iterable, Iterator
+import sysconfig
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,28 +19,61 @@ from typing import NamedTuple
 # Characters of the sha256 that are kept: 64 bits, against mistakes and not against attacks.
 _DIGITS = 16
 
+# Where Python and packages are installed.
+_SITES = frozenset({"site-packages", "dist-packages"})
+_STDLIB = Path(sysconfig.get_path("stdlib"))
+
 
 class _Source(NamedTuple):
-    """A parsed module: its hash, what it imports, and for each name where that comes from."""
+    """A parsed module.
+
+    Attributes
+    ----------
+    name : str
+        File name as of a module.
+    sha256 : str
+    imported : frozenset of str
+        What it imports, wherever in its code, ``import_module("...")`` included.
+    origins : dict of str to set of str
+        For each imported name where it may come from.
+    looked_up : frozenset of (str, str)
+        What it asks of registries: ``METHODS.get("cb")`` as ``("METHODS", "cb")``.
+    only_imports : bool
+        Whether it has no other statements, as a package that hands on names.
+    """
 
     name: str
     sha256: str
     imported: frozenset[str]
-    origins: dict[str, str]
+    origins: dict[str, set[str]]
+    looked_up: frozenset[tuple[str, str]]
+    only_imports: bool
 
 
-def sources_of(modules: Iterable[str], *, within: Collection[str]) -> dict[str, str]:
+def _nothing(registry: str, name: str) -> Iterable[str]:
+    return ()
+
+
+def sources_of(
+    modules: Iterable[str],
+    *,
+    within: Collection[str],
+    registered: Callable[[str, str], Iterable[str]] = _nothing,
+) -> dict[str, str]:
     """The files of `modules` and of what they import, file to hash, in the order of names.
 
-    A file is read once a process, so that its hash is that of the code that was imported and not
-    of an edit since.
+    Imports are followed to modules of this project below `within`, and to every module that is
+    neither of this project nor installed: a user's own helper. A file is read once a process, so
+    that its hash is that of the code that was imported and not of an edit since.
 
     Parameters
     ----------
     modules : iterable of str
         Dotted names; modules without a source file, such as built-in ones, are left out.
     within : collection of str
-        Imports are followed to these modules and to what lies below them, and no further.
+        Modules, with what lies below them.
+    registered : callable, optional
+        The modules of an entry, from the name of its registry in code and its own.
     """
     found: dict[str, str] = {}
     waiting = sorted(set(modules))
@@ -49,16 +83,35 @@ def sources_of(modules: Iterable[str], *, within: Collection[str]) -> dict[str, 
             continue
         found[source.name] = source.sha256
         for target in source.imported:
-            if any(target == room or target.startswith(f"{room}.") for room in within):
-                waiting += _defining(target)
+            waiting += (module for module in _defining(target) if _is_followed(module, within))
+        for registry, name in source.looked_up:
+            waiting += registered(registry, name)
     return dict(sorted(found.items()))
+
+
+def _is_followed(module: str, within: Collection[str]) -> bool:
+    if any(module == room or module.startswith(f"{room}.") for room in within):
+        return True
+    path = _file(module)
+    return path is not None and module.partition(".")[0] != "bench" and not _is_installed(path)
+
+
+def is_installed(module: str) -> bool:
+    """Whether `module` has no source file or is Python's own or an installed package's."""
+    path = _file(module)
+    return path is None or _is_installed(path)
+
+
+def _is_installed(path: Path) -> bool:
+    return not _SITES.isdisjoint(path.parts) or path.is_relative_to(_STDLIB)
 
 
 def _defining(target: str) -> Iterator[str]:
     """The module that `target` is, or from which its package or module has that name.
 
     ``bench.metrics.balanced_accuracy`` is followed to ``bench.metrics.confusion``, where the
-    package takes it from, and not to all that the package offers.
+    package takes it from, and not to all that the package offers; unless the package does more than
+    import, which may change what it hands on.
     """
     if _file(target) is not None:
         yield target
@@ -67,9 +120,10 @@ def _defining(target: str) -> Iterator[str]:
     source = _source(package)
     if source is None:
         return
-    origin = source.origins.get(name, target)
-    if _is_package(package) and origin != target:
-        yield from _defining(origin)
+    origins = source.origins.get(name, set()) - {target}
+    if _is_package(package) and source.only_imports and origins:
+        for origin in sorted(origins):
+            yield from _defining(origin)
     else:
         yield package
 
@@ -84,28 +138,58 @@ def _source(module: str) -> _Source | None:
     except (SyntaxError, ValueError):  # edited since it was imported, and not finished
         tree = ast.Module([ast.Pass()], [])
     package = module if _is_package(module) else module.rpartition(".")[0]
-    origins: dict[str, str] = {}
+    origins: dict[str, set[str]] = {}
     imported: set[str] = set()
+    looked_up: set[tuple[str, str]] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = _base(node, package)
+            base = _base(node.level, node.module or "", package)
             for alias in node.names:
                 # A star takes whatever is there: the module itself is what counts.
                 target = base if alias.name == "*" else f"{base}.{alias.name}"
                 imported.add(target)
-                origins[alias.asname or alias.name] = target
-    name = module.replace(".", "/") + ("/__init__.py" if _is_package(module) else ".py")
-    return _Source(name, _hash(tree), frozenset(imported), origins)
+                origins.setdefault(alias.asname or alias.name, set()).add(target)
+        elif isinstance(node, ast.Call) and (text := _first_text(node)):
+            function = ast.unparse(node.func).rpartition(".")
+            if function[2] in ("import_module", "__import__"):
+                name = text.lstrip(".")
+                imported.add(_base(len(text) - len(name), name, package))
+            elif function[2] == "get":
+                looked_up.add((function[0].rpartition(".")[2], text))
+    return _Source(
+        module.replace(".", "/") + ("/__init__.py" if _is_package(module) else ".py"),
+        _hash(tree),
+        frozenset(imported),
+        origins,
+        frozenset(looked_up),
+        all(isinstance(node, ast.Import | ast.ImportFrom) for node in _statements(tree)),
+    )
 
 
-def _base(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of what ``from ... import`` names."""
-    if not node.level:
-        return node.module or ""
-    above = package.split(".")[: len(package.split(".")) - node.level + 1]
-    return ".".join([*above, *filter(None, [node.module])])
+def _first_text(call: ast.Call) -> str | None:
+    """The first argument of a call, where it is a string as it stands."""
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def _statements(tree: ast.Module) -> list[ast.stmt]:
+    """Statements of a module but for docstrings and ``__all__``."""
+    return [
+        node
+        for node in tree.body
+        if not _is_bare_string(node)
+        and not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
+    ]
+
+
+def _base(level: int, name: str, package: str) -> str:
+    """The absolute name of what is imported by `name` behind `level` dots."""
+    if not level:
+        return name
+    above = package.split(".")[: len(package.split(".")) - level + 1]
+    return ".".join([*above, *filter(None, [name])])
 
 
 @cache

@@ -139,7 +139,43 @@ def test_a_name_that_a_package_hands_on_is_followed_to_where_it_stands(package):
     assert package("pack.a", files) == ["a.py", "rooms/__init__.py"]
 
 
-def test_other_rooms_packages_and_modules_without_a_source_are_not_followed(package):
-    files = {"a.py": "import sys, json, nowhere\nimport pack.in_.b, pack.out.c"}
-    files |= {"in_/b.py": "", "out/c.py": ""}
-    assert package("pack.a", files, within=("pack.in_",)) == ["a.py", "in_/b.py"]
+def test_installed_packages_and_other_rooms_of_this_project_are_not_followed(package):
+    files = {"a.py": "import sys, json, nowhere, numpy, bench.errors, bench.seeds\nimport pack.b"}
+    found = package("pack.a", files | {"b.py": ""}, within=("bench.seeds",))
+    assert found == ["bench/seeds.py", "a.py", "b.py"]
+
+
+def test_a_helper_of_the_users_beside_the_package_is_followed(package, tmp_path):
+    (tmp_path / "helper.py").write_text("x = 1")
+    assert package("pack.a", {"a.py": "import helper"}) == ["helper.py", "a.py"]
+
+
+def test_a_module_imported_by_its_name_as_text_is_followed(package):
+    text = (
+        "from importlib import import_module\nimport_module('pack.b'), import_module('.c', 'pack')"
+    )
+    assert package("pack.a", {"a.py": text, "b.py": "", "c.py": ""}) == ["a.py", "b.py", "c.py"]
+
+
+def test_a_package_that_chooses_is_itself_behind_what_it_hands_on(package):
+    """Which of two it takes is decided there, and it may wrap what it hands on."""
+    files = {
+        "a.py": "from pack.rooms import used",
+        "rooms/__init__.py": "try:\n    from .fast import used\nexcept ImportError:\n"
+        "    from .slow import used",
+        "rooms/fast.py": "used = 1",
+        "rooms/slow.py": "used = 2",
+    }
+    found = package("pack.a", files)
+    assert found == ["a.py", "rooms/__init__.py", "rooms/fast.py", "rooms/slow.py"]
+
+
+def test_what_code_asks_of_a_registry_is_followed(package):
+    files = {"a.py": "METHODS.get('b').cls, other.get('c')", "b.py": "", "c.py": ""}
+    package("pack.a", files)
+
+    def registered(registry, name):
+        return [f"pack.{name}"] if registry == "METHODS" else []
+
+    found = sources_of(["pack.a"], within=("pack",), registered=registered)
+    assert list(found) == ["pack/a.py", "pack/b.py"]

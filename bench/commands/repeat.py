@@ -22,7 +22,16 @@ from bench.sweep.local import default_jobs
 from bench.sweep.plan import Job, Part, with_required
 from bench.sweep.policy import Policy
 from bench.sweep.provenance import cpu_model
-from bench.sweep.repeat import BIT_FOR_BIT, BOUND, WITHIN, Comparison, compare, components, draw
+from bench.sweep.repeat import (
+    BIT_FOR_BIT,
+    BOUND,
+    WITHIN,
+    Comparison,
+    compare,
+    components,
+    draw,
+    label_of,
+)
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
 
@@ -32,8 +41,9 @@ Json = Mapping[str, Any]
 def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | None) -> int:
     """Train `number` stored runs of each method again and compare them with what is stored.
 
-    Where all runs of a method that were drawn are equal, the stored runs of that method count as
-    made by the present code from then on.
+    Methods with other options are other methods here. Where the code of some runs has changed,
+    only methods with such runs are drawn. Where all runs of a method that were drawn are equal, the
+    stored runs of that method count as made by the present code from then on.
 
     Parameters
     ----------
@@ -71,10 +81,14 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
             f"Expected a run in {out} that this code and the data files here can repeat, but there "
             "is none: see above."
         )
-    drawn = draw({job_id: records[job_id] for job_id in known}, number, seed)
-    planned = with_required([known[job_id] for job_id in sorted(drawn)])
-    console.print(f"{len(planned)} of {len(records)} runs are trained again (draw {seed}).")
     again = Store(_folder_of(out))
+    chosen = _with_changed_code(records, known)
+    drawn = draw(chosen, number, seed, again.job_ids())
+    planned = with_required([known[job_id] for job_id in sorted(drawn)])
+    console.print(
+        f"{len(planned)} of {len(records)} runs are trained again (draw {seed}), of "
+        f"{len({label_of(record) for record in chosen.values()})} methods."
+    )
     _train(again, planned, records, ready, cores)
     found = {
         job.job_id: _compared(store, again, records[job.job_id])
@@ -82,7 +96,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
         if again.read(job.job_id) is not None
     }
     differing = _say(planned, found)
-    _renew(store, records, known, found, {job.method.name for job in differing})
+    _renew(store, records, known, found, {label_of(records[job.job_id]) for job in differing})
     if differing:
         show_failures(again, planned)
         console.print(f"The runs that were trained again are in {again.root}.")
@@ -247,14 +261,14 @@ def _renew(
     """
     equal = {job_id for job_id, comparison in found.items() if comparison.verdict is not None}
     exact = all(found[job_id].verdict == BIT_FOR_BIT for job_id in equal)
-    methods = {known[job_id].method.name for job_id in equal} - differing
+    methods = {label_of(records[job_id]) for job_id in equal} - differing
     confirmed = {part for job_id in equal for part in components(records[job_id])}
     renewed = left = 0
     for job_id, job in known.items():
         now = sources_of_job(job)
         if changed_files(records[job_id], now) == ():
             continue
-        if not _methods_of(job) <= methods or not components(records[job_id]) <= confirmed:
+        if not _labels_of(job, records) <= methods or not components(records[job_id]) <= confirmed:
             left += 1
             continue
         how = {"equal": BIT_FOR_BIT if exact else WITHIN, "cpu": cpu_model()}
@@ -268,6 +282,23 @@ def _renew(
         )
 
 
-def _methods_of(job: Job) -> set[str]:
+def _labels_of(job: Job, records: Mapping[str, Json]) -> set[str]:
     """Its method and those that it depends on."""
-    return {job.method.name}.union(*map(_methods_of, job.requires.values()))
+    others = (_labels_of(needed, records) for needed in job.requires.values())
+    return {label_of(records[job.job_id])}.union(*others)
+
+
+def _with_changed_code(records: Mapping[str, Json], known: Mapping[str, Job]) -> dict[str, Json]:
+    """The runs of methods whose code has changed since one of them; all where none has.
+
+    With the runs that they depend on.
+    """
+    changed = {
+        label_of(records[job_id])
+        for job_id, job in known.items()
+        if changed_files(records[job_id], sources_of_job(job)) != ()
+    }
+    jobs = [
+        job for job_id, job in known.items() if not changed or label_of(records[job_id]) in changed
+    ]
+    return {job.job_id: records[job.job_id] for job in with_required(jobs)}

@@ -5,9 +5,6 @@ Opening from the cache needs neither the content of the file nor RDKit.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,20 +19,7 @@ from bench.data.prepared_arrays import assemble, build_arrays
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import DATASETS, MAX_BAD, Dataset
 from bench.errors import DataError
-
-_SOURCES = tuple(
-    Path(__file__).with_name(f"{module}.py")
-    for module in (
-        "adjacency",
-        "atom_features",
-        "conflicts",
-        "environments",
-        "featurise",
-        "molecules",
-        "packed",
-        "prepared_arrays",
-    )
-)
+from bench.sources import sources_of
 
 
 def prepare(
@@ -153,9 +137,13 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
         "data set version": DATASETS.get(name).facts["version"],
         # A delimiter is not in the identity of runs, as the content read with it is.
         "data set options": dataset.options.model_dump(mode="json") | _delimiter(dataset),
-        "data set source": _sha256(_reader_files(dataset)),
+        "data set source": sources_of(
+            DATASETS.get(name).modules, within=("bench.dataset", "datasets", *_package(dataset))
+        ),
         "data sha256": data_sha256,
-        "featuriser source": _sha256(_SOURCES),
+        "featuriser source": sources_of(
+            ["bench.data.prepared_arrays"], within=("bench.data", "bench.dataset")
+        ),
         "rdkit": metadata.version("rdkit"),
     }
 
@@ -165,14 +153,7 @@ def _delimiter(dataset: Dataset) -> dict[str, str]:
     return {} if given is None else {"delimiter": given}
 
 
-def _reader_files(dataset: Dataset) -> list[Path]:
-    """The file that defines the data set, and the private modules beside it that it may use."""
-    file = Path(inspect.getfile(type(dataset)))
-    return [file, *sorted(file.parent.glob("_[a-z]*.py"))]
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+def _package(dataset: Dataset) -> tuple[str, ...]:
+    """The package that a plug-in from outside stands in, all of which may be its reader."""
+    package = type(dataset).__module__.partition(".")[0]
+    return () if package == "bench" else (package,)

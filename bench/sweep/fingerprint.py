@@ -19,7 +19,7 @@ from bench.backbone import BACKBONES
 from bench.dataset import DATASETS
 from bench.method import METHODS
 from bench.registry import Registry
-from bench.sources import sources_of
+from bench.sources import is_installed, sources_of
 from bench.split import SPLITS
 from bench.sweep.plan import Job
 
@@ -41,6 +41,10 @@ _ROOMS = (
     "datasets",
     "methods",
 )
+# By the names that code has for them.
+_REGISTRIES: Mapping[str, Any] = {
+    "BACKBONES": BACKBONES, "DATASETS": DATASETS, "METHODS": METHODS, "SPLITS": SPLITS,
+}  # fmt: skip
 # Of files that have changed, those that a sentence names.
 _NAMED = 4
 
@@ -117,25 +121,33 @@ def changes_in_words(changes: Iterable[tuple[str, ...] | None]) -> list[str]:
 
 
 def _own_sources(job: Job) -> dict[str, str]:
-    plugins = [
-        _module(DATASETS, job.dataset.name),
-        _module(SPLITS, job.split.name),
-        _module(METHODS, job.method.name),
-        *(_module(BACKBONES, part.name) for part in job.backbones.values()),
+    plugins: list[tuple[Registry[Any], str]] = [
+        (DATASETS, job.dataset.name),
+        (SPLITS, job.split.name),
+        (METHODS, job.method.name),
+        *((BACKBONES, part.name) for part in job.backbones.values()),
     ]
-    return dict(_sources(frozenset(plugins)))
+    modules = {module for registry, name in plugins for module in _modules(registry, name)}
+    return dict(_sources(frozenset(modules)))
 
 
 @cache
 def _sources(plugins: frozenset[str]) -> Mapping[str, str]:
     # A package from outside counts as a whole room: nobody here knows what of it matters.
     outside = {name.partition(".")[0] for name in plugins} - {"bench"}
-    return sources_of([*_SHARED, *plugins], within=[*_ROOMS, *outside])
+    return sources_of([*_SHARED, *plugins], within=[*_ROOMS, *outside], registered=_registered)
 
 
-def _module(registry: Registry[Any], name: str) -> str:
-    module: str = registry.get(name).cls.__module__
-    return module
+def _modules(registry: Registry[Any], name: str) -> set[str]:
+    """Those of a plug-in; a class of PyTorch that it derives from is no part of it."""
+    entry = registry.get(name)
+    return {entry.module, *(one for one in entry.modules if not is_installed(one))} - {""}
+
+
+def _registered(registry: str, name: str) -> set[str]:
+    """Those of a plug-in that code looks up by its name."""
+    known = _REGISTRIES.get(registry)
+    return _modules(known, name) if known is not None and name in known else set()
 
 
 # Hashed when this is imported: the server from which runs are forked holds the code of that moment.

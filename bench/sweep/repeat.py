@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,14 @@ WITHIN = "within three standard errors"
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 
 
-def draw(records: Mapping[str, Json], number: int, seed: int) -> set[str]:
-    """Ids of `number` runs of each method, with the runs that those depend on.
+def draw(
+    records: Mapping[str, Json], number: int, seed: int, trained: Collection[str] = ()
+) -> set[str]:
+    """Ids of `number` runs of each method with its options, and of the runs that they depend on.
 
-    Of a method's runs those are drawn first whose data set and split have been drawn least. Where
-    that leaves out a data set, split or encoder, further runs are drawn.
+    What is trained anyway, as others depend on it, counts. Of a method's other runs those are
+    drawn first of which most is `trained` already, then those whose data set and split have been
+    drawn least. Where that leaves out a data set, split or encoder, further runs are drawn.
 
     Parameters
     ----------
@@ -34,39 +38,54 @@ def draw(records: Mapping[str, Json], number: int, seed: int) -> set[str]:
     number : int
     seed : int
         Decides the draw.
+    trained : collection of str
+        Ids of runs that have been trained again before.
     """
-    rng = random.Random(seed)  # noqa: S311 (a sample, no secret)
     methods: dict[str, list[str]] = {}
-    for job_id, record in sorted(records.items()):
-        methods.setdefault(record["job"]["method"]["name"], []).append(job_id)
+    for job_id, record in records.items():
+        methods.setdefault(label_of(record), []).append(job_id)
+    needs = {job_id: _needs(job_id, records) for job_id in records}
+    # Each run has a number of its own, so that what is drawn hardly depends on the other runs.
+    numbers = {job_id: _random(seed, job_id) for job_id in records}
     drawn: set[str] = set()
     covered: Counter[tuple[str, str]] = Counter()
 
     def take(job_id: str) -> None:
-        if job_id in drawn:
-            return
-        drawn.add(job_id)
-        covered[_column(records[job_id])] += 1
-        for needed in records[job_id]["job"]["requires"].values():
-            take(needed)
+        for one in needs[job_id] - drawn:
+            covered[_column(records[one])] += 1
+        drawn.update(needs[job_id])
 
-    def dependencies(name: str) -> int:
-        return max(len(records[job_id]["job"]["requires"]) for job_id in methods[name])
+    def preference(job_id: str) -> tuple[int, int, int]:
+        to_train = len(needs[job_id] - drawn - set(trained))
+        return to_train, covered[_column(records[job_id])], numbers[job_id]
 
-    # What others depend on is trained for them anyway, and counts for its own method.
-    for name in sorted(methods, key=lambda name: (-dependencies(name), name)):
-        left = [job_id for job_id in methods[name] if job_id not in drawn]
-        rng.shuffle(left)
-        while left and len(methods[name]) - len(left) < number:
-            take(min(left, key=lambda job_id: covered[_column(records[job_id])]))
-            left = [job_id for job_id in left if job_id not in drawn]
+    # What others depend on first, so that it counts for its own method.
+    for label in sorted(methods, key=lambda one: (-max(len(needs[i]) for i in methods[one]), one)):
+        while len(drawn & set(methods[label])) < min(number, len(methods[label])):
+            take(min(set(methods[label]) - drawn, key=preference))
     parts = {job_id: components(record) for job_id, record in records.items()}
     missing = set().union(*parts.values()) - set().union(*(parts[one] for one in drawn))
     while missing:
-        candidates = rng.sample(sorted(parts), len(parts))
-        take(best := max(candidates, key=lambda job_id: len(parts[job_id] & missing)))
+        best = min(parts, key=lambda one: (-len(parts[one] & missing), *preference(one)))
+        take(best)
         missing -= parts[best]
     return drawn
+
+
+def label_of(record: Json) -> str:
+    """The method of a run with its options: another option may be another way through the code."""
+    method = record["job"]["method"]
+    return f"{method['name']} {json.dumps(method['options'], sort_keys=True)}"
+
+
+def _needs(job_id: str, records: Mapping[str, Json]) -> set[str]:
+    """A run and all that it depends on."""
+    requires = records[job_id]["job"]["requires"].values()
+    return {job_id}.union(*(_needs(needed, records) for needed in requires))
+
+
+def _random(seed: int, job_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {job_id}".encode()).digest()[:8])
 
 
 def _column(record: Json) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sweep.repeat import BIT_FOR_BIT, WITHIN, compare, draw
+from bench.sweep.repeat import BIT_FOR_BIT, WITHIN, compare, draw, label_of
 
 DEPENDS = {"stack": ["forest", "soft"], "late": ["plain"]}
 
@@ -22,7 +22,7 @@ def _records():
                     needs = DEPENDS.get(method, [])
                     records[f"{method}-{dataset}-{split}-{seed}"] = {
                         "job": {
-                            "method": {"name": method},
+                            "method": {"name": method, "options": {}},
                             "dataset": {"label": dataset, "name": dataset},
                             "split": {"label": split, "name": split},
                             "backbones": {},
@@ -53,6 +53,27 @@ def test_another_seed_draws_other_runs_and_more_than_there_are_draws_all():
     records = _records()
     assert len({frozenset(draw(records, 1, seed)) for seed in range(20)}) > 10
     assert draw(records, 99, 0) == records.keys()
+
+
+def test_a_method_with_other_options_is_drawn_apart():
+    """An option may be another way through the code, which nobody has confirmed."""
+    records = _records()
+    for job_id, record in records.items():
+        if job_id.endswith("2"):
+            record["job"]["method"]["options"] = {"power": 2}
+    drawn = draw(records, 1, 0)
+    assert {label_of(records[job_id]) for job_id in drawn} == {
+        f"{method} {options}"
+        for method in ("plain", "forest", "soft", "stack", "late")
+        for options in ("{}", '{"power": 2}')
+    }
+
+
+def test_what_was_trained_again_before_is_drawn_first():
+    records = _records()
+    before = draw(records, 1, 0)
+    assert draw(records, 1, 99, before) == before
+    assert before <= draw(records, 3, 99, before)
 
 
 LABELS = np.repeat([0, 1], [8, 2])
