@@ -206,7 +206,7 @@ def _provenance(table: Table) -> list[str]:
     return [
         f"Hashes are sha256, their first {_SHORT_HASH} digits; `runs.csv` has them in full, with "
         "the job behind every figure.",
-        pipes(["Data set", "file", "sha256", "samples", "unusable rows"], files),
+        pipes(["Data set", "file", "sha256", "samples", "rows left out"], files),
         pipes(["Data set", "split", "seed", "split hash", "train", "valid", "test"], splits),
     ]
 

@@ -117,6 +117,12 @@ def test_tables_have_captions_and_scopes(no_libraries):
     assert all(p.get("tabindex") == "0" for p in elements.all("div") if p.get("class") == "scroll")
 
 
+def test_rows_left_out_are_not_called_unusable(no_libraries):
+    text = page_of([make_job()])
+    assert ">Rows left out<" in text
+    assert "nusable" not in text
+
+
 def test_states_are_told_apart_in_words_and_signs(no_libraries):
     jobs = make_grid(methods=("vanilla", "cb", "ib", "cdt"), seeds=(0, 1))
     jobs.append(make_job("chembl_ki"))

@@ -129,6 +129,16 @@ def test_means_of_several_seeds_have_a_table_of_intervals():
     assert "95 % intervals" not in markdown(table_of_means({"a": [0.7], "b": [0.6]}))
 
 
+def test_rows_without_a_label_are_not_called_unusable():
+    """A record counts all rows left out; most of them may only lack a label."""
+    record = make_record(make_job())
+    record["data"]["unusable"] = 6
+    text = markdown(table_of([make_job()], [record]))
+    files = next(lines for lines in pipe_tables(text) if "sha256" in lines[0])
+    assert dict(zip(files[0], files[2], strict=True))["rows left out"] == "6"
+    assert "unusable" not in text
+
+
 def test_seeds_that_agree_by_chance_give_no_interval():
     table = table_of_means({"a": [0.7, 0.72], "b": [0.6, 0.6]})
     text = markdown(table)
