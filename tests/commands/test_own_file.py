@@ -52,6 +52,17 @@ def test_a_file_with_brackets_in_its_name_is_a_file(bench, table):
     assert "there is no file" in err
 
 
+def test_a_single_row_is_not_counted_in_the_plural(bench, table):
+    path = table(rows([*ROWS, ("CCO", "")]))
+    _, out, _ = bench("data", path, *COLUMNS)
+    assert "1 row without a label, left out" in out
+    _, out, _ = bench(
+        "--data", path, *COLUMNS, "--methods", "vanilla", "--splits", "random", "--seeds", "0",
+        "--dry-run",
+    )  # fmt: skip
+    assert "1 run: 0 done, 1 to do" in out
+
+
 def test_columns_that_are_not_named_are_listed_and_guessed(bench, table):
     path = table(
         "id;structure;class\n" + "\n".join(f"{n};{s};{c}" for n, (s, c) in enumerate(ROWS))

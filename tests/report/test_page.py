@@ -117,6 +117,13 @@ def test_tables_have_captions_and_scopes(no_libraries):
     assert all(p.get("tabindex") == "0" for p in elements.all("div") if p.get("class") == "scroll")
 
 
+def test_a_single_run_is_not_counted_in_the_plural(no_libraries):
+    text = page_of([make_job()])
+    assert "<p>1 run planned: 1 complete" in text
+    assert "<h3>1 run</h3>" in text
+    assert "over n = 1 run, in percent" in text
+
+
 def test_rows_left_out_are_not_called_unusable(no_libraries):
     text = page_of([make_job()])
     assert ">Rows left out<" in text
@@ -174,7 +181,7 @@ def test_findings_name_small_and_absent_classes():
     assert line.smallest == (84, 0, 12)
     assert line.findings == (
         "No sample in validation: 1.",
-        "1 classes have fewer than 30 test samples: read their intervals.",
+        "1 class has fewer than 30 test samples: read its interval.",
     )
 
 

@@ -422,9 +422,9 @@ def mixed(**provenance):
 @pytest.mark.parametrize(
     ("provenance", "words"),
     [
-        ({"device": "NVIDIA H100"}, "1 runs on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
-        ({"packages": {"torch": "2.14.0"}}, "1 runs on cpu with torch 2.14.0 (cb)"),
-        ({"packages": {}}, "1 runs on cpu with torch of unknown version (cb)"),
+        ({"device": "NVIDIA H100"}, "1 run on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
+        ({"packages": {"torch": "2.14.0"}}, "1 run on cpu with torch 2.14.0 (cb)"),
+        ({"packages": {}}, "1 run on cpu with torch of unknown version (cb)"),
     ],
     ids=["device", "torch", "unknown"],
 )
