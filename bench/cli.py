@@ -266,7 +266,7 @@ def settings(out: Path) -> int:
 def data(
     names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path, **file_options: Any
 ) -> int:
-    """Report on data sets: rows, classes, unusable rows, duplicates, label conflicts, graphs.
+    """Report on data sets: rows, classes, rows left out, duplicates, label conflicts, graphs.
 
     NAMES are data sets or CSV files: data my.csv --smiles-col smiles --label-col class
     """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.commands.console import console, warn
 from bench.commands.progress import LiveStep
+from bench.report.numbers import counted
 from bench.sweep.archive import unpack_archive, write_archive
 from bench.sweep.store import Store
 
@@ -30,7 +31,7 @@ def archive_results(out: Path) -> int:
     for what in archived.kept:
         warn(f"Damaged here and kept as the archive before had it: {what}")
     size = archived.size / 2**20
-    console.print(f"{archived.runs} runs in {archived.path}, {size:.2f} MiB.")
+    console.print(f"{counted(archived.runs, 'run')} in {archived.path}, {size:.2f} MiB.")
     if size > _LARGE_MIB:
         warn(f"The archive is larger than {_LARGE_MIB:g} MiB, which is much for a repository.")
     return 1 if archived.left_out or archived.kept else 0
@@ -47,5 +48,5 @@ def open_results(out: Path) -> Store:
     store = Store(out)
     unpacked = unpack_archive(store)
     if unpacked:
-        console.print(f"{unpacked} runs unpacked from the archive in {out}.")
+        console.print(f"{counted(unpacked, 'run')} unpacked from the archive in {out}.")
     return store

@@ -23,6 +23,7 @@ from bench.data.similarity import CLOSE, sample_fingerprints, similarity_to_trai
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
+from bench.report.numbers import counted
 from bench.report.published import published
 from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
@@ -166,7 +167,7 @@ def _show(label: str, facts: DataDescription) -> None:
         console.print(f"Note: {note}")
     unlabelled = sum(row.kind == "unlabelled" for row in facts.unusable)
     if unlabelled:
-        console.print(f"{unlabelled:,} rows without a label, left out")
+        console.print(f"{counted(unlabelled, 'row')} without a label, left out")
     others = [row for row in facts.unusable if row.kind != "unlabelled"]
     _show_rows("unusable, left out", list(map(str, others)))
     _show_rows("repaired", list(map(str, facts.repaired)))

@@ -1,4 +1,4 @@
-"""Start a method: a file that trains, passes the checks and waits to be changed."""
+"""Start a method: a file that trains, passes all checks but one and waits to be changed."""
 
 from __future__ import annotations
 
@@ -46,13 +46,16 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     path = folder / f"{name}.py"
     _write_new(path, method_source(name, title))
     console.print(f"Written: {path}")
-    console.print("Change its loss, its text and its reference, then:")
+    console.print("Change its loss, its docstring and its reference, then:")
     if folder.resolve() == found_by_itself.resolve():
         console.print(f"  python run_bench.py check {name}")
         console.print(f"  python run_bench.py --methods vanilla,{name} --epochs 2")
     else:
         console.print(f"  python run_bench.py check {path}")
         console.print(f"  and, to run it, move it to {found_by_itself}")
+    console.print(
+        "Until docstring and reference are its own, it passes all checks but description."
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ _SETTINGS = {
     "delimiter": "delimiter",
     "max_bad": "max_bad",
 }
-_FILE = re.compile(r"[^\[\]]*(/[^\[\]]*|\.(csv|tsv|tab)(\.gz)?)", re.IGNORECASE)
+_FILE = re.compile(r".*(/.*|\.(csv|tsv|tab)(\.gz)?)", re.IGNORECASE | re.DOTALL)
 _LABEL_NAMES = ("y", "label", "class", "target", "activity", "outcome", "category")
 # Texts that are parsed to see whether a column holds SMILES.
 _TRIED = 20
@@ -52,15 +53,22 @@ def datasets_of(names: Sequence[str], arguments: Mapping[str, Any]) -> list[str]
     UsageError
         None is given, or there are options of a file without one.
     """
-    files = [name for name in names if _FILE.fullmatch(name)]
+    files = [name for name in names if _is_file(name)]
     if arguments["data"] is not None:
         files.append(arguments["data"])
     if not files:
         refuse_without_file(arguments)
     if not names and not files:
         raise UsageError("Expected the name of a data set or a CSV file, but got none.")
-    others = [name for name in names if not _FILE.fullmatch(name)]
+    others = [name for name in names if not _is_file(name)]
     return [*others, *(file_as_dataset(file, arguments) for file in files)]
+
+
+def _is_file(name: str) -> bool:
+    """Whether `name` is that of a file; one with brackets must exist, or they hold options."""
+    if not _FILE.fullmatch(name):
+        return False
+    return not set("[]") & set(name) or os.path.isfile(os.path.expanduser(name))
 
 
 def refuse_without_file(arguments: Mapping[str, Any]) -> None:

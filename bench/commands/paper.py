@@ -40,6 +40,8 @@ from bench.sweep.store import Store
 _MAIN = "paper"
 # Tables may have budgets of their own.
 _SHARED_BY_TABLES = ("one data file", "one content", "one split")
+# They hold figures beside the published ones, of which data of one's own has none.
+_OF_PAPERS_DATA = ("comparison", "agreement")
 _DEFAULT_OUT = Path("results")
 
 
@@ -87,8 +89,14 @@ def write_paper(
         # Table 2 has fuller forms than a sheet's.
         own = {"table2.csv": table2_csv(table), "table2.md": markdown(table)}
     if own_data:
-        # Nothing to hold beside the paper: what has no line is an empty table of it.
-        sheets = [sheet for sheet in sheets if sheet.csv_lines or sheet.name == "table2"]
+        console.print(
+            "Tables 3 and 4, the comparison, the agreement and the contradictions are of the "
+            "paper's data sets; not written."
+        )
+        empty = [s.name for s in sheets if s.name not in _OF_PAPERS_DATA and not _has_figures(s)]
+        if empty:
+            console.print(f"No runs to show in {', '.join(empty)}; not written.")
+        sheets = [sheet for sheet in sheets if _has_figures(sheet)]
     else:
         # A table without runs of its own shows holes, or what the main table has of it.
         with_runs = {name: sweeps.get(name, sweeps.get(_MAIN)) for name in ABLATIONS}
@@ -153,6 +161,13 @@ def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:
         records |= {record["job_id"]: record for record in sweep.records}
     refuse([b for b in breaches_together(list(records.values())) if b.rule in _SHARED_BY_TABLES])
     refuse_contradicted(store, records.values())
+
+
+def _has_figures(sheet: Sheet) -> bool:
+    """Whether there is more in it than dashes; what was planned is always in Table 2."""
+    if sheet.name == "table1":
+        return any(isinstance(v, int | float) for values in sheet.csv_lines for v in values)
+    return bool(sheet.csv_lines) or sheet.name == "table2"
 
 
 def _say_absent(store: Store, sweeps: Mapping[str, _Sweep]) -> None:

@@ -18,6 +18,7 @@ from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.method import METHODS
+from bench.report.numbers import counted
 from bench.sweep.archive import archived_records
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
@@ -127,7 +128,7 @@ def _dry_run(
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
     console.print(
-        f"{len(jobs) + unlisted} runs: {len(jobs) - len(missing)} done, "
+        f"{counted(len(jobs) + unlisted, 'run')}: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do"
         f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
         f"{cores} side by side."

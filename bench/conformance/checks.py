@@ -42,6 +42,12 @@ _SEPARATED_WITHOUT_TRAINING = 0.8
 # Where nn.Module itself keeps tensors.
 _TENSORS_OF_MODULES = ("_parameters", "_buffers")
 
+# What new-method writes to be replaced.
+_PLACEHOLDERS = {
+    "reference": "authors, venue, year, arXiv number or DOI",
+    "docstring": "The idea in a sentence.",
+}
+
 # Long lists of names are cut.
 _SHOWN = 4
 
@@ -57,12 +63,19 @@ def check(function: Check) -> Check:
 
 @check
 def description(subject: Subject) -> None:
-    """Title, reference, docstring and a description of each option are there."""
+    """Title, reference, docstring and a description of each option are there and its own."""
     for fact in ("title", "reference"):
         if not str(subject.facts[fact]).strip():
             raise ConformanceError(f"a {fact} in @register_method", "an empty one")
-    if not (subject.cls.__doc__ or "").strip():
+    docstring = subject.cls.__doc__ or ""
+    if not docstring.strip():
         raise ConformanceError("a docstring that says what the method does", "none")
+    texts = {"reference": str(subject.facts["reference"]), "docstring": docstring}
+    for what, placeholder in _PLACEHOLDERS.items():
+        if placeholder in texts[what]:
+            raise ConformanceError(
+                f"a {what} of the method's own", f"the placeholder of new-method, {placeholder!r}"
+            )
     bare = [
         name
         for name, field in subject.cls.options_type.model_fields.items()

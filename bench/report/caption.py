@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from bench.report.cells import Result, Table, first_results
 from bench.report.costs import methods_built_on
-from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN
+from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN, counted
 from bench.report.published import PAPER, STAND_INS, published
 from bench.statistics import pairs_needed, verdict
 
@@ -87,8 +87,9 @@ def _figures(table: Table) -> str:
     counts = sorted({len(cell.runs) for cell in table.cells.values()})
     n = " or ".join(str(count) for count in counts) or "0"
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in table.runs})) or "none"
+    runs = "run" if n == "1" else "runs"
     return (
-        f"mean ± sample standard deviation (ddof 1) over n = {n} runs, in percent, on the test "
+        f"mean ± sample standard deviation (ddof 1) over n = {n} {runs}, in percent, on the test "
         f"part; a single run has no deviation. Seeds {seeds}; a seed decides the split, the "
         "initial weights and the order of training."
     )
@@ -176,7 +177,8 @@ def mixed_machines(table: Table) -> list[tuple[str, str]]:
     for device, torch in sorted(counts):
         own = methods[device, torch]
         names = "all methods" if own == everything else _listed(own)
-        lines.append(f"{counts[device, torch]} runs on {device} with torch {torch} ({names})")
+        runs = counted(counts[device, torch], "run")
+        lines.append(f"{runs} on {device} with torch {torch} ({names})")
     return [
         (
             "Mixed machines",

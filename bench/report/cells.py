@@ -16,6 +16,8 @@ from bench.statistics import Group, Summary, summarise
 
 # Blocks of rows in printing order, with their headings.
 GROUPS = {"paper": "Paper", "control": "Controls", "extension": "Extensions"}
+# Two means of the same values may differ by rounding.
+_NO_SPREAD = 1e-9
 
 Key = TypeVar("Key", bound=Hashable)
 Status = Literal["complete", "failed", "missing"]
@@ -185,10 +187,15 @@ class Cell:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the mean over seeds, shares within 0 to 100; None below two values."""
+        """95 % interval of the mean over seeds, shares within 0 to 100.
+
+        None below two values, and where all agree: that chance says nothing of the next seed.
+        """
         if self.summary is None or self.summary.low is None or self.summary.high is None:
             return None
         low, high = self.summary.low, self.summary.high
+        if high - low < _NO_SPREAD:
+            return None
         return (max(low, 0.0), min(high, 100.0)) if self.measure.percent else (low, high)
 
     @property

@@ -113,14 +113,15 @@ def _italic(text: str) -> str:
 
 
 def _intervals(table: Table) -> list[str]:
-    """Of the means of the main figures; nothing where no cell has two runs."""
+    """Of the means of the main figures; nothing where no cell has two runs that differ."""
     if not any(cell.interval for cell in table.cells.values()):
         return []
     parts = [
         "## 95 % intervals",
         "Of the mean over seeds by Student's t, in percent. Seeds split the same data anew, so "
-        "that they are a little too narrow. Whether two methods differ is said by bold above, not "
-        "by intervals that overlap.",
+        "that they are a little too narrow. There is no interval, but a dash, for a single seed "
+        "and where all seeds agree by chance. Whether two methods differ is said by bold above, "
+        "not by intervals that overlap.",
     ]
     for split in table.splits:
         columns = table.columns_of(split)
@@ -205,7 +206,7 @@ def _provenance(table: Table) -> list[str]:
     return [
         f"Hashes are sha256, their first {_SHORT_HASH} digits; `runs.csv` has them in full, with "
         "the job behind every figure.",
-        pipes(["Data set", "file", "sha256", "samples", "unusable rows"], files),
+        pipes(["Data set", "file", "sha256", "samples", "rows left out"], files),
         pipes(["Data set", "split", "seed", "split hash", "train", "valid", "test"], splits),
     ]
 

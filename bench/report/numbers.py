@@ -22,6 +22,17 @@ def fixed(value: float, decimals: int = DECIMALS) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
+def counted(count: int, one: str) -> str:
+    """``1 run``, ``2 runs``, from the singular; for words whose plural ends in s.
+
+    Examples
+    --------
+    >>> counted(1, "run"), counted(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
 def figure(cell: Cell) -> str:
     """``71.89 ± 0.61``; the mean alone for one run; a dash for none; ``n/a`` if undefined.
 

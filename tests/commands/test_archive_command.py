@@ -145,7 +145,7 @@ def test_a_damaged_run_is_named_and_the_others_are_archived(bench, results):
     code, out, err = bench("archive", "--out", results)
     assert code == 1
     assert f"Left out, as it is damaged: run {path.parent.name}: " in err
-    assert "1 runs in" in out
+    assert "1 run in" in out
 
 
 def test_a_large_archive_is_warned_of(bench, results, monkeypatch):

@@ -4,7 +4,14 @@ import sys
 import pytest
 
 import methods
+from bench.conformance.checks import CHECKS
 from bench.method import METHODS
+
+PLACEHOLDERS = {
+    "authors, venue, year, arXiv number or DOI": "this test",
+    "The idea in a sentence.": "Smooths labels.",
+}
+NAMED = dict(zip(PLACEHOLDERS, ("reference", "docstring"), strict=True))
 
 
 @pytest.fixture
@@ -35,16 +42,54 @@ def test_the_file_is_short_and_named_as_asked(bench, folder):
     path = folder / "my_idea.py"
     assert f"Written: {path}" in out
     assert "check my_idea\n" in out
+    assert "it passes all checks but description." in out
     lines = path.read_text().splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
     assert "class MyIdea(Method):" in lines
 
 
+def fill_in(path):
+    """Replace what the template holds in the place of texts."""
+    text = path.read_text()
+    for there, own in PLACEHOLDERS.items():
+        assert text.count(there) == 1
+        text = text.replace(there, own)
+    path.write_text(text)
+
+
+def test_it_passes_all_checks_but_the_one_of_its_texts(bench, folder, tmp_path):
+    bench("new-method", "elsewhere", "--dir", tmp_path)
+    code, out, _ = bench("check", tmp_path / "elsewhere.py")
+    assert code == 1
+    (failed,) = [line for line in out.splitlines() if line.startswith("  failed")]
+    assert (
+        "description: expected a reference of the method's own, but got the placeholder" in failed
+    )
+
+
+def test_each_text_that_is_left_as_it_was_is_named(bench, folder, tmp_path, monkeypatch):
+    only = {"description": CHECKS["description"]}
+    monkeypatch.setattr("bench.conformance.run.CHECKS", only)
+    for number, (text, what) in enumerate(NAMED.items()):
+        name = f"elsewhere_{number}"
+        bench("new-method", name, "--dir", tmp_path)
+        path = tmp_path / f"{name}.py"
+        fill_in(path)
+        assert bench("check", path)[0] == 0
+        path = path.rename(tmp_path / f"again_{number}.py")
+        source = path.read_text().replace(name, path.stem)
+        path.write_text(source.replace(PLACEHOLDERS[text], text))
+        code, out, _ = bench("check", path)
+        assert code == 1
+        assert f"a {what} of the method's own" in out
+
+
 def test_it_is_listed_passes_the_checks_and_becomes_a_row(
     bench, folder, discover, toy_arguments, tmp_path
 ):
     bench("new-method", "my_idea", "--title", 'My "idea" \\ $name')
+    fill_in(folder / "my_idea.py")
     discover()
     code, out, _ = bench("check", "my_idea")
     assert code == 0, out

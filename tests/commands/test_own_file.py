@@ -41,6 +41,28 @@ def test_data_takes_a_path_with_the_options_of_a_run(bench, table, sign):
     assert again[1] == out
 
 
+def test_a_file_with_brackets_in_its_name_is_a_file(bench, table):
+    path = table(rows(), "m[1].csv")
+    code, out, err = bench("data", path, *COLUMNS)
+    assert (code, err.count("Error")) == (0, 0), err
+    assert out == bench("data", "--data", path, *COLUMNS)[1]
+    # Where there is no such file, brackets hold options.
+    code, _, err = bench("data", path.with_name("m[2].csv"), *COLUMNS)
+    assert code == 2
+    assert "there is no file" in err
+
+
+def test_a_single_row_is_not_counted_in_the_plural(bench, table):
+    path = table(rows([*ROWS, ("CCO", "")]))
+    _, out, _ = bench("data", path, *COLUMNS)
+    assert "1 row without a label, left out" in out
+    _, out, _ = bench(
+        "--data", path, *COLUMNS, "--methods", "vanilla", "--splits", "random", "--seeds", "0",
+        "--dry-run",
+    )  # fmt: skip
+    assert "1 run: 0 done, 1 to do" in out
+
+
 def test_columns_that_are_not_named_are_listed_and_guessed(bench, table):
     path = table(
         "id;structure;class\n" + "\n".join(f"{n};{s};{c}" for n, (s, c) in enumerate(ROWS))

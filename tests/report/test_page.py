@@ -19,6 +19,7 @@ from bench.report.figures import source_of
 from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
 from bench.report.html.libraries import packed_libraries
+from bench.report.numbers import fixed
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "page" / "report.html"
 NASTY = "</script x><!--<script>window.broken=1</script><img src=x onerror=window.broken=1>&\"'"
@@ -116,6 +117,19 @@ def test_tables_have_captions_and_scopes(no_libraries):
     assert all(p.get("tabindex") == "0" for p in elements.all("div") if p.get("class") == "scroll")
 
 
+def test_a_single_run_is_not_counted_in_the_plural(no_libraries):
+    text = page_of([make_job()])
+    assert "<p>1 run planned: 1 complete" in text
+    assert "<h3>1 run</h3>" in text
+    assert "over n = 1 run, in percent" in text
+
+
+def test_rows_left_out_are_not_called_unusable(no_libraries):
+    text = page_of([make_job()])
+    assert ">Rows left out<" in text
+    assert "nusable" not in text
+
+
 def test_states_are_told_apart_in_words_and_signs(no_libraries):
     jobs = make_grid(methods=("vanilla", "cb", "ib", "cdt"), seeds=(0, 1))
     jobs.append(make_job("chembl_ki"))
@@ -139,12 +153,20 @@ def test_details_hold_figures_with_wilson_intervals(no_libraries):
     record = make_record(make_job(), [[45, 45], [18, 12]])
     content = json.loads(Elements(page_of([make_job()], [record])).scripts["cells"])
     (run,) = content["cells"]["c0"]["runs"]
-    assert run["figures"][:2] == [45.0, 44.862]  # mean of 2 x .5 / 2.1 and 2 x .4 / 1.9
-    assert run["perClass"][1] == [210, 30, 40.0, 24.591, 57.68]
+    assert run["figures"][:2] == [45.0, 44.86]  # mean of 2 x .5 / 2.1 and 2 x .4 / 1.9
+    assert run["perClass"][1] == [210, 30, 40.0, 24.6, 57.7]
     assert run["confusion"] == [[45, 45], [18, 12]]
     assert run["history"]["score"] == [50.0] * 10
     assert content["facts"][run["settings"]]["method"] == "vanilla (version 1)"
     assert run["own"]["job id"] == record["job_id"]
+
+
+def test_figures_are_rounded_once_to_what_tables_print(no_libraries):
+    # 69.56521739 percent: 69.565 would become 69.56 in the script of the page.
+    record = make_record(make_job(), [[16, 7], [7, 16]])
+    content = json.loads(Elements(page_of([make_job()], [record])).scripts["cells"])
+    assert content["cells"]["c0"]["runs"][0]["figures"][0] == 69.57
+    assert fixed(100 * record["metrics"]["balanced_accuracy"]) == "69.57"
 
 
 def test_runs_share_settings_and_provenance(no_libraries):
@@ -159,7 +181,7 @@ def test_findings_name_small_and_absent_classes():
     assert line.smallest == (84, 0, 12)
     assert line.findings == (
         "No sample in validation: 1.",
-        "1 classes have fewer than 30 test samples: read their intervals.",
+        "1 class has fewer than 30 test samples: read its interval.",
     )
 
 

@@ -199,7 +199,13 @@ def test_a_complete_benchmark_of_ones_own_data_is_all_that_was_asked_for(tmp_pat
     jobs = own_jobs()
     sweep(tmp_path, "quick", jobs)
     assert write_paper(tmp_path, figures=False) == 0
-    assert "--preset" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "--preset" not in out
+    assert (
+        "Tables 3 and 4, the comparison, the agreement and the contradictions are of the paper's "
+        "data sets; not written.\n"
+    ) in out
+    assert "No runs to show in explanation; not written.\n" in out
     names = {"table1", "table2", "figure1"}
     files = written(tmp_path)
     expected = {f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex")}
@@ -208,6 +214,15 @@ def test_a_complete_benchmark_of_ones_own_data_is_all_that_was_asked_for(tmp_pat
         assert b"my_own" in files[f"{name}.csv"]
         assert b"uspto_50k" not in files[f"{name}.csv"]
     assert b"table3" not in files["paper.tex"]
+
+
+def test_a_table_of_nothing_but_dashes_is_not_written(tmp_path, capsys):
+    jobs = own_jobs()
+    sweep(tmp_path, "quick", jobs, left_out=[job["job_id"] for job in jobs])
+    assert write_paper(tmp_path, figures=False) == 1
+    assert "No runs to show in table1, " in capsys.readouterr().out
+    assert "table1.md" not in written(tmp_path)
+    assert "table2.tex" in written(tmp_path)
 
 
 def test_a_run_that_is_missing_of_ones_own_data_is_code_1(tmp_path):

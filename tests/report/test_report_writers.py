@@ -129,6 +129,32 @@ def test_means_of_several_seeds_have_a_table_of_intervals():
     assert "95 % intervals" not in markdown(table_of_means({"a": [0.7], "b": [0.6]}))
 
 
+def test_rows_without_a_label_are_not_called_unusable():
+    """A record counts all rows left out; most of them may only lack a label."""
+    record = make_record(make_job())
+    record["data"]["unusable"] = 6
+    text = markdown(table_of([make_job()], [record]))
+    files = next(lines for lines in pipe_tables(text) if "sha256" in lines[0])
+    assert dict(zip(files[0], files[2], strict=True))["rows left out"] == "6"
+    assert "unusable" not in text
+
+
+def test_seeds_that_agree_by_chance_give_no_interval():
+    table = table_of_means({"a": [0.7, 0.72], "b": [0.6, 0.6]})
+    text = markdown(table)
+    assert [line[1] for line in pipe_tables(text)[1][2:]] == ["58.29 to 83.71", "–"]
+    assert "and where all seeds agree by chance" in text
+    lines = {
+        line["method"]: line
+        for line in csv_rows(table2_csv(table))
+        if line["metric"] == "balanced_accuracy"
+    }
+    assert (lines["b"]["std"], lines["b"]["low"], lines["b"]["high"]) == ("0.0000", "", "")
+    assert lines["a"]["low"]
+    # Nor is there a table of nothing but dashes.
+    assert "95 % intervals" not in markdown(table_of_means({"b": [0.6, 0.6]}))
+
+
 @pytest.mark.fault(49)
 def test_tail_recall_has_wilsons_interval_beside_it():
     table = table_of([make_job()], [make_record(make_job(), [[77, 0], [11, 12]])])
@@ -396,9 +422,9 @@ def mixed(**provenance):
 @pytest.mark.parametrize(
     ("provenance", "words"),
     [
-        ({"device": "NVIDIA H100"}, "1 runs on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
-        ({"packages": {"torch": "2.14.0"}}, "1 runs on cpu with torch 2.14.0 (cb)"),
-        ({"packages": {}}, "1 runs on cpu with torch of unknown version (cb)"),
+        ({"device": "NVIDIA H100"}, "1 run on NVIDIA H100 with torch 2.13.0+cpu (cb)"),
+        ({"packages": {"torch": "2.14.0"}}, "1 run on cpu with torch 2.14.0 (cb)"),
+        ({"packages": {}}, "1 run on cpu with torch of unknown version (cb)"),
     ],
     ids=["device", "torch", "unknown"],
 )

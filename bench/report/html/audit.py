@@ -108,7 +108,10 @@ def _findings(data: Json) -> Iterator[str]:
             yield f"No sample in {heading}: {some_of(absent)}."
     few = sum(0 < count < FEW_SAMPLES for count in data["test_counts"])
     if few:
-        yield f"{few} classes have fewer than {FEW_SAMPLES} test samples: read their intervals."
+        have, read = "classes have", "their intervals"
+        if few == 1:
+            have, read = "class has", "its interval"
+        yield f"{few} {have} fewer than {FEW_SAMPLES} test samples: read {read}."
 
 
 def _first_runs(source: Source, *, by_seed: bool) -> list[Run]:

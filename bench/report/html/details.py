@@ -15,8 +15,10 @@ from bench.report.command import command
 from bench.report.figures.source import Json, Source, class_recalls
 from bench.report.html.results import Line
 
-# Of figures in curves and tables of the page; the records hold them in full.
-_DIGITS = 5
+# Of figures as the page prints them, so that they are rounded once; the records hold them in full.
+_PERCENT, _SECONDS, _INTERVAL, _WEIGHT = 2, 1, 1, 3
+# Losses are drawn too, and may be small throughout.
+_LOSS = 8
 
 
 def details_json(source: Source, lines: Sequence[Line]) -> str:
@@ -88,11 +90,11 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
     return {
         **shown,
         "figures": [
-            _rounded(value if value is None else measure.printed(value))
+            _rounded(value if value is None else measure.printed(value), _PERCENT)
             for measure in (*measures.MAIN, *measures.FURTHER)
             for value in [run.result.metrics.get(measure.name)]
         ],
-        "seconds": _rounded(run.result.seconds),
+        "seconds": _rounded(run.result.seconds, _SECONDS),
         "selected": run.result.selected_epoch,
         "perClass": _per_class(record),
         # Of many classes, a table of millions of cells helps nobody.
@@ -111,9 +113,9 @@ def _per_class(record: Json) -> list[list[float | None]]:
     for k, recall in enumerate(class_recalls(record)):
         support = int(matrix[k].sum())
         low, high = wilson_interval(int(matrix[k, k]), support)
-        figures = [float(recall), 100 * low, 100 * high]
+        ends = [_rounded(100 * end, _INTERVAL) for end in (low, high)]
         counts = [record["data"]["train_counts"][k], support]
-        lines.append([*counts, *(_rounded(figure) for figure in figures)])
+        lines.append([*counts, _rounded(float(recall), _PERCENT), *ends])
     return lines
 
 
@@ -122,12 +124,14 @@ def _history(record: Json) -> dict[str, Any]:
     history = record["history"]
     curves: dict[str, Any] = {
         "epoch": [report["epoch"] for report in history],
-        "loss": [_rounded(report["train_loss"]) for report in history],
-        "score": [_rounded(100 * report["valid_balanced_accuracy"]) for report in history],
+        "loss": [_rounded(report["train_loss"], _LOSS) for report in history],
+        "score": [
+            _rounded(100 * report["valid_balanced_accuracy"], _PERCENT) for report in history
+        ],
     }
     omega = [report.get("method", {}).get("omega") for report in history]
     if omega and all(omega):
-        curves["omega"] = [[_rounded(weight) for weight in weights] for weights in omega]
+        curves["omega"] = [[_rounded(weight, _WEIGHT) for weight in weights] for weights in omega]
     return curves
 
 
@@ -182,7 +186,7 @@ def _shared(facts: dict[str, int], fact: dict[str, Any]) -> int:
     return facts.setdefault(json.dumps(fact, sort_keys=False), len(facts))
 
 
-def _rounded(value: float | None) -> float | None:
+def _rounded(value: float | None, decimals: int) -> float | None:
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.{_DIGITS}g}")
+    return round(float(value), decimals)

@@ -18,6 +18,7 @@ from bench.report.html.audit import data_lines, environments, split_lines
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.results import lines_of
+from bench.report.numbers import counted
 from bench.report.published import PAPER, of_paper
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -66,6 +67,7 @@ def page(source: Source) -> str:
     return environment.get_template("page.html").render(
         lines=lines,
         stand_ins={line.dataset: line.stand_in for line in lines if line.stand_in},
+        counted=counted,
         runs=source.table.runs,
         counts={state: status.count(state) for state in ("complete", "failed", "missing")},
         failed=[run for run in source.table.runs if run.status == "failed"],
