@@ -196,12 +196,16 @@ def report(out: Path, bold: Literal["group", "best"], preset: str | None, to: Pa
     metavar="N",
     help="also train N stored runs of each method again and compare them bit for bit",
 )
-@click.option("--draw", type=int, default=0, metavar="SEED", help="which runs --repeat draws")
+@click.option("--draw", type=int, metavar="SEED", help="which runs --repeat draws; default 0")
 @click.option(
-    "--jobs", "-j", type=click.IntRange(min=0), default=0, help="of --repeat, side by side"
+    "--jobs", "-j", type=click.IntRange(min=0), help="of --repeat, side by side; default 0"
 )
-@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
-def verify(out: Path, repeat: int | None, draw: int, jobs: int, data_dir: Path | None) -> int:
+@click.option(
+    "--data-dir", type=_FOLDER, help="of --repeat: folder with data files, looked in first"
+)
+def verify(
+    out: Path, repeat: int | None, draw: int | None, jobs: int | None, data_dir: Path | None
+) -> int:
     """Check every stored run: shape, arithmetic, predictions, seeds, data and splits.
 
     With --repeat, runs whose code has changed since count as made by the present code where all
@@ -210,6 +214,8 @@ def verify(out: Path, repeat: int | None, draw: int, jobs: int, data_dir: Path |
     Rules prove that the runs are consistent, not where they came from: anybody can make a folder
     whose checksums fit.
     """
+    if repeat is None and (draw, jobs, data_dir) != (None, None, None):
+        raise click.UsageError("--draw, --jobs and --data-dir go with --repeat N.")
     from bench.commands.verify import verify_results
 
     code = verify_results(out)
@@ -217,7 +223,7 @@ def verify(out: Path, repeat: int | None, draw: int, jobs: int, data_dir: Path |
         return code
     from bench.commands.repeat import repeat_runs
 
-    return repeat_runs(out, repeat, draw, jobs, data_dir)
+    return repeat_runs(out, repeat, draw or 0, jobs or 0, data_dir)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -47,10 +48,20 @@ def show_error(text: str) -> None:
         is_broken(sys.stderr)
 
 
+# What printing ends with: the other end is closed, or the disk behind it is full or damaged.
+_OF_STREAMS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+def may_be_of_stream(error: OSError) -> bool:
+    """Whether printing may have raised `error`: one that names a file is of that file."""
+    return error.filename is None and error.errno in _OF_STREAMS
+
+
 def is_broken(stream: TextIO | None) -> bool:
     """Whether the other end of `stream` is closed, or the disk behind it is full.
 
-    A broken one leads nowhere from then on, so that nothing stumbles over it again.
+    Only an empty line shows that, so ask only where something went wrong in printing. A broken one
+    leads nowhere from then on, so that nothing stumbles over it again.
     """
     if stream is None:
         return False

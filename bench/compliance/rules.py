@@ -49,7 +49,11 @@ def _problems(name: str, value: Any, at: str) -> Iterator[str]:
     try:
         if _quick_test(name)(value):
             return
-        errors = sorted(_validator(name).iter_errors(value), key=str)
+        # Not by their texts, which lay out the whole value on lines.
+        errors = sorted(
+            _validator(name).iter_errors(value),
+            key=lambda error: (error.message, *map(str, error.absolute_path)),
+        )
     except RecursionError:
         yield f"{at}: it is nested too deeply"
         return

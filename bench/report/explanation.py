@@ -9,7 +9,7 @@ from bench.report.measures import MAIN
 from bench.report.numbers import HOLE, fixed, interval
 from bench.report.paired_cells import gap_over_seeds, said_of
 from bench.report.published import STAND_INS
-from bench.report.sampling_variance import Predictions
+from bench.report.sampling_variance import Covariance, Predictions, covariance_from
 from bench.report.sheet import (
     Block,
     Entry,
@@ -81,10 +81,11 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
     for split in table.splits:
         for column in table.columns_of(split):
             where = f"{dataset_heading(column)}, {split} split"
+            covariance = covariance_from(predictions)
             compared = [
                 found
                 for first, second, what in _PAIRS
-                if (found := _compare(table, split, column, (first, second, what), predictions))
+                if (found := _compare(table, split, column, (first, second, what), covariance))
             ]
             paragraphs.append(f"{where}: {_verdict(compared)}")
             blocks.append(_side_by_side(table, split, column))
@@ -135,11 +136,11 @@ def _compare(
     split: str,
     column: Column,
     pair: tuple[str, str, str],
-    predictions: Predictions,
+    covariance: Covariance,
 ) -> Compared | None:
     """None without a seed that both methods have finished."""
     first, second, what = pair
-    gap = gap_over_seeds(table, split, column, first, second, predictions)
+    gap = gap_over_seeds(table, split, column, first, second, covariance)
     return None if gap is None else Compared(first, second, what, gap)
 
 

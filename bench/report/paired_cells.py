@@ -7,14 +7,20 @@ import numpy as np
 from bench.report.cells import Column, Run, Table
 from bench.report.measures import MAIN
 from bench.report.numbers import ONE_PAIR
-from bench.report.sampling_variance import Predictions, covariance_from, result_of
+from bench.report.sampling_variance import Covariance, result_of
 from bench.statistics import Difference, paired_difference
 
 
 def gap_over_seeds(
-    table: Table, split: str, column: Column, first: str, second: str, predictions: Predictions
+    table: Table, split: str, column: Column, first: str, second: str, covariance: Covariance
 ) -> Difference | None:
     """Balanced accuracy of `first` minus that of `second`, in points.
+
+    Parameters
+    ----------
+    covariance : callable
+        From :func:`bench.report.sampling_variance.covariance_from`; one for all pairs of a column
+        reads the predictions of a run once.
 
     Returns
     -------
@@ -25,7 +31,7 @@ def gap_over_seeds(
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         return None
-    (measure, *_), covariance = MAIN, covariance_from(predictions)
+    measure = MAIN[0]
     cells = [table.cells[split, column.label, name, measure.name] for name in (first, second)]
     sampling = [covariance(measure, (a[seed], b[seed])) for seed in seeds]
     return paired_difference(

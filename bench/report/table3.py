@@ -9,7 +9,7 @@ from bench.report.cells import Cell, Column, Table
 from bench.report.numbers import fixed, interval
 from bench.report.paired_cells import gap_over_seeds, said_of
 from bench.report.published import PAPER, STAND_INS, PublishedVariant, comparable, published
-from bench.report.sampling_variance import Predictions
+from bench.report.sampling_variance import Predictions, covariance_from
 from bench.report.sheet import (
     Block,
     Entry,
@@ -54,13 +54,14 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Sheet:
     blocks, csv_lines = [], []
     for split, column in _planned(table, variants) or [(_SPLIT, Column(_DATASET, _DATASET))]:
         lines = []
+        covariance = covariance_from(predictions)
         for variant in variants:
             cell = table.cells.get((split, column.label, variant.label, measure.name))
             printed = _printed(table, split, column.name, column.label, variant)
             mean = None if cell is None else cell.mean
             gap = None if mean is None or printed is None else mean - printed
             whole = (
-                gap_over_seeds(table, split, column, variant.label, _METHOD, predictions)
+                gap_over_seeds(table, split, column, variant.label, _METHOD, covariance)
                 if variant.label != _METHOD
                 else None
             )

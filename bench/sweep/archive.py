@@ -26,7 +26,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import StoreError
-from bench.files import entries, kind_of, new_folder, read_regular, write_atomically, write_new
+from bench.files import (
+    MOST_DECISIONS,
+    MOST_JSON,
+    entries,
+    kind_of,
+    new_folder,
+    read_regular,
+    write_atomically,
+    write_new,
+)
 from bench.sweep.decisions import pack_decisions, unpack_decisions
 from bench.sweep.store import DECISIONS, RECORD, Store, plan_in, problem_of_record
 
@@ -189,7 +198,11 @@ def _files_of(store: Store, job_id: str) -> tuple[dict[str, bytes], str | None]:
     except StoreError as error:
         return {}, str(error)
     path = folder / DECISIONS
-    packed = pack_decisions(job_id, decisions) if kind_of(path) is None else read_regular(path)
+    packed = (
+        pack_decisions(job_id, decisions)
+        if kind_of(path) is None
+        else read_regular(path, MOST_DECISIONS)
+    )
     return {RECORD: read_regular(folder / RECORD), DECISIONS: packed}, None
 
 
@@ -280,6 +293,9 @@ def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
             run, plan = _RUN.fullmatch(name), _PLAN.fullmatch(name)
             if member.type != tarfile.REGTYPE or member.issparse() or not (run or plan):
                 raise _damaged(root, f"it holds {name!r}, no file of a run and no plan")
+            most = MOST_DECISIONS if run and run["file"] == DECISIONS else MOST_JSON
+            if member.size > most:
+                raise _damaged(root, f"{name} has {member.size} bytes, expected at most {most}")
             stream = tar.extractfile(member)
             assert stream is not None  # of a regular file
             if run and run["job_id"] not in here:

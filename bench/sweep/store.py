@@ -28,6 +28,8 @@ from bench.compliance.rules import problem_of
 from bench.errors import StoreError
 from bench.files import (
     MOST_ARRAYS,
+    MOST_DECISIONS,
+    MOST_JSON,
     entries,
     kind_of,
     new_folder,
@@ -155,7 +157,7 @@ class Store:
             record = json.loads(read_regular(folder / RECORD))
             problem = problem_of_record(record, job_id)
             if problem is None and self._has_decisions_only(job_id):
-                unpack_decisions(job_id, read_regular(folder / DECISIONS))
+                unpack_decisions(job_id, read_regular(folder / DECISIONS, MOST_DECISIONS))
             elif problem is None:
                 problem = _problem_of_files(record["files"], folder)
             return record, problem
@@ -200,7 +202,7 @@ class Store:
         with new_folder(target) as folder:
             files = {}
             for name, arrays in ((_PREDICTIONS, predictions), (_WEIGHTS, weights)):
-                data = save(_contiguous(arrays))
+                data = _readable(save(_contiguous(arrays)), MOST_ARRAYS, target / name)
                 files[name] = hashlib.sha256(data).hexdigest()
                 write_new(folder / name, data)
             content = {
@@ -210,7 +212,7 @@ class Store:
                 "status": "complete",
                 "files": files,
             }
-            write_new(folder / RECORD, to_json(_sealed(content)))
+            write_new(folder / RECORD, _document(content, target / RECORD))
         self._failure(job_id).unlink(missing_ok=True)
 
     def is_done(self, job_id: str, replaces: str | None = None) -> bool:
@@ -224,7 +226,7 @@ class Store:
         """Write the record of a stored run again, after what it says of its code has changed."""
         content = {key: value for key, value in record.items() if key != "checksum"}
         path = self._runs / record["job_id"] / RECORD
-        write_atomically(path, to_json(_sealed(content)))
+        write_atomically(path, _document(content, path))
 
     def has_weights(self, job_id: str) -> bool:
         """Whether weights and logits of a stored run are here, and not its decisions alone."""
@@ -240,7 +242,8 @@ class Store:
         """
         try:
             if self._has_decisions_only(job_id):
-                return unpack_decisions(job_id, read_regular(self._runs / job_id / DECISIONS))
+                packed = read_regular(self._runs / job_id / DECISIONS, MOST_DECISIONS)
+                return unpack_decisions(job_id, packed)
             return decisions_of(self.predictions(job_id))
         except ValueError as error:
             raise StoreError(
@@ -288,7 +291,8 @@ class Store:
         """Write down why a run failed."""
         self._failures.mkdir(parents=True, exist_ok=True)
         content = {"reason": "not known", **failure, "schema": SCHEMA, "job_id": job_id}
-        write_atomically(self._failure(job_id), to_json(_sealed(content)))
+        path = self._failure(job_id)
+        write_atomically(path, _document(content, path))
 
     def read_failure(self, job_id: str) -> dict[str, Any] | None:
         """Why the run failed last time; None when it did not, or nobody can tell.
@@ -332,7 +336,7 @@ class Store:
             paths.append(self._plan(preset))
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, to_json(_sealed(plan)))
+            write_atomically(path, _document(plan, path))
 
     def _is_part_of_plan(self, plan: Mapping[str, Any], preset: str) -> bool:
         try:
@@ -423,6 +427,22 @@ def _problem_of_files(checksums: Mapping[str, str], folder: Path) -> str | None:
             if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
                 return f"{name} does not match its checksum"
     return None
+
+
+def _document(content: Mapping[str, Any], path: Path) -> bytes:
+    """A file of `content`, sealed; an error rather than one that no command would read."""
+    return _readable(to_json(_sealed(content)), MOST_JSON, path)
+
+
+def _readable(data: bytes, most: int, path: Path) -> bytes:
+    """`data`, which is to be written to `path`."""
+    if len(data) > most:
+        raise StoreError(
+            f"Expected at most {most} bytes to write to {path}, but got {len(data)}, which no "
+            "command would read. Divide the runs among several results folders with --out, or use "
+            "data of fewer classes and samples."
+        )
+    return data
 
 
 def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,6 +138,25 @@ def test_another_user_reports_what_one_user_ran(results):
         assert (shared / "table2.md").read_bytes() == table
 
 
+def test_predictions_larger_than_any_run_has_are_named_and_never_read(bench, results):
+    """A sparse file takes no place on the disk and all memory."""
+    [path, *_] = sorted(results.glob("runs/*/predictions.safetensors"))
+    os.truncate(path, 3 * 2**30)
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"{path.name} has {3 * 2**30} bytes, expected at most" in out
+
+
+def test_memory_that_runs_out_is_one_line(bench, results, monkeypatch):
+    def fail(*_):
+        raise MemoryError("Unable to allocate 3.00 GiB")
+
+    monkeypatch.setattr(Store, "predictions", fail)
+    _assert_one_line(
+        bench("verify", "--out", results), "Ran out of memory (Unable to allocate 3.00 GiB)"
+    )
+
+
 def test_verify_says_what_it_proves(bench):
     _, out, _ = bench("verify", "--help")
     assert "consistent, not where they came from" in " ".join(out.split())

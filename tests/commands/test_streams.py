@@ -125,3 +125,20 @@ def test_a_pipe_that_is_closed_ends_the_command_in_silence(arguments):
     os.close(written)
     assert done.returncode != 0
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "denied", "/a/file"), OSError(28, "full", "/a/file"), OSError("?")],
+)
+def test_an_error_from_elsewhere_prints_nothing(error, monkeypatch, capsys):
+    """An empty line is printed to see whether the output is broken, which it is not."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("bench.commands.verify.verify_results", fail)
+    monkeypatch.setattr(sys, "argv", ["run_bench.py", "verify"])
+    with pytest.raises(OSError):
+        cli.main()
+    assert "".join(capsys.readouterr()) == ""

@@ -260,3 +260,11 @@ def test_a_method_that_is_gone_is_reported_with_a_mark(bench, results, monkeypat
     text = (results / "table2.md").read_text()
     assert "CB Loss (method not registered here)" in text
     assert "Vanilla GCN (method" not in text
+
+
+@pytest.mark.parametrize("option", [("--draw", 0), ("--jobs", 2), ("--data-dir", "data")])
+def test_what_only_a_repeat_uses_is_refused_without_one(bench, tmp_path, option):
+    """Whoever asks which runs to train again believes that runs were trained."""
+    code, _, error = bench("verify", "--out", tmp_path, *option)
+    assert code == 2
+    assert "--draw, --jobs and --data-dir go with --repeat N." in error

@@ -14,6 +14,7 @@ from bench.compliance.arithmetic import same
 from bench.compliance.identity import breaches_of_identity
 from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.records import breaches_of_records
+from bench.compliance.rules import problem_of
 from bench.metrics import evaluate, evaluation
 from tests.sweep.test_plan import _jobs
 
@@ -333,3 +334,14 @@ def test_decisions_of_unequal_number_are_named():
     decisions = decided(arrays)
     decisions["test_predictions"] = decisions["test_predictions"][1:]
     assert found_in_decisions(record, decisions) == {"predictions"}
+
+
+@pytest.mark.parametrize("value", [[[]] * 3, {"settings": 1, "jobs": [[], 2]}])
+def test_what_is_wrong_is_said_without_laying_out_the_whole_value(value, monkeypatch):
+    """Millions of empty lists in the place of a plan take minutes and gigabytes to lay out."""
+
+    def fail(_):
+        raise AssertionError
+
+    monkeypatch.setattr("jsonschema.exceptions._Error.__str__", fail)
+    assert problem_of("plan", value).startswith("plan")

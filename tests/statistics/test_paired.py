@@ -75,6 +75,18 @@ def test_it_says_the_same_as_bold_of_two_methods(seed):
     assert (found.sign == "alike") == (len(group.members) == 2)
 
 
+def test_of_more_methods_bold_may_say_something_else():
+    """Bold pools the noise of all methods of a column; an interval is that of two."""
+    rng = np.random.default_rng(0)
+    scores = np.array([0.0, 0.02, 0.02]) + 0.0005 * rng.normal(size=(3, 3))
+    scores[:, 2] += [-0.1, 0.0, 0.1]
+    sampling = np.stack([1e-7 * np.eye(3)] * 3)
+    group = group_of_best(scores, sampling, test_to_train=0.2)
+    found = paired_difference(scores[:, :2], sampling[:, :2, :2], test_to_train=0.2)
+    assert len(group.members) == 3
+    assert found.sign == "below"
+
+
 @pytest.mark.parametrize("training", [0.0, 1.0, 3.0, 10.0, 100.0])
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_equal_methods_are_told_apart_in_at_most_seven_of_a_hundred_pairs(seeds, training):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import StoreError
+from bench.files import MOST_JSON
 from bench.sweep import archive
 from bench.sweep.archive import archived_records, unpack_archive, write_archive
 from bench.sweep.decisions import pack_decisions, unpack_decisions
@@ -263,6 +264,16 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "_MOST_BYTES", 10_000)
     content = _packed([("plan.json", bytes(20_000), {})])
     _assert_refused(_with_archive(tmp_path / "bomb", content), "more than 10000 bytes")
+
+
+@pytest.mark.parametrize("name", ["plan.json", f"runs/{IDS[0]}/record.json"])
+def test_a_document_larger_than_a_results_folder_may_hold_is_refused(tmp_path, name):
+    """Parsed, it takes all memory; unpacked, it could not be read."""
+    content = _packed([(name, bytes(MOST_JSON + 1), {})])
+    _assert_refused(
+        _with_archive(tmp_path / "large", content),
+        f"{name} has {MOST_JSON + 1} bytes, expected at most {MOST_JSON}",
+    )
 
 
 def test_files_of_another_run_are_refused(full, tmp_path):

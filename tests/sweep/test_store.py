@@ -10,6 +10,8 @@ import pytest
 
 from bench.config import resolve
 from bench.errors import StoreError
+from bench.files import MOST_JSON
+from bench.perf.synthetic_runs import write_runs
 from bench.processes import Process
 from bench.sweep.plan import plan_document
 from bench.sweep.store import Store, to_json
@@ -404,3 +406,51 @@ def test_another_user_reads_what_is_shared_and_is_told_what_is_not():
             assert Path(path).name in told
             assert "root" in told
             assert "Permission denied" in told
+
+
+@pytest.mark.parametrize("path", ["runs/a1/record.json", "failures/a1.json", "plan.json"])
+def test_a_document_larger_than_any_that_is_written_is_named_and_never_parsed(store, path):
+    """180 MB of nested empty lists take all memory before they are found to be no plan."""
+    _write(store)
+    store.write_failure("a1", {})
+    store.write_plan(a_plan())
+    os.truncate(store.root / path, MOST_JSON + 1)
+    problem = f"{Path(path).name} has {MOST_JSON + 1} bytes, expected at most {MOST_JSON}"
+    if path == "plan.json":
+        with pytest.raises(StoreError, match=problem):
+            store.read_plan()
+    else:
+        examine = store.examine if "runs" in path else store.examine_failure
+        assert examine("a1")[1] == problem
+
+
+def test_what_no_command_would_read_is_not_written(store, monkeypatch):
+    """A run is stored that counts as damaged from then on."""
+    _write(store)
+    record = store.read("a1")
+    before = {path: path.read_bytes() for path in store.root.rglob("*.*") if path.is_file()}
+    monkeypatch.setattr("bench.sweep.store.MOST_JSON", 500)
+    long = "x" * 500
+    for write in (
+        lambda: _write(store, "b2", value=long),
+        lambda: store.renew({**record, "value": long}),
+        lambda: store.write_failure("b2", {"reason": long}),
+        lambda: store.write_plan(a_plan()),
+    ):
+        with pytest.raises(StoreError, match=r"at most 500 bytes to write to .*, but got"):
+            write()
+    monkeypatch.setattr("bench.sweep.store.MOST_ARRAYS", 50)
+    with pytest.raises(StoreError, match=r"at most 50 bytes to write to .*predictions"):
+        _write(store, "b2")
+    after = {path: path.read_bytes() for path in store.root.rglob("*.*") if path.is_file()}
+    assert after == before
+
+
+def test_the_largest_plans_and_records_fit_several_times(tmp_path):
+    """20,000 runs of a plan and 5,000 classes of a record, measured on a part of them."""
+    runs, classes = 40, 500
+    write_runs(tmp_path, runs, classes, 5 * classes)
+    plan = (tmp_path / "plan.json").stat().st_size
+    largest = max(path.stat().st_size for path in tmp_path.glob("runs/*/record.json"))
+    assert 4 * plan * 20_000 / runs < MOST_JSON
+    assert 4 * largest * 5_000 / classes < MOST_JSON
