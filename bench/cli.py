@@ -194,7 +194,8 @@ def report(out: Path, bold: Literal["group", "best"], preset: str | None, to: Pa
     "--repeat",
     type=click.IntRange(min=1),
     metavar="N",
-    help="also train N stored runs of each method again and compare them bit for bit",
+    help="also train N stored runs of each method again, of those whose code has changed where "
+    "there are any, and compare them bit for bit",
 )
 @click.option("--draw", type=int, metavar="SEED", help="which runs --repeat draws; default 0")
 @click.option(

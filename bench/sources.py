@@ -128,11 +128,14 @@ def _defining(target: str) -> Iterator[str]:
         yield package
 
 
-@cache
 def _source(module: str) -> _Source | None:
+    """The module as it is; read once a process, but looked for again where it is not there."""
     path = _file(module)
-    if path is None:
-        return None
+    return None if path is None else _parsed(module, path)
+
+
+@cache
+def _parsed(module: str, path: Path) -> _Source:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # edited since it was imported, and not finished
@@ -192,7 +195,6 @@ def _base(level: int, name: str, package: str) -> str:
     return ".".join([*above, *filter(None, [name])])
 
 
-@cache
 def _file(module: str) -> Path | None:
     """The source file of `module`; None where it has none or there is no such module."""
     loaded = sys.modules.get(module)

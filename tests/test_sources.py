@@ -86,15 +86,13 @@ def package(tmp_path, monkeypatch):
         for folder in {path.parent for path in (tmp_path / "pack").rglob("*.py")}:
             (folder / "__init__.py").touch()
         importlib.invalidate_caches()
-        for cached in (sources._source, sources._file):
-            cached.cache_clear()
+        sources._parsed.cache_clear()
         return [name.removeprefix("pack/") for name in sources_of([module], within=within)]
 
     yield find
     for name in [name for name in sys.modules if name.partition(".")[0] == "pack"]:
         del sys.modules[name]
-    for cached in (sources._source, sources._file):
-        cached.cache_clear()
+    sources._parsed.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from bench.data.prepared_arrays import assemble, build_arrays
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import DATASETS, MAX_BAD, Dataset
 from bench.errors import DataError
-from bench.sources import sources_of
+from bench.sources import is_installed, sources_of
 
 
 def prepare(
@@ -137,13 +137,9 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
         "data set version": DATASETS.get(name).facts["version"],
         # A delimiter is not in the identity of runs, as the content read with it is.
         "data set options": dataset.options.model_dump(mode="json") | _delimiter(dataset),
-        "data set source": sources_of(
-            DATASETS.get(name).modules, within=("bench.dataset", "datasets", *_package(dataset))
-        ),
+        "data set source": _reader_sources(name, dataset),
         "data sha256": data_sha256,
-        "featuriser source": sources_of(
-            ["bench.data.prepared_arrays"], within=("bench.data", "bench.dataset")
-        ),
+        "featuriser source": _featuriser_sources(),
         "rdkit": metadata.version("rdkit"),
     }
 
@@ -153,7 +149,13 @@ def _delimiter(dataset: Dataset) -> dict[str, str]:
     return {} if given is None else {"delimiter": given}
 
 
-def _package(dataset: Dataset) -> tuple[str, ...]:
-    """The package that a plug-in from outside stands in, all of which may be its reader."""
-    package = type(dataset).__module__.partition(".")[0]
-    return () if package == "bench" else (package,)
+def _reader_sources(name: str, dataset: Dataset) -> dict[str, str]:
+    """The data set's own code, and all of its package where that is not this project's."""
+    modules = {base.__module__ for base in type(dataset).__mro__} | DATASETS.get(name).modules
+    own = {module for module in modules if not is_installed(module)}
+    packages = {module.partition(".")[0] for module in own} - {"bench"}
+    return sources_of(own, within=("bench.dataset", *packages))
+
+
+def _featuriser_sources() -> dict[str, str]:
+    return sources_of(["bench.data.prepared_arrays"], within=("bench.data", "bench.dataset"))

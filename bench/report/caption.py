@@ -23,6 +23,9 @@ _SPLITS = {
     ),
 }
 
+# Files of mixed code that are named.
+_NAMED = 4
+
 
 def caption(table: Table) -> list[tuple[str, str]]:
     """Everything that stands under the title, in printing order."""
@@ -31,6 +34,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         ("Runs", _runs(table)),
         ("Training", _training(table)),
         *mixed_machines(table),
+        *mixed_code(table),
         *_built_on(table),
         *_method_options(table),
         *_earlier_code(table),
@@ -185,6 +189,28 @@ def mixed_machines(table: Table) -> list[tuple[str, str]]:
             f"{'; '.join(lines)}. Devices and versions of torch round differently, so that a "
             "difference between methods of different machines is not due to the methods alone. "
             "Times of different devices are not comparable.",
+        )
+    ]
+
+
+def mixed_code(table: Table) -> list[tuple[str, str]]:
+    """Files of which the runs had different code, as after an edit while a benchmark ran."""
+    hashes: dict[str, set[str]] = defaultdict(set)
+    methods: dict[str, set[str]] = defaultdict(set)
+    for run in table.runs:
+        for file, sha256 in run.result.sources.items() if run.result is not None else ():
+            hashes[file].add(sha256)
+            methods[file].add(run.method)
+    mixed = sorted(file for file in hashes if len(hashes[file]) > 1)
+    if not mixed:
+        return []
+    lines = "; ".join(f"{file} (of {_listed(methods[file])})" for file in mixed[:_NAMED])
+    more = f" and {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
+    return [
+        (
+            "Mixed code",
+            f"the code of {lines}{more} is not the same in all runs. The benchmark command runs "
+            "again what other code than the present made.",
         )
     ]
 

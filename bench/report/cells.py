@@ -7,7 +7,7 @@ guess whether an empty place is a failure, a run still missing or something nobo
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -43,6 +43,8 @@ class Result:
         Test samples of each class, and how many of them were classified rightly.
     requires : tuple of str
         Job ids of the runs that it builds on.
+    sources : mapping
+        File to hash of the code behind it; empty where that is not recorded.
     torch : str or None
         Version of torch, where it was recorded.
     """
@@ -66,6 +68,7 @@ class Result:
     right: tuple[int, ...]
     split_hash: str
     requires: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
     torch: str | None = None
 
     @property

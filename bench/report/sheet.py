@@ -17,7 +17,7 @@ Kind = Literal["plain", "ours", "best", "paper", "flag"]
 Value = str | int | float | None
 
 # What every sheet repeats from the caption of Table 2.
-_OF_RUNS = ("Runs", "Training", "Mixed machines", "Method settings")
+_OF_RUNS = ("Runs", "Training", "Mixed machines", "Mixed code", "Method settings")
 
 
 @dataclass(frozen=True)

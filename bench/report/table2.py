@@ -190,6 +190,7 @@ def _result(record: Json) -> Result:
         right=tuple(np.diag(matrix_of_record(record["confusion"])).tolist()),
         split_hash=data["split_hash"],
         requires=tuple(record["job"]["requires"].values()),
+        sources=record.get("sources", {}),
         torch=record["provenance"]["packages"].get("torch"),
     )
 

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.report import measures
-from bench.report.caption import mixed_machines
+from bench.report.caption import mixed_code, mixed_machines
 from bench.report.cells import Column, Table
 from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
@@ -50,7 +50,8 @@ class _Report:
         )
         yield from (Text(f"{name} {text}", style="dim") for name, text in stand_ins(self._table))
         yield from (
-            Text(f"{name}: {text}", style="yellow") for name, text in mixed_machines(self._table)
+            Text(f"{name}: {text}", style="yellow")
+            for name, text in (*mixed_machines(self._table), *mixed_code(self._table))
         )
         yield from _holes(self._table)
 

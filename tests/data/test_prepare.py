@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import importlib
 import logging
 import os
 import subprocess
@@ -209,17 +210,10 @@ def test_what_is_cached_is_read_back_the_same_without_reading_the_file(ready):
 
 @pytest.mark.fault(15)
 @pytest.mark.parametrize(
-    "change", ["data", "source", "option", "version", "rdkit", "nothing", "mtime"]
+    "change", ["data", "source", "reader", "option", "version", "rdkit", "nothing"]
 )
-def test_what_changed_decides_whether_it_is_built_again(
-    ready, tmp_path, monkeypatch, caplog, change
-):
+def test_what_changed_decides_whether_it_is_built_again(ready, monkeypatch, caplog, change):
     """A cache that is reused after the code changed shows old features as new."""
-    sources = []
-    for source in prepare_module._SOURCES:
-        sources.append(tmp_path / source.name)
-        sources[-1].write_bytes(source.read_bytes())
-    monkeypatch.setattr(prepare_module, "_SOURCES", tuple(sources))
     toy = Toy(molecules("CCO", "CC"))
     before = ready(toy).fingerprint
     caplog.clear()
@@ -228,8 +222,12 @@ def test_what_changed_decides_whether_it_is_built_again(
     if change == "data":
         content, named = b"1", "data sha256"
     elif change == "source":
-        sources[0].write_bytes(sources[0].read_bytes() + b" ")
+        changed = prepare_module._featuriser_sources() | {"bench/data/molecules.py": "other"}
+        monkeypatch.setattr(prepare_module, "_featuriser_sources", lambda: changed)
         named = "featuriser source"
+    elif change == "reader":
+        monkeypatch.setattr(prepare_module, "_reader_sources", lambda *_: {"toy.py": "other"})
+        named = "data set source"
     elif change == "option":
         toy.options, named = ToyOptions(reverse=True), "data set options"
     elif change == "version":
@@ -238,9 +236,6 @@ def test_what_changed_decides_whether_it_is_built_again(
     elif change == "rdkit":
         monkeypatch.setattr(prepare_module.metadata, "version", lambda _: "1.2.3")
         named = "rdkit"
-    elif change == "mtime":
-        for path in sources:
-            path.touch()
 
     with caplog.at_level(logging.INFO, logger="bench.data.cache"):
         after = ready(toy, content).fingerprint
@@ -494,20 +489,26 @@ def test_real_files_are_prepared_whole(ready, file, columns, rows, groups, molec
 
 
 @pytest.mark.fault(15)
-def test_another_reader_of_the_same_file_reads_anew(ready, monkeypatch, tmp_path):
-    """A cache that is reused after its reader changed shows old samples as new."""
-    reader = tmp_path / "reader.py"
-    reader.write_text("one")
-    monkeypatch.setattr("bench.data.prepare._reader_files", lambda dataset: [reader])
-    toy = Toy(molecules("CCO", "CCN"))
-    before = ready(toy)
-    ready(toy)
-    assert toy.reads == 1
-    reader.write_text("two")
-    after = ready(toy)
-    assert toy.reads == 2
-    assert before.fingerprint != after.fingerprint
-    assert before.content_sha256 == after.content_sha256
+def test_all_that_a_reader_and_the_featuriser_import_is_behind_the_cache(tmp_path, monkeypatch):
+    """A cache that is reused after a helper of its reader changed shows old samples as new."""
+    package = tmp_path / "readers"
+    package.mkdir()
+    for name, text in {
+        "__init__": "",
+        "parse": "def index(value): return int(value)",
+        "mine": "from readers.parse import index\nfrom bench.dataset import Dataset\n"
+        "class Mine(Dataset):\n    def read(self, path): return index(path)",
+    }.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("readers.mine").Mine
+    found = prepare_module._reader_sources("hiv", mine.__new__(mine))
+    assert {"readers/mine.py", "readers/parse.py", "datasets/_table.py"} <= found.keys()
+    parts = ("adjacency", "atom_features", "conflicts", "environments", "featurise", "left_out",
+             "molecules", "packed", "prepared_arrays")  # fmt: skip
+    assert {
+        f"bench/data/{part}.py" for part in parts
+    } <= prepare_module._featuriser_sources().keys()
 
 
 def test_content_checksum_sees_inputs_labels_and_class_names():

@@ -439,6 +439,23 @@ def test_machines_that_are_mixed_in_a_table_are_named_with_it(provenance, words)
         assert together in plain
 
 
+def test_code_that_was_edited_between_the_runs_of_a_table_is_named_with_it():
+    """An edit while a benchmark runs: means over two versions of a method."""
+    jobs = make_grid(methods=("vanilla", "cb"))
+    records = [make_record(job) for job in jobs]
+    shared = {"bench/training/loop.py": "0" * 16}
+    for record in records:
+        name = record["job"]["method"]["name"]
+        record["sources"] = shared | {f"methods/{name}.py": "1" * 16, f"{name}_data.py": "3" * 16}
+    assert "Mixed code" not in markdown(table_of(jobs, records))
+    last = next(r for r in reversed(records) if r["job"]["method"]["name"] == "cb")
+    last["sources"]["methods/cb.py"] = "2" * 16
+    table = table_of(jobs, records)
+    for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):
+        assert "Mixed code" in text
+        assert "the code of methods/cb.py (of cb) is not the same" in text.replace("\\", "")
+
+
 def test_runs_of_one_machine_have_no_word_about_it():
     table = mixed()
     for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):

@@ -1,11 +1,15 @@
 """Which code is behind a run, and what follows when it changes."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
 import bench
+from bench import sources
 from bench.method import METHODS
+from bench.sweep import fingerprint
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job, sources_of_run
 from tests.sweep.test_plan import _jobs
 
@@ -94,3 +98,53 @@ def test_changes_are_named_with_the_number_of_runs():
         "The code that made 1 of these runs is not recorded.",
         "a, b, c, d and 2 more files have changed since 1 of these runs.",
     ]
+
+
+def _write_package(folder, monkeypatch, **files):
+    """A package ``plugins`` from outside, imported by its name."""
+    (folder / "plugins").mkdir()
+    for name, text in ({"__init__": ""} | files).items():
+        (folder / "plugins" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.fixture
+def plugged(tmp_path, monkeypatch):
+    """Writes files of a package, imports ``plugins.mine``, and gives what is behind ``mine``."""
+    METHODS.discover()
+
+    def find(**files):
+        _write_package(tmp_path, monkeypatch, **files)
+        importlib.import_module("plugins.mine")
+        return {file for file in _sources("mine") if file.startswith(("plugins", "methods"))}
+
+    yield find
+    METHODS._entries.pop("mine", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "plugins"]:
+        del sys.modules[name]
+    for cached in (sources._parsed, fingerprint._sources):
+        cached.cache_clear()
+
+
+REGISTER = "register_method('mine', title='M', group='extension', reference='none')"
+
+
+def test_a_class_that_a_function_elsewhere_makes_is_of_the_file_that_registers_it(plugged):
+    found = plugged(
+        factory="from bench.method import Method\n"
+        "def make(x):\n    return type('Mine', (Method,), {'x': x})",
+        mine="from bench.method import register_method\n"
+        f"from plugins.factory import make\n{REGISTER}(make(0.1))",
+    )
+    assert found == {"plugins/mine.py", "plugins/factory.py"}
+
+
+def test_a_class_that_derives_from_a_looked_up_one_has_that_ones_file_behind_it(plugged):
+    found = plugged(
+        mine="from bench.method import METHODS, register_method\n"
+        f"@{REGISTER}\nclass Mine(METHODS.get('focal').cls):\n    pass",
+    )
+    assert found == {
+        "plugins/mine.py", "methods/focal.py",
+        *(file for file in _sources("focal") if file.startswith("methods/")),
+    }  # fmt: skip
