@@ -184,7 +184,7 @@ def test_repeating_names_a_change_that_changes_something(edit, start, repeat, tm
     edit(*SIGN)
     folder = tmp_path / "results"
     before = _record(folder, "mine")
-    code, out, err = repeat()
+    code, _, err = repeat()
     assert code == 1
     assert "toy · random · mine · seed 0: differs in" in err
     assert "training from epoch 1 on" in err
