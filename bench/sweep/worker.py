@@ -174,7 +174,7 @@ def _run_and_store(
     # method brings along must be loaded to be told.
     torch.set_num_threads(1)
     METHODS.discover()
-    with threadpool_limits(BLAS_THREADS):
+    with threadpool_limits(BLAS_THREADS, user_api="blas"):
         _train_and_store(task, store, on_epoch, checkpoint)
 
 

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.sweep import worker
@@ -17,6 +18,7 @@ def test_a_run_has_a_fixed_number_of_threads_for_linear_algebra_and_gives_them_b
 
     def train(*_):
         seen.append(blas_threads())
+        assert torch.get_num_threads() == 1  # a run has a core, and torch has it
         if error:
             raise error
 
