@@ -7,9 +7,9 @@ import torch
 
 from bench.data.batch import Batch, EnvironmentBatch, GraphBatch, LevelBatch, ValueBatch
 from bench.data.compiled import compiled
-from bench.data.environments import find_environments
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN, PreparedData
+from bench.data.refinement import refine
 from bench.data.selection import EnvironmentIndex, Selection
 from bench.errors import HiddenLabelsError
 
@@ -183,16 +183,13 @@ def _end_to_end(
 def compress(graphs: GraphBatch) -> GraphBatch:
     """`graphs` with the environments of their atoms, looked for in this batch alone.
 
-    For edited graphs, whose environments no data set knows: finding them takes a tenth of the
-    time that a training step on atoms takes. On other devices than the CPU they are not looked
-    for.
+    For edited graphs, whose environments no data set knows. On other devices than the CPU they
+    are not looked for.
     """
     if graphs.atom_types.device.type != "cpu":
         return graphs
-    neighbours, offsets = graphs.neighbours.numpy(), graphs.neighbour_offsets.numpy()
-    found = find_environments(graphs.atom_types.numpy(), neighbours, offsets)
-    index = EnvironmentIndex(found, len(graphs.atom_features))
-    return graphs.with_environments(_as_tensors(index.select(np.arange(graphs.num_atoms))))
+    types, bonds = graphs.atom_types.numpy(), graphs.bonds.numpy()
+    return graphs.with_environments(_as_tensors(refine(types, bonds, len(graphs.atom_features))))
 
 
 def _as_tensors(selection: Selection) -> EnvironmentBatch:
