@@ -18,6 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.data.batch import GraphBatch, ValueBatch
+from methods.contrastive import _dropping
 
 
 def drop_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
@@ -46,6 +47,8 @@ def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> Gr
     clocks = -torch.log(1 - _uniform(graphs.num_atoms, graphs, generator))
     sizes = graphs.atom_offsets.diff()
     starts = (_uniform(graphs.num_graphs, graphs, generator) * sizes).long()
+    if _dropping.in_loops(graphs):
+        return _keep_first(graphs, _dropping.growing_times(graphs, clocks, starts), ratio)
     times = torch.full_like(clocks, torch.inf)
     news = graphs.atom_offsets[:-1] + starts
     times[news] = 0
@@ -163,6 +166,10 @@ def _first(graphs: GraphBatch, order: Tensor, ratio: float) -> Tensor:
 
 def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
     """The graphs without the atoms that are not among the first, and without their bonds."""
+    if _dropping.in_loops(graphs):
+        kept = _dropping.keep_first(graphs, order, ratio)
+        if kept is not None:
+            return kept
     keep = _first(graphs, order, ratio)
     before = _counts_before(keep)
     return replace(

@@ -3,10 +3,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.data.batch import GraphBatch, ValueBatch
+from methods.contrastive import _dropping, augmentations
 from methods.contrastive.augmentations import (
     drop_atoms,
     drop_bonds_by_degree,
@@ -264,3 +265,50 @@ def test_global_random_state_is_left_alone():
     for augment in OF_GRAPHS:
         augment(random_graphs(0), 0.3, seeded())
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def by_array_operations(monkeypatch, augment, graphs, ratio, generator) -> GraphBatch:
+    with monkeypatch.context() as patch:
+        patch.setattr(_dropping, "in_loops", lambda graphs: False)
+        return augment(graphs, ratio, generator)
+
+
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.integers(0, 10**6), st.sampled_from(OF_ATOMS), st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.99])
+)
+def test_loops_drop_the_same_atoms_as_array_operations(monkeypatch, seed, augment, ratio):
+    graphs = random_graphs(seed)
+    generator, other = seeded(seed), seeded(seed)
+    found = augment(graphs, ratio, generator)
+    expected = by_array_operations(monkeypatch, augment, graphs, ratio, other)
+    for name in ("atom_features", "atom_types", "atom_offsets", "bonds"):
+        one, wanted = getattr(found, name), getattr(expected, name)
+        assert one.dtype == wanted.dtype
+        assert torch.equal(one, wanted)
+    assert torch.equal(generator.get_state(), other.get_state())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_loops_reach_atoms_at_the_same_times_as_array_operations(monkeypatch, seed):
+    graphs, orders = random_graphs(seed), []
+    monkeypatch.setattr(augmentations, "_keep_first", lambda _, order, __: orders.append(order))
+    grow_subgraphs(graphs, 0.2, seeded(seed))
+    by_array_operations(monkeypatch, grow_subgraphs, graphs, 0.2, seeded(seed))
+    assert torch.equal(*orders)
+
+
+def test_where_atoms_tie_for_the_last_place_the_sort_of_the_array_operations_decides(monkeypatch):
+    graphs = graphs_of([4, 40], [])
+    # Apart as draws, but no longer beside the number of the second graph.
+    tied = torch.rand(44, generator=seeded(), dtype=torch.float64)
+    tied[4:] = 0.5 + torch.arange(40) * 1e-18
+    assert _dropping.keep_first(graphs, tied, 0.5) is None
+    found = augmentations._keep_first(graphs, tied, 0.5)
+    monkeypatch.setattr(_dropping, "in_loops", lambda graphs: False)
+    assert equal(found, augmentations._keep_first(graphs, tied, 0.5))
+    # A tie that is not about the last place is none.
+    tied[4:] = torch.arange(40) // 10
+    assert _dropping.keep_first(graphs, tied, 0.5) is not None
