@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from bench.data.collate import Collator
 from bench.errors import TrainingError
@@ -28,6 +27,7 @@ from bench.training.finite import (
     require_finite_logits,
     require_finite_weights,
 )
+from bench.training.optimiser import make_optimiser
 from bench.training.schedules import learning_rate_factor
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart, stage_epochs
@@ -152,7 +152,7 @@ def train(
         trained = part.named_parameters()
         optimiser = make_optimiser(part.parameters(), settings)
         if progress is not None and first <= done:
-            _load_optimiser_state(optimiser, progress.optimiser)
+            optimiser.load_state(progress.optimiser)
         for epoch in range(max(first, done + 1), last + 1):
             started = time.perf_counter()
             with _epoch_randomness(method, seed, epoch, device):
@@ -168,11 +168,10 @@ def train(
                         steps=len(batches),
                         epochs=epochs,
                     )
-                    for group in optimiser.param_groups:
-                        group["lr"] = rate
+                    optimiser.learning_rate = rate
                     loss = method.training_step(network, collator(positions).to(device))
                     losses.append(finite_loss(loss, trained, epoch, step + 1))
-                    optimiser.zero_grad(set_to_none=True)
+                    optimiser.zero_grad()
                     loss.backward()
                     optimiser.step()
             require_finite_weights(trained, epoch)
@@ -194,7 +193,7 @@ def train(
                     Progress(
                         state=state_of(network, method),
                         frozen=_frozen(method),
-                        optimiser=_optimiser_state(optimiser),
+                        optimiser=optimiser.state(),
                         best=best,
                         history=[report.to_json() for report in history],
                         spent=clock.spent(),
@@ -212,15 +211,6 @@ def train(
         )
     load_state(network, method, best.state)
     return conclude(best.epoch)
-
-
-def make_optimiser(
-    parameters: Sequence[nn.Parameter], settings: TrainingSettings
-) -> torch.optim.Optimizer:
-    """Adam with the settings' rate and coupled weight decay, as one fused kernel."""
-    return torch.optim.Adam(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
 
 
 def _identity(
@@ -255,24 +245,6 @@ def _restore(network: Network, method: Method, progress: Progress) -> None:
 
 def _frozen(method: Method) -> list[str]:
     return [name for name, p in method.named_parameters() if not p.requires_grad]
-
-
-def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {
-        f"{index}.{name}": value
-        for index, values in optimiser.state_dict()["state"].items()
-        for name, value in values.items()
-    }
-
-
-def _load_optimiser_state(optimiser: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in saved.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    # Rates are set at every step; all else in the groups comes from the settings.
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _batches(positions: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from bench.conformance.run import run_check, subject_of
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
 from bench.method import METHODS
 from bench.metrics import balanced_accuracy
-from bench.training.loop import make_optimiser
+from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart
 from tests.faults.test_training_resume import IN_EPOCHS

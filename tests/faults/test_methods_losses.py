@@ -12,7 +12,7 @@ import methods.losses
 from bench.errors import TrainingError
 from bench.method import METHODS
 from bench.training.finite import finite_loss, require_finite_weights
-from bench.training.loop import make_optimiser
+from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
 from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior

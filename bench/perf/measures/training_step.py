@@ -6,7 +6,7 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from bench.perf.contestants.contestant import Contestant
-from bench.training.loop import make_optimiser
+from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
 
 
@@ -22,6 +22,6 @@ class TrainingStep:
         """Train on the samples at `positions`, shape (B,)."""
         batch = self._contestant.collate(positions)
         loss = cross_entropy(self._contestant.network(batch), self._contestant.labels(batch))
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
