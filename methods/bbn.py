@@ -66,7 +66,7 @@ class BilateralBranch(Method):
 
     def training_step(self, network: Network, batch: Batch) -> Tensor:
         embeddings = network.encode(batch)
-        uniform, tail = self._pairs(len(batch))
+        uniform, tail = self._pairs(len(batch), embeddings.device)
         logits = mixed_logits(
             network.head(embeddings[uniform]), self.second_head(embeddings[tail]), self.share
         )
@@ -76,16 +76,16 @@ class BilateralBranch(Method):
         embeddings = network.encode(batch)
         return mixed_logits(network.head(embeddings), self.second_head(embeddings), 0.5)
 
-    def _pairs(self, size: int) -> tuple[Tensor, Tensor]:
+    def _pairs(self, size: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Places of the pairs' samples in the next batch of `size`; an odd one is left over.
 
         A batch of one sample is its own partner.
         """
         first = self.visited % 2
         self.visited += size
+        places = torch.arange(max(1, size - size % 2), device=device)
         if size == 1:
-            return torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
-        places = torch.arange(size - size % 2)
+            return places, places
         return places[first::2], places[1 - first :: 2]
 
 

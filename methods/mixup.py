@@ -58,7 +58,7 @@ class Mixup(Method):
     def training_step(self, network: Network, batch: Batch) -> Tensor:
         embeddings = network.encode(batch)
         lam, order = draw_mixing(self.rng, alpha=self.options.alpha, batch_size=len(batch))
-        partners = torch.from_numpy(order).to(embeddings.device)
+        partners = torch.from_numpy(order).to(embeddings.device, non_blocking=True)
         partner_labels = batch.labels[partners]
         return mixup_loss(
             network.head(mix(embeddings, partners, lam)),

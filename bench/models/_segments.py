@@ -63,6 +63,7 @@ def graph_max(x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
     ----------
     x : Tensor, shape (N, D)
     graph_index : Tensor of int64, shape (N,)
+        Ascending.
     num_graphs : int
         G; each graph has at least one atom.
 
@@ -70,8 +71,7 @@ def graph_max(x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
     -------
     Tensor, shape (G, D)
     """
-    lowest = x.new_full((num_graphs, x.shape[1]), -torch.inf)
-    return lowest.scatter_reduce(0, graph_index[:, None].expand_as(x), x, "amax")
+    return _GraphMax.apply(x, graph_index, num_graphs)
 
 
 def gather_rows_sum(x: Tensor, lists: Tensor, offsets: Tensor) -> Tensor:
@@ -110,3 +110,22 @@ class _GraphSum(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (graph_index,) = ctx.saved_tensors
         return grad.index_select(0, graph_index), None, None
+
+
+class _GraphMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
+        lowest = x.new_full((num_graphs, x.shape[1]), -torch.inf)
+        highest = lowest.scatter_reduce(0, graph_index[:, None].expand_as(x), x, "amax")
+        ctx.save_for_backward(x, graph_index, highest)
+        return highest
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        x, graph_index, highest = ctx.saved_tensors
+        # torch's own counts by scatter_add, which on a GPU sorts N x D keys to keep their order.
+        is_highest = (x == highest.index_select(0, graph_index)).to(grad.dtype)
+        graphs = torch.arange(len(highest) + 1, device=graph_index.device)
+        offsets = torch.searchsorted(graph_index, graphs)
+        shared = grad / gather_rows_sum(is_highest, counting(len(x), offsets), offsets)
+        return shared.index_select(0, graph_index) * is_highest, None, None

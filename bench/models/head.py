@@ -62,5 +62,7 @@ class Head(nn.Module):
         """Start afresh from `seed`; a layer's draw depends on its place and shape alone."""
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Linear):
+                # Drawn by a layer on the CPU: the generator of another device is not seeded here.
                 with initial_weights(seed, f"head.{name}"):
-                    layer.reset_parameters()
+                    fresh = nn.Linear(layer.in_features, layer.out_features, device="cpu")
+                layer.load_state_dict(fresh.state_dict())

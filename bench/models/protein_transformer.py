@@ -71,7 +71,9 @@ class ProteinTransformer(ProteinBackbone):
     def forward(self, rows: Tensor) -> Tensor:
         """Embeddings of P tokenised sequences, shape (P, 64)."""
         present = rows != PADDING
-        length = int(present.sum(dim=1).max())
+        length = rows.shape[1]
+        if rows.device.type == "cpu":  # of another device, one would have to wait for it
+            length = int(present.sum(dim=1).max())
         words, mask = rows[:, :length].long(), present[:, None, None, :length]
         x = self.words(words) + self.positions.weight[:length]
         x = self.dropout(self.norm(x))

@@ -15,6 +15,57 @@ from bench.errors import TrainingError
 _SHOWN = 4
 
 
+class Losses:
+    """The losses of an epoch's steps, each of which must be finite.
+
+    On the CPU each is looked at before its step changes the weights. On another device a look
+    would wait for all that is queued there, so there is one look an epoch, at its end.
+
+    Parameters
+    ----------
+    parameters : mapping
+        What is trained, by name.
+    epoch : int
+        From 1.
+    device : torch.device
+        Of the losses.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], epoch: int, device: torch.device) -> None:
+        self._parameters, self._epoch = parameters, epoch
+        self._looks_at_once = device.type == "cpu"
+        self._numbers: list[float] = []
+        self._waiting: list[Tensor] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of the next step, before its backward pass.
+
+        Raises
+        ------
+        TrainingError
+            On the CPU, from :func:`finite_loss`.
+        """
+        if self._looks_at_once:
+            step = len(self._numbers) + 1
+            self._numbers.append(finite_loss(loss, self._parameters, self._epoch, step))
+        else:
+            self._waiting.append(loss.detach())
+
+    def numbers(self) -> list[float]:
+        """All of them, at the epoch's end.
+
+        Raises
+        ------
+        TrainingError
+            One is not finite; the message names the first such step.
+        """
+        if self._looks_at_once:
+            return self._numbers
+        # What was not finite before that step is not known any more.
+        losses = torch.stack(self._waiting).cpu()
+        return [finite_loss(loss, {}, self._epoch, step) for step, loss in enumerate(losses, 1)]
+
+
 def finite_loss(loss: Tensor, parameters: Mapping[str, Tensor], epoch: int, step: int) -> float:
     """The loss of a step as a number; `epoch` and `step` count from 1.
 

@@ -22,11 +22,7 @@ from bench.split import Split
 from bench.training.checkpoint import CheckpointFile, Progress
 from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, predict_logits
-from bench.training.finite import (
-    finite_loss,
-    require_finite_logits,
-    require_finite_weights,
-)
+from bench.training.finite import Losses, require_finite_logits, require_finite_weights
 from bench.training.optimiser import make_optimiser
 from bench.training.schedules import learning_rate_factor
 from bench.training.settings import TrainingSettings
@@ -113,7 +109,7 @@ def train(
     ------
     TrainingError
         A loss, weight or validation logit is not finite; the message names epoch and step, both
-        from 1.
+        from 1. For a loss training ends at that step on the CPU, elsewhere with that epoch.
     """
     labels, device = collator.labels_of(split.valid), _device(network)
     num_classes = method.context.num_classes
@@ -159,7 +155,7 @@ def train(
                 method.begin_epoch(epoch, network)
                 part.train_mode()
                 batches = _batches(split.train[method.sample_epoch(epoch)], settings.batch_size)
-                losses, rate = [], math.nan
+                losses, rate = Losses(trained, epoch, device), math.nan
                 for step, positions in enumerate(batches):
                     rate = settings.learning_rate * learning_rate_factor(
                         settings.schedule,
@@ -170,16 +166,17 @@ def train(
                     )
                     optimiser.learning_rate = rate
                     loss = method.training_step(network, collator(positions).to(device))
-                    losses.append(finite_loss(loss, trained, epoch, step + 1))
+                    losses.add(loss)
                     optimiser.zero_grad()
                     loss.backward()
                     optimiser.step()
+            mean_loss = float(np.mean(losses.numbers()))
             require_finite_weights(trained, epoch)
             score, _ = validate(f"after epoch {epoch}")
             report = EpochReport(
                 epoch,
                 stage.name,
-                float(np.mean(losses)),
+                mean_loss,
                 rate,
                 score,
                 time.perf_counter() - started,

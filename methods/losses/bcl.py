@@ -50,12 +50,15 @@ def balanced_contrastive_loss(
     if features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
     anchors = len(features)
-    classes = torch.cat([labels, labels, torch.arange(len(prototypes), device=labels.device)])
+    every_class = torch.arange(len(prototypes), device=labels.device)
+    classes = torch.cat([labels, labels, every_class])
     logits = features @ torch.cat([features, prototypes.to(features.dtype)]).T / temperature
     itself = torch.eye(anchors, len(classes), dtype=torch.bool, device=labels.device)
     alike = classes[:anchors, None] == classes
     # Of the anchor's own class one fewer is left, but never none: there is its prototype.
-    sizes = torch.bincount(classes)[classes] - alike.long()
+    # Not by bincount: a device would have to tell its length first.
+    counts = (every_class[:, None] == classes).sum(dim=1)
+    sizes = counts[classes] - alike.long()
     positives = alike & ~itself
     lowest = torch.finfo(logits.dtype).min
     normaliser = (logits - sizes.to(logits.dtype).log()).masked_fill(itself, lowest).logsumexp(1)

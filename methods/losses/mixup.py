@@ -73,5 +73,6 @@ def mixup_loss(
     """
     own = cross_entropy(logits, target, reduction="none")
     other = cross_entropy(logits, partner_target, reduction="none")
-    share = torch.as_tensor(label_share, dtype=own.dtype, device=own.device)
+    # A single number stays on the CPU: a device takes it along without a copy.
+    share = torch.as_tensor(label_share, dtype=own.dtype)
     return (share * own + (1 - share) * other).mean()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.models._segments import graph_max, graph_sum, neighbour_sum
 
@@ -49,6 +50,7 @@ def test_graph_max_takes_each_graph_and_has_the_right_gradient(make_batch, x):
     parts = x.split(graphs.atom_offsets.diff().tolist())
     torch.testing.assert_close(graph_max(*inputs), torch.stack([part.amax(0) for part in parts]))
     assert torch.autograd.gradcheck(graph_max, inputs)
+    assert torch.autograd.gradgradcheck(graph_max, inputs)
 
 
 def test_tied_atoms_share_the_gradient_of_a_maximum():
@@ -75,3 +77,31 @@ def test_sums_and_gradients_repeat_bit_for_bit(make_batch):
     first, second = run(), run()
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
+
+
+class _Called(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket._qualified_op_name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_maxima_are_torchs_own_bits_without_adding_out_of_order(make_batch, dtype):
+    graphs = make_batch([0, 1, 2, 3, 4] * 20)
+    generator = torch.Generator().manual_seed(0)
+    # Few distinct values: many atoms tie.
+    x = torch.randint(-3, 3, (graphs.num_atoms, 8), generator=generator).to(dtype) / 7
+    grad = torch.randn(graphs.num_graphs, 8, generator=generator, dtype=dtype)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    lowest = x.new_full((graphs.num_graphs, 8), -torch.inf)
+    index = graphs.graph_index[:, None].expand_as(x)
+    lowest.scatter_reduce(0, index, theirs, "amax").backward(grad)
+    highest = graph_max(ours, graphs.graph_index, graphs.num_graphs)
+    with _Called() as called:
+        highest.backward(grad)
+    assert torch.equal(ours.grad, theirs.grad)
+    assert not called.names & {"aten::scatter_add", "aten::scatter_add_", "aten::index_put_"}
