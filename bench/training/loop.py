@@ -262,6 +262,7 @@ def _epoch_randomness(
 ) -> Iterator[None]:
     """Random draws of an epoch depend on (seed, epoch) alone; global state is put back after."""
     method.context.generator.manual_seed(derive_seed(seed, "method", str(epoch)))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices=devices, device_type=device.type):
         torch.manual_seed(derive_seed(seed, "dropout", str(epoch)))
         yield
