@@ -20,7 +20,7 @@ depends on the epoch alone is set in ``begin_epoch``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -200,6 +200,14 @@ class Method(nn.Module):
 
         A run that goes on calls it first with the epoch after the last one done.
         """
+
+    def prepare_epoch(self, epoch: int, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches of `epoch` (from 1) on their way to :meth:`training_step`, one by one.
+
+        On a device other than the CPU, what is done here for many of them together costs as many
+        launches and waits as it costs for one in a step.
+        """
+        return batches
 
     def selectable(self, epoch: int) -> bool:
         """Whether the weights after `epoch` may be chosen by validation."""

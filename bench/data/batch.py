@@ -116,6 +116,15 @@ class GraphBatch(_Tensors):
         object.__setattr__(copied, "_versions", copied._now())
         return copied
 
+    def with_lists(
+        self, graph_index: Tensor, neighbours: Tensor, neighbour_offsets: Tensor
+    ) -> GraphBatch:
+        """The same graphs, where these properties are known already; they are not looked for."""
+        copied = replace(self)
+        # Under the names of the cached properties.
+        vars(copied).update(graph_index=graph_index, _adjacency=(neighbours, neighbour_offsets))
+        return copied
+
     def _now(self) -> tuple[int, ...]:
         """How often each tensor was written to so far."""
         edited = (self.atom_types, self.atom_offsets, self.bonds)
@@ -148,7 +157,7 @@ class GraphBatch(_Tensors):
     @cached_property
     def graph_index(self) -> Tensor:
         """Graph of each atom, shape (N,)."""
-        return _owners(self.atom_offsets, self.num_atoms)
+        return owners_of(self.atom_offsets, self.num_atoms)
 
     @property
     def neighbours(self) -> Tensor:
@@ -166,17 +175,15 @@ class GraphBatch(_Tensors):
     @property
     def edges(self) -> tuple[Tensor, Tensor]:
         """Sources and targets of all directed edges, self loops included, (2E + N,) each."""
-        return self.neighbours, _owners(self.neighbour_offsets, len(self.neighbours))
+        return self.neighbours, owners_of(self.neighbour_offsets, len(self.neighbours))
 
     @cached_property
     def _adjacency(self) -> tuple[Tensor, Tensor]:
         # Only encoders and augmentations that look at single atoms need it.
-        neighbours, offsets = adjacency(self.bonds.cpu().numpy(), self.num_atoms)
-        device = self.bonds.device
-        return (
-            torch.from_numpy(neighbours).to(device, torch.int64),
-            torch.from_numpy(offsets).to(device, torch.int64),
-        )
+        if self.bonds.device.type != "cpu":
+            return sorted_adjacency(self.bonds, self.num_atoms)
+        neighbours, offsets = adjacency(self.bonds.numpy(), self.num_atoms)
+        return torch.from_numpy(neighbours).long(), torch.from_numpy(offsets).long()
 
 
 @dataclass(frozen=True)
@@ -208,11 +215,15 @@ class Batch:
         None where the batch is to be predicted; read as `labels`.
     positions : Tensor of int64, shape (B,)
         Positions of the samples in the prepared data.
+    views : tuple of Batch
+        Variations of the samples, where a method made them before its step, see
+        ``Method.prepare_epoch``.
     """
 
     inputs: Mapping[str, GraphBatch | ValueBatch]
     known_labels: Tensor | None
     positions: Tensor
+    views: tuple[Batch, ...] = ()
 
     @property
     def labels(self) -> Tensor:
@@ -245,10 +256,24 @@ class Batch:
             {kind: value.to(device, dtype) for kind, value in self.inputs.items()},
             None if self.known_labels is None else _to(self.known_labels, device, None),
             _to(self.positions, device, None),
+            tuple(view.to(device, dtype) for view in self.views),
         )
 
 
-def _owners(offsets: Tensor, total: int) -> Tensor:
+def sorted_adjacency(bonds: Tensor, num_atoms: int) -> tuple[Tensor, Tensor]:
+    """:func:`~bench.data.adjacency.adjacency` by one sort where the bonds are, without a wait.
+
+    In int64. Each bond must stand once.
+    """
+    atoms = torch.arange(num_atoms + 1, device=bonds.device)
+    begins, ends = bonds.unbind(1)
+    targets = torch.cat([begins, ends, atoms[:-1]])
+    sources = torch.cat([ends, begins, atoms[:-1]])
+    keys = (targets * num_atoms + sources).sort().values
+    return keys % max(num_atoms, 1), torch.searchsorted(keys, atoms * num_atoms)
+
+
+def owners_of(offsets: Tensor, total: int) -> Tensor:
     """Which of the ranges between `offsets` each of the `total` positions lies in."""
     numbers = torch.arange(len(offsets) - 1, device=offsets.device)
     return torch.repeat_interleave(numbers, offsets.diff(), output_size=total)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
 import numpy as np
 import torch
 
@@ -10,6 +13,7 @@ from bench.data.compiled import compiled
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN, PreparedData
 from bench.data.refinement import refine
+from bench.data.resident import ResidentData, ResidentGraphs
 from bench.data.selection import EnvironmentIndex, Selection
 from bench.errors import HiddenLabelsError
 
@@ -25,7 +29,7 @@ class Collator:
         The distinct proteins as their encoder reads them (``ProteinBackbone.tokenise``).
     device : torch.device, optional
         Where the distinct feature vectors, proteins and categories are held, so that moving a
-        batch there moves its numbers alone.
+        batch there moves its numbers alone; batches of :meth:`epoch` are there.
     dtype : torch.dtype, optional
         Of what encoders read as real numbers; as it is in the data when None.
 
@@ -43,6 +47,7 @@ class Collator:
         dtype: torch.dtype | None = None,
     ) -> None:
         self._labels = np.asarray(prepared.labels)
+        self._device = torch.device("cpu") if device is None else device
         self._graphs = GraphCollator(prepared.graphs, device, dtype)
         self._indices: dict[str, list[np.ndarray]] = {}
         for entity in prepared.entities:
@@ -81,6 +86,22 @@ class Collator:
             None if (labels == HIDDEN).any() else torch.from_numpy(labels),
             torch.from_numpy(np.array(positions, dtype=np.int64)),
         )
+
+    def epoch(self, batches: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """A batch of the samples at each of these positions in turn, on the collator's device.
+
+        On the CPU they are made one by one. Elsewhere all of them are laid out on the device, out
+        of the whole data set, which is held there: one copy, and the host waits for nothing.
+        """
+        if self._device.type == "cpu":
+            return map(self, batches)
+        return self.resident.epoch(batches)
+
+    @cached_property
+    def resident(self) -> ResidentData:
+        """The data on the collator's device, made when it is first asked for."""
+        graphs = self._graphs.resident()
+        return ResidentData(self._labels, self._indices, self._rows, graphs, self._device)
 
     def labels_of(self, positions: np.ndarray) -> np.ndarray:
         """Labels of the samples at `positions`, int64, (n,).
@@ -144,6 +165,10 @@ class GraphCollator:
         if self._index is None:
             return batch
         return batch.with_environments(_as_tensors(self._index.select(atoms)))
+
+    def resident(self) -> ResidentGraphs:
+        """All graphs, where the feature vectors are held."""
+        return ResidentGraphs(self._graphs, self._atom_features)
 
 
 @compiled

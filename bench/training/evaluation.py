@@ -27,12 +27,10 @@ class EvaluationBatches:
     ----------
     collator : Collator
     positions : ndarray of int, shape (n,)
-    device : torch.device
-        Where the batches are.
     """
 
-    def __init__(self, collator: Collator, positions: np.ndarray, device: torch.device) -> None:
-        self._collator, self._positions, self._device = collator, positions, device
+    def __init__(self, collator: Collator, positions: np.ndarray) -> None:
+        self._collator, self._positions = collator, positions
         self._kept: list[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -44,8 +42,8 @@ class EvaluationBatches:
 
     def _made(self) -> Iterator[Batch]:
         parts = max(1, -(-len(self._positions) // EVALUATION_BATCH))
-        for chunk in np.array_split(self._positions, parts):
-            yield self._collator(chunk).without_labels().to(self._device)
+        for batch in self._collator.epoch(np.array_split(self._positions, parts)):
+            yield batch.without_labels()
 
 
 @torch.no_grad()
@@ -60,6 +58,6 @@ def predict_logits(network: Network, method: Method, batches: Iterable[Batch]) -
     """
     network.eval()
     method.eval()
-    return np.concatenate(
-        [method.predict(network, batch).float().cpu().numpy() for batch in batches]
-    )
+    # Of another device, the host waits for all batches together.
+    logits = torch.cat([method.predict(network, batch).float() for batch in batches])
+    return logits.cpu().numpy()

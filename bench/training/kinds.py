@@ -87,7 +87,7 @@ class NetworkRun:
             data_view=SplitView(self.collator, split, device),
         )
         self.method = cls(options, context).to(device=device, dtype=dtype)
-        self.split, self._training, self._device = split, training, device
+        self.split, self._training = split, training
 
     def fit(
         self,
@@ -115,7 +115,7 @@ class NetworkRun:
 
     def logits(self, positions: np.ndarray) -> np.ndarray:
         """Predictions for the samples at `positions`, (n, K)."""
-        batches = EvaluationBatches(self.collator, positions, self._device)
+        batches = EvaluationBatches(self.collator, positions)
         return predict_logits(self.network, self.method, batches)
 
     def state(self) -> dict[str, Tensor]:

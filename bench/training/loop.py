@@ -116,7 +116,7 @@ def train(
     clock = clock or Clock()
     history: list[EpochReport] = []
     best: Snapshot | None = None
-    valid = EvaluationBatches(collator, split.valid, device)
+    valid = EvaluationBatches(collator, split.valid)
 
     def validate(when: str) -> tuple[float, np.ndarray]:
         logits = predict_logits(network, method, valid)
@@ -154,18 +154,19 @@ def train(
             with _epoch_randomness(method, seed, epoch, device):
                 method.begin_epoch(epoch, network)
                 part.train_mode()
-                batches = _batches(split.train[method.sample_epoch(epoch)], settings.batch_size)
+                chosen = _batches(split.train[method.sample_epoch(epoch)], settings.batch_size)
+                batches = method.prepare_epoch(epoch, collator.epoch(chosen))
                 losses, rate = Losses(trained, epoch, device), math.nan
-                for step, positions in enumerate(batches):
+                for step, batch in enumerate(batches):
                     rate = settings.learning_rate * learning_rate_factor(
                         settings.schedule,
                         epoch=epoch - first + 1,
                         step=step,
-                        steps=len(batches),
+                        steps=len(chosen),
                         epochs=epochs,
                     )
                     optimiser.learning_rate = rate
-                    loss = method.training_step(network, collator(positions).to(device))
+                    loss = method.training_step(network, batch)
                     losses.add(loss)
                     optimiser.zero_grad()
                     loss.backward()

@@ -61,7 +61,7 @@ class SplitView:
             return torch.cat([of(batch) for batch in self._batches(part)])
 
     def _batches(self, part: Part) -> Iterable[Batch]:
-        return EvaluationBatches(self._collator, self._positions(part), self._device)
+        return EvaluationBatches(self._collator, self._positions(part))
 
 
 @contextmanager

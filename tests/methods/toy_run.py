@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from bench.data.batch import Batch
 from bench.data.collate import Collator
@@ -36,7 +35,7 @@ class ToyRun:
         )  # fmt: skip
 
     def test_logits(self) -> np.ndarray:
-        test = EvaluationBatches(self.collator, self.split.test, torch.device("cpu"))
+        test = EvaluationBatches(self.collator, self.split.test)
         return predict_logits(self.network, self.method, test)
 
 

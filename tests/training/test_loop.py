@@ -28,9 +28,7 @@ def run(method_type=Method, *, epochs=4, seed=0, batch_size=16, counts=COUNTS, *
     settings = TrainingSettings(epochs=epochs, batch_size=batch_size, learning_rate=0.01)
     collator = network.collator(data)
     result = train(network, method, collator, split, settings, seed=seed, **kwargs)
-    logits = predict_logits(
-        network, method, EvaluationBatches(collator, split.test, torch.device("cpu"))
-    )
+    logits = predict_logits(network, method, EvaluationBatches(collator, split.test))
     return result, network, method, logits, data.labels[split.test]
 
 

@@ -62,4 +62,4 @@ class Ours(Contestant):
         return predict_logits(self.network, self._method, self._again[1])
 
     def _batches(self, positions: np.ndarray) -> EvaluationBatches:
-        return EvaluationBatches(self._collator, positions, torch.device("cpu"))
+        return EvaluationBatches(self._collator, positions)
