@@ -18,7 +18,7 @@ from bench.data.compiled import compiled
 
 
 def takes(logits: Tensor) -> bool:
-    """Whether :class:`ContrastTerms` takes `logits`."""
+    """Whether the functions here take `logits`."""
     return (
         logits.device.type == "cpu"
         and logits.dtype in (torch.float32, torch.float64)
@@ -62,6 +62,43 @@ class ContrastTerms(torch.autograd.Function):
         shares = torch.sub(among, normaliser[:, None]).exp_()
         _gradients(shares.numpy(), grad.numpy(), (-grad).div_(counts).numpy(), *ctx.masks)
         return shares, None, None, None
+
+
+class AsymmetricTerms(torch.autograd.Function):
+    """Terms of :func:`methods.losses.asymmetric.asymmetric_focal_contrastive_loss`, (A, A).
+
+    Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta. To be
+    differentiated once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
+        lowest, tiny = torch.finfo(logits.dtype).min, torch.finfo(logits.dtype).tiny
+        softmax = logits.clone().fill_diagonal_(lowest).log_softmax(dim=1)
+        log_p = softmax.clone().fill_diagonal_(0.0)
+        less = torch.expm1(log_p)
+        rest = (-less).clamp_min_(tiny)
+        powers = rest**gamma
+        ctx.tensors = softmax, log_p, less, rest, powers, alike
+        ctx.gamma, ctx.eta = gamma, eta
+        arrays = (tensor.numpy() for tensor in (alike, powers, log_p, rest.log()))
+        return torch.from_numpy(_asymmetric(logits.numpy().dtype.type(eta), *arrays))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        softmax, log_p, less, rest, powers, alike = ctx.tensors
+        gamma = ctx.gamma
+        slopes = gamma * rest.pow(gamma - 1) if gamma else rest
+        tensors = grad.contiguous(), alike, powers, slopes, log_p, less, rest
+        arrays = [tensor.numpy() for tensor in tensors]
+        dtype = arrays[0].dtype
+        tiny = torch.finfo(softmax.dtype).tiny
+        of_log_p = torch.from_numpy(
+            _asymmetric_gradients(gamma != 0, dtype.type(ctx.eta), dtype.type(tiny), *arrays)
+        )
+        of_logits = torch._log_softmax_backward_data(of_log_p, softmax, 1, softmax.dtype)
+        return of_logits.fill_diagonal_(0.0), None, None, None
 
 
 @compiled
@@ -109,3 +146,52 @@ def _gradients(
         for other in range(len(row)):
             pushed = push * row[other] if is_candidate[other] else zero
             row[other] = pushed + pull * (one if is_positive[other] else zero)
+
+
+@compiled
+def _asymmetric(
+    eta: float, alike: np.ndarray, powers: np.ndarray, log_p: np.ndarray, log_rest: np.ndarray
+) -> np.ndarray:
+    """``-powers * log_p`` of pairs that are alike, ``-eta * log_rest`` of the others."""
+    terms = np.empty_like(log_p)
+    zero = log_p.dtype.type(0)
+    for anchor in range(len(terms)):
+        for other in range(len(terms)):
+            is_alike = alike[anchor, other]
+            attraction = -powers[anchor, other] * log_p[anchor, other]
+            repulsion = -log_rest[anchor, other]
+            terms[anchor, other] = (attraction if is_alike else zero) + eta * (
+                zero if is_alike else repulsion
+            )
+    return terms
+
+
+@compiled
+def _asymmetric_gradients(
+    is_focal: bool,
+    eta: float,
+    tiny: float,
+    grad: np.ndarray,
+    alike: np.ndarray,
+    powers: np.ndarray,
+    slopes: np.ndarray,
+    log_p: np.ndarray,
+    less: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Of the logarithms of p, 0 for a feature and itself; `slopes` count where it `is_focal`."""
+    result = np.empty_like(log_p)
+    zero, one = log_p.dtype.type(0), log_p.dtype.type(1)
+    for anchor in range(len(result)):
+        for other in range(len(result)):
+            is_alike = alike[anchor, other]
+            of_positive = grad[anchor, other] if is_alike else zero
+            of_negative = zero if is_alike else grad[anchor, other] * eta
+            of_power = -(of_positive * log_p[anchor, other])
+            of_rest = of_power * slopes[anchor, other] if is_focal else zero
+            of_rest += -of_negative / rest[anchor, other]
+            of_rest = of_rest if -less[anchor, other] >= tiny else zero
+            of_less = -of_rest * (less[anchor, other] + one)
+            result[anchor, other] = of_positive * -powers[anchor, other] + of_less
+        result[anchor, anchor] = zero
+    return result
