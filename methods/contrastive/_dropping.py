@@ -138,11 +138,15 @@ def _are_first(
         begin, end, count = offsets[graph], offsets[graph + 1], counts[graph]
         for atom in range(begin, end):
             keys[atom] = graph + order[atom] / scale
-        ranked = np.sort(keys[begin:end])
-        last = ranked[count - 1]
-        clear = clear and (begin + count == end or last < ranked[count])
+        among, kept = keys[begin:end], 0
         for atom in range(begin, end):
-            first[atom] = keys[atom] <= last
+            # Compared with all: without branches, that takes less time than sorting.
+            before, key = 0, keys[atom]
+            for other in range(len(among)):
+                before += among[other] < key
+            first[atom] = before < count
+            kept += before < count
+        clear = clear and kept == count
     return first, clear
 
 

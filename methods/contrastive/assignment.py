@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from bench.data.compiled import compiled
+
 Rounding = Literal["ceil", "floor"]
 
 
@@ -31,7 +33,8 @@ def assign_with_capacity(similarity: np.ndarray, capacity: int) -> np.ndarray:
     Samples and centres rank each other by the same numbers, so the greedy pairs are the only
     stable matching of the two sides (Gale and Shapley, American Mathematical Monthly 69 (1962)
     9-15) and deferred acceptance finds them: every free sample asks for its best centre, a centre
-    asked by too many keeps the best of them, the others ask on.
+    asked by too many keeps the best of them, the others ask on. In which order they ask does not
+    matter.
 
     References
     ----------
@@ -52,24 +55,9 @@ def assign_with_capacity(similarity: np.ndarray, capacity: int) -> np.ndarray:
         )
     if not np.isfinite(similarity).all():
         raise ValueError("Expected finite similarities, but some are infinite or not numbers.")
-    assigned = np.full(samples, -1)
-    # The last sample that a full centre keeps; it only ever gets harder to beat.
-    bar = np.full(centres, -np.inf)
-    bar_sample = np.full(centres, samples)
-    free = np.arange(samples)
-    while len(free):
-        offers = similarity[free]
-        hopeless = (offers < bar) | ((offers == bar) & (free[:, None] > bar_sample))
-        assigned[free] = np.where(hopeless, -np.inf, offers).argmax(axis=1)
-        free = free[:0]
-        for centre in np.flatnonzero(np.bincount(assigned, minlength=centres) > capacity):
-            members = np.flatnonzero(assigned == centre)
-            wanted = similarity[members, centre]
-            order = np.argsort(-wanted, kind="stable")
-            last = order[capacity - 1]
-            bar[centre], bar_sample[centre] = wanted[last], members[last]
-            free = np.concatenate([free, members[order[capacity:]]])
-    return assigned
+    if capacity >= samples:
+        return similarity.argmax(axis=1)
+    return _deferred_acceptance(similarity, capacity)
 
 
 def balanced_kmeans(
@@ -116,7 +104,8 @@ def balanced_kmeans(
         if np.array_equal(found, labels):
             break
         labels = found
-        members = (labels == np.arange(num_clusters)[:, None]).astype(features.dtype)
+        members = np.zeros((num_clusters, len(features)), features.dtype)
+        members[labels, np.arange(len(features))] = 1
         # The length of a sum does not matter to a cosine; a centre without samples stays.
         sums = members @ features
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
@@ -187,14 +176,80 @@ def _first_centres(features: np.ndarray, count: int, rng: np.random.Generator) -
     """Samples drawn one by one, with the squared distance to the nearest drawn as weight."""
     centres = np.empty((count, features.shape[1]), features.dtype)
     centres[0] = features[rng.integers(len(features))]
-    distances = np.full(len(features), np.inf)
+    distances = np.full(len(features), np.inf, features.dtype)
     for i in range(1, count):
         # Half the squared distance of unit vectors.
-        distances = np.minimum(distances, np.maximum(1 - features @ centres[i - 1], 0))
-        cumulative = np.cumsum(distances, dtype=np.float64)
+        cumulative = _approach(distances, features @ centres[i - 1])
         if cumulative[-1] > 0:
             drawn = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
         else:  # fewer distinct samples than centres
             drawn = rng.integers(len(features))
         centres[i] = features[min(drawn, len(features) - 1)]
     return centres
+
+
+@compiled
+def _approach(distances: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Sums of the `distances` up to each, lowered to those of a new centre; float64 (n,)."""
+    sums, total = np.empty(len(distances)), 0.0
+    zero, one = products.dtype.type(0), products.dtype.type(1)
+    for sample in range(len(distances)):
+        distances[sample] = min(distances[sample], max(one - products[sample], zero))
+        total += distances[sample]
+        sums[sample] = total
+    return sums
+
+
+@compiled
+def _deferred_acceptance(similarity: np.ndarray, capacity: int) -> np.ndarray:
+    """See :func:`assign_with_capacity`; with fewer places a centre than samples."""
+    samples, centres = similarity.shape
+    assigned = np.empty(samples, np.int64)
+    # The samples a centre keeps, as a heap with the least wanted on top.
+    kept, sizes = np.empty((centres, capacity), np.int64), np.zeros(centres, np.int64)
+    for newcomer in range(samples):
+        free = newcomer
+        while free >= 0:
+            best = -1
+            for centre in range(centres):
+                offer = similarity[free, centre]
+                if best >= 0 and not offer > similarity[free, best]:
+                    continue
+                if sizes[centre] == capacity:
+                    last = kept[centre, 0]
+                    bar = similarity[last, centre]
+                    if offer < bar or (offer == bar and free > last):
+                        continue
+                best = centre
+            assigned[free] = best
+            free = _take(kept[best], sizes, best, similarity[:, best], free)
+    return assigned
+
+
+@compiled
+def _take(heap: np.ndarray, sizes: np.ndarray, centre: int, wanted: np.ndarray, sample: int) -> int:
+    """Put `sample` on the heap; in place of the top when it is full. Who had to go, or -1."""
+    if sizes[centre] < len(heap):
+        hole, gone = sizes[centre], -1
+        sizes[centre] += 1
+        while hole > 0 and _is_wanted_less(wanted, sample, heap[(hole - 1) // 2]):
+            heap[hole] = heap[(hole - 1) // 2]
+            hole = (hole - 1) // 2
+    else:
+        hole, gone = 0, heap[0]
+        while 2 * hole + 1 < len(heap):
+            below = 2 * hole + 1
+            if below + 1 < len(heap) and _is_wanted_less(wanted, heap[below + 1], heap[below]):
+                below += 1
+            if not _is_wanted_less(wanted, heap[below], sample):
+                break
+            heap[hole] = heap[below]
+            hole = below
+    heap[hole] = sample
+    return gone
+
+
+@compiled
+def _is_wanted_less(wanted: np.ndarray, one: int, other: int) -> bool:
+    """Whether `one` is less similar than `other` or, equally similar, comes later."""
+    return wanted[one] < wanted[other] or (wanted[one] == wanted[other] and one > other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from methods._contrast_terms import AsymmetricTerms, takes
 from methods.losses.supcon import same, similarities
 
 
@@ -50,12 +51,18 @@ def asymmetric_focal_contrastive_loss(
     0.376019
     """
     logits = similarities(features, len(features)) / temperature
-    itself = torch.eye(len(features), dtype=torch.bool, device=labels.device)
+    alike = same(labels, len(features))
+    terms = AsymmetricTerms.apply if takes(logits) else _terms
+    return terms(logits, alike, gamma, eta).mean()
+
+
+def _terms(logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
+    """The terms that the loss is the mean of, (2B, 2B), on any device, as single operations."""
+    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
     lowest = torch.finfo(logits.dtype).min
     log_p = logits.masked_fill(itself, lowest).log_softmax(dim=1).masked_fill(itself, 0.0)
     # 1 - p is -expm1(log p); the clamp keeps powers and logarithms finite where p is 1.
     rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
-    alike = same(labels, len(features))
     positive = torch.where(alike, -(rest**gamma) * log_p, 0.0)
     negative = torch.where(alike, 0.0, -rest.log())
-    return (positive + eta * negative).mean()
+    return positive + eta * negative

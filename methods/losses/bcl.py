@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from methods.losses.supcon import contrast_losses
+
 
 def balanced_contrastive_loss(
     features: Tensor, labels: Tensor, prototypes: Tensor, *, temperature: float
@@ -57,10 +59,6 @@ def balanced_contrastive_loss(
     alike = classes[:anchors, None] == classes
     # Of the anchor's own class one fewer is left, but never none: there is its prototype.
     # Not by bincount: a device would have to tell its length first.
-    counts = (every_class[:, None] == classes).sum(dim=1)
-    sizes = counts[classes] - alike.long()
-    positives = alike & ~itself
-    lowest = torch.finfo(logits.dtype).min
-    normaliser = (logits - sizes.to(logits.dtype).log()).masked_fill(itself, lowest).logsumexp(1)
-    attraction = (logits * positives).sum(dim=1) / positives.sum(dim=1)
-    return (normaliser - attraction).mean()
+    sizes = (every_class[:, None] == classes).sum(dim=1).to(logits.dtype)
+    discounts = torch.where(alike, (sizes - 1).log()[classes], sizes.log()[classes])
+    return contrast_losses(logits, alike & ~itself, ~itself, discounts).mean()

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from methods._contrast_terms import ContrastTerms, takes
+
 ViewForm = Literal["two_views", "literal"]
 
 
@@ -50,7 +52,9 @@ def supcon_loss(
     return contrast_losses(logits, positives, candidates).mean()
 
 
-def contrast_losses(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+def contrast_losses(
+    logits: Tensor, positives: Tensor, candidates: Tensor, discounts: Tensor | None = None
+) -> Tensor:
     """``-1/|P_i| sum_{p in P_i} log softmax(logits_i)_p`` for each anchor, 0 where P_i is empty.
 
     Parameters
@@ -59,6 +63,9 @@ def contrast_losses(logits: Tensor, positives: Tensor, candidates: Tensor) -> Te
         Of A anchors.
     positives, candidates : Tensor of bool, shape (A, C)
         P_i, and what the softmax runs over; positives are candidates.
+    discounts : Tensor, shape (A, C), optional
+        Taken from the logits of the softmax's sum, not from those of the positives; without
+        gradient.
 
     Returns
     -------
@@ -70,9 +77,19 @@ def contrast_losses(logits: Tensor, positives: Tensor, candidates: Tensor) -> Te
     >>> contrast_losses(torch.zeros(1, 2), positives, candidates)  # log 2
     tensor([0.6931])
     """
+    if takes(logits):
+        return ContrastTerms.apply(logits, positives, candidates, discounts)
+    return _contrast_losses(logits, positives, candidates, discounts)
+
+
+def _contrast_losses(
+    logits: Tensor, positives: Tensor, candidates: Tensor, discounts: Tensor | None = None
+) -> Tensor:
+    """:func:`contrast_losses` on any device, as single operations."""
     # The lowest finite number instead of -inf: a row without candidates has a gradient of 0.
     lowest = torch.finfo(logits.dtype).min
-    normaliser = logits.masked_fill(~candidates, lowest).logsumexp(dim=1)
+    repelling = logits if discounts is None else logits - discounts
+    normaliser = repelling.masked_fill(~candidates, lowest).logsumexp(dim=1)
     counts = positives.sum(dim=1)
     attraction = (logits * positives).sum(dim=1) / counts.clamp_min(1)
     return torch.where(counts > 0, normaliser - attraction, 0.0)
@@ -109,5 +126,4 @@ def similarities(features: Tensor, anchors: int) -> Tensor:
 
 def same(labels: Tensor, anchors: int) -> Tensor:
     """Whether the samples of anchor and candidate have equal labels (B,), bool, (A, 2B)."""
-    both = labels.repeat(2)
-    return both[:anchors, None] == both
+    return (labels[:, None] == labels).repeat(anchors // len(labels), 2)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
-from methods.losses.supcon import supcon_loss
+from methods._contrast_terms import AsymmetricTerms
+from methods.losses.asymmetric import _terms, asymmetric_focal_contrastive_loss
+from methods.losses.supcon import same, supcon_loss
 
 
 def random_case(seed, size):
@@ -86,3 +87,28 @@ def test_extremes_stay_finite(dtype, gamma, eta, scale, labels):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(features.grad).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.7]),
+    st.sampled_from([0.0, 0.3, 300.0]),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from([0.0, 1.0, 50.0, 1e4]),
+)
+def test_loops_give_the_bits_of_single_operations(seed, size, gamma, eta, dtype, spread):
+    generator = torch.Generator().manual_seed(seed)
+    values = spread * torch.randn(2 * size, 2 * size, generator=generator, dtype=dtype)
+    alike = same(torch.randint(3, (size,), generator=generator), 2 * size)
+    bits = {torch.float32: torch.int32, torch.float64: torch.int64}[dtype]
+    found = []
+    for terms_of in (AsymmetricTerms.apply, _terms):
+        logits = values.clone().requires_grad_()
+        terms = terms_of(logits, alike, gamma, eta)
+        terms.mean().backward()
+        found.append((terms.detach().view(bits), logits.grad.view(bits)))
+    (terms, grad), (expected_terms, expected_grad) = found
+    assert torch.equal(terms, expected_terms)
+    assert torch.equal(grad, expected_grad)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods.losses.supcon import contrast_losses, supcon_loss, view_pairs
+from methods.losses.supcon import _contrast_losses, contrast_losses, supcon_loss, view_pairs
 
 DIGITS = 5e-7
 FORMS = ("two_views", "literal")
@@ -147,3 +147,44 @@ def test_half_precision_is_summed_in_single(features, labels):
     half = supcon_loss(features.bfloat16(), labels, temperature=0.5)
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(1.537995, rel=0.01)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 40),
+    st.integers(1, 70),
+    st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    st.sampled_from([0.0, 0.1, 0.9, 1.0]),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from([1.0, 50.0, 1e4]),
+    st.booleans(),
+)
+def test_loops_give_the_bits_of_single_operations(
+    seed, anchors, others, share, positive, dtype, spread, discounted
+):
+    generator = torch.Generator().manual_seed(seed)
+    values = spread * torch.randn(anchors, others, generator=generator, dtype=dtype)
+    candidates = torch.rand(anchors, others, generator=generator) < share
+    positives = (torch.rand(anchors, others, generator=generator) < positive) & candidates
+    weights = torch.randn(anchors, generator=generator, dtype=dtype)
+    discounts = torch.rand(anchors, others, generator=generator, dtype=dtype).log()
+    bits = {torch.float32: torch.int32, torch.float64: torch.int64}[dtype]
+    found = []
+    for losses_of in (contrast_losses, _contrast_losses):
+        logits = values.clone().requires_grad_()
+        losses = losses_of(logits, positives, candidates, discounts if discounted else None)
+        (losses * weights).sum().backward()
+        found.append((losses.detach().view(bits), logits.grad.view(bits)))
+    (losses, grad), (expected_losses, expected_grad) = found
+    assert torch.equal(losses, expected_losses)
+    assert torch.equal(grad, expected_grad)
+
+
+def test_loops_pass_on_what_is_not_finite():
+    logits = torch.tensor([[0.0, float("nan"), 1.0], [0.0, float("inf"), 1.0], [0.0, 1.0, 2.0]])
+    positives = torch.tensor([[True, False, False]] * 3)
+    candidates = torch.ones(3, 3, dtype=torch.bool)
+    found = contrast_losses(logits, positives, candidates)
+    expected = _contrast_losses(logits, positives, candidates)
+    assert found.isnan().tolist() == expected.isnan().tolist() == [True, True, False]

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods.contrastive.assignment import (
+    _first_centres,
     assign_with_capacity,
     balanced_kmeans,
     num_subclusters,
@@ -192,3 +193,25 @@ def test_with_capacity_it_comes_near_the_optimal_assignment():
     assert np.bincount(labels).max() <= 40
     # The greedy rule gives late samples what is left; minimum-cost flow does not.
     assert best_of(features, 5, capacity=40, iterations=30) <= 1.1 * squared_error(features, labels)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 8), st.sampled_from(["f4", "f8"]))
+def test_first_centres_are_drawn_by_the_distance_to_the_nearest_before(
+    seed, samples, centres, dtype
+):
+    features = unit_rows(np.random.default_rng(seed), samples).astype(dtype)
+    rng = np.random.default_rng(seed)
+    expected = [features[rng.integers(samples)]]
+    distances = np.full(samples, np.inf)
+    for _ in range(centres - 1):
+        distances = np.minimum(distances, np.maximum(1 - features @ expected[-1], 0))
+        sums = np.cumsum(distances, dtype=np.float64)
+        place = (
+            np.searchsorted(sums, rng.random() * sums[-1], side="right")
+            if sums[-1] > 0
+            else rng.integers(samples)
+        )
+        expected.append(features[min(place, samples - 1)])
+    found = _first_centres(features, centres, np.random.default_rng(seed))
+    np.testing.assert_array_equal(found, expected)
