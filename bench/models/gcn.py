@@ -18,11 +18,9 @@ from bench.models._environment_layer import (
     EnvironmentReadOut,
     layer_by_running_statistics,
 )
-from bench.models._linear import Linear
+from bench.models._linear import Linear, is_hooked
 from bench.models._segments import graph_max, graph_sum, neighbour_sum
 from bench.options import Options
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class GCNOptions(Options):
@@ -106,7 +104,7 @@ class GCN(MoleculeBackbone):
     def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
         """What `output` reads, with every distinct environment computed once."""
         x = graphs.atom_features.index_select(0, environments.types)
-        gate_is_plain = type(self.gate) is nn.Linear and not _is_hooked(self.gate)
+        gate_is_plain = type(self.gate) is nn.Linear and not is_hooked(self.gate)
         if gate_is_plain and self._learns_statistics(graphs):
             return self._read_and_observe(x, graphs, environments)
         for layer, level in zip(self.layers, environments.levels, strict=True):
@@ -158,7 +156,7 @@ class GraphLayer(nn.Module):
             and type(norm) is AtomNorm
             and norm.momentum is not None
             and norm.running_mean is not None
-            and not any(map(_is_hooked, (self, convolution, residual, norm)))
+            and not any(map(is_hooked, (self, convolution, residual, norm)))
         )
 
     def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
@@ -201,8 +199,3 @@ class SumConvolution(nn.Module):
         """Shape (N, out_features), from `x` (N, in_features)."""
         summed = neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets)
         return summed + self.bias
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    known = vars(module)
-    return any(known[name] for name in _HOOKS)
