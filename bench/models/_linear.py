@@ -64,14 +64,11 @@ def relu_layers(x: Tensor, layers: Iterable[nn.Module]) -> Tensor:
     On the CPU as one function, which calls the framework a fraction as often as its parts.
     """
     parts: list[Any] = list(layers)
-    parameters = [tensor for part in parts for tensor in (part.weight, part.bias)]
-    if (
-        _linear is not None
-        and x.dim() == 2
-        and all(type(part) is Linear and not is_hooked(part) for part in parts)
-        and all(tensor is not None and _is_plain(tensor) for tensor in (x, *parameters))
-    ):
-        return _ReluLayers.apply(x, *parameters)
+    plain = all(type(part) is Linear and not is_hooked(part) for part in parts)
+    if _linear is not None and x.dim() == 2 and plain:
+        parameters = [tensor for part in parts for tensor in (part.weight, part.bias)]
+        if all(tensor is not None and _is_plain(tensor) for tensor in (x, *parameters)):
+            return _ReluLayers.apply(x, *parameters)
     for part in parts:
         x = part(x).relu()
     return x

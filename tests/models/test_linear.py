@@ -118,3 +118,9 @@ def test_relu_layers_of_other_types_hooked_or_under_autocast_are_taken_one_by_on
         found, expected = relu_layers(x, layers(dtype)), one_by_one(x, layers(dtype))
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
+
+
+def test_relu_layers_may_be_anything():
+    parts = torch.nn.ModuleList([Linear(5, 4), torch.nn.Identity(), Linear(4, 3, bias=False)])
+    x = torch.randn(7, 5)
+    assert torch.equal(relu_layers(x, parts), one_by_one(x, parts))
