@@ -194,14 +194,21 @@ def _end_to_end(
     new_bonds = np.empty((num_bonds, 2), np.int64)
     place = 0
     for graph in range(graphs):
-        number, first = numbers[graph], new_offsets[graph]
-        for atom in range(new_offsets[graph + 1] - first):
-            atoms[first + atom] = atom_offsets[number] + atom
-            new_types[first + atom] = atom_types[atom_offsets[number] + atom]
-        for bond in range(bond_offsets[number], bond_offsets[number + 1]):
-            new_bonds[place, 0] = bonds[bond, 0] + first
-            new_bonds[place, 1] = bonds[bond, 1] + first
-            place += 1
+        number, first, last = numbers[graph], new_offsets[graph], new_offsets[graph + 1]
+        source = atom_offsets[number]
+        # Slices, of which the compiler knows that no index is negative.
+        own_atoms, own_types = atoms[first:last], new_types[first:last]
+        types = atom_types[source : source + last - first]
+        for atom in range(len(own_atoms)):
+            own_atoms[atom] = source + atom
+        for atom in range(len(own_types)):
+            own_types[atom] = types[atom]
+        ends = bonds[bond_offsets[number] : bond_offsets[number + 1]]
+        own_bonds = new_bonds[place : place + len(ends)]
+        for bond in range(len(own_bonds)):
+            own_bonds[bond, 0] = ends[bond, 0] + first
+            own_bonds[bond, 1] = ends[bond, 1] + first
+        place += len(ends)
     return atoms, new_types, new_offsets, new_bonds
 
 

@@ -69,10 +69,9 @@ class EnvironmentIndex:
     def __init__(self, environments: Environments, num_types: int) -> None:
         self._environments = environments
         sizes = [num_types, *map(len, environments.levels)]
-        # For each environment of the data set, its number in the last batch that has it, and
-        # which batch that was.
-        self._places = [np.zeros(size, np.int32) for size in sizes]
-        self._batches = [np.zeros(size, np.int32) for size in sizes]
+        # For each environment of the data set, the last batch that has it, and its number there:
+        # side by side, as they are read together.
+        self._places = [np.zeros((size, 2), np.int32) for size in sizes]
         self._batch = 0
         self._turn = Lock()
 
@@ -93,15 +92,12 @@ class EnvironmentIndex:
         chosen = self._environments.atoms[atoms]
         # Downwards which environments there are, and how often, each numbered as it appears;
         # then their surroundings in numbers of the level below.
-        rows, present, counts = _number(
-            chosen, np.ones_like(chosen), self._batches[-1], self._places[-1], self._batch
-        )
+        rows, present, counts = _number(chosen, np.ones_like(chosen), self._places[-1], self._batch)
         found = [(present, counts)]
         for depth in range(len(levels) - 1, -1, -1):
             _, present, counts = _number(
                 levels[depth].centres[present],
                 counts,
-                self._batches[depth],
                 self._places[depth],
                 self._batch,
             )
@@ -117,7 +113,7 @@ class EnvironmentIndex:
 
 @compiled
 def _number(
-    numbers: np.ndarray, counts: np.ndarray, batches: np.ndarray, places: np.ndarray, batch: int
+    numbers: np.ndarray, counts: np.ndarray, places: np.ndarray, batch: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the distinct of `numbers` in the order of their first appearance, in `places`.
 
@@ -128,14 +124,15 @@ def _number(
     sums = np.zeros(len(numbers), np.int32)
     total = 0
     for index in range(len(numbers)):
-        number = numbers[index]
-        if batches[number] != batch:
-            batches[number] = batch
-            places[number] = total
-            found[total] = number
+        number = np.uintp(numbers[index])
+        if places[number, 0] != batch:
+            places[number, 0] = batch
+            places[number, 1] = total
+            found[total] = numbers[index]
             total += 1
-        rows[index] = places[number]
-        sums[places[number]] += counts[index]
+        row = places[number, 1]
+        rows[index] = row
+        sums[np.uintp(row)] += counts[index]
     return rows, found[:total].copy(), sums[:total].copy()
 
 
@@ -159,10 +156,10 @@ def _translate(
     # branches, in which waiting for one row's memory does not hold up the next.
     lists = np.empty(new_offsets[-1], np.int32)
     for row in range(rows):
-        new_centres[row] = places[centres[present[row]]]
-        lists[new_offsets[row]] = places[neighbours[starts[row]]]
+        new_centres[row] = places[centres[present[row]], 1]
+        lists[new_offsets[row]] = places[neighbours[starts[row]], 1]
     for row in range(rows):
         source = starts[row] - new_offsets[row]
         for place in range(new_offsets[row] + 1, new_offsets[row + 1]):
-            lists[place] = places[neighbours[source + place]]
+            lists[place] = places[neighbours[source + place], 1]
     return new_centres, lists, new_offsets

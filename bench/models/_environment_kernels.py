@@ -21,6 +21,26 @@ Arrays = tuple[np.ndarray, ...]
 
 
 @compiled
+def side_by_side(weight: np.ndarray, own_weight: np.ndarray) -> np.ndarray:
+    """``[weight, own_weight^T]``, (D, 2H), of a layer's weights (D, H) and (H, D)."""
+    rows, width = weight.shape
+    both = np.empty((rows, 2 * width), weight.dtype)
+    both[:, :width] = weight
+    both[:, width:] = own_weight.T
+    return both
+
+
+@compiled
+def apart(both: np.ndarray) -> Arrays:
+    """The inverse of :func:`side_by_side`."""
+    rows, width = both.shape[0], both.shape[1] // 2
+    weight, own_weight = np.empty((rows, width), both.dtype), np.empty((width, rows), both.dtype)
+    weight[:] = both[:, :width]
+    own_weight[:] = both[:, width:].T
+    return weight, own_weight
+
+
+@compiled
 def convolve(
     both: np.ndarray,
     bias: np.ndarray,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F  # noqa: N812
 
 from bench.data.batch import EnvironmentBatch, LevelBatch
 from bench.models import _environment_kernels as kernels
@@ -16,6 +18,8 @@ from bench.models._linear import matmul
 # Rows of zeros make up whole blocks of so many: oneDNN prepares a product anew for every shape that
 # it has not met lately, which takes longer than the product, and each batch has another R.
 _ROWS = 128
+# Weights and biases of a layer, both ways, and scale and shift of its normalisation.
+_PARAMETERS = 6
 
 
 class EnvironmentLayer(torch.autograd.Function):
@@ -30,76 +34,162 @@ class EnvironmentLayer(torch.autograd.Function):
     """
 
     @staticmethod
+    def forward(ctx: Any, x: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        *parameters, level, epsilon = inputs
+        rows, moments, ctx.kept = _forward(x, parameters, level, epsilon)
+        ctx.save_for_backward(x, *parameters)
+        ctx.mark_non_differentiable(*moments)
+        return rows, *moments
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        _refuse_edits(ctx)
+        return *_backward(ctx.kept, grad, ctx.needs_input_grad[0]), None, None
+
+
+class EnvironmentEncoder(torch.autograd.Function):
+    """All layers and the read-out in training: what the two functions here are one by one.
+
+    In one function, a step calls the framework a fraction as often.
+
+    Inputs are x (S, D), the weight (1, H) and bias (1,) of the gates, the batch's environments, the
+    atoms' offsets by graph (G + 1,), epsilon by layer, and the parameters of every layer in turn,
+    six each. Outputs are the graphs' (G, 2H), then mean and variance of every layer in turn.
+    """
+
+    @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
-        own_weight: Tensor,
-        own_bias: Tensor,
-        scale: Tensor,
-        shift: Tensor,
-        level: LevelBatch,
-        epsilon: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        weights = torch.cat([weight, own_weight.t()], dim=1)
-        both = matmul(x, weights).numpy()
-        lists = _lists(level)
-        result, before = kernels.convolve(both, bias.numpy(), own_bias.numpy(), *lists)
-        counts = level.counts.numpy()
-        mean, variance = (
-            moment.astype(result.dtype) for moment in kernels.weighted_moments(result, counts)
-        )
-        spread = 1 / np.sqrt(variance + result.dtype.type(epsilon))
-        ctx.save_for_backward(x, weights, own_bias, scale)
-        ctx.arrays = result, before, both
-        ctx.moments = mean, spread, counts
-        ctx.lists = lists
-        rows = kernels.normalise(
-            result, mean, scale.numpy() * spread, shift.numpy(), _padded(level)
-        )
-        moments = torch.from_numpy(mean), torch.from_numpy(variance)
+        environments: EnvironmentBatch,
+        offsets: Tensor,
+        epsilons: Sequence[float],
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x, weight, bias, *parameters)
+        moments: list[Tensor] = []
+        ctx.layers = []
+        of_layers = zip(*[iter(parameters)] * _PARAMETERS, strict=True)
+        for own, level, epsilon in zip(of_layers, environments.levels, epsilons, strict=True):
+            x, found, kept = _forward(x, own, level, epsilon)
+            moments += found
+            ctx.layers.append(kept)
+        gates = torch.sigmoid(F.linear(x, weight, bias))
+        lists = environments.rows.numpy(), offsets.numpy()
+        result = kernels.read_out(x.numpy(), gates.numpy().reshape(-1), *lists)
+        ctx.read_out = x, gates, result, lists, weight.detach()
         ctx.mark_non_differentiable(*moments)
-        return torch.from_numpy(rows), *moments
+        return torch.from_numpy(result), *moments
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        x, weights, own_bias, scale = ctx.saved_tensors
-        mean, spread, counts = ctx.moments
-        result, before, both = ctx.arrays
-        centres, neighbours, offsets = ctx.lists
-        of_both, *others = kernels.layer_gradients(
-            grad.contiguous().numpy(),
-            result,
-            before,
-            both,
-            own_bias.detach().numpy(),
-            mean,
-            spread,
-            scale.detach().numpy(),
-            counts,
-            centres,
-            neighbours,
-            offsets,
-        )
-        grad_both = torch.from_numpy(of_both)
-        grad_bias, grad_own_bias, grad_scale, grad_shift = (
-            torch.from_numpy(array.astype(mean.dtype)) for array in others
-        )
-        grad_x = matmul(grad_both, weights.t()) if ctx.needs_input_grad[0] else None
-        grad_weight, grad_own_weight = matmul(x.t(), grad_both).chunk(2, dim=1)
-        return (
-            grad_x,
-            grad_weight,
-            grad_bias,
-            grad_own_weight.t(),
-            grad_own_bias,
-            grad_scale,
-            grad_shift,
-            None,
-            None,
-        )
+        _refuse_edits(ctx)
+        x, gates, result, lists, weight = ctx.read_out
+        grad_x, grad_gates = _backward_read_out(x, gates, result, lists, grad)
+        scores = torch.ops.aten.sigmoid_backward(grad_gates[:, None], gates)
+        grad_x.add_(torch.mm(scores, weight))
+        of_gates = torch.mm(scores.t(), x), scores.sum(0)
+        of_layers: list[Tensor | None] = []
+        below: Tensor | None = grad_x
+        for number, kept in reversed(list(enumerate(ctx.layers))):
+            assert below is not None
+            needs_below = number > 0 or ctx.needs_input_grad[0]
+            below, *of_parameters = _backward(kept, below, needs_below)
+            of_layers[:0] = of_parameters
+        return below, *of_gates, None, None, None, *of_layers
+
+
+class _Kept(NamedTuple):
+    """What a layer keeps for its backward pass."""
+
+    x: Tensor
+    weights: Tensor
+    own_bias: np.ndarray
+    scale: np.ndarray
+    result: np.ndarray
+    before: np.ndarray
+    both: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    counts: np.ndarray
+    lists: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _forward(
+    x: Tensor, parameters: Sequence[Tensor], level: LevelBatch, epsilon: float
+) -> tuple[Tensor, tuple[Tensor, Tensor], _Kept]:
+    """Rows of a layer, then zeros; mean and variance; and what its backward pass needs."""
+    weight, bias, own_weight, own_bias, scale, shift = (
+        parameter.detach().numpy() for parameter in parameters
+    )
+    weights = torch.from_numpy(kernels.side_by_side(weight, own_weight))
+    both = matmul(x, weights).numpy()
+    lists, counts = _lists(level), level.counts.numpy()
+    result, before = kernels.convolve(both, bias, own_bias, *lists)
+    mean, variance = (
+        moment.astype(result.dtype) for moment in kernels.weighted_moments(result, counts)
+    )
+    spread = 1 / np.sqrt(variance + result.dtype.type(epsilon))
+    rows = kernels.normalise(result, mean, scale * spread, shift, _padded(level))
+    kept = _Kept(
+        x.detach(), weights, own_bias, scale, result, before, both, mean, spread, counts, lists
+    )
+    return torch.from_numpy(rows), (torch.from_numpy(mean), torch.from_numpy(variance)), kept
+
+
+def _backward(kept: _Kept, grad: Tensor, needs_x: bool) -> tuple[Tensor | None, ...]:
+    """Gradients of a layer's input, if it needs one, and of its parameters."""
+    of_both, *of_vectors = kernels.layer_gradients(
+        grad.contiguous().numpy(),
+        kept.result,
+        kept.before,
+        kept.both,
+        kept.own_bias,
+        kept.mean,
+        kept.spread,
+        kept.scale,
+        kept.counts,
+        *kept.lists,
+    )
+    grad_both = torch.from_numpy(of_both)
+    of_weights = kernels.apart(matmul(kept.x.t(), grad_both).numpy())
+    grad_weight, grad_own_weight = map(torch.from_numpy, of_weights)
+    grad_bias, grad_own_bias, grad_scale, grad_shift = (
+        torch.from_numpy(vector.astype(of_both.dtype)) for vector in of_vectors
+    )
+    return (
+        matmul(grad_both, kept.weights.t()) if needs_x else None,
+        grad_weight,
+        grad_bias,
+        grad_own_weight,
+        grad_own_bias,
+        grad_scale,
+        grad_shift,
+    )
+
+
+def _backward_read_out(
+    x: Tensor,
+    gates: Tensor,
+    result: np.ndarray,
+    lists: tuple[np.ndarray, np.ndarray],
+    grad: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the rows, (R, H), and their gates, (R,), with `gates` of shape (R, 1)."""
+    of_gated, of_highest = map(
+        torch.from_numpy,
+        kernels.read_out_gradients(grad.contiguous().numpy(), result, x.numpy(), *lists),
+    )
+    return of_highest.addcmul_(of_gated, gates), of_gated.mul_(x).sum(1)
+
+
+def _refuse_edits(ctx: Any) -> None:
+    """Raise if what was saved has been written to since."""
+    _ = ctx.saved_tensors
 
 
 def layer_by_running_statistics(
@@ -117,7 +207,8 @@ def layer_by_running_statistics(
 
     `mean`, `factor` and `shift` (H, each) are the normalisation's: ``(x - mean) * factor + shift``.
     """
-    both = matmul(x, torch.cat([weight, own_weight.t()], dim=1))
+    weights = kernels.side_by_side(weight.numpy(), own_weight.numpy())
+    both = matmul(x, torch.from_numpy(weights))
     normalisation = mean.numpy(), factor.numpy(), shift.numpy()
     return torch.from_numpy(
         kernels.convolve_and_normalise(
@@ -153,13 +244,10 @@ class EnvironmentReadOut(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gates = ctx.saved_tensors
-        of_gated, of_highest = map(
-            torch.from_numpy,
-            kernels.read_out_gradients(
-                grad.contiguous().numpy(), ctx.result, x.detach().numpy(), *ctx.lists
-            ),
+        of_both = _backward_read_out(
+            x.detach(), gates.detach()[:, None], ctx.result, ctx.lists, grad
         )
-        return of_highest.addcmul_(of_gated, gates[:, None]), (of_gated * x).sum(1), None, None
+        return *of_both, None, None
 
 
 def _lists(level: LevelBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

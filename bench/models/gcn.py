@@ -13,15 +13,14 @@ from bench.backbone import MoleculeBackbone, register_backbone
 from bench.data.batch import EnvironmentBatch, GraphBatch, LevelBatch
 from bench.models._atom_norm import AtomNorm
 from bench.models._environment_layer import (
+    EnvironmentEncoder,
     EnvironmentLayer,
     EnvironmentReadOut,
     layer_by_running_statistics,
 )
-from bench.models._linear import Linear
+from bench.models._linear import Linear, is_hooked
 from bench.models._segments import graph_max, graph_sum, neighbour_sum
 from bench.options import Options
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class GCNOptions(Options):
@@ -105,11 +104,31 @@ class GCN(MoleculeBackbone):
     def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
         """What `output` reads, with every distinct environment computed once."""
         x = graphs.atom_features.index_select(0, environments.types)
+        gate_is_plain = type(self.gate) is nn.Linear and not is_hooked(self.gate)
+        if gate_is_plain and self._learns_statistics(graphs):
+            return self._read_and_observe(x, graphs, environments)
         for layer, level in zip(self.layers, environments.levels, strict=True):
             assert isinstance(layer, GraphLayer)
             x = layer.on_environments(x, level, graphs.num_atoms)
         gates = torch.sigmoid(self.gate(x)).squeeze(1)
         return EnvironmentReadOut.apply(x, gates, environments, graphs.atom_offsets)
+
+    def _read_and_observe(
+        self, x: Tensor, graphs: GraphBatch, environments: EnvironmentBatch
+    ) -> Tensor:
+        layers = [layer for layer in self.layers if isinstance(layer, GraphLayer)]
+        read, *moments = EnvironmentEncoder.apply(
+            x,
+            self.gate.weight,
+            self.gate.bias,
+            environments,
+            graphs.atom_offsets,
+            [layer.norm.eps for layer in layers],
+            *(parameter for layer in layers for parameter in layer.in_order()),
+        )
+        for layer, mean, variance in zip(layers, moments[::2], moments[1::2], strict=True):
+            layer.norm.observe(mean, variance, graphs.num_atoms)
+        return read
 
 
 class GraphLayer(nn.Module):
@@ -137,7 +156,7 @@ class GraphLayer(nn.Module):
             and type(norm) is AtomNorm
             and norm.momentum is not None
             and norm.running_mean is not None
-            and not any(map(_is_hooked, (self, convolution, residual, norm)))
+            and not any(map(is_hooked, (self, convolution, residual, norm)))
         )
 
     def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
@@ -145,29 +164,25 @@ class GraphLayer(nn.Module):
 
         `atoms` is how many the environments stand for together.
         """
-        convolution, residual, norm = self.convolution, self.residual, self.norm
-        if norm.training and atoms > 1:
-            x, mean, variance = EnvironmentLayer.apply(
-                x,
-                convolution.weight,
-                convolution.bias,
-                residual.weight,
-                residual.bias,
-                norm.weight,
-                norm.bias,
-                level,
-                norm.eps,
-            )
-            norm.observe(mean, variance, atoms)
+        if self.norm.training and atoms > 1:
+            x, mean, variance = EnvironmentLayer.apply(x, *self.in_order(), level, self.norm.eps)
+            self.norm.observe(mean, variance, atoms)
             return x
+        weight, bias, own_weight, own_bias, *_ = (p.detach() for p in self.in_order())
         return layer_by_running_statistics(
-            x,
-            convolution.weight.detach(),
-            convolution.bias.detach(),
-            residual.weight.detach(),
-            residual.bias.detach(),
-            level,
-            *norm.as_scaling(),
+            x, weight, bias, own_weight, own_bias, level, *self.norm.as_scaling()
+        )
+
+    def in_order(self) -> tuple[Tensor, ...]:
+        """The parameters as functions on environments take them."""
+        convolution, residual, norm = self.convolution, self.residual, self.norm
+        return (
+            convolution.weight,
+            convolution.bias,
+            residual.weight,
+            residual.bias,
+            norm.weight,
+            norm.bias,
         )
 
 
@@ -184,8 +199,3 @@ class SumConvolution(nn.Module):
         """Shape (N, out_features), from `x` (N, in_features)."""
         summed = neighbour_sum(x @ self.weight, graphs.neighbours, graphs.neighbour_offsets)
         return summed + self.bias
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    known = vars(module)
-    return any(known[name] for name in _HOOKS)

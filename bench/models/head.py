@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bench.models._linear import Linear
+from bench.models._linear import Linear, relu_layers
 from bench.models._weights import initial_weights
 
 HIDDEN, LAYERS = 256, 3
@@ -54,9 +54,7 @@ class Head(nn.Module):
         return self.classifier(self.hidden(x))
 
     def _hidden(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = layer(x).relu()
-        return x
+        return relu_layers(x, self.layers)
 
     def reset(self, seed: int) -> None:
         """Start afresh from `seed`; a layer's draw depends on its place and shape alone."""

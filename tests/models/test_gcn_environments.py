@@ -192,8 +192,17 @@ def replace_norm(model: GCN) -> None:
     model.train().layers[2].norm = torch.nn.LayerNorm(5).double()
 
 
+def wrap_gate(model: GCN) -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model.train().gate.__class__ = Doubled
+
+
 @pytest.mark.parametrize(
-    "change", [freeze_norms, train_norms_alone, average_all_batches, wrap_residual, replace_norm]
+    "change",
+    [wrap_gate, freeze_norms, train_norms_alone, average_all_batches, wrap_residual, replace_norm],
 )
 def test_a_changed_encoder_computes_the_same_both_ways(change):
     found, expected, one, other = changed(change)
@@ -202,11 +211,12 @@ def test_a_changed_encoder_computes_the_same_both_ways(change):
         torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-10, atol=1e-10)
 
 
-def test_hooks_are_called():
+@pytest.mark.parametrize("part", ["layers.0.norm", "gate"])
+def test_hooks_are_called(part):
     calls = []
 
     def hook(model):
-        model.train().layers[0].norm.register_forward_hook(lambda *_: calls.append(1))
+        model.train().get_submodule(part).register_forward_hook(lambda *_: calls.append(1))
 
     found, expected, _, _ = changed(hook)
     assert len(calls) == 2
