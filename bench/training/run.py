@@ -164,12 +164,8 @@ def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UnavailableError(
-            "Expected a CUDA device, but torch finds none. Use --device cpu, or install a torch "
-            "build with CUDA."
-        )
     if name == "cuda":
+        require_cuda()
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name == "cuda" and deterministic:
         # cuBLAS reads it when the first product asks for memory.
@@ -179,6 +175,15 @@ def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
         # It finds reads of memory that nobody wrote, by a launch more for each new tensor.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)
+
+
+def require_cuda() -> None:
+    """Raise an :class:`.UnavailableError` where there is no CUDA device."""
+    if not torch.cuda.is_available():
+        raise UnavailableError(
+            "Expected a CUDA device, but torch finds none. Use --device cpu, or install a torch "
+            "build with CUDA."
+        )
 
 
 def peak_gpu_memory(device: torch.device) -> dict[str, int]:
