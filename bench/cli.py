@@ -101,7 +101,9 @@ def main() -> int:
     help="where runs are executed: local, ray, slurm, submitit-local, in-process",
 )
 @click.option("--address", metavar="HOST:PORT", help="with --executor ray: cluster to join")
-@click.option("--device", metavar="NAME", help="auto, cpu or cuda")
+@click.option(
+    "--device", metavar="NAME", help="cpu, cuda, or auto: a GPU instead of fewer than 8 cores"
+)
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
 @click.option("--max-minutes", type=float, metavar="M", help="stop a run that takes longer")

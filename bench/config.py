@@ -49,7 +49,13 @@ class ExecutorSettings(Options):
     address: str | None = Field(
         None, description="ray: HOST:PORT of the cluster, or auto; none: one is started here"
     )
-    gpus: int = Field(0, ge=0, le=64, description="ray, slurm: GPUs that a run asks for")
+    gpus: int | float | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="ray, slurm: GPUs that a run asks for, on ray also a part of one, such as "
+        "0.25; none: one where the device is cuda, none otherwise",
+    )
     memory_gb: int = Field(4, ge=1, le=4096, description="slurm: memory that a run asks for")
     minutes: int = Field(720, ge=1, le=100_000, description="slurm: time limit of a run")
     partition: str | None = Field(None, description="slurm: partition")
@@ -83,13 +89,22 @@ class Settings(Options):
         default_factory=dict, description="options of a method wherever its plain name is run"
     )
     jobs: int = Field(
-        0, ge=0, le=4096, description="runs side by side; 0: one a core, or the cluster's queue"
+        0,
+        ge=0,
+        le=4096,
+        description="runs side by side; 0: one a core, on a GPU also at most as many as its free "
+        "memory bears, 16, and 4 without MPS; or the cluster's queue",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="of every run; runs side by side share one GPU"
+        "auto",
+        description="of every run; runs side by side share GPUs, in turn where there are several. "
+        "auto: the CPU, but GPUs where the runs would use fewer than 8 cores; on a cluster where "
+        "executor.gpus asks for them",
     )
     deterministic: bool = Field(
-        True, description="cuda: algorithms that repeat bit for bit, where there are any"
+        True,
+        description="cuda: only algorithms that repeat bit for bit; an operation without one is an "
+        "error",
     )
     executor: ExecutorSettings = ExecutorSettings()
 

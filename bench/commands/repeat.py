@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench.commands.archive import open_results
 from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
@@ -89,7 +91,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
         f"{len(planned)} of {len(records)} runs are trained again (draw {seed}), of "
         f"{len({label_of(record) for record in chosen.values()})} methods."
     )
-    _train(again, planned, records, ready, cores)
+    _train(again, planned, records, ready, jobs)
     found = {
         job.job_id: _compared(store, again, records[job.job_id])
         for job in planned
@@ -176,14 +178,15 @@ def _train(
     planned: list[Job],
     records: Mapping[str, Json],
     ready: Mapping[str, Ready],
-    cores: int,
+    jobs: int,
 ) -> None:
-    settings = Settings(jobs=cores, device="cpu" if _all_on_cpu(planned, records) else "auto")
+    on_gpu = torch.cuda.is_available() and not _all_on_cpu(planned, records)
+    settings = Settings(jobs=jobs, device="cuda" if on_gpu else "cpu")
     executor = make_executor(settings, again.root)
     again.require_writable()
     again.tidy()
     cache = default_folder()
-    hashes = make_splits(planned, ready, cache, cores)
+    hashes = make_splits(planned, ready, cache, jobs or default_jobs())
     for job in planned:
         expected = records[job.job_id]["data"]["split_hash"]
         got = hashes[job.dataset.label, job.split.label, job.seed]

@@ -12,7 +12,7 @@ from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
-from bench.commands.sweep import device_of, make_splits, read_stored, run_jobs
+from bench.commands.sweep import make_splits, read_stored, run_jobs
 from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
@@ -20,6 +20,7 @@ from bench.data.same_bytes import read_bytes_of
 from bench.method import METHODS
 from bench.report.numbers import counted
 from bench.sweep.archive import archived_records
+from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
@@ -27,7 +28,6 @@ from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_documen
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
-from bench.training.run import choose_device
 
 
 def run_benchmark(
@@ -45,11 +45,12 @@ def run_benchmark(
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
+    place = place_of(resolved.settings)
+    if place.note:
+        console.print(place.note)
     if dry_run:
-        return _dry_run(grid, store, policy, data_dir, cores, device_of(resolved.settings))
+        return _dry_run(grid, store, policy, data_dir, place)
     executor = make_executor(resolved.settings, out, policy.max_minutes)
-    if resolved.settings.executor.name in ("local", "in-process"):
-        choose_device(resolved.settings.device)
     store.require_writable()
     store.tidy()
     open_results(out)
@@ -63,7 +64,7 @@ def run_benchmark(
     hashes = make_splits(jobs, ready, cache, cores)
     needed = with_required(jobs)
     samples = {label: len(item.prepared) for label, item in ready.items()}
-    stored = read_stored(store.records(), needed, samples, policy, device_of(resolved.settings))
+    stored = read_stored(store.records(), needed, samples, policy, place.name)
     for line in stored.notes():
         warn(line)
     for label in replaced_data(store, jobs):
@@ -88,9 +89,7 @@ def run_benchmark(
     return code
 
 
-def _dry_run(
-    grid: Grid, store: Store, policy: Policy, data_dir: Path | None, cores: int, device: str | None
-) -> int:
+def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, place: Place) -> int:
     """Show the plan and what of it is done; reads only."""
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
@@ -109,7 +108,7 @@ def _dry_run(
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
     jobs = with_required(make_jobs(here, sha256, kinds))
     records = chain(store.records(), archived_records(store))
-    stored = read_stored(records, jobs, samples, policy, device)
+    stored = read_stored(records, jobs, samples, policy, place.name)
     done = set() if policy.force else stored.done()
     again = done_without_weights(jobs, done, store)
     missing = []
@@ -131,7 +130,7 @@ def _dry_run(
         f"{counted(len(jobs) + unlisted, 'run')}: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do"
         f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
-        f"{cores} side by side."
+        f"{place.side_by_side} side by side."
     )
-    console.print(f"Time: {estimate(missing, stored.costs, cores, unlisted)}")
+    console.print(f"Time: {estimate(missing, stored.costs, place.side_by_side, unlisted)}")
     return 0

@@ -15,8 +15,8 @@ from bench.commands.progress import LiveRuns, LiveStep
 from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
-from bench.errors import UnavailableError
 from bench.sweep.costs import Costs
+from bench.sweep.devices import place_of
 from bench.sweep.executor import Executor
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.plan import Job
@@ -24,8 +24,7 @@ from bench.sweep.policy import Policy
 from bench.sweep.resume import Workload, sort_out
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
-from bench.sweep.worker import Task, device_name
-from bench.training.run import choose_device
+from bench.sweep.worker import Task
 
 SplitHashes = Mapping[tuple[str, str, int], str]
 
@@ -87,7 +86,7 @@ def read_stored(
     policy : Policy
         Under ``force`` nothing counts.
     device : str, optional
-        From :func:`device_of`.
+        What records will call the device of the runs; None where it is not known.
     """
     stored = Stored({}, {}, {}, Costs(dict(samples), device=device))
     jobs = {job.job_id: job for job in needed}
@@ -101,18 +100,6 @@ def read_stored(
                 chosen = stored.kept if policy.keep_changed else stored.changed
                 chosen[job_id] = files
     return stored
-
-
-def device_of(settings: Settings) -> str | None:
-    """What records will call the device of the runs; None where only a cluster knows."""
-    if settings.device == "cpu":
-        return settings.device
-    if settings.executor.name not in ("local", "in-process"):
-        return None
-    try:
-        return device_name(choose_device(settings.device))
-    except UnavailableError:
-        return None
 
 
 def run_jobs(
@@ -157,7 +144,7 @@ def run_jobs(
             split_hash=hashes[job.dataset.label, job.split.label, job.seed],
             cache_dir=default_folder(),
             results_dir=store.root,
-            device=settings.device,
+            device=place_of(settings).device,
             deterministic=settings.deterministic,
             attempt=load.attempts[job.job_id] + 1,
             replaces=stored.checksums.get(job.job_id) if job.job_id not in done else None,

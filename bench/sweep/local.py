@@ -62,11 +62,17 @@ class InProcess(Executor):
 
 
 class Processes(Executor):
-    """Tasks side by side, each in a process of its own."""
+    """Tasks side by side, each in a process of its own.
 
-    def __init__(self, side_by_side: int, max_minutes: float | None = None) -> None:
+    `gpus` is what ``CUDA_VISIBLE_DEVICES`` shall be for each that runs at a time, if anything.
+    """
+
+    def __init__(
+        self, side_by_side: int, max_minutes: float | None = None, gpus: Sequence[str] = ()
+    ) -> None:
         super().__init__(side_by_side, max_minutes)
-        self._running: dict[Connection, tuple[BaseProcess, Task]] = {}
+        self._running: dict[Connection, tuple[BaseProcess, Task, str | None]] = {}
+        self._free_gpus = list(gpus)
 
     def open(self) -> None:
         if _context().get_start_method() != "forkserver":
@@ -80,22 +86,21 @@ class Processes(Executor):
         context = _context()
         for task in tasks:
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_run, args=(task, sender), daemon=True)
+            gpu = self._free_gpus.pop(0) if self._free_gpus else None
+            process = context.Process(target=_run, args=(task, sender, gpu), daemon=True)
             process.start()
             sender.close()
-            self._running[receiver] = (process, task)
+            self._running[receiver] = (process, task, gpu)
             watcher.started(task.job.job_id)
 
     def wait(self, watcher: Watcher) -> list[Outcome]:
         ended = []
         for receiver in wait(list(self._running), POLL_SECONDS):
             assert isinstance(receiver, Connection)
-            process, task = self._running[receiver]
+            process, task, _ = self._running[receiver]
             message = _receive(receiver)
             if message is None or isinstance(message, Outcome):
-                process.join()
-                receiver.close()
-                del self._running[receiver]
+                self._end(receiver)
                 ended.append(message or _died(task, process.exitcode))
             else:
                 job_id, report, self.peak_memory[job_id] = message
@@ -103,15 +108,20 @@ class Processes(Executor):
         return ended
 
     def stop(self, task: Task) -> None:
-        for receiver, (process, running) in tuple(self._running.items()):
+        for receiver, (process, running, _) in tuple(self._running.items()):
             if running is task:
                 process.kill()  # whatever it hangs in
-                process.join()
-                receiver.close()
-                del self._running[receiver]
+                self._end(receiver)
+
+    def _end(self, receiver: Connection) -> None:
+        process, _, gpu = self._running.pop(receiver)
+        process.join()
+        receiver.close()
+        if gpu is not None:
+            self._free_gpus.append(gpu)
 
     def close(self) -> None:
-        processes = [process for process, _ in self._running.values()]
+        processes = [process for process, _, _ in self._running.values()]
         try:
             for process in processes:
                 process.terminate()
@@ -134,8 +144,10 @@ def _context() -> Any:
     return context
 
 
-def _run(task: Task, sender: Connection) -> None:
+def _run(task: Task, sender: Connection, gpu: str | None = None) -> None:
     """What a process does: one task, its epochs and its outcome sent home."""
+    if gpu is not None:  # CUDA reads it when it is first used, which is later
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     # An interrupt is the main process's to handle: it stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

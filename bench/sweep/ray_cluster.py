@@ -43,8 +43,8 @@ class RayCluster(ClusterExecutor):
     address : str or None
         ``HOST:PORT`` of a cluster, or ``auto``; None starts one that listens on the loopback
         interface only and ends with the sweep.
-    gpus : int
-        GPUs a task asks for.
+    gpus : int or float
+        GPUs a task asks for; below 1 several share one.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class RayCluster(ClusterExecutor):
         max_minutes: float | None = None,
         *,
         address: str | None,
-        gpus: int,
+        gpus: int | float,
     ) -> None:
         super().__init__(side_by_side, results_dir, max_minutes)
         if address is not None and address != "auto":
@@ -82,7 +82,8 @@ class RayCluster(ClusterExecutor):
         if self._address is None and found < self._gpus:
             raise UnavailableError(
                 f"Expected {self._gpus} GPUs for each run, but Ray finds {found} on this machine. "
-                "Leave executor.gpus at 0, or give the --address of a cluster that has them."
+                "Use --device cpu and leave executor.gpus out, or give the --address of a cluster "
+                "that has them."
             )
 
     def _connect(self) -> None:

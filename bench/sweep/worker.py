@@ -154,10 +154,14 @@ def record_failure(
 
 
 def _reason(error: Exception) -> str:
+    import torch
+
     if isinstance(error, BenchError):
         return str(error)
     if isinstance(error, MemoryError):
         return f"ran out of memory: {error}".removesuffix(": ")
+    if isinstance(error, torch.OutOfMemoryError):  # torch's own is no MemoryError
+        return f"ran out of GPU memory, of which fewer --jobs need less: {error}"
     return f"{type(error).__name__}: {error}"
 
 

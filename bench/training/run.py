@@ -118,6 +118,7 @@ def run(
             **clock.spent(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "peak_memory_bytes": peak_memory_bytes(),
+            **peak_gpu_memory(device),
         },
     }
     predictions = {
@@ -152,8 +153,9 @@ def complete(
 def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
     """The device called `name`; ``auto`` is CUDA where there is one.
 
-    With `deterministic`, CUDA uses algorithms that repeat bit for bit, with a warning where
-    there is none. On the CPU all do.
+    With `deterministic`, CUDA uses algorithms that repeat bit for bit, and an operation that has
+    none raises an error that names it. On the CPU all do. Products and convolutions of float32 are
+    just that, not TensorFloat-32.
 
     Raises
     ------
@@ -162,16 +164,33 @@ def choose_device(name: str, *, deterministic: bool = True) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
+    if name == "cuda":
+        require_cuda()
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if name == "cuda" and deterministic:
+        # cuBLAS reads it when the first product asks for memory.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # Some kernels, as of attention, are in order only where a warning is not enough.
+        torch.use_deterministic_algorithms(True, warn_only=False)
+        # It finds reads of memory that nobody wrote, by a launch more for each new tensor.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.device(name)
+
+
+def require_cuda() -> None:
+    """Raise an :class:`.UnavailableError` where there is no CUDA device."""
+    if not torch.cuda.is_available():
         raise UnavailableError(
             "Expected a CUDA device, but torch finds none. Use --device cpu, or install a torch "
             "build with CUDA."
         )
-    if name == "cuda" and deterministic:
-        # cuBLAS reads it when the first product asks for memory.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    return torch.device(name)
+
+
+def peak_gpu_memory(device: torch.device) -> dict[str, int]:
+    """Most bytes of tensors that there were on `device` at a time; nothing for the CPU."""
+    if device.type != "cuda":
+        return {}
+    return {"peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(device)}
 
 
 def peak_memory_bytes(of: int = resource.RUSAGE_SELF) -> int:

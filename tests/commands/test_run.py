@@ -3,8 +3,10 @@ import json
 import os
 
 import pytest
+import torch
 
 from bench.method import METHODS, Method, register_method
+from bench.sweep import devices, local
 from bench.training import loop
 from tests.commands.conftest import ROWS
 
@@ -73,6 +75,29 @@ def test_one_process_and_two_give_the_same_results(bench, toy_arguments, tmp_pat
     code, _, _ = bench(*toy_arguments("--executor", "local", "--jobs", 2, out="two"))
     assert code == 0
     assert _table(tmp_path / "one") == _table(tmp_path / "two")
+
+
+def test_the_command_itself_leaves_cuda_and_its_algorithms_alone(bench, toy_arguments, monkeypatch):
+    """Its processes are started from it; what they are to do is theirs to set."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: asked.append("CUDA was started"))
+    monkeypatch.setattr(devices, "find_gpus", lambda: (devices.Gpu("NVIDIA H100", 3 * 10**9),))
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: asked.append("set"))
+    more = ("--executor", "local", "--set", "deterministic=false", "--dry-run")
+    code, out, _ = bench(*toy_arguments("--device", "cuda", *more))
+    assert code == 0
+    assert f"{min(2, local.default_jobs())} side by side" in out
+    assert asked == []
+
+
+def test_a_gpu_that_is_left_alone_is_named(bench, toy_arguments, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    arguments = toy_arguments("--executor", "local", "--jobs", 8, "--dry-run")
+    code, out, _ = bench(*arguments)
+    assert code == 0
+    assert "Runs train on the CPU though there is a GPU: 8 cores are" in out
+    assert out.count("though there is a GPU") == 1
 
 
 def test_dry_run_shows_the_plan_and_writes_nothing(bench, toy_arguments, tmp_path):

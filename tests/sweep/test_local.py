@@ -52,6 +52,26 @@ def test_every_task_ends_with_an_outcome_and_epochs_are_passed_on(executed):
     assert sorted(seen) == [(job_id, 1) for job_id in expected]
 
 
+def test_each_run_sees_the_gpu_of_its_turn_and_leaves_it_to_the_next(executed):
+    def execute(task, on_epoch):
+        on_epoch(task.job.job_id, SimpleNamespace(epoch=1, gpu=os.environ["CUDA_VISIBLE_DEVICES"]))
+        return local.Outcome(task.job.job_id)
+
+    seen = []
+
+    class Seen(Watcher):
+        def epoch(self, job_id, report):
+            seen.append(report.gpu)
+
+    tasks = executed(execute, _jobs(seeds=[0, 1]))
+    assert len(tasks) == 4
+    executor = Processes(2, gpus=("3", "GPU-ab"))
+    list(executor.run(tasks, Seen()))
+    assert {"3", "GPU-ab"} == set(seen)
+    assert len(seen) == 4
+    assert sorted(executor._free_gpus) == ["3", "GPU-ab"]
+
+
 @pytest.mark.parametrize(
     ("die", "words"),
     [

@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
+from bench.compliance.rules import breaches_of_shape
+from bench.sweep import worker
 from bench.sweep.store import Store
 from bench.sweep.worker import execute
+from bench.training import run as training_run
 
 
 def test_a_split_other_than_planned_is_refused(toy_tasks):
@@ -43,3 +47,33 @@ def test_of_a_run_to_build_on_only_what_is_asked_for_is_read(toy_tasks, monkeypa
         monkeypatch.setattr(Store, what, noted)
     assert execute(task).error is None
     assert found == read
+
+
+def test_memory_of_a_gpu_that_runs_out_is_named(toy_tasks, monkeypatch):
+    [task] = toy_tasks("results", ["vanilla"])
+
+    def run(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(worker, "run", run)
+    reason = execute(task).error
+    assert reason == (
+        "ran out of GPU memory, of which fewer --jobs need less: CUDA out of memory. Tried to "
+        "allocate 2.00 GiB."
+    )
+    assert Store(task.results_dir).read_failure(task.job.job_id)["reason"] == reason
+
+
+def test_the_record_holds_the_memory_of_a_gpu_where_there_was_one(toy_tasks, monkeypatch):
+    [task] = toy_tasks("results", ["vanilla"])
+    assert execute(task).error is None
+    store = Store(task.results_dir)
+    assert "peak_gpu_memory_bytes" not in store.read(task.job.job_id)["time"]
+    monkeypatch.setattr(training_run, "peak_gpu_memory", lambda _: {"peak_gpu_memory_bytes": 7})
+    [task] = toy_tasks("others", ["vanilla"])
+    assert execute(task).error is None
+    record = Store(task.results_dir).read(task.job.job_id)
+    assert record["time"]["peak_gpu_memory_bytes"] == 7
+    assert list(breaches_of_shape(record)) == []
+    record["time"]["peak_gpu_memory_bytes"] = -7
+    assert [breach.rule for breach in breaches_of_shape(record)] == ["time"]

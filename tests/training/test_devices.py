@@ -7,7 +7,7 @@ import torch
 from bench.data.collate import Collator
 from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
-from bench.training.run import choose_device
+from bench.training.run import choose_device, peak_gpu_memory
 from tests.toy import toy_data
 
 cuda = pytest.mark.gpu
@@ -42,6 +42,54 @@ def test_the_cpu_needs_no_deterministic_algorithms():
     before = torch.are_deterministic_algorithms_enabled()
     assert choose_device("cpu").type == "cpu"
     assert torch.are_deterministic_algorithms_enabled() == before
+
+
+@pytest.fixture
+def with_cuda(monkeypatch):
+    """As if there were a GPU; what is set for one is as before afterwards."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = True
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    yield
+    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    products.allow_tf32, convolutions.allow_tf32 = before
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_float32_on_cuda_is_float32(with_cuda, deterministic):
+    """cuDNN rounds what convolutions read to ten bits unless it is told not to."""
+    assert choose_device("cuda", deterministic=deterministic).type == "cuda"
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_an_operation_that_cannot_repeat_on_cuda_is_an_error_that_names_it(with_cuda):
+    choose_device("cuda")
+    assert torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError, match="put_ does not have a deterministic implementation"):
+        torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0]))
+
+
+def test_new_tensors_on_cuda_are_not_filled(with_cuda):
+    """Deterministic algorithms alone would fill each, by a launch of its own."""
+    choose_device("cuda")
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_cuda_may_be_left_to_choose_its_algorithms(with_cuda):
+    choose_device("cuda", deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_memory_of_a_gpu_is_told_of_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7)
+    assert peak_gpu_memory(torch.device("cuda")) == {"peak_gpu_memory_bytes": 7}
+    assert peak_gpu_memory(torch.device("cpu")) == {}
 
 
 @cuda
