@@ -20,6 +20,9 @@ from torch import Generator, Tensor
 from bench.data.batch import GraphBatch, ValueBatch
 from methods.contrastive import _dropping
 
+# On a device, in which pieces grow between two looks at whether they are done.
+_ROUNDS = 16
+
 
 def drop_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
     """Remove ``floor(ratio n)`` atoms of each graph of n atoms, all alike likely.
@@ -51,6 +54,8 @@ def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> Gr
         return _keep_first(graphs, _dropping.growing_times(graphs, clocks, starts), ratio)
     times = torch.full_like(clocks, torch.inf)
     news = graphs.atom_offsets[:-1] + starts
+    if clocks.device.type != "cpu":
+        return _keep_first(graphs, _times_by_rounds(graphs, clocks, news), ratio)
     times[news] = 0
     table = _neighbour_table(graphs)
     while len(news):
@@ -106,12 +111,15 @@ def drop_bonds_by_degree(
     bonds = graphs.bonds
     if len(bonds) == 0:
         return graphs
-    degrees = torch.bincount(bonds.flatten(), minlength=graphs.num_atoms)
+    if bonds.device.type == "cpu":
+        degrees = torch.bincount(bonds.flatten(), minlength=graphs.num_atoms)
+    else:  # which would wait for the largest number
+        degrees = graphs.neighbour_offsets.diff() - 1
     importance = degrees.double().log()[bonds].mean(dim=1)
     spread = importance.max() - importance.mean()
     # The mean of equal numbers need not equal them to the last digit.
-    unlike = (importance.max() - importance) / spread if spread > 1e-9 else 1.0
-    dropped = (probability * unlike * torch.ones_like(importance)).clamp_max(min(cap, 1.0))
+    unlike = torch.where(spread > 1e-9, (importance.max() - importance) / spread, 1.0)
+    dropped = (probability * unlike).clamp_max(min(cap, 1.0))
     kept = _uniform(len(bonds), graphs, generator) >= dropped
     return replace(graphs, bonds=bonds[kept])
 
@@ -178,6 +186,25 @@ def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
         atom_offsets=before[graphs.atom_offsets],
         bonds=before[graphs.bonds[keep[graphs.bonds].all(dim=1)]],
     )
+
+
+def _times_by_rounds(graphs: GraphBatch, clocks: Tensor, starts: Tensor) -> Tensor:
+    """When the pieces that begin at `starts` reach each atom, (N,), and later times out of reach.
+
+    All atoms are looked at in every round. The host waits once in `_ROUNDS` rounds, to see whether
+    any time still changed.
+    """
+    sources, targets = graphs.edges
+    times = torch.full_like(clocks, torch.inf).index_fill(0, starts, 0)
+    before = None
+    while before is None or not torch.equal(before, times):
+        before = times
+        for _ in range(_ROUNDS):
+            earliest = times.scatter_reduce(0, targets, times[sources], "amin")
+            times = torch.minimum(times, earliest + clocks)
+    unreached = times.isinf()
+    # Not the sum of all clocks: of a whole epoch it would leave no digits to tell times apart.
+    return torch.where(unreached, times.masked_fill(unreached, 0).amax() + clocks, times)
 
 
 def _neighbour_table(graphs: GraphBatch) -> Tensor:

@@ -1,4 +1,6 @@
+import heapq
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from methods.contrastive.augmentations import (
     mask_entries,
     perturb_bonds,
 )
+from methods.contrastive.method import _OF_GRAPHS, vary_together
 
 OF_GRAPHS = [drop_atoms, grow_subgraphs, perturb_bonds, drop_bonds_by_degree, mask_atoms]
 OF_ATOMS = [drop_atoms, grow_subgraphs]
@@ -312,3 +315,57 @@ def test_where_atoms_tie_for_the_last_place_the_sort_of_the_array_operations_dec
     # A tie that is not about the last place is none.
     tied[4:] = torch.arange(40) // 10
     assert _dropping.keep_first(graphs, tied, 0.5) is not None
+def reached(graphs, clocks, starts) -> list[float]:
+    """Dijkstra's times, an atom's clock paid when it is entered."""
+    neighbours = {atom: set() for atom in range(graphs.num_atoms)}
+    for a, b in torch.stack(graphs.edges).T.tolist():
+        neighbours[a].add(b)
+    times = [np.inf] * graphs.num_atoms
+    queue = [(0.0, start) for start in starts]
+    while queue:
+        time, atom = heapq.heappop(queue)
+        if time < times[atom]:
+            times[atom] = time
+            for other in neighbours[atom] - {atom}:
+                heapq.heappush(queue, (time + clocks[other], other))
+    return times
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 16]))
+def test_rounds_over_all_atoms_find_the_times_of_pieces_that_grow(seed, rounds):
+    graphs = random_graphs(seed)
+    clocks = torch.rand(graphs.num_atoms, dtype=torch.float64, generator=seeded(seed))
+    starts = graphs.atom_offsets[:-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augmentations, "_ROUNDS", rounds)
+        found = augmentations._times_by_rounds(graphs, clocks, starts).tolist()
+    times = reached(graphs, clocks.tolist(), starts.tolist())
+    last = max(time for time in times if np.isfinite(time))
+    for atom, time in enumerate(times):
+        assert found[atom] == (time if np.isfinite(time) else last + clocks[atom].item())
+
+
+@pytest.mark.parametrize("augment", OF_GRAPHS)
+def test_the_batches_of_an_epoch_vary_together_as_each_does_alone(augment):
+    name = {function: name for name, function in _OF_GRAPHS.items()}[augment]
+    parts = [random_graphs(seed) for seed in range(6)]
+    features = torch.ones(80, 1)
+    parts = [replace(part, atom_features=features) for part in parts]
+    for found, part in zip(vary_together(parts, [name] * 6, 0.3, seeded()), parts, strict=True):
+        require_valid(found)
+        before, after = part.atom_offsets.diff(), found.atom_offsets.diff()
+        kept = before - (0.3 * before).long() if augment in OF_ATOMS else before
+        assert torch.equal(after, kept)
+        assert len(found.bonds) <= len(part.bonds)
+    for found, part in zip(vary_together(parts, [name] * 6, 0.0, seeded()), parts, strict=True):
+        assert equal(found, part)
+
+
+def test_each_batch_of_an_epoch_varies_by_the_augmentation_of_its_name():
+    ring = replace(random_graphs(3), atom_features=torch.ones(80, 1))
+    names = ["drop_atoms", "mask_atoms", "drop_atoms"]
+    first, second, third = vary_together([ring] * 3, names, 0.5, seeded())
+    assert first.num_atoms == third.num_atoms < second.num_atoms
+    assert not torch.equal(first.atom_types, third.atom_types)
+    assert torch.equal(second.bonds, ring.bonds)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from bench.conformance.toy import toy_data
 from bench.conformance.trial import Case
 from bench.data.batch import ValueBatch
 from bench.data.collate import Collator
+from methods.contrastive import method as method_module
 from methods.contrastive.method import augment
 from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
@@ -122,3 +126,96 @@ def test_other_inputs_are_masked_and_none_leaves_the_batch_as_it_is():
     view = augment(batch, "mask_atoms", generator, ratio=0.2, mask=0.1)
     assert 0 < (view.inputs["protein"].rows == 0).sum() < 3 * 343 / 5
     assert augment(batch, "none", generator, ratio=0.2, mask=0.1) is batch
+
+
+def epoch_with_views(found, epoch=1, size=12):
+    chosen = np.split(found.split.train[: 4 * size], 4)
+    found.method.context.generator.manual_seed(0)
+    return list(found.method.with_views(epoch, found.collator.epoch(chosen)))
+
+
+def graphs_of(batch):
+    return batch.inputs["molecule"]
+
+
+def test_views_of_an_epoch_are_variations_of_its_batches_in_their_order():
+    found = ready("bcl", ratio=0.4)
+    batches = epoch_with_views(found)
+    assert [b.positions.tolist() for b in batches] == [
+        positions.tolist() for positions in np.split(found.split.train[:48], 4)
+    ]
+    for batch in batches:
+        first, second = found.method.views(batch)
+        sizes = graphs_of(batch).atom_offsets.diff()
+        for view in (first, second):
+            kept = graphs_of(view).atom_offsets.diff()
+            assert torch.equal(kept, sizes - (0.4 * sizes).long())
+            assert torch.equal(view.labels, batch.labels)
+        assert not torch.equal(graphs_of(first).atom_types, graphs_of(second).atom_types)
+        assert found.method.project_views(found.network, batch).shape == (24, 128)
+
+
+def test_views_of_an_epoch_are_of_both_kinds_and_repeat():
+    found = ready("bcl", ratio=0.4)
+    names = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = method_module.vary_together
+        patch.setattr(
+            method_module,
+            "vary_together",
+            lambda parts, named, *rest: names.append(named) or real(parts, named, *rest),
+        )
+        one, again, _ = (epoch_with_views(found, epoch) for epoch in (1, 1, 2))
+    assert set(names[0]) == {"drop_atoms", "subgraph"}
+    assert names[0] == names[1] != names[2]
+    for a, b in zip(one, again, strict=True):
+        for view, same in zip(a.views, b.views, strict=True):
+            assert torch.equal(graphs_of(view).atom_types, graphs_of(same).atom_types)
+            assert torch.equal(graphs_of(view).neighbours, graphs_of(same).neighbours)
+
+
+def test_views_of_a_large_epoch_are_made_in_stretches(monkeypatch):
+    found = ready("bcl", ratio=0.0)
+    stretches = []
+    real = method_module.vary_together
+    monkeypatch.setattr(method_module, "_TOGETHER", 80)
+    monkeypatch.setattr(
+        method_module,
+        "vary_together",
+        lambda parts, *rest: stretches.append(len(parts)) or real(parts, *rest),
+    )
+    batches = epoch_with_views(found)
+    assert len(batches) == 4
+    assert stretches == [4, 4]
+    for batch in batches:
+        for view in batch.views:
+            assert torch.equal(graphs_of(view).neighbours, graphs_of(batch).neighbours)
+
+
+def test_entries_of_other_inputs_are_masked_in_the_views_of_an_epoch():
+    found = ready("bcl")
+    values = ValueBatch(torch.ones(3, 343), torch.arange(24) % 3)
+    batch = batch_of(found)
+    batch = type(batch)({"protein": values}, batch.labels, batch.positions)
+    (varied,) = found.method.with_views(1, iter([batch]))
+    first, second = (view.inputs["protein"].rows for view in varied.views)
+    assert 0 < (first == 0).sum() < 3 * 343 / 5
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("device", "augmentation", "made"),
+    [
+        ("cpu", "random", False),
+        ("meta", "random", True),
+        ("meta", "mask_atoms", True),
+        ("meta", "drop_bonds", False),
+        ("meta", "none", False),
+    ],
+)
+def test_views_of_an_epoch_are_made_before_it_off_the_cpu(device, augmentation, made):
+    method = ready("bcl", augmentation=augmentation).method
+    there = SimpleNamespace(device=torch.device(device))
+    method.context = replace(method.context, generator=there)
+    batches = iter([])
+    assert (method.prepare_epoch(1, batches) is not batches) == made

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +68,22 @@ def test_order_of_samples_does_not_depend_on_earlier_draws():
 
     plain, drawing = run(Method), run(Draws)
     assert np.array_equal(plain[3], drawing[3])
+
+
+def test_an_epochs_batches_reach_the_steps_as_the_method_prepared_them():
+    seen = []
+
+    class Prepares(Method):
+        def prepare_epoch(self, epoch, batches):
+            for number, batch in enumerate(batches):
+                yield replace(batch, views=(epoch, number))
+
+        def training_step(self, network, batch):
+            seen.append(batch.views)
+            return super().training_step(network, batch)
+
+    run(Prepares, epochs=2, batch_size=40)
+    assert seen == [(epoch, number) for epoch in (1, 2) for number in range(3)]
 
 
 def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
