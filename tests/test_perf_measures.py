@@ -157,7 +157,7 @@ preset, out = (sys.argv[sys.argv.index(option) + 1] for option in ("--preset", "
 if "--dry-run" in sys.argv:
     assert sys.argv[sys.argv.index("--jobs") + 1] == "1"
     held = len(list(Path(out, "runs").glob("*")))
-    print("306 runs\\nTime: about 2 hours, from", f"  {preset}: {held} runs", sep="\\n")
+    print("306 runs\\nTime: about 2 hours, from", f"  {preset}: {held} runs", "  a rule", sep="\\n")
 elif CODE:
     print("ready")
     sys.exit(CODE)
@@ -190,8 +190,8 @@ def test_a_whole_job_is_timed_and_the_papers_estimated_in_core_hours(program, ca
     assert job.seconds > 0
     assert "1/40 is done" in capsys.readouterr().err
     said = "Preset paper on one core, as --dry-run says in"
-    assert empty == Remark(f"{said} an empty folder: about 2 hours, from paper: 0 runs.")
-    assert after == Remark(f"{said} that job's folder: about 2 hours, from paper: 40 runs.")
+    assert empty == Remark(f"{said} an empty folder: about 2 hours, from paper: 0 runs; a rule.")
+    assert after == Remark(f"{said} that job's folder: about 2 hours, from paper: 40 runs; a rule.")
 
 
 def test_a_whole_job_that_fails_is_no_measurement(program):

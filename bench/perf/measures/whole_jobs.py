@@ -54,8 +54,8 @@ def whole_jobs(
 def _estimate(preset: str, out: Path, data_dir: Path | None) -> str:
     # With one run at a time, hours until the end are core-hours.
     printed = _run(["--preset", preset, "--jobs", "1", "--dry-run"], out, data_dir)
-    time_of_it = printed.rpartition("Time: ")[2]
-    return " ".join(time_of_it.split())
+    first, *reasons = printed.rpartition("Time: ")[2].splitlines()
+    return f"{first} {'; '.join(reason.strip() for reason in reasons)}".rstrip()
 
 
 def _run(arguments: list[str], out: Path, data_dir: Path | None) -> str:
