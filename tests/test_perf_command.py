@@ -46,6 +46,36 @@ def test_a_data_set_with_proteins_is_refused(perf):
     assert "protein" in err
 
 
+def test_without_a_gpu_its_part_says_so(perf, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, out, err = perf("--gpu")
+    assert code == 2
+    assert out == ""
+    assert err.endswith(
+        "Error: Expected a CUDA device for --gpu, but torch finds none. Leave --gpu out, or run "
+        "it where there is one, with a torch build for CUDA.\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--threads=2", "--whole-jobs"])
+def test_options_of_the_processors_part_are_refused_beside_a_gpus(perf, option):
+    code, _, err = perf("--gpu", option)
+    assert code == 2
+    assert f"Expected --gpu without {option.partition('=')[0]}, which says nothing" in err
+
+
+@pytest.mark.gpu
+def test_the_quick_benchmark_measures_a_gpu(perf):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    if not any((folder / "hiv.csv.gz").is_file() for _, folder in search_folders(None)):
+        pytest.skip("hiv.csv.gz is in no data folder")
+    code, out, err = perf("--gpu", "--quick", "--markdown")
+    assert code == 0, err
+    for what in ("batch", "training step", "samples", "peak memory", "two jobs at once"):
+        assert f"| {what}" in out
+
+
 def test_a_fresh_process_has_the_threads_it_is_given(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert in_fresh_process(1, torch.get_num_threads) == 1
@@ -63,4 +93,6 @@ def test_the_quick_benchmark_measures_everything(perf):
         assert f"| {what}" in out
     for what in ("cached features", "two jobs at once", "contrastive epoch"):
         assert f"| {what}" in out
+    assert "| part of a step" in out
+    assert "| whole job" not in out
     assert "training step" in err

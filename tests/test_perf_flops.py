@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench.models._linear import Linear, matmul
-from bench.perf.flops import MatrixProduct, count_multiply_adds
+from bench.perf.flops import ONEDNN, PRODUCTS, TORCH, MatrixProduct, count_multiply_adds
 
 
 @pytest.mark.parametrize("linear", [nn.Linear, Linear])
@@ -22,6 +22,15 @@ def test_the_products_of_two_linear_layers_are_counted_forward_and_backward(line
 def test_element_wise_work_counts_nothing():
     x = torch.ones(8, 8)
     assert count_multiply_adds(lambda: (x * x + x).relu().sum()) == 0
+
+
+def test_the_floor_knows_every_library_that_multiplies_here():
+    assert PRODUCTS[TORCH] is torch.mm
+    onednn = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    assert list(PRODUCTS) == ([TORCH, ONEDNN] if onednn else [TORCH])
+    left, right = torch.randn(5, 3), torch.randn(3, 4)
+    for product in PRODUCTS.values():
+        torch.testing.assert_close(product(left, right), left @ right)
 
 
 @pytest.mark.parametrize("product", [torch.mm, matmul])

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bench.perf.results import Comparison, Results, Row
+from bench.perf.results import Comparison, Remark, Results, Row, Shares, WholeJob
 from bench.perf.spread import Spread, interleaved
 from bench.perf.table import in_short, render
 
@@ -26,6 +28,19 @@ JOBS = Comparison(
     ("one job", Spread(90, 100, 110)),
     ("two jobs", Spread(180, 195, 200)),
 )
+SHARES = Shares(
+    "hiv",
+    128,
+    {
+        "vanilla": {"batch": Spread(0.001, 0.001, 0.001), "forward": Spread(0.003, 0.003, 0.003)},
+        "sdr": {
+            "batch": Spread(0.001, 0.001, 0.001),
+            "views": Spread(0.002, 0.004, 0.006),
+            "forward": Spread(0.005, 0.005, 0.005),
+        },
+    },
+)
+WHOLE = WholeJob("preset quick", 200.0, 2, 26, 374.0)
 
 
 def cells(line: str) -> list[str]:
@@ -66,6 +81,51 @@ def test_a_stack_that_is_absent_has_no_column():
     results = Results({}, [])
     results.add(FEATURISING)
     assert "PyG" not in render(results, markdown=True)
+
+
+def test_who_is_first_in_the_first_row_is_what_others_are_set_against():
+    results = Results({}, [])
+    results.add(Row("step", "hiv", {"GPU": Spread.of([0.002]), "CPU": Spread.of([0.01])}, "ms", 8))
+    results.add(Row("peak memory", "hiv", {"GPU": Spread.of([5e8])}, "MB", 8))
+    head, _, step, memory = map(cells, render(results, markdown=True).strip().splitlines())
+    assert head == ["what", "data set", "batch", "threads", "unit", "GPU", "CPU", "CPU / GPU"]
+    assert step[5:] == ["2.00 (2.00–2.00)", "10.0 (10.0–10.0)", "5.00x"]
+    assert memory[4:] == ["MB", "500 (500–500)", "", ""]
+
+
+def test_the_floor_is_shown_with_the_library_that_reaches_it():
+    results = Results({}, [])
+    results.add(replace(STEP, floor_by="oneDNN"))
+    line = cells(render(results, markdown=True).strip().splitlines()[2])
+    assert line[-2:] == ["2.50, oneDNN", "2.00x"]
+
+
+def test_parts_of_a_step_have_their_shares_and_add_up():
+    results = Results({}, [])
+    results.add(SHARES)
+    lines = render(results, markdown=True).strip().splitlines()
+    assert [cells(line) for line in lines[:1] + lines[2:]] == [
+        ["part of a step, hiv, batch 128", "vanilla, ms", "share", "sdr, ms", "share"],
+        ["batch", "1.00 (1.00–1.00)", "25 %", "1.00 (1.00–1.00)", "10 %"],
+        ["views", "", "", "4.00 (2.00–6.00)", "40 %"],
+        ["forward", "3.00 (3.00–3.00)", "75 %", "5.00 (5.00–5.00)", "50 %"],
+        ["all", "4.00", "", "10.0", ""],
+    ]
+    assert in_short(SHARES) == (
+        "parts of a step, hiv, batch 128 [ms]: vanilla batch 1.00, forward 3.00; "
+        "sdr batch 1.00, views 4.00, forward 5.00"
+    )
+
+
+def test_a_whole_job_and_what_is_said_of_it():
+    results = Results({}, ["a remark"])
+    results.add(WHOLE)
+    results.add(Remark("another"))
+    _, table, remarks = render(results, markdown=True).split("\n\n")
+    assert cells(table.splitlines()[2]) == ["preset quick", "200", "2", "26", "374", "1.00"]
+    assert remarks == "- a remark\n- another"
+    assert in_short(WHOLE) == "preset quick [s]: 26 runs, 200"
+    assert in_short(Remark("another")) == "another"
 
 
 def test_a_terminal_gets_the_same_figures(results):

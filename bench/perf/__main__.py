@@ -13,9 +13,24 @@ from bench.commands.streams import prepare_streams
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--datasets", metavar="LIST", help="names; hiv,uspto_50k, with --quick hiv")
-@click.option("--batch-sizes", metavar="LIST", help="samples a step; 128,512, with --quick 128")
+@click.option(
+    "--batch-sizes",
+    metavar="LIST",
+    help="samples a step; 128,512, with --gpu 128,512,2048, with --quick 128",
+)
 @click.option("--threads", metavar="LIST", help="threads of a process; 1,2, with --quick 1")
 @click.option("--quick", is_flag=True, help="a minute's worth: fewer rounds, smaller samples")
+@click.option(
+    "--whole-jobs/--no-whole-jobs",
+    default=None,
+    help="run the quick benchmark from its command to its table, which takes minutes, and "
+    "estimate the paper's; default: yes, with --quick no",
+)
+@click.option(
+    "--gpu",
+    is_flag=True,
+    help="instead of all this: training on a GPU beside one thread of the processor",
+)
 @click.option("--markdown", is_flag=True, help="print the tables as the README shows them")
 @click.option(
     "--data-dir",
@@ -27,27 +42,56 @@ def perf(
     batch_sizes: str | None,
     threads: str | None,
     quick: bool,
+    whole_jobs: bool | None,
+    gpu: bool,
     markdown: bool,
     data_dir: Path | None,
 ) -> int:
     """Time featurising, loading, training and evaluation beside dgllife + DGL and PyG.
 
-    Progress goes to standard error, the tables to standard output. The other stacks are
+    Then contrastive methods beside plain training, the parts of a step, two jobs at once, and
+    whole jobs. Progress goes to standard error, the tables to standard output. The other stacks are
     installed by ``pip install -r requirements-perf.txt``; without them, ours is timed alone.
     """
-    from bench.perf.benchmark import Plan, measure
+    from bench.perf.benchmark import DevicePlan, Plan, measure, measure_device
     from bench.perf.effort import FULL, QUICK
     from bench.perf.table import render
 
-    plan = Plan(
-        datasets=_names(_given(datasets, "hiv" if quick else "hiv,uspto_50k")),
-        batch_sizes=_numbers("--batch-sizes", _given(batch_sizes, "128" if quick else "128,512")),
-        threads=_numbers("--threads", _given(threads, "1" if quick else "1,2")),
-        effort=QUICK if quick else FULL,
-        data_dir=data_dir,
-    )
-    click.echo(render(measure(plan), markdown=markdown))
+    effort = QUICK if quick else FULL
+    names = _names(_given(datasets, "hiv" if quick else "hiv,uspto_50k"))
+    if gpu:
+        _require_gpu(threads, whole_jobs)
+        sizes = _numbers("--batch-sizes", _given(batch_sizes, "128" if quick else "128,512,2048"))
+        results = measure_device(DevicePlan(names, sizes, effort, data_dir))
+    else:
+        plan = Plan(
+            datasets=names,
+            batch_sizes=_numbers(
+                "--batch-sizes", _given(batch_sizes, "128" if quick else "128,512")
+            ),
+            threads=_numbers("--threads", _given(threads, "1" if quick else "1,2")),
+            effort=effort,
+            data_dir=data_dir,
+            whole_jobs=not quick if whole_jobs is None else whole_jobs,
+        )
+        results = measure(plan)
+    click.echo(render(results, markdown=markdown))
     return 0
+
+
+def _require_gpu(threads: str | None, whole_jobs: bool | None) -> None:
+    import torch
+
+    for option, value in (("--threads", threads), ("--whole-jobs", whole_jobs)):
+        if value:
+            raise click.UsageError(
+                f"Expected --gpu without {option}, which says nothing about a GPU. Leave one out."
+            )
+    if not torch.cuda.is_available():
+        raise click.UsageError(
+            "Expected a CUDA device for --gpu, but torch finds none. Leave --gpu out, or run it "
+            "where there is one, with a torch build for CUDA."
+        )
 
 
 def _given(text: str | None, default: str) -> str:

@@ -8,6 +8,8 @@ import torch
 from torch import Size, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.models._linear import matmul
+
 SHAPES = ((2000, 64, 128), (128, 256, 256))
 """(m, k, n) of products (m, k) @ (k, n) as in a step: atoms in a layer, samples in the head."""
 
@@ -24,6 +26,17 @@ _ONEDNN = (
     if hasattr(torch.ops.mkldnn, "_linear_pointwise")
     else {}
 )
+
+
+# Titles of what multiplies matrices here.
+TORCH = "MKL" if torch.backends.mkl.is_available() else "torch.mm"
+ONEDNN = "oneDNN"
+
+PRODUCTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {TORCH: torch.mm}
+"""By title: what torch takes for float32, and what ours multiplies with where it is another."""
+
+if _ONEDNN and torch.backends.mkldnn.is_available():
+    PRODUCTS[ONEDNN] = matmul
 
 
 def count_multiply_adds(work: Callable[[], object]) -> int:

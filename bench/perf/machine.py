@@ -22,6 +22,17 @@ def machine_facts() -> dict[str, str]:
     }
 
 
+def gpu_facts(device: str) -> str:
+    """What `device` is called, its memory, and the CUDA that torch was built for."""
+    import torch
+
+    if device != "cuda":
+        return f"none, {device} in its place"
+    properties = torch.cuda.get_device_properties(0)
+    memory = properties.total_memory / 2**30
+    return f"{properties.name}, {memory:.0f} GiB, CUDA {torch.version.cuda}"
+
+
 def _version(package: str) -> str:
     try:
         return metadata.version(package)

@@ -8,16 +8,21 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bench.errors import UsageError
-from bench.models._linear import matmul
 from bench.perf.contestants.available import available_stacks
 from bench.perf.contestants.contestant import Contestant
 from bench.perf.contestants.equality import require_equal_logits
 from bench.perf.contestants.ours import Ours
 from bench.perf.effort import Effort
-from bench.perf.flops import SHAPES, MatrixProduct, count_multiply_adds
+from bench.perf.flops import (
+    ONEDNN,
+    PRODUCTS,
+    SHAPES,
+    TORCH,
+    MatrixProduct,
+    count_multiply_adds,
+)
 from bench.perf.measures.training_step import TrainingStep
 from bench.perf.progress import say
 from bench.perf.results import Row
@@ -86,8 +91,10 @@ def _steps(
         for _ in range(effort.rounds)
     ]
 
-    def row(what: str, spreads: dict[str, Spread], floor: float | None = None) -> Row:
-        return Row(what, workload.name, spreads, "ms", size, threads, floor)
+    def row(
+        what: str, spreads: dict[str, Spread], floor: float | None = None, floor_by: str = ""
+    ) -> Row:
+        return Row(what, workload.name, spreads, "ms", size, threads, floor, floor_by)
 
     made = interleaved({c.title: _each(batches, c.collate) for c in contestants}, effort.rounds)
     yield row("batch", {title: spread.times(1 / effort.steps) for title, spread in made.items()})
@@ -95,12 +102,9 @@ def _steps(
     for contestant in contestants:
         contestant.network.train()
     steps = {contestant.title: TrainingStep(contestant) for contestant in contestants}
-    # Ours multiplies by oneDNN, the others by what torch takes for float32.
     products = {
-        (contestant.title, shape): MatrixProduct(
-            *shape, matmul if contestant.title == Ours.title else torch.mm
-        )
-        for contestant in contestants
+        (library, shape): MatrixProduct(*shape, product)
+        for library, product in PRODUCTS.items()
         for shape in SHAPES
     }
     trained = {title: _each(batches, step) for title, step in steps.items()}
@@ -108,23 +112,29 @@ def _steps(
     taken = interleaved({**trained, **named}, effort.rounds)
     needed = count_multiply_adds(lambda: trained[Ours.title](0)) / effort.steps
     floors = {
-        contestant.title: min(
+        library: min(
             (
                 taken[str(key)].times(needed / product.multiply_adds)
                 for key, product in products.items()
-                if key[0] == contestant.title
+                if key[0] == library
             ),
-            key=lambda spread: spread.median,
+            key=_median,
         )
-        for contestant in contestants
+        for library in PRODUCTS
     }
+    fastest = min(floors, key=lambda library: floors[library].median)
     step = {title: taken[title].times(1 / effort.steps) for title in steps}
-    yield row("training step", step, floors[Ours.title].median)
-    yield row("its matrix products alone", floors)
+    yield row("training step", step, floors[fastest].median, fastest)
+    by = {title: ONEDNN if title == Ours.title and ONEDNN in floors else TORCH for title in step}
+    yield row("its matrix products alone", {title: floors[by[title]] for title in step})
 
     per_epoch = len(workload.split.train) // size
     epoch = {title: spread.times(per_epoch) for title, spread in step.items()}
     yield Row("epoch (steps only)", workload.name, epoch, "s", size, threads)
+
+
+def _median(spread: Spread) -> float:
+    return spread.median
 
 
 def _each(batches: Batches, work: Callable[[np.ndarray], object]) -> Callable[[int], None]:
