@@ -12,7 +12,7 @@ from bench.models.gcn import GCNOptions
 from bench.perf.workload import Workload
 from bench.spec import check_options, parse_spec
 from bench.training.kinds import NetworkRun, begin
-from bench.training.loop import make_optimiser
+from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart
 
@@ -74,8 +74,9 @@ class MethodSteps:
         part.train_mode()
 
     def batch(self, positions: np.ndarray) -> Batch:
-        """The samples at `positions`, (B,), where the network is."""
-        return self._collator(positions).to(self._device)
+        """The samples at `positions`, (B,), where the network is, as an epoch of one batch."""
+        (batch,) = self.method.prepare_epoch(1, self._collator.epoch([positions]))
+        return batch
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of `batch`, with a graph to go back through."""
@@ -83,7 +84,7 @@ class MethodSteps:
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of `loss` in place of the last ones."""
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()
 
     def update(self) -> None:

@@ -51,21 +51,10 @@ def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> Gr
     sizes = graphs.atom_offsets.diff()
     starts = (_uniform(graphs.num_graphs, graphs, generator) * sizes).long()
     if _dropping.in_loops(graphs):
-        return _keep_first(graphs, _dropping.growing_times(graphs, clocks, starts), ratio)
-    times = torch.full_like(clocks, torch.inf)
-    news = graphs.atom_offsets[:-1] + starts
-    if clocks.device.type != "cpu":
-        return _keep_first(graphs, _times_by_rounds(graphs, clocks, news), ratio)
-    times[news] = 0
-    table = _neighbour_table(graphs)
-    while len(news):
-        bordering = table[news]
-        offers = times[news, None] + clocks[bordering]
-        earlier = times.scatter_reduce(0, bordering.flatten(), offers.flatten(), "amin")
-        news = (earlier < times).nonzero()[:, 0]
-        times = earlier
-    late = clocks.sum()
-    return _keep_first(graphs, torch.where(times.isinf(), late + clocks, times), ratio)
+        times = _dropping.growing_times(graphs, clocks, starts)
+    else:
+        times = _times_by_rounds(graphs, clocks, graphs.atom_offsets[:-1] + starts)
+    return _keep_first(graphs, times, ratio)
 
 
 def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
@@ -205,16 +194,6 @@ def _times_by_rounds(graphs: GraphBatch, clocks: Tensor, starts: Tensor) -> Tens
     unreached = times.isinf()
     # Not the sum of all clocks: of a whole epoch it would leave no digits to tell times apart.
     return torch.where(unreached, times.masked_fill(unreached, 0).amax() + clocks, times)
-
-
-def _neighbour_table(graphs: GraphBatch) -> Tensor:
-    """Neighbours of each atom, filled up with the atom itself, (N, most neighbours)."""
-    sources, targets = graphs.edges
-    places = torch.arange(len(sources), device=sources.device) - graphs.neighbour_offsets[targets]
-    atoms = torch.arange(graphs.num_atoms, device=sources.device)
-    table = atoms[:, None].repeat(1, int(graphs.neighbour_offsets.diff().max()))
-    table[targets, places] = sources
-    return table
 
 
 def _counts_before(flags: Tensor) -> Tensor:

@@ -295,12 +295,15 @@ def test_loops_drop_the_same_atoms_as_array_operations(monkeypatch, seed, augmen
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_loops_reach_atoms_at_the_same_times_as_array_operations(monkeypatch, seed):
+def test_loops_reach_atoms_in_the_same_order_as_array_operations(monkeypatch, seed):
     graphs, orders = random_graphs(seed), []
     monkeypatch.setattr(augmentations, "_keep_first", lambda _, order, __: orders.append(order))
     grow_subgraphs(graphs, 0.2, seeded(seed))
     by_array_operations(monkeypatch, grow_subgraphs, graphs, 0.2, seeded(seed))
-    assert torch.equal(*orders)
+    # By graph: atoms out of reach come last in both, at times of their own.
+    loops, rounds = (order.tensor_split(graphs.atom_offsets[1:-1]) for order in orders)
+    for one, other in zip(loops, rounds, strict=True):
+        assert torch.equal(one.argsort(), other.argsort())
 
 
 def test_where_atoms_tie_for_the_last_place_the_sort_of_the_array_operations_decides(monkeypatch):
