@@ -17,6 +17,7 @@ from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
+from bench.errors import UnavailableError
 from bench.method import METHODS
 from bench.report.numbers import counted
 from bench.sweep.archive import archived_records
@@ -45,7 +46,13 @@ def run_benchmark(
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
-    place = place_of(resolved.settings)
+    try:
+        place = place_of(resolved.settings)
+    except UnavailableError as error:
+        if not dry_run:
+            raise
+        # A plan may be looked at where the GPU is not.
+        place = Place(resolved.settings.device, cores, note=str(error))
     if place.note:
         console.print(place.note)
     if dry_run:

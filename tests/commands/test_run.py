@@ -334,6 +334,14 @@ def test_cuda_where_there_is_none_is_refused_before_anything_is_written(
     assert not (tmp_path / "results").exists()
 
 
+def test_a_plan_for_a_gpu_is_shown_where_there_is_none(bench, toy_arguments, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, out, _ = bench(*toy_arguments("--device", "cuda", "--dry-run"))
+    assert code == 0
+    assert "Expected a CUDA device" in out
+    assert "2 to do" in out
+
+
 def test_dry_run_of_a_file_that_is_not_there(bench, toy_arguments, tmp_path):
     code, _, err = bench(*toy_arguments("--dry-run", path=tmp_path / "absent.csv"))
     assert code == 2
