@@ -154,6 +154,14 @@ def test_one_sort_finds_the_neighbours_that_the_sparse_matrix_does(seed, count):
     assert {tensor.dtype for tensor in found} == {torch.int64}
 
 
+def test_edited_graphs_off_the_cpu_find_their_neighbours_where_they_are():
+    graphs = Collator(toy_data((40, 20)))(np.arange(9)).inputs["molecule"].with_environments(None)
+    there = graphs.to("meta")
+    assert there.neighbours.is_meta
+    assert there.neighbours.shape == graphs.neighbours.shape
+    assert there.neighbour_offsets.shape == graphs.neighbour_offsets.shape
+
+
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 59), max_size=6), min_size=1, max_size=5))
 def test_batches_laid_end_to_end_are_cut_into_themselves(chosen):

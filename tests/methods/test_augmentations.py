@@ -372,3 +372,11 @@ def test_each_batch_of_an_epoch_varies_by_the_augmentation_of_its_name():
     assert first.num_atoms == third.num_atoms < second.num_atoms
     assert not torch.equal(first.atom_types, third.atom_types)
     assert torch.equal(second.bonds, ring.bonds)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_neighbour_lists_say_how_many_bonds_an_atom_has(seed):
+    # By which bonds are dropped on a device that would wait for a count.
+    graphs = random_graphs(seed)
+    counted = torch.bincount(graphs.bonds.flatten(), minlength=graphs.num_atoms)
+    assert torch.equal(graphs.neighbour_offsets.diff() - 1, counted)
