@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,6 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "simulated"
@@ -33,9 +32,9 @@ NAME = "simulated"
 Kind = Literal["launches", "waits", "copies", "unseeded"]
 KINDS: tuple[Kind, ...] = ("launches", "waits", "copies", "unseeded")
 
-_PROJECT = Path(__file__).parents[2]
+_PROJECT = f"{Path(__file__).parents[2]}/"
 # Lines of these folders are named; what tests do stands for nothing.
-_WATCHED = tuple(f"{_PROJECT / folder}/" for folder in ("bench", "methods"))
+_WATCHED = (f"{_PROJECT}bench/", f"{_PROJECT}methods/")
 
 # The host has to know how many there are, or what they are.
 _NEEDS_VALUES = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
@@ -188,7 +187,7 @@ class SimulatedDevice(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = [*_tensors_in((*args, *kwargs.values()))]
         target = kwargs.get("device")
         ours = any(_is_ours(tensor) for tensor in tensors)
         to_us = ours if target is None else torch.device(target).type == NAME
@@ -208,14 +207,17 @@ class SimulatedDevice(TorchDispatchMode):
         if draws and not self.is_seeded:
             self.count("unseeded", name)
         with self._own_draws() if draws else nullcontext():
-            result = func(*tree_map(_numbers_of, args), **tree_map(_numbers_of, kwargs))
+            result = func(
+                *_each(_numbers_of, args),
+                **{key: _each(_numbers_of, value) for key, value in kwargs.items()},
+            )
         if name.endswith("_") and isinstance(result, Tensor):
             if args[0].shape != result.shape:
                 raise NotImplementedError(f"{name} gives a tensor another shape where it lies.")
             return args[0]
         if "out" in kwargs:
             return kwargs["out"]
-        return tree_map(_on_the_device, result) if to_us else result
+        return _each(_on_the_device, result) if to_us else result
 
     @contextmanager
     def _own_draws(self) -> Iterator[None]:
@@ -277,6 +279,22 @@ def simulated_device(clock: int = 0) -> Iterator[SimulatedDevice]:
         yield device
 
 
+def _tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
+    """Those among the arguments of an operation, in lists, too."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors_in(value)
+
+
+def _each(function: Callable[[Any], Any], value: Any) -> Any:
+    """`value`, or all that a list or tuple holds, through `function`."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_each(function, item) for item in value)
+    return function(value)
+
+
 def _is_ours(value: object) -> bool:
     return isinstance(value, SimulatedTensor)
 
@@ -291,7 +309,7 @@ def _on_the_device(value: Any) -> Any:
 
 def _fetches(func: Any, name: str, args: tuple, tensor: Tensor) -> bool:
     """Whether CUDA takes `tensor`, of the host, beside others of the device."""
-    if name in _INDEXING and _is_ours(args[0]) and any(tensor is i for i in tree_leaves(args[1])):
+    if name in _INDEXING and _is_ours(args[0]) and any(tensor is i for i in _tensors_in(args[1])):
         return True
     takes_numbers = torch.Tag.pointwise in func.tags or name in _TAKES_NUMBERS
     return takes_numbers and tensor.dim() == 0 and tensor is not args[0]
@@ -312,7 +330,7 @@ def _waits(func: Any, name: str, args: tuple, kwargs: Mapping[str, Any]) -> bool
     """Whether an operation on the device ends only when the host has its result."""
     if name in _INDEXING:
         masks = (torch.bool, torch.uint8)
-        return any(isinstance(i, Tensor) and i.dtype in masks for i in tree_leaves(args[1]))
+        return any(index.dtype in masks for index in _tensors_in(args[1]))
     if name == "repeat_interleave":
         return kwargs.get("output_size") is None
     return name in _WAITS or any(tag in func.tags for tag in _NEEDS_VALUES)
@@ -323,8 +341,7 @@ def _line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith(_WATCHED):
-            file = Path(frame.f_code.co_filename).relative_to(_PROJECT)
-            return f"{file}:{frame.f_lineno}"
+            return f"{frame.f_code.co_filename.removeprefix(_PROJECT)}:{frame.f_lineno}"
         frame = frame.f_back
     return "outside bench and methods"
 

@@ -197,6 +197,6 @@ def test_a_method_is_checked_on_the_device_that_is_asked_for(present):
     assert run_check("trains", subject).verdict == "ok"
     parameters = list(subject.first_run.trial.network.parameters())
     assert {parameter.device.type for parameter in parameters} == {"simulated"}
-    for check in ("save_and_load", "goes_on_after_a_stop", "two_classes", "double_precision"):
+    for check in ("save_and_load", "goes_on_after_a_stop", "double_precision"):
         assert run_check(check, subject).text == ""
     assert {case.device for *_, case in finished._trials} <= {present.device}

@@ -17,7 +17,7 @@ from tests.simulated_device.device import simulated_device
 
 _FINISHED = FinishedRuns()
 
-_CASE = Case(counts=(40, 20, 10), epochs=4)
+_CASE = Case(counts=(40, 20, 10), epochs=3)
 # Whether a sum is taken over atoms or over what is distinct among them rounds otherwise.
 _TOLERANCE = 1e-4
 
