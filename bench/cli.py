@@ -288,11 +288,14 @@ def data(
 
 @cli.command()
 @click.argument("names", nargs=-1, required=True)
-def check(names: tuple[str, ...]) -> int:
+@click.option(
+    "--device", metavar="NAME", default="cpu", show_default=True, help="auto, cpu or cuda"
+)
+def check(names: tuple[str, ...], device: str) -> int:
     """Check methods, by name or by the path of a Python file, against what all of them must do."""
     from bench.commands.check import check_methods
 
-    return check_methods(names)
+    return check_methods(names, device)
 
 
 @cli.command("new-method")

@@ -17,17 +17,20 @@ from bench.conformance.subject import Subject
 from bench.conformance.trial import FinishedRuns
 from bench.errors import UsageError
 from bench.method import METHODS
+from bench.training.run import choose_device
 
 _STYLES = {"ok": "green", "failed": "bold red", "not applicable": "dim"}
 
 
-def check_methods(names: Sequence[str]) -> int:
+def check_methods(names: Sequence[str], device: str = "cpu") -> int:
     """Run the checks on each method and print a line as each ends.
 
     Parameters
     ----------
     names : sequence of str
         Registered methods, with options in brackets or without, or paths of Python files.
+    device : str
+        Where networks are trained: auto, cpu or cuda.
 
     Returns
     -------
@@ -36,6 +39,7 @@ def check_methods(names: Sequence[str]) -> int:
     """
     # As in every run: one thread.
     torch.set_num_threads(1)
+    chosen = choose_device(device)
     finished = FinishedRuns()
     texts = [
         text
@@ -43,7 +47,7 @@ def check_methods(names: Sequence[str]) -> int:
         for text in (_registered_by(Path(name)) if name.endswith(".py") else [name])
     ]
     # All names are looked up before the first check runs.
-    subjects = [(text, subject_of(text, finished)) for text in texts]
+    subjects = [(text, subject_of(text, finished, chosen)) for text in texts]
     failures = [_check(text, subject) for text, subject in subjects]
     return 1 if any(failures) else 0
 

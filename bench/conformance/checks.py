@@ -411,7 +411,7 @@ def _tensors_in(value: Any) -> list[Tensor]:
 
 
 def _contiguous(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().numpy())
+    return np.ascontiguousarray(tensor.detach().cpu().numpy())
 
 
 def _difference(got: np.ndarray, expected: np.ndarray) -> str:

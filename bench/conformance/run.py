@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from bench.conformance.checks import CHECKS
 from bench.conformance.randomness import keep_global_random_state
 from bench.conformance.subject import ConformanceError, NotApplicable, Subject
-from bench.conformance.trial import FinishedRuns
+from bench.conformance.trial import CPU, Case, FinishedRuns
 from bench.errors import BenchError
 from bench.method import METHODS
 from bench.spec import check_options, parse_spec
@@ -32,7 +34,7 @@ class Result:
     seconds: float
 
 
-def subject_of(text: str, finished: FinishedRuns) -> Subject:
+def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) -> Subject:
     """The registered method called `text`, options in brackets allowed.
 
     Parameters
@@ -41,6 +43,8 @@ def subject_of(text: str, finished: FinishedRuns) -> Subject:
         Such as ``cb`` or ``cb[beta=0.99]``.
     finished : FinishedRuns
         Shared by subjects that may build on the same runs.
+    device : torch.device
+        Where networks are trained.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def subject_of(text: str, finished: FinishedRuns) -> Subject:
     spec = parse_spec(text)
     entry = METHODS.get(spec.name)
     options = check_options(entry.cls.options_type, spec, "method")
-    return Subject(entry.cls, options, entry.facts, finished)
+    return Subject(entry.cls, options, entry.facts, finished, Case(device=device))
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:

@@ -75,7 +75,8 @@ class Subject:
         return trial
 
     def untrained(self, case: Case, *mixins: type[Method]) -> Trial:
-        """The method and its network before training."""
+        """The method and its network before training, on the device of :attr:`case`."""
+        case = replace(case, device=self.case.device)
         cls = type(self.cls.__name__, (*mixins, self.cls), {}) if mixins else self.cls
         return untrained(cls, self.options, case, self.finished)
 

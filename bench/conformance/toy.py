@@ -16,6 +16,8 @@ FEATURES = 74
 # class has none, the second has one.
 _ELEMENTS = ("C", "N", "S", "P", "B", "Si", "Se", "Ge", "As", "Sn")
 
+_PROTEINS = ("MKTAYIAKQRQISFVKSHFSRQ", "GAVLIPFMW", "MSTNPKPQRKTKRNTNRRPQDVKFPGG", "XX")
+
 
 def toy_data(
     counts: Sequence[int],
@@ -24,12 +26,14 @@ def toy_data(
     molecules: int = 1,
     most_atoms: int = 5,
     noise: float = 0.0,
+    proteins: bool = False,
 ) -> PreparedData:
     """`counts[k]` samples of class k; every atom of a class-k molecule has feature k set.
 
     With two `molecules` a sample, both carry the class. Sizes are uniform from one atom to
     `most_atoms`. The SMILES say the same as the graphs: a class is an element. A share `noise` of
-    the atoms belongs to a class drawn at random, so that classes overlap.
+    the atoms belongs to a class drawn at random, so that classes overlap. With `proteins`, there is
+    one beside each molecule; it says nothing of the class.
     """
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
@@ -52,15 +56,19 @@ def toy_data(
         bond_offsets=np.concatenate([[0], np.cumsum(atoms - 1)]),
     ).with_environments()
     size = len(labels)
+    entities = [
+        EntityIndex(f"m{i}", "molecule", np.arange(i * size, (i + 1) * size, dtype=np.int32))
+        for i in range(molecules)
+    ]
+    if proteins:
+        index = np.arange(size, dtype=np.int32) % len(_PROTEINS)
+        entities.append(EntityIndex("target", "protein", index))
     return PreparedData(
         name="toy",
-        entities=tuple(
-            EntityIndex(f"m{i}", "molecule", np.arange(i * size, (i + 1) * size, dtype=np.int32))
-            for i in range(molecules)
-        ),
+        entities=tuple(entities),
         graphs=graphs,
         smiles=_smiles(graphs),
-        proteins=(),
+        proteins=_PROTEINS if proteins else (),
         categories=(),
         labels=labels,
         class_names=tuple(f"class {k}" for k in range(len(counts))),

@@ -14,6 +14,7 @@ from bench.backbone import BACKBONES
 from bench.conformance.toy import toy_data, toy_split
 from bench.data.prepared import PreparedData
 from bench.method import METHODS, AnyMethod, Ensemble, Estimator, Method
+from bench.models.head import Precision
 from bench.options import Options
 from bench.spec import check_options, parse_spec
 from bench.split import Split
@@ -24,7 +25,7 @@ from bench.training.run import complete
 from bench.training.settings import TrainingSettings
 from bench.training.state import load_state
 
-_CPU = torch.device("cpu")
+CPU = torch.device("cpu")
 
 # High for a network of this size: a toy set is learned in few steps.
 _LEARNING_RATE = 0.01
@@ -44,6 +45,10 @@ class Case:
         Atoms of the largest molecule.
     noise : float
         Share of atoms that do not belong to their molecule's class.
+    protein : str or None
+        Encoder of the protein beside each molecule; None where there are molecules alone.
+    device : torch.device
+        Where it is trained.
     permuted_test_labels : bool
         Whether the samples of the test part have each other's labels. Nothing may depend on it.
     """
@@ -56,7 +61,10 @@ class Case:
     batch_size: int = 16
     seed: int = 0
     backbone: str = "gcn"
+    protein: str | None = None
+    precision: Precision = "float32"
     dtype: torch.dtype = torch.float32
+    device: torch.device = CPU
     permuted_test_labels: bool = False
 
 
@@ -158,9 +166,9 @@ class _FinishedTrial:
     trial: Trial
 
     def network_state(self) -> dict[str, Tensor]:
-        """Weights and buffers of its network; empty without one."""
+        """Weights and buffers of its network, on the CPU as from a file; empty without one."""
         state = self.trial.network.state_dict() if isinstance(self.trial, NetworkTrial) else {}
-        return {name: tensor.clone() for name, tensor in state.items()}
+        return {name: tensor.clone().cpu() for name, tensor in state.items()}
 
     def logits(self, part: Literal["valid", "test"]) -> np.ndarray:
         """What it predicts with, (n, K)."""
@@ -208,24 +216,34 @@ def _begin(
     cls: AnyMethod, options: Options, case: Case, finished: FinishedRuns
 ) -> tuple[PreparedData, Split, Begun]:
     """Data and split of `case`, and the method begun on them as every run is begun."""
-    data = toy_data(case.counts, most_atoms=case.most_atoms, noise=case.noise)
+    data = toy_data(
+        case.counts,
+        most_atoms=case.most_atoms,
+        noise=case.noise,
+        proteins=case.protein is not None,
+    )
     split = toy_split(data, dict(case.train_counts))
     if case.permuted_test_labels:
         data.labels[split.test] = np.roll(data.labels[split.test], 1)
     backbone = BACKBONES.get(case.backbone).cls
+    backbones = {"molecule": (case.backbone, backbone.options_type(**{"hidden": 8, "out": 8}))}
+    if case.protein is not None:
+        protein = BACKBONES.get(case.protein).cls
+        backbones["protein"] = (case.protein, protein.options_type())
     begun = begin(
         data,
         split,
         cls,
         options,
-        backbones={
-            "molecule": (case.backbone, backbone.options_type(**{"hidden": 8, "out": 8})),
-        },
+        backbones=backbones,
         training=TrainingSettings(
-            epochs=case.epochs, batch_size=case.batch_size, learning_rate=_LEARNING_RATE
+            epochs=case.epochs,
+            batch_size=case.batch_size,
+            learning_rate=_LEARNING_RATE,
+            precision=case.precision,
         ),
         seed=case.seed,
-        device=_CPU,
+        device=case.device,
         runs=finished.required(cls, options, case),
         dtype=None if case.dtype == torch.float32 else case.dtype,
     )
