@@ -318,6 +318,8 @@ def test_where_atoms_tie_for_the_last_place_the_sort_of_the_array_operations_dec
     # A tie that is not about the last place is none.
     tied[4:] = torch.arange(40) // 10
     assert _dropping.keep_first(graphs, tied, 0.5) is not None
+
+
 def reached(graphs, clocks, starts) -> list[float]:
     """Dijkstra's times, an atom's clock paid when it is entered."""
     neighbours = {atom: set() for atom in range(graphs.num_atoms)}

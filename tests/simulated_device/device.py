@@ -312,7 +312,8 @@ def _fetches(func: Any, name: str, args: tuple, tensor: Tensor) -> bool:
     if name in _INDEXING and _is_ours(args[0]) and any(tensor is i for i in _tensors_in(args[1])):
         return True
     takes_numbers = torch.Tag.pointwise in func.tags or name in _TAKES_NUMBERS
-    return takes_numbers and tensor.dim() == 0 and tensor is not args[0]
+    written = tensor is args[0] and name.endswith("_")
+    return takes_numbers and tensor.dim() == 0 and not written
 
 
 def _refuse_generator(name: str, generator: torch.Generator | None, expected: str) -> None:

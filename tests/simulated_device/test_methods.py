@@ -19,7 +19,11 @@ _FINISHED = FinishedRuns()
 
 _CASE = Case(counts=(40, 20, 10), epochs=3)
 # Whether a sum is taken over atoms or over what is distinct among them rounds otherwise.
-_TOLERANCE = 1e-4
+_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
+# Views of a whole epoch are drawn at once off the CPU, and proteins keep their padding, of which
+# dropout draws, too: other draws of the same kind.
+_DRAWN_OTHERWISE = ("random", "drop_atoms", "subgraph", "perturb_bonds", "protein_transformer")
+_OF_OTHER_DRAWS = 0.2
 
 # Options by which a method takes another path than by default.
 _VARIANTS = (
@@ -42,8 +46,8 @@ SUBJECTS = {
 # keeps a device from its work: a line that waits shows here and nowhere else. Where a change makes
 # figures smaller, `python -m tests.simulated_device` prints the new ones.
 COSTS = {
-    "vanilla": Of(127, 2, 7, 10, 28),
-    "sdr": Of(501.3, 14, 11, 79, 53),
+    "vanilla": Of(121, 0, 0, 3, 1),
+    "sdr": Of(386, 0, 0, 23, 9),
 }
 
 
@@ -61,10 +65,15 @@ def test_trains_as_on_the_cpu_and_repeats_with_a_stop_bit_for_bit(text, case):
     with simulated_device(clock=2):
         resumed = stop_and_go_on(lambda: trial(text, there, finished=_FINISHED), stops={1})
         assert first_difference((whole, result), resumed) is None
-    on_cpu = trial(text, case, finished=_FINISHED).train()
+    on_cpu = trial(text, case, finished=_FINISHED)
+    expected = on_cpu.train()
+    drawn = {case.protein, getattr(on_cpu.method.options, "augmentation", None)}
+    tolerance = _TOLERANCE[case.precision]
+    if drawn.intersection(_DRAWN_OTHERWISE):
+        tolerance = _OF_OTHER_DRAWS
     if result.history:
         assert result.history[0].train_loss == pytest.approx(
-            on_cpu.history[0].train_loss, rel=1e-2 if case.precision == "bfloat16" else _TOLERANCE
+            expected.history[0].train_loss, rel=tolerance
         )
 
 
