@@ -29,7 +29,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.data.batch import Batch
+from bench.data.morgan import Fingerprint, each_once
 from bench.dataset import Entity
+from bench.errors import HiddenLabelsError
 from bench.models.network import Network
 from bench.options import Options
 from bench.registry import Registry
@@ -91,6 +93,9 @@ class Context:
         run that is resumed there goes on as if it had never stopped.
     runs : mapping of str to FinishedRun
         The runs that :meth:`Method.requires` asked for, by role.
+    fingerprints : callable
+        Gives, from radius and bits, what gives :func:`~bench.data.morgan.morgan_counts` of a
+        SMILES. Those of a data set on disk are kept there, so that they are made once.
     """
 
     labels: np.ndarray
@@ -100,6 +105,7 @@ class Context:
     generator: torch.Generator = field(default_factory=torch.Generator)
     runs: Mapping[str, FinishedRun] = field(default_factory=dict)
     data_view: DataView | None = None
+    fingerprints: Callable[[int, int], Fingerprint] = each_once
 
     @property
     def view(self) -> DataView:
@@ -240,12 +246,29 @@ class Samples:
     ----------
     entities : tuple of Entity
         Every input of the samples, n values each.
-    labels : ndarray of int64, shape (n,), or None
-        None where the samples are to be predicted, in validation as in test.
+    known_labels : ndarray of int64, shape (n,), or None
+        None where the samples are to be predicted, in validation as in test; read as `labels`.
     """
 
     entities: tuple[Entity, ...]
-    labels: np.ndarray | None
+    known_labels: np.ndarray | None = None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices, int64, shape (n,).
+
+        Raises
+        ------
+        HiddenLabelsError
+            The samples are to be predicted.
+        """
+        if self.known_labels is None:
+            raise HiddenLabelsError(
+                "Expected predictions from the inputs of samples alone, but `samples.labels` was "
+                "read in logits, where samples have none. Labels of the training and validation "
+                "parts are in the samples that fit is given."
+            )
+        return self.known_labels
 
 
 class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
@@ -287,7 +310,7 @@ class Estimator(_WithoutNetwork):
     def logits(self, samples: Samples) -> np.ndarray:
         """Scores whose largest is the prediction, as log probabilities or logits; (n, K).
 
-        `samples` have no labels.
+        `samples` have no labels: reading them ends the run.
         """
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from bench.errors import DataError
+from bench.data.morgan import SparseRow
 from bench.method import Context, Estimator, Samples, register_method
 from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
 from bench.options import Options
 from methods._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
-# scikit-learn, SciPy and RDKit take a while to import and are imported where they are used.
+# scikit-learn and SciPy take a while to import and are imported where they are used.
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -67,7 +67,7 @@ class EcfpForest(Estimator):
     def __init__(self, options: EcfpForestOptions, context: Context) -> None:
         super().__init__(options, context)
         # Each distinct molecule and protein once, whatever part of the data it is in.
-        self._fingerprint = cache(partial(morgan_counts, radius=options.radius, bits=options.bits))
+        self._fingerprint = context.fingerprints(options.radius, options.bits)
         self._triads = cache(_triads)
         self._categories: dict[str, dict[str, int]] = {}
         self._tau = 0.0
@@ -75,8 +75,6 @@ class EcfpForest(Estimator):
     def fit(self, train: Samples, valid: Samples) -> None:
         from sklearn.ensemble import RandomForestClassifier
 
-        assert train.labels is not None
-        assert valid.labels is not None
         self._categories = {
             entity.name: {name: place for place, name in enumerate(sorted(set(entity.values)))}
             for entity in train.entities
@@ -141,44 +139,6 @@ class EcfpForest(Estimator):
         if len(counts) == 2 and self.options.combine == "difference":
             return [counts[1] - counts[0]]
         return counts
-
-
-class SparseRow(NamedTuple):
-    """The entries of a vector that are not zero: int32 places and float32 values."""
-
-    places: np.ndarray
-    values: np.ndarray
-
-
-def morgan_counts(smiles: str, *, radius: int, bits: int) -> SparseRow:
-    """How often each circular fragment of up to `radius` bonds stands in a molecule.
-
-    Fragments are hashed to `bits` places; those that collide are counted together. The molecule is
-    read as for the graphs, so one that fails the valence check alone has a fingerprint too.
-
-    Rogers and Hahn, J. Chem. Inf. Model. 2010, 50, 742, doi 10.1021/ci100050t.
-
-    Raises
-    ------
-    DataError
-        The SMILES cannot be used.
-
-    Examples
-    --------
-    Two atoms alike, and one fragment that holds both.
-
-    >>> sorted(morgan_counts("CC", radius=2, bits=2048).values.tolist())
-    [1.0, 2.0]
-    """
-    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
-
-    from bench.data.molecules import parse
-
-    mol, problem = parse(smiles)
-    if mol is None:
-        raise DataError(f"Expected a usable SMILES, but got {smiles!r}: {problem}.")
-    generator = GetMorganGenerator(radius=radius, fpSize=bits)
-    return _row(generator.GetCountFingerprint(mol).GetNonzeroElements())
 
 
 def _row(entries: Mapping[int, float]) -> SparseRow:

@@ -5,6 +5,8 @@ Opening from the cache needs neither the content of the file nor RDKit.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -62,8 +64,8 @@ def prepare(
     # Few data sets have a choice.
     max_bad = getattr(dataset.options, "max_bad", MAX_BAD)
     key = _key(name, dataset, data_sha256)
-    arrays = cache.open_or_build(
-        cache_dir or cache.default_folder(),
+    keep = partial(cache.open_or_build, cache_dir or cache.default_folder())
+    arrays = keep(
         _kind(name),
         key,
         lambda: build_arrays(
@@ -76,6 +78,7 @@ def prepare(
         ),
     )
     prepared = assemble(name, arrays, data_sha256, cache.fingerprint(key))
+    prepared = replace(prepared, keep=keep)
     # The limit is not in the key: features made under another one are the same.
     bad = [row for row in prepared.unusable if row.kind == "bad"]
     labelled = prepared.total_rows - sum(row.kind == "unlabelled" for row in prepared.unusable)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,8 +13,16 @@ from bench.dataset import EntityKind
 
 Kind = Literal["bad", "unlabelled", "conflict"]
 
+Arrays = Mapping[str, np.ndarray]
+Keep = Callable[[str, Mapping[str, Any], Callable[[], Arrays]], Arrays]
+"""Gives the arrays of a kind with a key, which are made when they are not there."""
+
 # In the place of a label that whoever holds the data must not know; no class, not even by chance.
 HIDDEN = -1
+
+
+def _made_anew(kind: str, key: Mapping[str, Any], build: Callable[[], Arrays]) -> Arrays:
+    return build()
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,9 @@ class PreparedData:
     fingerprint : str
         Hash of everything the arrays depend on: the file, the data set's options and version,
         the featuriser's settings and source, RDKit's version.
+    keep : callable
+        :func:`bench.data.cache.open_or_build` in the folder that the data came from, for what is
+        made of it; of data that came from no folder, nothing is kept.
     """
 
     name: str
@@ -120,6 +131,7 @@ class PreparedData:
     data_sha256: str
     content_sha256: str
     fingerprint: str
+    keep: Keep = _made_anew
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.data.morgan import of_data
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.method import AnyMethod, Context, Ensemble, Estimator, FinishedRun, Method, Samples
@@ -147,6 +149,7 @@ class EstimatorRun(_WithoutNetwork):
         split: Split,
         context: Context,
     ) -> None:
+        context = replace(context, fingerprints=partial(of_data, prepared))
         self.estimator = cls(options, context)
         self._prepared, self._split = prepared, split
 
@@ -154,7 +157,7 @@ class EstimatorRun(_WithoutNetwork):
         """Fit on the training part, as a whole."""
         labels = self._prepared.labels
         train, valid = (
-            replace(samples_as_text(self._prepared, part), labels=labels[part])
+            replace(samples_as_text(self._prepared, part), known_labels=labels[part])
             for part in (self._split.train, self._split.valid)
         )
         self.estimator.fit(train, valid)
@@ -254,7 +257,7 @@ def samples_as_text(prepared: PreparedData, positions: np.ndarray) -> Samples:
         Entity(entity.name, entity.kind, [texts[entity.kind][i] for i in entity.index[positions]])
         for entity in prepared.entities
     ]
-    return Samples(tuple(entities), None)
+    return Samples(tuple(entities))
 
 
 def _chosen(

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from bench.data import morgan
 from bench.data import prepare as prepare_module
 from bench.data.conflicts import ConflictPolicy
 from bench.data.describe import describe_data
+from bench.data.morgan import morgan_counts
 from bench.data.obtain import locate
 from bench.data.prepare import prepare, scaffolds
 from bench.data.prepared import PreparedData, Unusable
@@ -509,6 +511,30 @@ def test_all_that_a_reader_and_the_featuriser_import_is_behind_the_cache(tmp_pat
     assert {
         f"bench/data/{part}.py" for part in parts
     } <= prepare_module._featuriser_sources().keys()
+
+
+def test_fingerprints_are_made_once_and_kept_with_the_features(ready, monkeypatch):
+    raw = molecules("CCO", "c1ccccc1", "CCO", "CC(C)C")
+    made = []
+
+    def counts(smiles, **settings):
+        made.append(smiles)
+        return morgan_counts(smiles, **settings)
+
+    monkeypatch.setattr(morgan, "morgan_counts", counts)
+    for _ in range(2):
+        found = morgan.of_data(ready(Toy(raw)), 2, 64)
+        for smiles in ("CC(C)C", "CCO", "c1ccccc1"):
+            for part, expected in zip(
+                found(smiles), morgan_counts(smiles, radius=2, bits=64), strict=True
+            ):
+                assert part.dtype == expected.dtype
+                assert np.array_equal(part, expected)
+    assert sorted(made) == ["CC(C)C", "CCO", "c1ccccc1"]
+    for settings in ((1, 64), (2, 32)):
+        morgan.of_data(ready(Toy(raw)), *settings)
+    morgan.of_data(ready(Toy(raw), b"other bytes"), 2, 64)
+    assert len(made) == 4 * 3
 
 
 def test_content_checksum_sees_inputs_labels_and_class_names():

@@ -3,13 +3,14 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
-import methods.ecfp_forest as module
+from bench.data import morgan
+from bench.data.morgan import morgan_counts
 from bench.dataset import Entity
 from bench.errors import DataError
 from bench.method import Context, Samples
 from bench.metrics import balanced_accuracy
 from bench.models.conjoint_triad import conjoint_triads
-from methods.ecfp_forest import EcfpForest, EcfpForestOptions, morgan_counts
+from methods.ecfp_forest import EcfpForest, EcfpForestOptions
 
 ASPIRIN, ETHANOL, BENZENE = "CC(=O)Oc1ccccc1C(=O)O", "CCO", "c1ccccc1"
 ALCOHOLS = [f"{'C' * n}O" for n in range(2, 22)]
@@ -92,7 +93,7 @@ def test_proteins_and_categories_stand_beside_the_molecule():
 def test_each_distinct_molecule_is_read_once(monkeypatch):
     read = []
     monkeypatch.setattr(
-        module,
+        morgan,
         "morgan_counts",
         lambda smiles, **k: read.append(smiles) or morgan_counts(smiles, **k),
     )

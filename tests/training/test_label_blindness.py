@@ -185,13 +185,25 @@ def test_an_estimator_sees_labels_where_it_fits_and_none_where_it_predicts():
             seen["fit"] = train.labels, valid.labels
 
         def logits(self, samples):
-            seen.setdefault("predict", []).append(samples.labels)
+            seen.setdefault("predict", []).append(samples.known_labels)
             return np.zeros((len(samples.entities[0].values), self.context.num_classes))
 
     run_of(Sees)
     assert np.array_equal(seen["fit"][0], DATA.labels[SPLIT.train])
     assert np.array_equal(seen["fit"][1], DATA.labels[SPLIT.valid])
     assert seen["predict"] == [None, None]
+
+
+def test_an_estimator_that_reads_labels_where_it_predicts_ends_with_a_reason():
+    class Reads(Estimator):
+        def fit(self, train, valid):
+            pass
+
+        def logits(self, samples):
+            return np.eye(self.context.num_classes)[samples.labels]
+
+    with pytest.raises(HiddenLabelsError, match=r"alone, but `samples.labels` was read in logits"):
+        run_of(Reads)
 
 
 class Other:
