@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -37,13 +37,13 @@ class FirstRun:
         A network's method is :class:`Watched`.
     logits : ndarray, shape (n, K)
         Predictions for the test part.
-    touched : collection of str
+    touched : set of str
         Packages whose global random state the training or the prediction changed.
     """
 
     trial: Trial
     logits: np.ndarray
-    touched: Collection[str]
+    touched: set[str]
 
 
 @dataclass
@@ -95,13 +95,17 @@ class Subject:
     @cached_property
     def first_run(self) -> FirstRun | Exception:
         """The method trained once under watch, or what it raised."""
-        mixins = (Watched,) if issubclass(self.cls, Method) else ()
-        before = global_random_state()
         try:
-            trial = self.trained(self.case, *mixins)
-            logits = trial.logits()
+            return self.watched_run()
         except Exception as error:  # whatever a method raises is for the first check to report
             return error
+
+    def watched_run(self) -> FirstRun:
+        """The method trained under watch, anew each time."""
+        mixins = (Watched,) if issubclass(self.cls, Method) else ()
+        before = global_random_state()
+        trial = self.trained(self.case, *mixins)
+        logits = trial.logits()
         after = global_random_state()
         touched = {name for name, state in before.items() if state != after[name]}
         return FirstRun(trial, logits, touched)
