@@ -83,13 +83,13 @@ class Subject:
     @cached_property
     def second_run(self) -> np.ndarray:
         """Predictions of a second training: other global random state, other test labels."""
-        with keep_global_random_state(seed=12345):
+        with keep_global_random_state(self.case.device, seed=12345):
             return self.trained(replace(self.case, permuted_test_labels=True)).logits()
 
     @cached_property
     def third_run(self) -> np.ndarray:
         """As the second, with the test labels of the first; needed where those two differ."""
-        with keep_global_random_state(seed=12345):
+        with keep_global_random_state(self.case.device, seed=12345):
             return self.trained(self.case).logits()
 
     @cached_property
@@ -103,9 +103,9 @@ class Subject:
     def watched_run(self) -> FirstRun:
         """The method trained under watch, anew each time."""
         mixins = (Watched,) if issubclass(self.cls, Method) else ()
-        before = global_random_state()
+        before = global_random_state(self.case.device)
         trial = self.trained(self.case, *mixins)
         logits = trial.logits()
-        after = global_random_state()
+        after = global_random_state(self.case.device)
         touched = {name for name, state in before.items() if state != after[name]}
         return FirstRun(trial, logits, touched)
