@@ -144,3 +144,11 @@ def test_a_device_that_is_not_there_ends_with_2_before_any_check(bench, monkeypa
     assert "Expected a CUDA device, but torch finds none. Use --device cpu" in " ".join(err.split())
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_device_that_nobody_knows_ends_with_2_and_the_names_of_those_there_are(bench):
+    code, out, err = bench("check", "vanilla", "--device", "cuda:1")
+    assert code == 2
+    assert "'cuda:1' is not one of 'auto', 'cpu', 'cuda'" in err
+    assert "Traceback" not in err
+    assert out == ""
