@@ -289,7 +289,12 @@ def data(
 @cli.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option(
-    "--device", metavar="NAME", default="cpu", show_default=True, help="auto, cpu or cuda"
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    metavar="NAME",
+    default="cpu",
+    show_default=True,
+    help="auto, cpu or cuda",
 )
 def check(names: tuple[str, ...], device: str) -> int:
     """Check methods, by name or by the path of a Python file, against what all of them must do."""

@@ -69,7 +69,7 @@ def run_check(name: str, subject: Subject) -> Result:
     verdict: Verdict = "ok"
     text = ""
     try:
-        with keep_global_random_state():
+        with keep_global_random_state(subject.case.device):
             CHECKS[name](subject)
     except NotApplicable as reason:
         verdict, text = "not applicable", str(reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -37,13 +37,13 @@ class FirstRun:
         A network's method is :class:`Watched`.
     logits : ndarray, shape (n, K)
         Predictions for the test part.
-    touched : collection of str
+    touched : set of str
         Packages whose global random state the training or the prediction changed.
     """
 
     trial: Trial
     logits: np.ndarray
-    touched: Collection[str]
+    touched: set[str]
 
 
 @dataclass
@@ -83,25 +83,29 @@ class Subject:
     @cached_property
     def second_run(self) -> np.ndarray:
         """Predictions of a second training: other global random state, other test labels."""
-        with keep_global_random_state(seed=12345):
+        with keep_global_random_state(self.case.device, seed=12345):
             return self.trained(replace(self.case, permuted_test_labels=True)).logits()
 
     @cached_property
     def third_run(self) -> np.ndarray:
         """As the second, with the test labels of the first; needed where those two differ."""
-        with keep_global_random_state(seed=12345):
+        with keep_global_random_state(self.case.device, seed=12345):
             return self.trained(self.case).logits()
 
     @cached_property
     def first_run(self) -> FirstRun | Exception:
         """The method trained once under watch, or what it raised."""
-        mixins = (Watched,) if issubclass(self.cls, Method) else ()
-        before = global_random_state()
         try:
-            trial = self.trained(self.case, *mixins)
-            logits = trial.logits()
+            return self.watched_run()
         except Exception as error:  # whatever a method raises is for the first check to report
             return error
-        after = global_random_state()
+
+    def watched_run(self) -> FirstRun:
+        """The method trained under watch, anew each time."""
+        mixins = (Watched,) if issubclass(self.cls, Method) else ()
+        before = global_random_state(self.case.device)
+        trial = self.trained(self.case, *mixins)
+        logits = trial.logits()
+        after = global_random_state(self.case.device)
         touched = {name for name, state in before.items() if state != after[name]}
         return FirstRun(trial, logits, touched)

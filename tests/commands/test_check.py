@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from bench.conformance.checks import CHECKS
 from bench.method import METHODS
@@ -125,3 +126,29 @@ def test_a_file_that_cannot_be_used_ends_with_2(bench, file, text, words):
 
 def test_no_name_ends_with_2(bench):
     assert bench("check")[0] == 2
+
+
+@pytest.mark.usefixtures("few_checks")
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_the_device_may_be_named(bench, monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, out, _ = bench("check", "vanilla", "--device", device)
+    assert code == 0
+    assert "2 ok, 0 failed, 1 not applicable" in out
+
+
+def test_a_device_that_is_not_there_ends_with_2_before_any_check(bench, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, out, err = bench("check", "vanilla", "--device", "cuda")
+    assert code == 2
+    assert "Expected a CUDA device, but torch finds none. Use --device cpu" in " ".join(err.split())
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_device_that_nobody_knows_ends_with_2_and_the_names_of_those_there_are(bench):
+    code, out, err = bench("check", "vanilla", "--device", "cuda:1")
+    assert code == 2
+    assert "'cuda:1' is not one of 'auto', 'cpu', 'cuda'" in err
+    assert "Traceback" not in err
+    assert out == ""

@@ -2,6 +2,7 @@
 
 import inspect
 import random
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -501,7 +502,7 @@ class NearestMean(Estimator):
         )
 
     def logits(self, samples):
-        assert samples.labels is None
+        assert samples.known_labels is None
         return -np.linalg.norm(self._features(samples)[:, None] - self.means, axis=2)
 
 
@@ -551,6 +552,20 @@ def test_a_good_estimator_passes_and_what_needs_a_network_is_not_applicable():
 )
 def test_a_broken_estimator_is_caught(cls, check):
     assert check in failures(cls)
+
+
+def test_a_package_that_draws_while_it_is_imported_is_not_the_methods_draw(tmp_path, monkeypatch):
+    (tmp_path / "draws_once.py").write_text("import random\n\nrandom.random()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Imports(NearestMean):
+        def fit(self, train, valid):
+            import_module("draws_once")
+            super().fit(train, valid)
+
+    imports = subject(Imports)
+    assert run_check("global_random_state", imports).verdict == "ok"
+    assert imports.first_run.touched == {"random"}
 
 
 def test_checks_leave_the_global_random_state_alone():

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import get_args
+from itertools import count
 
-import numpy as np
 import pytest
 
-from bench.conformance.resume import first_difference, stop_and_go_on
-from bench.conformance.trial import Case, FinishedRuns
-from methods.contrastive.method import Augmentation
-from tests.simulated_device.costs import CASE, measure, network_methods, trial
+from tests.simulated_device.costs import CASE, measure
 from tests.simulated_device.costs import Costs as Of
 from tests.simulated_device.device import simulated_device
+from tests.simulated_device.subjects import (
+    SUBJECTS,
+    WAIT_FOR_NOTHING,
+    train,
+    train_and_repeat,
+    train_without_waits,
+)
 
-_FINISHED = FinishedRuns()
-
-_CASE = Case(counts=(40, 20, 10), epochs=3)
 # Whether a sum is taken over atoms or over what is distinct among them rounds otherwise.
 _TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
 # Views of a whole epoch are drawn at once off the CPU, and proteins keep their padding, of which
 # dropout draws, too: other draws of the same kind.
 _DRAWN_OTHERWISE = ("random", "drop_atoms", "subgraph", "perturb_bonds", "protein_transformer")
 _OF_OTHER_DRAWS = 0.2
-
-# Options by which a method takes another path than by default.
-_VARIANTS = (
-    *(f"sdr[augmentation={name}]" for name in get_args(Augmentation) if name != "random"),
-    "sdr[view_form=literal,space=encoder,agg=mean,projection=none]",
-    "cb[base=focal]",
-    "class_balanced_sampling[redraw=every_epoch]",
-    "dive[base=cross_entropy]",
-)
-_PROTEINS = ("conjoint_triad", "protein_cnn", "protein_transformer")
-
-SUBJECTS = {
-    **{text: (text, _CASE) for text in (*network_methods(), *_VARIANTS)},
-    **{f"vanilla, {name}": ("vanilla", replace(_CASE, protein=name)) for name in _PROTEINS},
-    "sdr, conjoint_triad": ("sdr", replace(_CASE, protein="conjoint_triad")),
-    "vanilla, bfloat16": ("vanilla", replace(_CASE, precision="bfloat16")),
-}
 
 # What a step costs: launches, waits, copies; an epoch: waits, copies. It says how long the host
 # keeps a device from its work: a line that waits shows here and nowhere else. Where a change makes
@@ -54,19 +38,23 @@ COSTS = {
 @pytest.mark.parametrize(("text", "case"), SUBJECTS.values(), ids=SUBJECTS)
 def test_trains_as_on_the_cpu_and_repeats_with_a_stop_bit_for_bit(text, case):
     """Tensors of two devices in one operation, and all else that CUDA refuses, raise by itself."""
-    # The device's own generator starts elsewhere in the second run, as by another clock: what is
-    # drawn from it before the loop seeds it makes the runs differ.
-    with simulated_device(clock=1) as device:
+    clocks = count(1)
+    devices = []
+
+    @contextmanager
+    def present():
+        # The device's own generator starts elsewhere each time, as by another clock: what is drawn
+        # from it before the loop seeds it makes trainings differ.
+        with simulated_device(clock=next(clocks)) as device:
+            devices.append(device)
+            yield
+
+    with simulated_device() as device:
         there = replace(case, device=device.device)
-        whole = trial(text, there, finished=_FINISHED)
-        result = whole.train()
-        assert np.isfinite(whole.logits()).all()
-    assert not device.counts.of("unseeded"), device.counts.lines("unseeded")
-    with simulated_device(clock=2):
-        resumed = stop_and_go_on(lambda: trial(text, there, finished=_FINISHED), stops={1})
-        assert first_difference((whole, result), resumed) is None
-    on_cpu = trial(text, case, finished=_FINISHED)
-    expected = on_cpu.train()
+    _, result = train_and_repeat(text, there, present)
+    for device in devices:
+        assert not device.counts.of("unseeded"), device.counts.lines("unseeded")
+    on_cpu, expected = train(text, case)
     drawn = {case.protein, getattr(on_cpu.method.options, "augmentation", None)}
     tolerance = _TOLERANCE[case.precision]
     if drawn.intersection(_DRAWN_OTHERWISE):
@@ -95,3 +83,18 @@ def test_measured_costs_grow_with_a_line_that_waits(monkeypatch):
     monkeypatch.setattr(Vanilla, "training_step", waits)
     found, expected = measure("vanilla"), measure("balanced_softmax")
     assert (found.waits, found.copies) == (expected.waits + 1, expected.copies)
+
+
+@pytest.mark.parametrize("text", WAIT_FOR_NOTHING)
+def test_steps_neither_wait_nor_send_anything(text):
+    marks = []
+    with simulated_device() as device:
+        case = replace(CASE, device=device.device)
+
+        def mark():
+            marks.append((device.counts.of("waits"), device.counts.of("copies")))
+
+        train_without_waits(text, case, mark, mark)
+    # One mark ends each epoch, and one more begins the steps of the last.
+    assert len(marks) == CASE.epochs + 1
+    assert marks[-1] == marks[-2]

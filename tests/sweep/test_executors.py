@@ -114,6 +114,21 @@ def test_processes_side_by_side_store_the_same_bits_as_one(toy_tasks, stored, ex
     assert len(watcher.done) == 2 * len(tasks)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_two_processes_at_once_store_the_bits_of_one_on_any_device(toy_tasks, stored, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+    def run(results, processes):
+        methods = ("vanilla", "sdr")
+        tasks = [replace(task, device=device) for task in toy_tasks(results, methods, epochs=1)]
+        outcomes = list(Processes(processes).run(tasks))
+        assert [outcome.error for outcome in outcomes] == [None, None]
+        return stored(tasks)
+
+    assert run("one", 1) == run("two", 2)
+
+
 @pytest.mark.fault(8)
 def test_the_order_of_jobs_changes_no_bit(toy_tasks, stored, expected):
     """A run leaves something behind in its process that changes the next one."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,13 @@ from bench.data.collate import Collator
 from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
 from bench.training.run import choose_device, peak_gpu_memory
+from tests.simulated_device.costs import CASE
+from tests.simulated_device.subjects import (
+    SUBJECTS,
+    WAIT_FOR_NOTHING,
+    train_and_repeat,
+    train_without_waits,
+)
 from tests.toy import toy_data
 
 cuda = pytest.mark.gpu
@@ -92,11 +102,20 @@ def test_the_memory_of_a_gpu_is_told_of_a_gpu_alone(monkeypatch):
     assert peak_gpu_memory(torch.device("cpu")) == {}
 
 
-@cuda
-def test_cuda_agrees_with_the_cpu_and_repeats_bit_for_bit():
+@pytest.fixture
+def on_cuda():
+    """The GPU, set as for every run; settings are as before afterwards."""
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    choose_device("cuda")
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    yield choose_device("cuda")
+    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+@cuda
+@pytest.mark.usefixtures("on_cuda")
+def test_cuda_agrees_with_the_cpu_and_repeats_bit_for_bit():
     seen = []
     for device in ("cpu", "cuda", "cuda"):
         network, batch = network_and_batch(device=device)
@@ -107,3 +126,24 @@ def test_cuda_agrees_with_the_cpu_and_repeats_bit_for_bit():
     for one, other, again in zip(*seen, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
         assert torch.equal(other, again)
+
+
+@cuda
+@pytest.mark.parametrize(("text", "case"), SUBJECTS.values(), ids=SUBJECTS)
+def test_every_method_repeats_on_cuda_with_a_stop_and_without_one(on_cuda, text, case):
+    train_and_repeat(text, replace(case, device=on_cuda), nullcontext)
+
+
+@cuda
+@pytest.mark.parametrize("text", WAIT_FOR_NOTHING)
+def test_steps_on_cuda_never_wait(on_cuda, text):
+    set_mode = torch.cuda.set_sync_debug_mode
+    try:
+        train_without_waits(
+            text,
+            replace(CASE, device=on_cuda),
+            forbid=lambda: set_mode("error"),
+            allow=lambda: set_mode("default"),
+        )
+    finally:
+        set_mode("default")
