@@ -6,11 +6,11 @@ opened without them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -184,7 +184,8 @@ def _in_chunks(
     if jobs < 1:
         raise ValueError(f"Expected at least 1 job, but got {jobs}.")
     starts = range(0, len(smiles), CHUNK)
-    chunks = (smiles[start : start + CHUNK] for start in starts)
+    ended = False
+    chunks = (smiles[start : start + CHUNK] for start in takewhile(lambda _: not ended, starts))
     results: Generator[T]
     if jobs == 1 or len(starts) <= 1:
         results = (work(chunk) for chunk in chunks)
@@ -198,10 +199,11 @@ def _in_chunks(
             if on_progress is not None:
                 on_progress(min(start + CHUNK, len(smiles)), len(smiles))
     finally:
-        with warnings.catch_warnings():
-            # Who has seen enough ends the work: that chunks under way are dropped is as meant.
-            warnings.filterwarnings("ignore", ".*have been cancelled", UserWarning)
-            results.close()
+        # Who has seen enough ends the work. The few chunks under way are waited for: joblib has
+        # threads that hand them out, which must not find them taken away.
+        ended = True
+        for _ in results:
+            pass
 
 
 def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:

@@ -92,8 +92,6 @@ def test_what_needs_no_parsing_is_refused_before_any_molecule_is_parsed(monkeypa
 
 
 @pytest.mark.filterwarnings("error")
-# A thread of joblib's may find its work taken away while it hands it out; nothing is lost by it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_parsing_ends_as_soon_as_there_are_too_many(monkeypatch, jobs):
     monkeypatch.setattr("bench.data.featurise.CHUNK", 10)
