@@ -107,9 +107,8 @@ class Store:
 
     def tidy(self) -> None:
         """Remove what sweeps that were killed left behind; each thing is named in the log."""
-        plans = self.root / "plans"
-        for folder in (self.root, plans, self._runs, self._failures, self._checkpoints):
-            for path in remove_strays(folder):
+        for name in ("", *_FOLDERS):
+            for path in remove_strays(self.root / name):
                 log.warning("%s is removed: the process that wrote it was killed.", path)
         # A sweep that was killed after a run was stored did not come to these.
         for path in (*self._checkpoints.glob("*.safetensors"), *self.leases.glob("*.json")):

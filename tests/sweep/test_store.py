@@ -129,12 +129,13 @@ def test_what_killed_processes_left_is_removed_and_named(store, caplog):
     own = Process.current()
     ended = f"{own.place}-{2**22 + 1}-{own.started}-abcdef01"
     stray = [runs / f".tmp-{ended}", store.root / f".progress-{ended}"]
+    stray += [store.root / name / f".tmp-{ended}" for name in ("plans", ".leases", "paper/figures")]
     living = [
         runs / f".tmp-{own.place}-{own.pid}-{own.started}-abcdef01",
         runs / ".tmp-0123456789abcdef-5-77-abcdef01",
     ]
     for folder in (*stray, *living):
-        folder.mkdir()
+        folder.mkdir(parents=True)
     for name in ("a1", "b2"):
         (checkpoints / f"{name}.safetensors").write_text("")
     store.tidy()
