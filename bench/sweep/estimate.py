@@ -9,9 +9,15 @@ from statistics import fmean
 from bench.sweep.costs import BASES, Costs
 from bench.sweep.plan import Job
 
+# What no record counts, as its clock starts later: the process of a run, and the command with the
+# server of its runs. `python -m bench.perf --whole-jobs` measures them together.
+_RUN_STARTS, _COMMAND_STARTS = 1.0, 5.0
+
 
 def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int = 0) -> str:
     """The time `jobs` will take and, line by line, what that rests on and how sure it is.
+
+    The start of every run's process and of the command is in it.
 
     `unlisted` counts runs whose data set is not here yet.
     """
@@ -19,7 +25,8 @@ def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int
     unknown = len(jobs) - len(known) + unlisted
     if not known:
         return "nothing to do" if unknown == 0 else "not known before a first run is done"
-    text = "about " + in_words(makespan([cost.seconds for _, cost in known], side_by_side))
+    seconds = makespan([_RUN_STARTS + cost.seconds for _, cost in known], side_by_side)
+    text = "about " + in_words(_COMMAND_STARTS + seconds)
     if unknown:
         text += f" ({unknown} runs of no known cost not counted)"
     lines = [f"{text}, from"]

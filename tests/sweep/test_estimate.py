@@ -101,8 +101,15 @@ def test_the_time_comes_with_what_it_rests_on():
 
 def test_before_anything_was_measured_a_rule_of_thumb_stands_in():
     seconds, basis = _cost([], samples={"hiv": 10_000}, epochs=10)
-    assert (round(seconds, 6), basis) == (7, RULE)
-    assert _cost([], samples={"hiv": 10_000}, method="sdr", epochs=10)[0] == 4 * seconds
+    assert (round(seconds, 6), basis) == (4, RULE)
+    contrastive, _ = _cost([], samples={"hiv": 10_000}, method="sdr", epochs=10)
+    assert contrastive == pytest.approx(3 * seconds)
+
+
+def test_the_start_of_processes_counts_though_no_record_knows_of_it():
+    jobs = _jobs(methods=["cb"], datasets=["hiv"], **{"training.epochs": 10})
+    costs = Costs({}, [_record("hiv", "cb", 0.5)])
+    assert estimate(jobs, costs, 1).startswith(f"about {5 + len(jobs) * 1.5:.0f} seconds")
 
 
 def test_nothing_known_and_nothing_to_do():
