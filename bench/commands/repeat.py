@@ -18,6 +18,7 @@ from bench.commands.sweep import make_splits, read_stored, run_jobs
 from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.errors import DataError, StoreError
+from bench.sweep.devices import place_of
 from bench.sweep.executors import make_executor
 from bench.sweep.fingerprint import changed_files, sources_of_job
 from bench.sweep.local import default_jobs
@@ -182,7 +183,8 @@ def _train(
 ) -> None:
     on_gpu = torch.cuda.is_available() and not _all_on_cpu(planned, records)
     settings = Settings(jobs=jobs, device="cuda" if on_gpu else "cpu")
-    executor = make_executor(settings, again.root)
+    place = place_of(settings)
+    executor = make_executor(settings, place, again.root)
     again.require_writable()
     again.tidy()
     cache = default_folder()
@@ -206,6 +208,7 @@ def _train(
         store=again,
         executor=executor,
         settings=settings,
+        place=place,
         policy=policy,
     )
 

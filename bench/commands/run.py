@@ -57,7 +57,7 @@ def run_benchmark(
         console.print(place.note)
     if dry_run:
         return _dry_run(grid, store, policy, data_dir, place)
-    executor = make_executor(resolved.settings, out, policy.max_minutes)
+    executor = make_executor(resolved.settings, place, out, policy.max_minutes)
     store.require_writable()
     store.tidy()
     open_results(out)
@@ -89,6 +89,7 @@ def run_benchmark(
         store=store,
         executor=executor,
         settings=resolved.settings,
+        place=place,
         policy=policy,
     )
     code = show_report(store, plan)

@@ -16,7 +16,7 @@ from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.sweep.costs import Costs
-from bench.sweep.devices import place_of
+from bench.sweep.devices import Place
 from bench.sweep.executor import Executor
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.plan import Job
@@ -112,6 +112,7 @@ def run_jobs(
     store: Store,
     executor: Executor,
     settings: Settings,
+    place: Place,
     policy: Policy,
 ) -> None:
     """Run those of `needed` that are not done, and say how many of each kind there are.
@@ -126,7 +127,7 @@ def run_jobs(
         How many of them the user asked for; others depend on the rest.
     ready, hashes : mapping
         Data sets by label, and hashes of splits from :func:`make_splits`.
-    store, executor, settings, policy
+    store, executor, settings, place, policy
     """
     done = set() if policy.force else stored.done()
     if policy.force:
@@ -144,7 +145,7 @@ def run_jobs(
             split_hash=hashes[job.dataset.label, job.split.label, job.seed],
             cache_dir=default_folder(),
             results_dir=store.root,
-            device=place_of(settings).device,
+            device=place.device,
             deterministic=settings.deterministic,
             attempt=load.attempts[job.job_id] + 1,
             replaces=stored.checksums.get(job.job_id) if job.job_id not in done else None,

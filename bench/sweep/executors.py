@@ -6,15 +6,17 @@ from pathlib import Path
 
 from bench.config import Settings
 from bench.errors import UsageError
-from bench.sweep.devices import place_of
+from bench.sweep.devices import Place
 from bench.sweep.executor import Executor
 from bench.sweep.local import InProcess, Processes
 
 
 def make_executor(
-    settings: Settings, results_dir: Path, max_minutes: float | None = None
+    settings: Settings, place: Place, results_dir: Path, max_minutes: float | None = None
 ) -> Executor:
     """The executor that `settings` ask for; a cluster's package is imported only for it.
+
+    `place` is where runs train under these settings, :func:`bench.sweep.devices.place_of`.
 
     Raises
     ------
@@ -22,13 +24,12 @@ def make_executor(
         An address for an executor that has none, a part of a GPU for one that gives whole ones,
         or a time limit for one that cannot stop a run.
     UnavailableError
-        The package, the cluster or a GPU that is asked for is not here.
+        The package or the cluster that is asked for is not here.
     """
     chosen = settings.executor
     if chosen.address is not None and chosen.name != "ray":
         raise UsageError(f"--address goes with --executor ray, but got {chosen.name!r}.")
-    place = place_of(settings)
-    cores, gpus = place.side_by_side, gpus_of_a_run(settings)
+    cores, gpus = place.side_by_side, gpus_of_a_run(settings, place.device)
     if chosen.name == "ray":
         from bench.sweep.ray_cluster import RayCluster
 
@@ -50,8 +51,8 @@ def make_executor(
     return Processes(cores, max_minutes, place.gpus)
 
 
-def gpus_of_a_run(settings: Settings) -> int | float:
-    """GPUs that a run asks of a cluster, which hides all others from it.
+def gpus_of_a_run(settings: Settings, device: str) -> int | float:
+    """GPUs that a run on `device` asks of a cluster, which hides all others from it.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def gpus_of_a_run(settings: Settings) -> int | float:
     """
     gpus = settings.executor.gpus
     if gpus is None:
-        return 1 if settings.device == "cuda" else 0
+        return 1 if device == "cuda" else 0
     if gpus != int(gpus) and (gpus > 1 or settings.executor.name != "ray"):
         raise UsageError(
             f"Expected a whole number in executor.gpus, or with --executor ray a part of one GPU, "

@@ -106,7 +106,8 @@ def test_runs_see_the_gpus_that_the_command_sees(machine, monkeypatch):
 
 def test_the_executor_runs_as_many_as_the_place_bears(machine, tmp_path):
     machine(16, BIG, BIG)
-    executor = make_executor(resolve("quick", {"device": "cuda"}).settings, tmp_path)
+    settings = resolve("quick", {"device": "cuda"}).settings
+    executor = make_executor(settings, place_of(settings), tmp_path)
     assert executor.side_by_side == 8
     assert executor._free_gpus == ["0", "1"] * 4
 
@@ -158,15 +159,15 @@ def test_mps_is_known_by_its_folder_or_its_process(tmp_path, monkeypatch):
 def test_on_a_cluster_a_run_on_cuda_asks_for_a_gpu(settings, gpus):
     """Ray hides all GPUs from a task that asks for none."""
     found = resolve("quick", {"executor.name": "ray", **settings}).settings
-    assert gpus_of_a_run(found) == gpus
-    assert isinstance(gpus_of_a_run(found), type(gpus))
+    assert gpus_of_a_run(found, found.device) == gpus
+    assert isinstance(gpus_of_a_run(found, found.device), type(gpus))
 
 
 @pytest.mark.parametrize(("name", "gpus"), [("ray", 1.5), ("slurm", 0.5)])
 def test_a_part_of_a_gpu_where_there_is_none_is_refused(name, gpus):
     settings = resolve("quick", {"executor.name": name, "executor.gpus": gpus}).settings
     with pytest.raises(UsageError, match=r"whole number in executor.gpus.* but got"):
-        gpus_of_a_run(settings)
+        gpus_of_a_run(settings, settings.device)
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(None, "cpu"), (0, "cpu"), (0.5, "auto")])
@@ -183,5 +184,16 @@ def test_what_ray_and_slurm_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr("bench.sweep.slurm.Slurm", lambda *given, **_: told.append(given[3].gpus))
     for name in ("ray", "slurm"):
         values = {"device": "cuda", "executor.name": name}
-        executors.make_executor(resolve("quick", values).settings, tmp_path)
+        settings = resolve("quick", values).settings
+        executors.make_executor(settings, place_of(settings), tmp_path)
     assert told == [1, 1]
+
+
+def test_runs_that_submitit_starts_here_get_the_gpu_that_auto_takes(machine, monkeypatch, tmp_path):
+    machine(2, BIG)
+    told = []
+    monkeypatch.setattr("bench.sweep.slurm.Slurm", lambda *given, **_: told.append(given[3].gpus))
+    settings = resolve("quick", {"executor.name": "submitit-local"}).settings
+    assert place_of(settings).device == "cuda"
+    executors.make_executor(settings, place_of(settings), tmp_path)
+    assert told == [1]

@@ -11,6 +11,7 @@ import torch
 from bench.config import resolve
 from bench.errors import StoreError, UnavailableError, UsageError
 from bench.sweep.cluster import ClusterExecutor, execute_on_worker, outcome_of
+from bench.sweep.devices import place_of
 from bench.sweep.executor import Executor, Watcher
 from bench.sweep.executors import make_executor
 from bench.sweep.local import InProcess, Processes
@@ -24,7 +25,8 @@ METHODS = ("vanilla", "cb", "dive")
 
 def _executor(results_dir, **settings):
     values = {"jobs": 2, **{f"executor.{key}": value for key, value in settings.items()}}
-    return make_executor(resolve("quick", values).settings, results_dir)
+    settings = resolve("quick", values).settings
+    return make_executor(settings, place_of(settings), results_dir)
 
 
 class _Epochs(Watcher):
@@ -180,18 +182,21 @@ def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks):
     pytest.importorskip("submitit")
     [task] = toy_tasks("jobs", ["vanilla"], epochs=100_000)
     settings = resolve("quick", {"jobs": 1, "executor.name": "submitit-local"}).settings
-    [outcome] = make_executor(settings, task.results_dir, max_minutes=0.05).run([task])
+    [outcome] = make_executor(settings, place_of(settings), task.results_dir, max_minutes=0.05).run(
+        [task]
+    )
     assert outcome.status == "timed-out"
     failure = Store(task.results_dir).read_failure(outcome.job_id)
     assert failure["status"] == "timed-out"
 
 
 def test_even_one_job_at_a_time_gets_a_process_of_its_own_unless_a_debugger_is_to_see_it(tmp_path):
-    assert isinstance(make_executor(resolve("quick", {"jobs": 1}).settings, tmp_path), Processes)
+    one = resolve("quick", {"jobs": 1}).settings
+    assert isinstance(make_executor(one, place_of(one), tmp_path), Processes)
     here = resolve("quick", {"executor.name": "in-process"}).settings
-    assert isinstance(make_executor(here, tmp_path), InProcess)
+    assert isinstance(make_executor(here, place_of(here), tmp_path), InProcess)
     with pytest.raises(UsageError, match="processes of their own"):
-        make_executor(here, tmp_path, max_minutes=1)
+        make_executor(here, place_of(here), tmp_path, max_minutes=1)
 
 
 @pytest.mark.parametrize(("folder", "option"), [("results", "--out"), ("cache", "LTDD_CACHE_DIR")])
