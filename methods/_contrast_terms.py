@@ -31,7 +31,8 @@ class ContrastTerms(torch.autograd.Function):
     """Loss of each of A anchors, (A,), as :func:`methods.losses.supcon.contrast_losses` has it.
 
     Inputs are logits (A, C), positives and candidates (A, C), bool, and what to take from the
-    logits in the softmax (A, C), without gradient, or None. To be differentiated once.
+    logits in the softmax (A, C), without gradient, or None. Gradients are constants: what is taken
+    of them again, as by a penalty on gradients, lacks their part.
     """
 
     @staticmethod
@@ -67,8 +68,8 @@ class ContrastTerms(torch.autograd.Function):
 class AsymmetricTerms(torch.autograd.Function):
     """Terms of :func:`methods.losses.asymmetric.asymmetric_focal_contrastive_loss`, (A, A).
 
-    Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta. To be
-    differentiated once.
+    Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta. Gradients are
+    constants, as above.
     """
 
     @staticmethod

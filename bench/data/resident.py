@@ -86,6 +86,7 @@ class ResidentData:
     rows : mapping of str to Tensor
         Distinct values of each kind but molecules, on the device.
     graphs : ResidentGraphs
+    device : torch.device
 
     Notes
     -----

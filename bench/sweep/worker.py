@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A fixed number, as the last bits of a product depend on it, and with them the sub-clusters of
-# `sdr`: stored runs were made with two. It costs little: clustering is all that uses them.
+# `sdr`: stored runs were made with two.
 BLAS_THREADS = 2
 
 

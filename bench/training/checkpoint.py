@@ -33,7 +33,7 @@ class Progress:
     frozen : list of str
         Parameters of the method that do not train.
     optimiser : mapping of str to Tensor
-        Its state, by ``PARAMETER.NAME``, parameters numbered as the optimiser does.
+        Its state by name, as :meth:`bench.training.optimiser.Adam.state` gives it.
     best : Snapshot or None
         Of the best epoch so far that may be selected.
     history : list of dict
