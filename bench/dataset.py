@@ -160,7 +160,7 @@ class Dataset(ABC):
         """
 
 
-DATASETS: Registry[type[Dataset]] = Registry("data set", "datasets", "ltdd_bench.datasets")
+DATASETS: Registry[type[Dataset]] = Registry("data set", "bench.datasets", "ltdd_bench.datasets")
 
 
 def register_dataset(

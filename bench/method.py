@@ -339,7 +339,7 @@ class Ensemble(_WithoutNetwork):
 
 AnyMethod = type[Method] | type[Estimator] | type[Ensemble]
 
-METHODS: Registry[AnyMethod] = Registry("method", "methods", "ltdd_bench.methods")
+METHODS: Registry[AnyMethod] = Registry("method", "bench.methods", "ltdd_bench.methods")
 
 M = TypeVar("M", bound=AnyMethod)
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bench.errors import UnavailableError, UnknownNameError, UsageError
@@ -87,7 +88,9 @@ class Registry(Generic[T]):
         UsageError
             The name is taken by another file (both are named) or is not a plain lower-case word.
         """
-        origin = inspect.getsourcefile(cls) or cls.__module__
+        file = inspect.getsourcefile(cls)
+        # As people know it: the folders of plug-ins are links in a checkout.
+        origin = str(Path(file).resolve()) if file else cls.__module__
         if not NAME_PATTERN.fullmatch(name):
             raise UsageError(
                 f"Expected the name of a {self.kind} to match {NAME_PATTERN.pattern}, but got "

@@ -1,7 +1,7 @@
 """Which source files a result comes from, each with a hash of what its code does.
 
 A file is hashed as parsed code: comments, layout and docstrings do not count. Files are named as
-their modules are imported, ``methods/cdt.py``, so that a name means the same on every machine.
+their modules are imported, ``bench/methods/cdt.py``, so that a name means the same everywhere.
 """
 
 from __future__ import annotations
@@ -93,13 +93,18 @@ def _is_followed(module: str, within: Collection[str]) -> bool:
     if any(module == room or module.startswith(f"{room}.") for room in within):
         return True
     path = _file(module)
-    return path is not None and module.partition(".")[0] != "bench" and not _is_installed(path)
+    return path is not None and not _is_ours(module) and not _is_installed(path)
 
 
 def is_installed(module: str) -> bool:
     """Whether `module` has no source file or is Python's own or an installed package's."""
     path = _file(module)
-    return path is None or _is_installed(path)
+    return not _is_ours(module) and (path is None or _is_installed(path))
+
+
+def _is_ours(module: str) -> bool:
+    """Whether `module` is of this project, be that installed or a checkout."""
+    return module.partition(".")[0] == "bench"
 
 
 def _is_installed(path: Path) -> bool:

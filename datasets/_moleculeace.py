@@ -16,7 +16,8 @@ import numpy as np
 
 from bench.dataset import Source
 from bench.errors import DataError
-from datasets._table import check_unpacked_size, parse_table, unpack
+
+from ._table import check_unpacked_size, parse_table, unpack
 
 WHEEL = Source(
     "MoleculeACE-3.0.0-py3-none-any.whl",

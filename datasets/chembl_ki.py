@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
-from datasets._moleculeace import REFERENCE, WHEEL, read_activity_sets
-from datasets._table import check_class_sizes, read_table
+
+from ._moleculeace import REFERENCE, WHEEL, read_activity_sets
+from ._table import check_class_sizes, read_table
 
 _SIZES = {0: 1_239, 1: 38_981}
 _ACTIVE_PKI = 5.0

@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.dataset import Dataset, Entity, RawSamples, register_dataset
 from bench.errors import DataError
-from datasets._moleculeace import REFERENCE, WHEEL, ActivitySet, read_activity_sets
+
+from ._moleculeace import REFERENCE, WHEEL, ActivitySet, read_activity_sets
 
 _ACTIVE = 7.0
 _MOLECULES, _TARGETS, _LARGEST, _SMALLEST = 19_072, 29, 2_003, 74

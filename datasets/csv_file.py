@@ -14,7 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
-from datasets._table import NUL_SIGN, Table, delimiter_name, read_table
+
+from ._table import NUL_SIGN, Table, delimiter_name, read_table
 
 _MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.options import Options
-from datasets._table import check_class_sizes, read_table
+
+from ._table import check_class_sizes, read_table
 
 _SIZES = {30: {0: 28_550, 1: 1_506}, 10: {0: 29_096, 1: 960}}
 _COLUMNS = {30: "label", 10: "label_10nM"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
-from datasets._table import check_class_sizes, read_table
+
+from ._table import check_class_sizes, read_table
 
 _SIZES = {0: 39_684, 1: 1_443}
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
-from datasets._table import class_sizes, describe_sizes, read_table
+
+from ._table import class_sizes, describe_sizes, read_table
 
 
 @register_dataset(

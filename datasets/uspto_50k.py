@@ -11,7 +11,8 @@ from pydantic import Field
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
-from datasets._table import Table, check_class_sizes, class_sizes, describe_sizes, read_table
+
+from ._table import Table, check_class_sizes, class_sizes, describe_sizes, read_table
 
 _CLASS_NAMES = (
     "heteroatom alkylation and arylation",

@@ -1,4 +1,4 @@
-"""What contrasts of :mod:`methods.losses` have in common, on the CPU and with its gradient.
+"""What contrasts of :mod:`bench.methods.losses` have in common, on the CPU and with its gradient.
 
 As single operations, forward and backward, they go over the matrix of similarities some twenty
 times; here loops take together what is not a logarithm, an exponential or a sum over a row. Those
@@ -28,7 +28,7 @@ def takes(logits: Tensor) -> bool:
 
 
 class ContrastTerms(torch.autograd.Function):
-    """Loss of each of A anchors, (A,), as :func:`methods.losses.supcon.contrast_losses` has it.
+    """Loss of each of A anchors, (A,), as :func:`.losses.supcon.contrast_losses` has it.
 
     Inputs are logits (A, C), positives and candidates (A, C), bool, and what to take from the
     logits in the softmax (A, C), without gradient, or None. Gradients are constants: what is taken
@@ -66,7 +66,7 @@ class ContrastTerms(torch.autograd.Function):
 
 
 class AsymmetricTerms(torch.autograd.Function):
-    """Terms of :func:`methods.losses.asymmetric.asymmetric_focal_contrastive_loss`, (A, A).
+    """Terms of :func:`bench.methods.losses.asymmetric.asymmetric_focal_contrastive_loss`, (A, A).
 
     Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta. Gradients are
     constants, as above.

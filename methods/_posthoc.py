@@ -11,7 +11,8 @@ from bench.method import Method, Stage
 from bench.metrics import balanced_accuracy
 from bench.models.network import Network
 from bench.options import Options
-from methods.losses.balanced_softmax import log_prior
+
+from .losses.balanced_softmax import log_prior
 
 # Powers of the prior to choose from. Below 0 for a classifier that favours the tail.
 PRIOR_POWERS = tuple(step / 20 for step in range(-20, 61))

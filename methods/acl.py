@@ -7,8 +7,9 @@ from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
-from methods.contrastive.joint import JointContrastiveMethod, JointOptions
-from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
+
+from .contrastive.joint import JointContrastiveMethod, JointOptions
+from .losses.asymmetric import asymmetric_focal_contrastive_loss
 
 
 class ACLOptions(JointOptions):
@@ -31,7 +32,7 @@ class ACL(JointContrastiveMethod):
 
     Settings: ``eta`` >= 0, 300 here; the others, and the cost, as ``afcl``.
 
-    When it helps, and what differs: see :class:`methods.afcl.AFCL`.
+    When it helps, and what differs: see :class:`bench.methods.afcl.AFCL`.
     """
 
     options_type = ACLOptions

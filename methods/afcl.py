@@ -7,8 +7,9 @@ from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
-from methods.contrastive.joint import JointContrastiveMethod, JointOptions
-from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
+
+from .contrastive.joint import JointContrastiveMethod, JointOptions
+from .losses.asymmetric import asymmetric_focal_contrastive_loss
 
 
 class AFCLOptions(JointOptions):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from bench.method import Method, register_method
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+
+from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 
 
 @register_method(

@@ -13,8 +13,9 @@ from bench.method import Method, register_method
 from bench.models.head import Head
 from bench.models.network import Network
 from bench.seeds import derive_seed
-from methods.losses.mixup import mixup_loss
-from methods.sampling import draw_by_shares, power_shares
+
+from .losses.mixup import mixup_loss
+from .sampling import draw_by_shares, power_shares
 
 
 @register_method(

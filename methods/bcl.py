@@ -9,10 +9,11 @@ from torch.nn.functional import normalize
 from bench.method import register_method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
-from methods.contrastive.joint import JointContrastiveMethod, JointOptions
-from methods.contrastive.method import OUT, perceptron
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
-from methods.losses.bcl import balanced_contrastive_loss
+
+from .contrastive.joint import JointContrastiveMethod, JointOptions
+from .contrastive.method import OUT, perceptron
+from .losses.balanced_softmax import balanced_softmax_loss, log_prior
+from .losses.bcl import balanced_contrastive_loss
 
 
 class BCLOptions(JointOptions):

@@ -11,7 +11,8 @@ from scipy.special import log_softmax
 
 from bench.method import Ensemble, register_method
 from bench.options import Options
-from methods._stacking import Stacking, fit_stacking
+
+from ._stacking import Stacking, fit_stacking
 
 _FOREST = "ecfp_forest"
 

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.class_weights import effective_number_weights
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.focal import softmax_focal_loss
+
+from .losses.class_weights import effective_number_weights
+from .losses.cross_entropy import weighted_cross_entropy
+from .losses.focal import softmax_focal_loss
 
 
 class ClassBalancedOptions(Options):

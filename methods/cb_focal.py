@@ -6,9 +6,10 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
-from methods.focal import Focal, FocalOptions
-from methods.losses.class_weights import effective_number_weights
-from methods.losses.focal import softmax_focal_loss
+
+from .focal import Focal, FocalOptions
+from .losses.class_weights import effective_number_weights
+from .losses.focal import softmax_focal_loss
 
 
 class ClassBalancedFocalOptions(FocalOptions):

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.cdt import cdt_loss, class_temperatures
+
+from .losses.cdt import cdt_loss, class_temperatures
 
 
 class ClassDependentTemperaturesOptions(Options):

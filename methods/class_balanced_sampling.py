@@ -9,7 +9,8 @@ from pydantic import Field
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.sampling import balanced_epoch
+
+from .sampling import balanced_epoch
 
 
 class ClassBalancedSamplingOptions(Options):

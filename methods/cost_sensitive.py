@@ -7,8 +7,9 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.class_weights import inverse_frequency_weights
-from methods.losses.cross_entropy import weighted_cross_entropy
+
+from .losses.class_weights import inverse_frequency_weights
+from .losses.cross_entropy import weighted_cross_entropy
 
 
 class CostSensitiveOptions(Options):

@@ -9,8 +9,9 @@ from bench.method import Stage, register_method
 from bench.models.network import Network
 from bench.options import Options
 from bench.seeds import derive_seed
-from methods._posthoc import OnVanilla
-from methods.sampling import balanced_epoch
+
+from ._posthoc import OnVanilla
+from .sampling import balanced_epoch
 
 
 class DecouplingOptions(Options):

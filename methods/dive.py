@@ -15,8 +15,9 @@ from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
 from bench.options import Options
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
-from methods.losses.distillation import distillation_loss
+
+from .losses.balanced_softmax import balanced_softmax_loss, log_prior
+from .losses.distillation import distillation_loss
 
 
 class DiveOptions(Options):

@@ -13,7 +13,8 @@ from bench.data.morgan import SparseRow
 from bench.method import Context, Estimator, Samples, register_method
 from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
 from bench.options import Options
-from methods._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
+
+from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.focal import softmax_focal_loss
+
+from .losses.focal import softmax_focal_loss
 
 
 class FocalOptions(Options):

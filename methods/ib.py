@@ -9,8 +9,9 @@ from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
 from bench.options import Options
-from methods.losses.class_weights import inverse_frequency_weights
-from methods.losses.influence_balanced import influence_balanced_loss
+
+from .losses.class_weights import inverse_frequency_weights
+from .losses.influence_balanced import influence_balanced_loss
 
 
 class InfluenceBalancedOptions(Options):

@@ -9,8 +9,9 @@ from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
 from bench.options import Options
-from methods.losses.class_weights import effective_number_weights
-from methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
+
+from .losses.class_weights import effective_number_weights
+from .losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 
 
 class LDAMOptions(Options):

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+
+from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 
 
 class LogitAdjustmentOptions(Options):

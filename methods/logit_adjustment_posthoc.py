@@ -7,7 +7,8 @@ from torch import Tensor
 
 from bench.method import register_method
 from bench.options import Options
-from methods._posthoc import PostHoc, posthoc_log_prior
+
+from ._posthoc import PostHoc, posthoc_log_prior
 
 
 class PostHocLogitAdjustmentOptions(Options):

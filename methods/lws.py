@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from bench.method import Stage, register_method
 from bench.options import Options
-from methods._posthoc import OnVanilla
-from methods.sampling import balanced_epoch
+
+from ._posthoc import OnVanilla
+from .sampling import balanced_epoch
 
 
 class LearnableWeightScalingOptions(Options):

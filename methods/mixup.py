@@ -10,7 +10,8 @@ from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
 from bench.options import Options
-from methods.losses.mixup import draw_mixing, mix, mixup_loss
+
+from .losses.mixup import draw_mixing, mix, mixup_loss
 
 
 class MixupOptions(Options):

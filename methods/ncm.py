@@ -9,7 +9,8 @@ from torch.nn.functional import normalize, one_hot
 from bench.data.batch import Batch
 from bench.method import register_method
 from bench.models.network import Network
-from methods._posthoc import PostHoc
+
+from ._posthoc import PostHoc
 
 # Unit vectors and their means are less far apart than this, squared.
 _FARTHEST = 5.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bench.method import Method, register_method
-from methods.sampling import draw_by_shares, progressive_shares
+
+from .sampling import draw_by_shares, progressive_shares
 
 
 @register_method(

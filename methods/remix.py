@@ -6,8 +6,9 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
-from methods.losses.remix import remix_label_shares
-from methods.mixup import Mixup, MixupOptions
+
+from .losses.remix import remix_label_shares
+from .mixup import Mixup, MixupOptions
 
 
 class RemixOptions(MixupOptions):
@@ -36,7 +37,7 @@ class Remix(Mixup):
     When it helps: moves boundaries towards the large classes, mildly: it acts only on pairs of
     classes that differ ``kappa`` times, and the share of such pairs is small when the tail is.
 
-    What differs: embeddings are mixed, see :class:`methods.mixup.Mixup`. Label shares belong to
+    What differs: embeddings are mixed, see :class:`.mixup.Mixup`. Label shares belong to
     samples, as in the paper; ImDrug multiplies their effect onto the mean loss of the batch.
     """
 

@@ -12,12 +12,13 @@ from torch import Tensor
 from bench.data.batch import Batch
 from bench.method import register_method
 from bench.models.network import Network
-from methods.contrastive.assignment import Rounding, subclusters
-from methods.contrastive.distances import Aggregation, Reweighting, distance_weights
-from methods.contrastive.method import ContrastiveMethod, ContrastiveOptions
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import ViewForm, supcon_loss
+
+from .contrastive.assignment import Rounding, subclusters
+from .contrastive.distances import Aggregation, Reweighting, distance_weights
+from .contrastive.method import ContrastiveMethod, ContrastiveOptions
+from .losses.cross_entropy import weighted_cross_entropy
+from .losses.subcluster import subcluster_loss
+from .losses.supcon import ViewForm, supcon_loss
 
 
 class SDROptions(ContrastiveOptions):

@@ -8,7 +8,8 @@ from torch import Tensor
 from bench.data.batch import Batch
 from bench.method import register_method
 from bench.models.network import Network
-from methods.sdr import SDR, SDROptions
+
+from .sdr import SDR, SDROptions
 
 
 class SDRJointOptions(SDROptions):
@@ -26,7 +27,7 @@ class SDRJointOptions(SDROptions):
 class SDRJoint(SDR):
     """Sub-cluster contrast and distance-weighted cross-entropy train the whole network together.
 
-    Formula: ``L = L_sub + ce_weight CE`` with the terms of :class:`methods.sdr.SDR`, but with
+    Formula: ``L = L_sub + ce_weight CE`` with the terms of :class:`bench.methods.sdr.SDR`, but with
     gradients from CE into the encoder, from the first epoch on; in warm-up with unit weights.
 
     Settings: ``ce_weight`` >= 0, 1 here, and all of ``sdr``. Cost: about 3 times vanilla's epoch.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from bench.method import register_method
-from methods.losses.balanced_softmax import log_prior
-from methods.sdr_joint import SDRJoint
+
+from .losses.balanced_softmax import log_prior
+from .sdr_joint import SDRJoint
 
 
 @register_method(

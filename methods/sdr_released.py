@@ -15,12 +15,13 @@ from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
 from bench.options import Options
-from methods.contrastive.distances import class_distances, softmax_shares
-from methods.contrastive.method import augment
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import supcon_loss
-from methods.sampling import balanced_epoch
+
+from .contrastive.distances import class_distances, softmax_shares
+from .contrastive.method import augment
+from .losses.cross_entropy import weighted_cross_entropy
+from .losses.subcluster import subcluster_loss
+from .losses.supcon import supcon_loss
+from .sampling import balanced_epoch
 
 # Probabilities with which a bond goes, one a view.
 DROPPED_BONDS = (0.15, 0.10)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
-from methods._posthoc import PostHoc, choose_tau
+
+from ._posthoc import PostHoc, choose_tau
 
 TAUS = tuple(step / 10 for step in range(21))
 

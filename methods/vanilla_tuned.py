@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
-from methods._posthoc import PRIOR_POWERS, PostHoc, choose_tau, posthoc_log_prior
+
+from ._posthoc import PRIOR_POWERS, PostHoc, choose_tau, posthoc_log_prior
 
 
 @register_method(

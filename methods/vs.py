@@ -7,9 +7,10 @@ from torch import Tensor
 
 from bench.method import Method, register_method
 from bench.options import Options
-from methods.losses.balanced_softmax import log_prior
-from methods.losses.cdt import class_temperatures
-from methods.losses.vs import vs_loss
+
+from .losses.balanced_softmax import log_prior
+from .losses.cdt import class_temperatures
+from .losses.vs import vs_loss
 
 
 class VectorScalingOptions(Options):

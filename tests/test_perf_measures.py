@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-import methods.contrastive.method as contrastive_method
-import methods.sdr as sdr
+import bench.methods.contrastive.method as contrastive_method
+import bench.methods.sdr as sdr
 from bench.perf.effort import FULL, QUICK, Effort
 from bench.perf.measures import whole_jobs as jobs
 from bench.perf.measures.contrastive import contrastive

@@ -7,7 +7,7 @@ import keyword
 from pathlib import Path
 from string import Template
 
-import methods
+import bench.methods
 from bench.commands.console import console
 from bench.errors import StoreError, UsageError
 from bench.method import GROUPS, METHODS
@@ -38,7 +38,7 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     StoreError
         The file cannot be written.
     """
-    found_by_itself = Path(methods.__path__[0])
+    found_by_itself = Path(bench.methods.__path__[0])
     folder = found_by_itself if folder is None else folder
     _check_name(name, folder)
     title = name.replace("_", " ").capitalize() if title is None else title

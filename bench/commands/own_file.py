@@ -86,7 +86,7 @@ def refuse_without_file(arguments: Mapping[str, Any]) -> None:
 
 def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence[str]) -> str:
     """What is not given, the columns of the file, and options that may be meant."""
-    from datasets._table import DELIMITERS, delimiter_name, read_table
+    from bench.datasets._table import DELIMITERS, delimiter_name, read_table
 
     delimiter = delimiter_name(given.get("delimiter"))
     if delimiter not in DELIMITERS:  # it is refused once the columns are named

@@ -38,8 +38,8 @@ _ROOMS = (
     "bench.seeds",
     "bench.split",
     "bench.training",
-    "datasets",
-    "methods",
+    "bench.datasets",
+    "bench.methods",
 )
 # By the names that code has for them.
 _REGISTRIES: Mapping[str, Any] = {

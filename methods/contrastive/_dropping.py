@@ -1,6 +1,6 @@
 """Dropping atoms of many graphs at once, as compiled loops on the CPU.
 
-What :mod:`methods.contrastive.augmentations` does with some forty array operations a view, which
+What :mod:`.augmentations` does with some forty array operations a view, which
 on the few thousand atoms of a batch cost more by their number than by their size. The draws stay
 there, and the results are the same to the last bit.
 """

@@ -18,7 +18,8 @@ import torch
 from torch import Generator, Tensor
 
 from bench.data.batch import GraphBatch, ValueBatch
-from methods.contrastive import _dropping
+
+from . import _dropping
 
 # On a device, in which pieces grow between two looks at whether they are done.
 _ROUNDS = 16

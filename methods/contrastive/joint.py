@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bench.data.batch import Batch
 from bench.models.network import Network
-from methods.contrastive.method import ContrastiveMethod, ContrastiveOptions
+
+from .method import ContrastiveMethod, ContrastiveOptions
 
 
 class JointOptions(ContrastiveOptions):

@@ -19,7 +19,8 @@ from bench.method import Method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
 from bench.options import Options
-from methods.contrastive.augmentations import (
+
+from .augmentations import (
     drop_atoms,
     drop_bonds_by_degree,
     grow_subgraphs,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods._contrast_terms import AsymmetricTerms, takes
-from methods.losses.supcon import same, similarities
+from .._contrast_terms import AsymmetricTerms, takes
+from .supcon import same, similarities
 
 
 def asymmetric_focal_contrastive_loss(

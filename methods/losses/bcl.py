@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.losses.supcon import contrast_losses
+from .supcon import contrast_losses
 
 
 def balanced_contrastive_loss(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, normalize, one_hot
 
-from methods.losses.cross_entropy import weighted_cross_entropy
+from .cross_entropy import weighted_cross_entropy
 
 
 def ldam_margins(class_counts: Tensor, *, max_margin: float) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from methods.losses.supcon import ViewForm, contrast_losses, same, similarities, view_pairs
+from .supcon import ViewForm, contrast_losses, same, similarities, view_pairs
 
 
 def subcluster_loss(

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods._contrast_terms import ContrastTerms, takes
+from .._contrast_terms import ContrastTerms, takes
 
 ViewForm = Literal["two_views", "literal"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from methods.losses.balanced_softmax import balanced_softmax_loss
+from .balanced_softmax import balanced_softmax_loss
 
 
 def vs_loss(
@@ -17,9 +17,9 @@ def vs_loss(
     logits : Tensor, shape (B, K)
     target : Tensor of int64, shape (B,)
     temperatures : Tensor, shape (K,)
-        From :func:`methods.losses.cdt.class_temperatures`; all ones give logit adjustment.
+        From :func:`bench.methods.losses.cdt.class_temperatures`; all ones give logit adjustment.
     log_priors : Tensor, shape (K,)
-        From :func:`methods.losses.balanced_softmax.log_prior`.
+        From :func:`bench.methods.losses.balanced_softmax.log_prior`.
     tau : float
         Not negative; 0 gives class-dependent temperatures.
 

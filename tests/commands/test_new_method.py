@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-import methods
+import bench.methods
 from bench.conformance.checks import CHECKS
 from bench.method import METHODS
 
@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     path = tmp_path / "methods"
     path.mkdir()
-    monkeypatch.setattr(methods, "__path__", [str(path), *methods.__path__])
+    monkeypatch.setattr(bench.methods, "__path__", [str(path), *bench.methods.__path__])
     return path
 
 
@@ -33,7 +33,7 @@ def discover(monkeypatch):
         monkeypatch.setattr(METHODS, "_discovered", False)
 
     yield again
-    sys.modules.pop("methods.my_idea", None)
+    sys.modules.pop("bench.methods.my_idea", None)
 
 
 def test_the_file_is_short_and_named_as_asked(bench, folder):

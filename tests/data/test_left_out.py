@@ -16,8 +16,8 @@ from bench.data.left_out import FEW_BAD, facts, summary, too_many
 from bench.data.prepare import prepare
 from bench.data.prepared_arrays import build_arrays
 from bench.dataset import Entity, RawSamples
+from bench.datasets.csv_file import CsvFile, CsvOptions
 from bench.errors import DataError
-from datasets.csv_file import CsvFile, CsvOptions
 
 PATH = Path("my.csv")
 

@@ -25,10 +25,10 @@ from bench.data.obtain import locate
 from bench.data.prepare import prepare, scaffolds
 from bench.data.prepared import PreparedData, Unusable
 from bench.dataset import DATASETS, Dataset, Entity, RawSamples
+from bench.datasets.csv_file import CsvFile, CsvOptions
 from bench.errors import DataError
 from bench.options import Options
 from bench.split import SPLITS, make_split
-from datasets.csv_file import CsvFile, CsvOptions
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROOT = Path(__file__).parents[2]
@@ -505,7 +505,7 @@ def test_all_that_a_reader_and_the_featuriser_import_is_behind_the_cache(tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module("readers.mine").Mine
     found = prepare_module._reader_sources("hiv", mine.__new__(mine))
-    assert {"readers/mine.py", "readers/parse.py", "datasets/_table.py"} <= found.keys()
+    assert {"readers/mine.py", "readers/parse.py", "bench/datasets/_table.py"} <= found.keys()
     parts = ("adjacency", "atom_features", "conflicts", "environments", "featurise", "left_out",
              "molecules", "packed", "prepared_arrays")  # fmt: skip
     assert {

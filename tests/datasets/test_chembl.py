@@ -5,10 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from bench.datasets._moleculeace import WHEEL, ActivitySet, read_activity_sets
+from bench.datasets.chembl_ki import ChemblKi
+from bench.datasets.chembl_target import ChemblTarget, single_targets
 from bench.errors import DataError
-from datasets._moleculeace import WHEEL, ActivitySet, read_activity_sets
-from datasets.chembl_ki import ChemblKi
-from datasets.chembl_target import ChemblTarget, single_targets
 
 FOLDER = "MoleculeACE/Data/benchmark_data"
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from bench.data.obtain import obtain
 from bench.dataset import DATASETS
+from bench.datasets.csv_file import CsvFile, CsvOptions, _class_names
 from bench.errors import DataError
-from datasets.csv_file import CsvFile, CsvOptions, _class_names
 
 
 def make(path, **options):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from datasets.davis import Davis, DavisOptions
+from bench.datasets.davis import Davis, DavisOptions
 
 
 @pytest.mark.parametrize(("threshold", "sizes"), [(30, [28_550, 1_506]), (10, [29_096, 960])])

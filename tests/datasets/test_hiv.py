@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
+from bench.datasets._table import read_table
+from bench.datasets.hiv import Hiv
 from bench.errors import DataError
-from datasets._table import read_table
-from datasets.hiv import Hiv
 
 
 def write(path, header, rows, delimiter=","):

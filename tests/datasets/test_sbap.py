@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.datasets.sbap import Sbap
 from bench.errors import DataError
-from datasets.sbap import Sbap
 
 # The format alone: nothing here is SBAP.
 TINY = "ID1\tX1\tID2\tX2\tY\nD1\tCCO\tP1\tMKV\t1\nD2\tC\tP1\tMKV\t1.0\nD1\tCCO\tP2\tMLL\t0\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.datasets._table import NUL_SIGN, check_class_sizes, parse_table, read_table
 from bench.errors import DataError
-from datasets._table import NUL_SIGN, check_class_sizes, parse_table, read_table
 
 PLAIN = b"smiles,label\nC,0\nCC,1\n"
 COLUMNS = {"smiles": ["C", "CC"], "label": ["0", "1"]}

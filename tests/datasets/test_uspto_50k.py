@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bench.datasets.uspto_50k import Uspto50k, Uspto50kOptions
 from bench.errors import DataError
-from datasets.uspto_50k import Uspto50k, Uspto50kOptions
 
 SIZES = [15_151, 11_896, 5_662, 909, 672, 8_237, 4_614, 811, 1_834, 230]
 

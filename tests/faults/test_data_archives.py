@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.datasets import _table
+from bench.datasets._moleculeace import read_activity_sets
+from bench.datasets._table import read_table
 from bench.errors import DataError
-from datasets import _table
-from datasets._moleculeace import read_activity_sets
-from datasets._table import read_table
 
 pytestmark = pytest.mark.fault(19)
 

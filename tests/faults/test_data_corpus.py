@@ -7,7 +7,7 @@ import pytest
 
 from bench.data.checksums import sha256_of
 from bench.data.prepare import prepare
-from datasets.csv_file import CsvFile, CsvOptions
+from bench.datasets.csv_file import CsvFile, CsvOptions
 
 USABLE = (
     "C", "[H][H]", "[Na+].[Cl-]", "C" * 500, "CC(=O)O.CCN.Cl", "[13CH4]", "[2H]C([2H])[2H]",

@@ -8,27 +8,27 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-import methods.losses
+import bench.methods.losses
 from bench.errors import TrainingError
 from bench.method import METHODS
+from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
+from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+from bench.methods.losses.bcl import balanced_contrastive_loss
+from bench.methods.losses.cdt import cdt_loss, class_temperatures
+from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
+from bench.methods.losses.cross_entropy import weighted_cross_entropy
+from bench.methods.losses.distillation import distillation_loss
+from bench.methods.losses.focal import softmax_focal_loss
+from bench.methods.losses.influence_balanced import influence_balanced_loss
+from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
+from bench.methods.losses.mixup import mixup_loss
+from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.subcluster import subcluster_loss
+from bench.methods.losses.supcon import contrast_losses, supcon_loss
+from bench.methods.losses.vs import vs_loss
 from bench.training.finite import finite_loss, require_finite_weights
 from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
-from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
-from methods.losses.bcl import balanced_contrastive_loss
-from methods.losses.cdt import cdt_loss, class_temperatures
-from methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.distillation import distillation_loss
-from methods.losses.focal import softmax_focal_loss
-from methods.losses.influence_balanced import influence_balanced_loss
-from methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
-from methods.losses.mixup import mixup_loss
-from methods.losses.remix import remix_label_shares
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import contrast_losses, supcon_loss
-from methods.losses.vs import vs_loss
 from tests.methods.toy_run import on_counts
 
 
@@ -116,7 +116,7 @@ TARGET = torch.tensor([0, 1, 0, 1])
 
 def test_every_file_of_losses_is_in_the_table():
     assert LOSSES.keys() == {
-        module.name for module in pkgutil.iter_modules(methods.losses.__path__)
+        module.name for module in pkgutil.iter_modules(bench.methods.losses.__path__)
     }
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods._contrast_terms import AsymmetricTerms
-from methods.losses.asymmetric import _terms, asymmetric_focal_contrastive_loss
-from methods.losses.supcon import same, supcon_loss
+from bench.methods._contrast_terms import AsymmetricTerms
+from bench.methods.losses.asymmetric import _terms, asymmetric_focal_contrastive_loss
+from bench.methods.losses.supcon import same, supcon_loss
 
 
 def random_case(seed, size):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
 
 DIGITS = 5e-7
 

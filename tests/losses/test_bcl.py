@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods.losses.bcl import balanced_contrastive_loss
+from bench.methods.losses.bcl import balanced_contrastive_loss
 
 
 def random_case(seed, size, classes):

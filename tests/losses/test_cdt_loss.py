@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.losses.cdt import cdt_loss, class_temperatures
+from bench.methods.losses.cdt import cdt_loss, class_temperatures
 
 DIGITS = 5e-7
 

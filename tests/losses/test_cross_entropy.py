@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
-from methods.losses.cross_entropy import weighted_cross_entropy
+from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
+from bench.methods.losses.cross_entropy import weighted_cross_entropy
 
 DIGITS = 5e-7  # half a unit of the last printed digit
 

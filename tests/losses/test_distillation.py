@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.losses.distillation import distillation_loss, virtual_examples
+from bench.methods.losses.distillation import distillation_loss, virtual_examples
 
 DIGITS = 5e-7
 STUDENT = torch.tensor([[2.0, 1.0, -1.0]], dtype=torch.float64)

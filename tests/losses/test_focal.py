@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.losses.class_weights import effective_number_weights
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.focal import softmax_focal_loss
+from bench.methods.losses.class_weights import effective_number_weights
+from bench.methods.losses.cross_entropy import weighted_cross_entropy
+from bench.methods.losses.focal import softmax_focal_loss
 
 DIGITS = 5e-7
 

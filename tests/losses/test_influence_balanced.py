@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.losses.class_weights import inverse_frequency_weights
-from methods.losses.influence_balanced import influence_balanced_loss
+from bench.methods.losses.class_weights import inverse_frequency_weights
+from bench.methods.losses.influence_balanced import influence_balanced_loss
 
 DIGITS = 5e-7
 ONES = torch.ones(3)

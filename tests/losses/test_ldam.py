@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
+from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 
 DIGITS = 5e-7
 

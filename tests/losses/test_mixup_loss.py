@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 
-from methods.losses.mixup import draw_mixing, mix, mixup_loss
+from bench.methods.losses.mixup import draw_mixing, mix, mixup_loss
 
 DIGITS = 5e-7
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.losses.remix import remix_label_shares
+from bench.methods.losses.remix import remix_label_shares
 
 SHARES = st.floats(0, 1)
 COUNTS = st.integers(0, 10**6)

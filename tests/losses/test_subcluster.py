@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import supcon_loss
+from bench.methods.losses.subcluster import subcluster_loss
+from bench.methods.losses.supcon import supcon_loss
 
 DIGITS = 5e-7
 FORMS = ("two_views", "literal")

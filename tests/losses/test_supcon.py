@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from methods.losses.supcon import _contrast_losses, contrast_losses, supcon_loss, view_pairs
+from bench.methods.losses.supcon import _contrast_losses, contrast_losses, supcon_loss, view_pairs
 
 DIGITS = 5e-7
 FORMS = ("two_views", "literal")

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
-from methods.losses.cdt import cdt_loss, class_temperatures
-from methods.losses.vs import vs_loss
+from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+from bench.methods.losses.cdt import cdt_loss, class_temperatures
+from bench.methods.losses.vs import vs_loss
 
 
 def test_plain_reference(counts, logits, target):

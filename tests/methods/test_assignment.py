@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.contrastive.assignment import (
+from bench.methods.contrastive.assignment import (
     _first_centres,
     assign_with_capacity,
     balanced_kmeans,

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.data.batch import GraphBatch, ValueBatch
-from methods.contrastive import _dropping, augmentations
-from methods.contrastive.augmentations import (
+from bench.methods.contrastive import _dropping, augmentations
+from bench.methods.contrastive.augmentations import (
     drop_atoms,
     drop_bonds_by_degree,
     grow_subgraphs,
@@ -18,7 +18,7 @@ from methods.contrastive.augmentations import (
     mask_entries,
     perturb_bonds,
 )
-from methods.contrastive.method import _OF_GRAPHS, vary_together
+from bench.methods.contrastive.method import _OF_GRAPHS, vary_together
 
 OF_GRAPHS = [drop_atoms, grow_subgraphs, perturb_bonds, drop_bonds_by_degree, mask_atoms]
 OF_ATOMS = [drop_atoms, grow_subgraphs]

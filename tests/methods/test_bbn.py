@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from methods.bbn import BilateralBranch, branch_share, mixed_logits
+from bench.methods.bbn import BilateralBranch, branch_share, mixed_logits
 from tests.methods.toy_run import on_counts, toy_run
 
 

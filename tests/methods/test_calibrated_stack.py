@@ -4,9 +4,9 @@ from scipy.special import log_softmax
 
 from bench.conformance.trial import Case
 from bench.errors import UsageError
+from bench.methods._stacking import fit_stacking
+from bench.methods.calibrated_stack import CalibratedStack
 from bench.spec import check_options, parse_spec
-from methods._stacking import fit_stacking
-from methods.calibrated_stack import CalibratedStack
 from tests.methods.trials import trained
 
 CASE = Case(counts=(200, 60, 30), noise=0.3)

@@ -10,11 +10,11 @@ from bench.conformance.toy import toy_data
 from bench.conformance.trial import Case
 from bench.data.batch import ValueBatch
 from bench.data.collate import Collator
-from methods.contrastive import method as method_module
-from methods.contrastive.method import augment
-from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
-from methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
-from methods.losses.bcl import balanced_contrastive_loss
+from bench.methods.contrastive import method as method_module
+from bench.methods.contrastive.method import augment
+from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
+from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
+from bench.methods.losses.bcl import balanced_contrastive_loss
 from tests.methods.contrastive_trials import batch_of, ready
 from tests.methods.trials import trained
 

@@ -4,9 +4,9 @@ import torch
 from pydantic import ValidationError
 
 from bench.conformance.trial import Case
+from bench.methods.decoupling import Decoupling
+from bench.methods.lws import LearnableWeightScaling
 from bench.training.stages import stage_epochs
-from methods.decoupling import Decoupling
-from methods.lws import LearnableWeightScaling
 from tests.methods.toy_run import on_counts
 from tests.methods.trials import equal_states, trained, trial
 

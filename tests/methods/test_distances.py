@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.contrastive.distances import (
+from bench.methods.contrastive.distances import (
     class_distances,
     distance_weights,
     inverse_shares,

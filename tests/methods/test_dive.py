@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from bench.conformance.trial import Case
 from bench.method import METHODS
-from methods.dive import Dive, Teacher
+from bench.methods.dive import Dive, Teacher
 from tests.methods.toy_run import on_counts
 from tests.methods.trials import equal_states, trained, trial
 

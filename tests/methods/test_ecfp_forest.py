@@ -8,9 +8,9 @@ from bench.data.morgan import morgan_counts
 from bench.dataset import Entity
 from bench.errors import DataError
 from bench.method import Context, Samples
+from bench.methods.ecfp_forest import EcfpForest, EcfpForestOptions
 from bench.metrics import balanced_accuracy
 from bench.models.conjoint_triad import conjoint_triads
-from methods.ecfp_forest import EcfpForest, EcfpForestOptions
 
 ASPIRIN, ETHANOL, BENZENE = "CC(=O)Oc1ccccc1C(=O)O", "CCO", "c1ccccc1"
 ALCOHOLS = [f"{'C' * n}O" for n in range(2, 22)]

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy
 
 from bench.method import Method
-from methods.ib import InfluenceBalanced
+from bench.methods.ib import InfluenceBalanced
 from tests.methods.toy_run import on_counts, toy_run
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from methods.ldam_drw import LDAM
-from methods.losses.class_weights import effective_number_weights
+from bench.methods.ldam_drw import LDAM
+from bench.methods.losses.class_weights import effective_number_weights
 from tests.methods.toy_run import on_counts, toy_run
 
 

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from bench.method import Method
-from methods.balanced_softmax import BalancedSoftmax
-from methods.cb import ClassBalanced
-from methods.cb_focal import ClassBalancedFocal
-from methods.cdt import ClassDependentTemperatures
-from methods.focal import Focal
-from methods.logit_adjustment import LogitAdjustment
-from methods.losses.cdt import class_temperatures
-from methods.losses.class_weights import effective_number_weights
-from methods.vs import VectorScaling
+from bench.methods.balanced_softmax import BalancedSoftmax
+from bench.methods.cb import ClassBalanced
+from bench.methods.cb_focal import ClassBalancedFocal
+from bench.methods.cdt import ClassDependentTemperatures
+from bench.methods.focal import Focal
+from bench.methods.logit_adjustment import LogitAdjustment
+from bench.methods.losses.cdt import class_temperatures
+from bench.methods.losses.class_weights import effective_number_weights
+from bench.methods.vs import VectorScaling
 from tests.methods.toy_run import on_counts, toy_run
 
 COUNTS = (100, 20, 5)

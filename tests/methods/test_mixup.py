@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from bench.method import Method
-from methods.mixup import Mixup
-from methods.remix import Remix
+from bench.methods.mixup import Mixup
+from bench.methods.remix import Remix
 from tests.methods.toy_run import on_counts, toy_run
 
 
@@ -21,7 +21,7 @@ def test_mixes_embeddings_of_one_batch_with_one_share(monkeypatch):
     batch = run.batch(4)
     order = [2, 0, 3, 1]
     monkeypatch.setattr(
-        "methods.mixup.draw_mixing",
+        "bench.methods.mixup.draw_mixing",
         lambda rng, alpha, batch_size: (0.3, torch.tensor(order).numpy()),
     )
     embeddings = run.network.encode(batch)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bench.method import METHODS, Method
+from bench.methods.losses.bcl import balanced_contrastive_loss
 from bench.models.protein_transformer import ProteinTransformer, ProteinTransformerOptions
-from methods.losses.bcl import balanced_contrastive_loss
 from tests.dispatched import META, Dispatched
 from tests.methods.trials import trial
 

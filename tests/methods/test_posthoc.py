@@ -12,10 +12,10 @@ from hypothesis.extra import numpy as hnp
 
 from bench.conformance.trial import Case
 from bench.method import METHODS
+from bench.methods._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
+from bench.methods.ncm import NearestClassMean, class_means
+from bench.methods.tau_norm import TAUS, normalised_rows
 from bench.metrics import balanced_accuracy
-from methods._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
-from methods.ncm import NearestClassMean, class_means
-from methods.tau_norm import TAUS, normalised_rows
 from tests.methods.toy_run import on_counts
 from tests.methods.trials import equal_states, labels, trained, trial, with_run
 
@@ -157,7 +157,7 @@ def test_rows_are_as_they_were_at_0_and_of_length_1_at_1(weight):
 
 
 def test_tau_0_predicts_as_the_classifier_without_bias(monkeypatch, vanilla):
-    monkeypatch.setattr("methods.tau_norm.TAUS", (0.0,))
+    monkeypatch.setattr("bench.methods.tau_norm.TAUS", (0.0,))
     found = trained("tau_norm", EARLY)
     network = copy.deepcopy(vanilla.network)
     with torch.no_grad():

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.bbn import BilateralBranch
-from methods.class_balanced_sampling import ClassBalancedSampling
-from methods.pb_sampling import ProgressivelyBalancedSampling
-from methods.sampling import (
+from bench.methods.bbn import BilateralBranch
+from bench.methods.class_balanced_sampling import ClassBalancedSampling
+from bench.methods.pb_sampling import ProgressivelyBalancedSampling
+from bench.methods.sampling import (
     balanced_bootstrap,
     draw_by_shares,
     power_shares,

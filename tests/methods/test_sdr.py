@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from bench.conformance.trial import Case
-from methods.contrastive.distances import class_distances, inverse_shares
-from methods.losses.cross_entropy import weighted_cross_entropy
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import supcon_loss
+from bench.methods.contrastive.distances import class_distances, inverse_shares
+from bench.methods.losses.cross_entropy import weighted_cross_entropy
+from bench.methods.losses.subcluster import subcluster_loss
+from bench.methods.losses.supcon import supcon_loss
 from tests.methods.contrastive_trials import (
     TWO_CLASSES,
     batch_of,

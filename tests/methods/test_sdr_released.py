@@ -4,10 +4,10 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from bench.conformance.trial import Case
-from methods import sdr_released
-from methods.contrastive.assignment import num_subclusters
-from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import supcon_loss
+from bench.methods import sdr_released
+from bench.methods.contrastive.assignment import num_subclusters
+from bench.methods.losses.subcluster import subcluster_loss
+from bench.methods.losses.supcon import supcon_loss
 from tests.methods.contrastive_trials import (
     LONG_TAIL,
     TWO_CLASSES,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 from torch.nn.functional import cross_entropy
 
-from methods._stacking import Stacking, fit_stacking
+from bench.methods._stacking import Stacking, fit_stacking
 
 
 def classifiers(*, samples=120, classes=3, count=2, seed=0):

@@ -11,7 +11,7 @@ from bench.conformance.resume import Trained, first_difference, stop_and_go_on
 from bench.conformance.trial import Case, FinishedRuns
 from bench.data.batch import Batch
 from bench.method import Method
-from methods.contrastive.method import Augmentation
+from bench.methods.contrastive.method import Augmentation
 from tests.simulated_device.costs import network_methods, trial
 
 _FINISHED = FinishedRuns()

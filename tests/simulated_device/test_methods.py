@@ -72,7 +72,7 @@ def test_costs_of_a_step_and_an_epoch(text):
 
 
 def test_measured_costs_grow_with_a_line_that_waits(monkeypatch):
-    from methods.vanilla import Vanilla
+    from bench.methods.vanilla import Vanilla
 
     step = Vanilla.training_step
 

@@ -24,10 +24,20 @@ def _sources(method, **overrides):
 @pytest.mark.parametrize(
     ("method", "files"),
     [
-        ("cb", {"methods/cb.py", "methods/losses/class_weights.py"}),
-        ("decoupling", {"methods/decoupling.py", "methods/vanilla.py", "methods/_posthoc.py"}),
-        ("sdr", {"methods/contrastive/augmentations.py", "methods/losses/subcluster.py"}),
-        ("calibrated_stack", {"methods/ecfp_forest.py", "methods/balanced_softmax.py"}),
+        ("cb", {"bench/methods/cb.py", "bench/methods/losses/class_weights.py"}),
+        (
+            "decoupling",
+            {
+                "bench/methods/decoupling.py",
+                "bench/methods/vanilla.py",
+                "bench/methods/_posthoc.py",
+            },
+        ),
+        (
+            "sdr",
+            {"bench/methods/contrastive/augmentations.py", "bench/methods/losses/subcluster.py"},
+        ),
+        ("calibrated_stack", {"bench/methods/ecfp_forest.py", "bench/methods/balanced_softmax.py"}),
     ],
 )
 def test_a_method_is_all_that_it_imports_and_depends_on(method, files):
@@ -40,7 +50,7 @@ def test_what_every_run_shares_is_behind_each():
         "bench/models/network.py", "bench/models/gcn.py", "bench/models/_environment_kernels.py",
         "bench/training/run.py", "bench/training/loop.py", "bench/training/evaluation.py",
         "bench/metrics/confusion.py", "bench/seeds.py", "bench/method.py",
-        "bench/data/splits/random.py", "datasets/hiv.py",
+        "bench/data/splits/random.py", "bench/datasets/hiv.py",
     }  # fmt: skip
     for entry in METHODS:
         assert shared <= _sources(entry.name).keys()
@@ -57,7 +67,7 @@ def test_every_file_of_methods_is_behind_one():
 
 def test_data_split_and_encoder_are_those_of_the_run():
     one = _sources("vanilla").keys()
-    assert "datasets/davis.py" in _sources("vanilla", datasets=["davis"]).keys() - one
+    assert "bench/datasets/davis.py" in _sources("vanilla", datasets=["davis"]).keys() - one
     other = _sources("vanilla", **{"backbones.molecule": "gcn_dgl"}).keys()
     assert "bench/models/gcn_dgl.py" in other - one
 
@@ -74,9 +84,11 @@ def test_a_run_has_the_code_that_made_what_it_depends_on():
     [job] = _jobs(splits=["random"], methods=["decoupling"])
     [needed] = job.requires.values()
     now = sources_of_job(job)
-    records = {needed.job_id: {"sources": {**sources_of_job(needed), "methods/vanilla.py": "0"}}}
+    records = {
+        needed.job_id: {"sources": {**sources_of_job(needed), "bench/methods/vanilla.py": "0"}}
+    }
     made = sources_of_run(job, records.get)
-    assert changed_files({"sources": made}, now) == ("methods/vanilla.py",)
+    assert changed_files({"sources": made}, now) == ("bench/methods/vanilla.py",)
     assert sources_of_run(job, {needed.job_id: {}}.get) == {}
     assert sources_of_run(needed, {}.get) == sources_of_job(needed)
 
@@ -92,9 +104,9 @@ def test_changes_are_files_that_differ_came_or_went():
 
 
 def test_changes_are_named_with_the_number_of_runs():
-    changes = [("methods/cdt.py",)] * 6 + [None, (), tuple("abcdef")]
+    changes = [("bench/methods/cdt.py",)] * 6 + [None, (), tuple("abcdef")]
     assert changes_in_words(changes) == [
-        "methods/cdt.py has changed since 6 of these runs.",
+        "bench/methods/cdt.py has changed since 6 of these runs.",
         "The code that made 1 of these runs is not recorded.",
         "a, b, c, d and 2 more files have changed since 1 of these runs.",
     ]
@@ -116,7 +128,7 @@ def plugged(tmp_path, monkeypatch):
     def find(**files):
         _write_package(tmp_path, monkeypatch, **files)
         importlib.import_module("plugins.mine")
-        return {file for file in _sources("mine") if file.startswith(("plugins", "methods"))}
+        return {file for file in _sources("mine") if file.startswith(("plugins", "bench/methods"))}
 
     yield find
     METHODS._entries.pop("mine", None)
@@ -145,6 +157,6 @@ def test_a_class_that_derives_from_a_looked_up_one_has_that_ones_file_behind_it(
         f"@{REGISTER}\nclass Mine(METHODS.get('focal').cls):\n    pass",
     )
     assert found == {
-        "plugins/mine.py", "methods/focal.py",
-        *(file for file in _sources("focal") if file.startswith("methods/")),
+        "plugins/mine.py", "bench/methods/focal.py",
+        *(file for file in _sources("focal") if file.startswith("bench/methods/")),
     }  # fmt: skip

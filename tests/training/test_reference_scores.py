@@ -25,7 +25,7 @@ import pytest
 import torch
 from scipy.special import stdtr, stdtrit
 
-import methods.balanced_softmax
+import bench.methods.balanced_softmax
 from bench.conformance.run import subject_of
 from bench.conformance.trial import Case, FinishedRuns
 from bench.method import METHODS
@@ -108,9 +108,11 @@ def test_methods_differ_and_scores_are_far_from_the_ends():
 @pytest.mark.fault(64)
 def test_a_prior_of_the_wrong_sign_is_caught(monkeypatch):
     """The mistake that nothing else would show: the loss falls, gradients are right."""
-    loss = methods.balanced_softmax.balanced_softmax_loss
+    loss = bench.methods.balanced_softmax.balanced_softmax_loss
     monkeypatch.setattr(
-        methods.balanced_softmax, "balanced_softmax_loss", lambda z, y, prior: loss(z, y, -prior)
+        bench.methods.balanced_softmax,
+        "balanced_softmax_loss",
+        lambda z, y, prior: loss(z, y, -prior),
     )
     scores = [score("balanced_softmax", seed) for seed in FRESH_SEEDS]
     assert standard_errors("balanced_softmax", scores) < -BOUND

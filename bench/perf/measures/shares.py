@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-import methods.contrastive.method as contrastive_method
+import bench.methods.contrastive.method as contrastive_method
 from bench.perf.effort import Effort
 from bench.perf.method_run import MethodSteps, begin_run
 from bench.perf.results import Shares
