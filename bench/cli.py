@@ -14,9 +14,11 @@ from typing import Any, Literal
 import click
 
 from bench import __version__
+from bench.checkout import PROGRAM
 from bench.commands.exit_code import exit_code_of
 from bench.commands.streams import prepare_streams
 
+_NOT_WINDOWS = "ltdd-bench runs on Linux and macOS; on Windows, run it in WSL (wsl --install)."
 _LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -53,6 +55,9 @@ def main() -> int:
     int
         0 all done, 1 some runs failed, 2 usage or data error, 130 interrupted.
     """
+    if sys.platform == "win32":
+        sys.stderr.write(f"{_NOT_WINDOWS}\n")
+        return 2
     prepare_streams()
     # What ends a batch job must stop its runs as an interrupt from the keyboard does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -170,6 +175,9 @@ def cli(context: click.Context, **arguments: Any) -> int:
         data_dir=arguments["data_dir"],
         dry_run=arguments["dry_run"],
     )
+
+
+cli.help = (cli.help or "").replace("python run_bench.py", PROGRAM)
 
 
 @cli.command()

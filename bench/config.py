@@ -115,7 +115,8 @@ class Resolved:
 
     `origins` maps dotted keys such as ``"training.epochs"`` to ``"default"``,
     ``"preset quick"`` or ``"command line"``; `given` maps those of the command line to their
-    values. `program` is the path of ``run_bench.py`` as it was typed, where it holds a folder.
+    values. `program` is the path of ``run_bench.py`` as it was typed, where it holds a folder,
+    or the name of the installed command.
     """
 
     settings: Settings

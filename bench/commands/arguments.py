@@ -29,6 +29,7 @@ _SETTINGS = {
     "address": "executor.address",
 }
 _PROGRAM = "run_bench.py"
+_INSTALLED = "ltdd-bench"
 _MOST_MINUTES = 100_000
 _LISTS = ("methods", "datasets", "splits", "seeds")
 
@@ -62,7 +63,10 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     else:
         overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
     resolved = resolve(arguments["preset"], overrides)
-    elsewhere = program != _PROGRAM and Path(program).name == _PROGRAM
+    name = Path(program).name
+    if name == _INSTALLED:  # found by its name, wherever it is
+        program = name
+    elsewhere = program != _PROGRAM and name in (_PROGRAM, _INSTALLED)
     return replace(resolved, program=program) if elsewhere else resolved
 
 

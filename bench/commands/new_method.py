@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 import bench.methods
+from bench.checkout import PROGRAM
 from bench.commands.console import console
 from bench.errors import StoreError, UsageError
 from bench.method import GROUPS, METHODS
@@ -48,10 +49,10 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     console.print(f"Written: {path}")
     console.print("Change its loss, its docstring and its reference, then:")
     if folder.resolve() == found_by_itself.resolve():
-        console.print(f"  python run_bench.py check {name}")
-        console.print(f"  python run_bench.py --methods vanilla,{name} --epochs 2")
+        console.print(f"  {PROGRAM} check {name}")
+        console.print(f"  {PROGRAM} --methods vanilla,{name} --epochs 2")
     else:
-        console.print(f"  python run_bench.py check {path}")
+        console.print(f"  {PROGRAM} check {path}")
         console.print(f"  and, to run it, move it to {found_by_itself}")
     console.print(
         "Until docstring and reference are its own, it passes all checks but description."

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
@@ -193,5 +194,5 @@ def _files(sheets: Sequence[Sheet]) -> dict[str, str]:
 
 
 def _command(preset: str, out: Path) -> str:
-    words = ["python", "run_bench.py", "--preset", preset]
+    words = [*shlex.split(PROGRAM), "--preset", preset]
     return shlex.join(words if out == _DEFAULT_OUT else [*words, "--out", str(out)])

@@ -23,8 +23,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock
+from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.checkout import CHECKOUT
 from bench.errors import DataError
 
 SCHEMA = 1
@@ -66,9 +68,11 @@ def trusts_others() -> bool:
 
 
 def default_folder() -> Path:
-    """``LTDD_CACHE_DIR`` if it is set, else ``.cache`` of the checkout."""
+    """``LTDD_CACHE_DIR`` if it is set, else ``.cache`` of the checkout or the user's cache."""
     chosen = os.environ.get("LTDD_CACHE_DIR")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / ".cache"
+    if chosen:
+        return Path(chosen)
+    return user_cache_path("ltdd-bench") if CHECKOUT is None else CHECKOUT / ".cache"
 
 
 def fingerprint(key: Mapping[str, Any]) -> str:

@@ -6,14 +6,18 @@ import os
 import tempfile
 from pathlib import Path
 
+from bench.checkout import CHECKOUT
+from bench.data.cache import default_folder
 from bench.errors import DataError
 
 DATA_DIR_VARIABLE = "LTDD_DATA_DIR"
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def search_folders(data_dir: Path | None) -> list[tuple[str, Path]]:
     """What each folder is called and where it is, in the order in which they are looked in."""
+    if CHECKOUT is None:
+        named = download_folders(data_dir)
+        return [*named[:-1], ("data", Path("data")), named[-1]]
     return [*download_folders(data_dir), ("shared/data", CHECKOUT.parent / "shared" / "data")]
 
 
@@ -23,8 +27,11 @@ def is_named(origin: str) -> bool:
 
 
 def download_folders(data_dir: Path | None) -> list[tuple[str, Path]]:
-    """Those of the folders that downloads may be put into, the preferred first."""
-    folders = [("data", CHECKOUT / "data")]
+    """Those of the folders that downloads may be put into, the preferred first.
+
+    The last one is that of the checkout, or of the user where the package is installed.
+    """
+    folders = [("data", CHECKOUT / "data")] if CHECKOUT else [("cache", default_folder() / "data")]
     named = os.environ.get(DATA_DIR_VARIABLE)
     if named:
         folders.insert(0, (DATA_DIR_VARIABLE, Path(named)))

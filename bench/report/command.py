@@ -34,7 +34,9 @@ def command(
     """
     if "datasets" not in settings or "given" not in settings:
         return None
-    words = ["python", settings.get("program", "run_bench.py"), "--preset", settings["preset"]]
+    program = settings.get("program", "run_bench.py")
+    words = ["python", program] if program.endswith(".py") else [program]
+    words += ["--preset", settings["preset"]]
     words += ["--datasets", settings["datasets"][dataset], "--splits", split, "--methods", method]
     words += ["--seeds", ",".join(map(str, seeds))]
     for assignment in settings["given"]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.checkout import CHECKOUT
 
 _PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas")
-_ROOT = Path(bench.__file__).parent.parent
 _CODE = ("bench", "datasets", "methods")
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -59,9 +59,11 @@ def _code_state() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if CHECKOUT is None:  # a repository around an installed package is somebody else's
+        return None
     # Without locks: a run that is killed while git refreshes its index would leave the checkout
     # locked behind it.
-    command = ["git", "--no-optional-locks", "-C", str(_ROOT), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(CHECKOUT), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from report_records import make_record, sha256
 
 from bench.metrics import evaluate
 from bench.spec import parse_spec
+from tests.report.report_records import make_record, sha256
 
 
 def arrays_of(counts, seed, strength=2.0):

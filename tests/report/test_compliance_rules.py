@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_records import make_grid, make_job, make_record
 
 from bench.compliance.arithmetic import same
 from bench.compliance.identity import breaches_of_identity
@@ -16,6 +15,7 @@ from bench.compliance.predictions import breaches_of_decisions, breaches_of_pred
 from bench.compliance.records import breaches_of_records
 from bench.compliance.rules import problem_of
 from bench.metrics import evaluate, evaluation
+from tests.report.report_records import make_grid, make_job, make_record
 from tests.sweep.test_plan import _jobs
 
 

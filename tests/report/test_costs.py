@@ -1,7 +1,6 @@
-from report_records import make_job, make_plan, make_record
-
 from bench.report.costs import methods_built_on, seconds_with_required
 from bench.report.table2 import table2
+from tests.report.report_records import make_job, make_plan, make_record
 
 
 def table(*requirements, left_out=()):

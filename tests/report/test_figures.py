@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
 
 from bench.report import measures
 from bench.report.figures import Embedding, source_of, write_figures
@@ -25,6 +24,7 @@ from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, style
+from tests.report.report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("vanilla", "cb", "sdr")

@@ -6,10 +6,10 @@ import json
 import shutil
 
 import pytest
-from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.report.figures import source_of
 from bench.report.html import write_page
+from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 if CHROMIUM is None or DRIVER is None:

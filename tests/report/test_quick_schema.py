@@ -6,11 +6,11 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.compliance import rules
 from bench.compliance.rules import breaches_of_shape, problem_of, value_at
 from bench.compliance.schema import quick_test
+from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 RULES = {rule["rule"]: rule for rule in rules._rules()["record"]}
 LEAVES = st.one_of(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from report_records import binary, make_grid, make_job, make_plan, make_record
 
 from bench.report.agreement import agreement
 from bench.report.published import published
 from bench.report.table2 import table2
+from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 
 def agreed(scores, missing=()):

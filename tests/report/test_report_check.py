@@ -5,12 +5,12 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.errors import StoreError
 from bench.report.check import breaches_of_job
 from bench.report.registered import breaches_of_label
 from bench.report.table2 import table2
+from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 
 def two_records():

@@ -7,7 +7,6 @@ import io
 
 import numpy as np
 import pytest
-from report_records import make_grid, make_plan, make_record
 from rich.console import Console
 
 from bench.metrics import balanced_f1s, f1s, frequency_groups, recalls
@@ -20,6 +19,7 @@ from bench.report.sheet_markdown import sheet_markdown
 from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
 from bench.report.terminal import render_terminal
+from tests.report.report_records import make_grid, make_plan, make_record
 
 WHOLE = [[18, 1, 1, 0, 0], [2, 14, 0, 0, 0], [1, 0, 9, 0, 0], [0, 0, 0, 4, 1], [0, 0, 0, 1, 2]]
 

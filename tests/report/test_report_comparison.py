@@ -6,14 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_records import (
-    binary,
-    make_grid,
-    make_job,
-    make_plan,
-    make_record,
-    predictions_of,
-)
 
 from bench.errors import DataError
 from bench.report.comparison import comparison, sampling_error
@@ -21,6 +13,14 @@ from bench.report.published import PAPER, published, read_published
 from bench.report.sheet import FAILED
 from bench.report.table2 import table2
 from bench.report.table3 import ablation
+from tests.report.report_records import (
+    binary,
+    make_grid,
+    make_job,
+    make_plan,
+    make_record,
+    predictions_of,
+)
 
 PUBLISHED = Path(__file__).parents[2] / "datasets" / "published"
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from report_records import make_job, make_plan, make_record, predictions_of
 
 from bench.report.explanation import ROWS, explanation
 from bench.report.table2 import table2
+from tests.report.report_records import make_job, make_plan, make_record, predictions_of
 
 PER_CLASS = 1000
 REBALANCING = ("vanilla_tuned", "balanced_softmax", "cost_sensitive", "class_balanced_sampling")

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from report_records import make_grid, make_job, make_plan, make_record
 
 from bench.report.table2 import table2
 from bench.report.write import write_report
+from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 FILES = ["table2.md", "table2.csv", "runs.csv"]

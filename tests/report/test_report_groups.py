@@ -6,8 +6,6 @@ import io
 
 import numpy as np
 import pytest
-from report_records import make_grid, make_plan, sha256
-from stored_runs import arrays_of, record_of, store_run
 
 from bench.commands.report import rebuild_report
 from bench.report import measures
@@ -18,6 +16,8 @@ from bench.report.table2 import table2
 from bench.statistics import balanced_accuracy_influence, group_of_best, sampling_covariance
 from bench.sweep.decisions import decisions_of
 from bench.sweep.store import Store
+from tests.report.report_records import make_grid, make_plan, sha256
+from tests.report.stored_runs import arrays_of, record_of, store_run
 
 COUNTS = (400, 120)
 BA = measures.MAIN[0]

@@ -4,12 +4,12 @@ import re
 import string
 
 import pytest
-from report_records import binary, make_job, make_plan, make_record
 
 from bench.errors import StoreError
 from bench.report.latex import document, escape, sheet_latex
 from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
+from tests.report.report_records import binary, make_job, make_plan, make_record
 
 NAMES = [
     "a|b", "50%_of #1 & $x$ {y}", r"a\b~c^d", "<b>", '"q" \'s\' ``', "[x]", "*star", "τ-norm é",

@@ -8,15 +8,15 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from report_records import make_grid, make_plan
 from safetensors.numpy import save_file
-from stored_runs import arrays_of, record_of, store_run
 
 from bench.cli import cli
 from bench.commands.archive import archive_results
 from bench.commands.paper import write_paper
 from bench.errors import StoreError
 from bench.sweep.store import Store
+from tests.report.report_records import make_grid, make_plan
+from tests.report.stored_runs import arrays_of, record_of, store_run
 
 COUNTS = {"hiv": [60, 20], "uspto_50k": [40, 20, 10], "csv": [30, 12]}
 

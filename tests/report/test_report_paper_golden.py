@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 from bench.report.agreement import agreement
 from bench.report.comparison import comparison
@@ -20,6 +19,7 @@ from bench.report.table1 import table1
 from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
 from bench.report.table3 import ablation
+from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper"
 SHEETS = [

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_records import binary, make_grid, make_job, make_plan, make_record
 
 from bench.errors import DataError
 from bench.report import measures
 from bench.report.markdown import markdown
 from bench.report.published import published, read_published
 from bench.report.table2 import table2
+from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 BA, BF1 = measures.MAIN
 PUBLISHED = Path(__file__).parents[2] / "datasets" / "published"

@@ -6,7 +6,6 @@ import os
 import re
 
 import pytest
-from report_records import binary, make_grid, make_job, make_plan, make_record
 from rich.console import Console
 
 from bench.errors import StoreError
@@ -20,6 +19,7 @@ from bench.report.table2 import table2
 from bench.report.table2_layout import table2_sheet
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
+from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 
 def table_of(jobs, records=None, failures=None):

@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 import pytest
-from report_records import make_grid, make_plan, make_record
 
 from bench.cli import cli
 from bench.commands.settings import write_settings
@@ -22,6 +21,7 @@ from bench.report.settings import preset_snippet, settings_markdown, settings_sh
 from bench.spec import parse_spec
 from bench.strict_yaml import load_yaml
 from bench.sweep.store import Store
+from tests.report.report_records import make_grid, make_plan, make_record
 
 DATASETS = ("hiv", "chembl_ki")
 TRIALS = ("vanilla", "cb[beta=0.9]", "cb[beta=0.9999]", "cb[beta=0.99]")

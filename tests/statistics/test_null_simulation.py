@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
-from simulated import (
+
+from bench.statistics import group_of_best
+from tests.statistics.simulated import (
     HIV,
     TEST_TO_TRAIN,
     USPTO,
@@ -14,8 +16,6 @@ from simulated import (
     simulate,
     standard_deviation,
 )
-
-from bench.statistics import group_of_best
 
 TABLES = 500
 METHODS = 12

@@ -58,7 +58,7 @@ def test_what_every_run_shares_is_behind_each():
 
 def test_every_file_of_methods_is_behind_one():
     files = {
-        path.relative_to(ROOT).as_posix()
+        f"bench/{path.relative_to(ROOT).as_posix()}"
         for path in (ROOT / "methods").rglob("*.py")
         if path.name != "__init__.py"
     }

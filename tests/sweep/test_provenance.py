@@ -19,7 +19,7 @@ def test_asking_for_the_state_of_the_code_writes_nothing_to_the_checkout(tmp_pat
     git("commit", "-m", "first")
     os.utime(tmp_path / "file", (1, 1))  # git would write down that the content is still the same
     before = (tmp_path / ".git" / "index").read_bytes()
-    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "CHECKOUT", tmp_path)
     assert provenance._code_state()["dirty"] is False
     assert (tmp_path / ".git" / "index").read_bytes() == before
     (tmp_path / "file").write_text("other")
@@ -39,7 +39,7 @@ def test_a_plug_in_that_git_does_not_know_makes_the_state_dirty(tmp_path, monkey
     git("commit", "-m", "first")
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "scratch.py").write_text("")
-    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "CHECKOUT", tmp_path)
     assert provenance._code_state()["dirty"] is False
     for name in ("methods/mine.py", "methods/losses/mine.py"):
         (tmp_path / name).write_text("")
