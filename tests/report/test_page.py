@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.report.test_report_golden import sweep
 
 from bench.plain_text import visible
 from bench.report.figures import source_of
@@ -20,6 +19,7 @@ from bench.report.html.audit import environments, split_lines
 from bench.report.html.libraries import packed_libraries
 from bench.report.numbers import fixed
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
+from tests.report.test_report_golden import sweep
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "page" / "report.html"
 NASTY = "</script x><!--<script>window.broken=1</script><img src=x onerror=window.broken=1>&\"'"

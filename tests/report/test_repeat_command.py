@@ -10,7 +10,6 @@ import shlex
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.report.test_page import Elements
 
 from bench.cli import cli
 from bench.commands.arguments import resolve_arguments
@@ -21,6 +20,7 @@ from bench.report.html import write
 from bench.report.table2 import table2
 from bench.sweep.plan import expand, make_jobs, plan_document
 from tests.report.report_records import make_job, make_plan, make_record
+from tests.report.test_page import Elements
 
 KINDS = ("molecule",)
 FILE = ["--smiles-col", "SMILES (can.),other", "--label-col", "it's a class"]
