@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods._contrast_terms import ContrastTerms, takes
+from methods._contrast_terms import ContrastTerms, contrast_terms, takes
 
 ViewForm = Literal["two_views", "literal"]
 
@@ -77,22 +77,8 @@ def contrast_losses(
     >>> contrast_losses(torch.zeros(1, 2), positives, candidates)  # log 2
     tensor([0.6931])
     """
-    if takes(logits):
-        return ContrastTerms.apply(logits, positives, candidates, discounts)
-    return _contrast_losses(logits, positives, candidates, discounts)
-
-
-def _contrast_losses(
-    logits: Tensor, positives: Tensor, candidates: Tensor, discounts: Tensor | None = None
-) -> Tensor:
-    """:func:`contrast_losses` on any device, as single operations."""
-    # The lowest finite number instead of -inf: a row without candidates has a gradient of 0.
-    lowest = torch.finfo(logits.dtype).min
-    repelling = logits if discounts is None else logits - discounts
-    normaliser = repelling.masked_fill(~candidates, lowest).logsumexp(dim=1)
-    counts = positives.sum(dim=1)
-    attraction = (logits * positives).sum(dim=1) / counts.clamp_min(1)
-    return torch.where(counts > 0, normaliser - attraction, 0.0)
+    terms = ContrastTerms.apply if takes(logits) else contrast_terms
+    return terms(logits, positives, candidates, discounts)
 
 
 def view_pairs(
