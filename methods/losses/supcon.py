@@ -112,4 +112,5 @@ def similarities(features: Tensor, anchors: int) -> Tensor:
 
 def same(labels: Tensor, anchors: int) -> Tensor:
     """Whether the samples of anchor and candidate have equal labels (B,), bool, (A, 2B)."""
-    return (labels[:, None] == labels).repeat(anchors // len(labels), 2)
+    alike = labels[:, None] == labels
+    return alike.repeat(1 if anchors == len(labels) else 2, 2)

@@ -90,3 +90,14 @@ def test_a_penalty_on_gradients_is_that_of_single_operations_bit_for_bit(loss, m
     for one, expected in zip(found, penalised(loss, features), strict=True):
         assert expected.count_nonzero()
         assert torch.equal(one, expected)
+
+
+@each_loss
+def test_an_empty_batch_has_no_mean_and_an_empty_gradient(loss):
+    # As cross-entropy has it.
+    none = torch.empty(0, dtype=torch.int64)
+    features = torch.empty(0, 3, requires_grad=True)
+    found = loss(features, none, none)
+    found.backward()
+    assert found.isnan()
+    assert features.grad.shape == (0, 3)
