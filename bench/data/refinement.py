@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.data.compiled import compiled
 from bench.data.environments import LEVELS
+from bench.data.neighbours import neighbour_lists
 from bench.data.selection import SelectedLevel, Selection
 
 
@@ -31,7 +32,7 @@ def refine(
     levels : int
         Hops, at least 1.
     """
-    neighbours, offsets = _around(bonds, len(atom_types))
+    neighbours, offsets = neighbour_lists(bonds, len(atom_types))
     types, places = _distinct(atom_types, num_types)
     numbers, found = atom_types, []
     for _ in range(levels):
@@ -43,29 +44,6 @@ def refine(
         first.counts, places[first.centres], places[first.neighbours], first.offsets
     )
     return Selection(types, tuple(found), numbers)
-
-
-@compiled
-def _around(bonds: np.ndarray, num_atoms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of every atom and itself, in no order, and the offsets of these lists."""
-    offsets = np.ones(num_atoms + 1, np.int64)
-    offsets[0] = 0
-    for bond in range(len(bonds)):
-        offsets[bonds[bond, 0] + 1] += 1
-        offsets[bonds[bond, 1] + 1] += 1
-    for atom in range(num_atoms):
-        offsets[atom + 1] += offsets[atom]
-    neighbours, ends = np.empty(offsets[-1], np.int64), offsets[:-1].copy()
-    for atom in range(num_atoms):
-        neighbours[ends[atom]] = atom
-        ends[atom] += 1
-    for bond in range(len(bonds)):
-        one, other = bonds[bond, 0], bonds[bond, 1]
-        neighbours[ends[one]] = other
-        neighbours[ends[other]] = one
-        ends[one] += 1
-        ends[other] += 1
-    return neighbours, offsets
 
 
 @compiled
