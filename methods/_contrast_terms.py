@@ -17,16 +17,6 @@ from torch import Tensor
 from bench.data.compiled import compiled
 
 
-def takes(logits: Tensor) -> bool:
-    """Whether the functions here take `logits`."""
-    return (
-        logits.device.type == "cpu"
-        and logits.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-    )
-
-
 class ContrastTerms(torch.autograd.Function):
     """Loss of each of A anchors, (A,), as :func:`methods.losses.supcon.contrast_losses` has it.
 

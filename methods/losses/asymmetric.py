@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from methods._contrast_terms import AsymmetricTerms, asymmetric_terms, takes
+from bench.models._plain import is_plain
+from methods._contrast_terms import AsymmetricTerms, asymmetric_terms
 from methods.losses.supcon import same, similarities
 
 
@@ -52,5 +53,5 @@ def asymmetric_focal_contrastive_loss(
     """
     logits = similarities(features, len(features)) / temperature
     alike = same(labels, len(features))
-    terms = AsymmetricTerms.apply if takes(logits) else asymmetric_terms
+    terms = AsymmetricTerms.apply if is_plain(logits) else asymmetric_terms
     return terms(logits, alike, gamma, eta).mean()

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods._contrast_terms import ContrastTerms, contrast_terms, takes
+from bench.models._plain import is_plain
+from methods._contrast_terms import ContrastTerms, contrast_terms
 
 ViewForm = Literal["two_views", "literal"]
 
@@ -77,7 +78,7 @@ def contrast_losses(
     >>> contrast_losses(torch.zeros(1, 2), positives, candidates)  # log 2
     tensor([0.6931])
     """
-    terms = ContrastTerms.apply if takes(logits) else contrast_terms
+    terms = ContrastTerms.apply if is_plain(logits) else contrast_terms
     return terms(logits, positives, candidates, discounts)
 
 

@@ -86,7 +86,7 @@ def test_a_penalty_on_gradients_is_that_of_single_operations_bit_for_bit(loss, m
     features = unit_vectors(8, torch.float32)
     found = penalised(loss, features)
     for module in (asymmetric, supcon):
-        monkeypatch.setattr(module, "takes", lambda logits: False)
+        monkeypatch.setattr(module, "is_plain", lambda logits: False)
     for one, expected in zip(found, penalised(loss, features), strict=True):
         assert expected.count_nonzero()
         assert torch.equal(one, expected)
