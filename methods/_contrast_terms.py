@@ -32,8 +32,10 @@ class ContrastTerms(torch.autograd.Function):
         candidates: Tensor,
         discounts: Tensor | None = None,
     ) -> Tensor:
-        masks = positives.numpy(), candidates.numpy()
         repelling = logits if discounts is None else logits - discounts
+        for tensor in (logits, repelling):
+            _require_masks(tensor, positives, candidates)
+        masks = positives.numpy(), candidates.numpy()
         among, attracting, counts = map(
             torch.from_numpy, _masked(repelling.numpy(), logits.numpy(), *masks)
         )
@@ -80,6 +82,7 @@ class AsymmetricTerms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
+        _require_masks(logits, alike)
         lowest, tiny = torch.finfo(logits.dtype).min, torch.finfo(logits.dtype).tiny
         softmax = logits.clone().fill_diagonal_(lowest).log_softmax(dim=1)
         log_p = softmax.clone().fill_diagonal_(0.0)
@@ -121,6 +124,16 @@ def asymmetric_terms(logits: Tensor, alike: Tensor, gamma: float, eta: float) ->
     positive = torch.where(alike, -(rest**gamma) * log_p, 0.0)
     negative = torch.where(alike, 0.0, -rest.log())
     return positive + eta * negative
+
+
+def _require_masks(logits: Tensor, *masks: Tensor) -> None:
+    """Raise where loops would read beyond the `masks`, or take numbers for yes and no."""
+    for mask in masks:
+        if mask.shape != logits.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"Expected masks of bool and shape {tuple(logits.shape)}, as the logits have, but "
+                f"got {mask.dtype} and {tuple(mask.shape)}. Are there two features for each label?"
+            )
 
 
 def _differentiable(again: Tensor, logits: Tensor, grad: Tensor) -> Tensor:

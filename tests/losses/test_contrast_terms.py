@@ -9,7 +9,7 @@ from methods.losses import asymmetric, supcon
 from methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from methods.losses.bcl import balanced_contrastive_loss
 from methods.losses.subcluster import subcluster_loss
-from methods.losses.supcon import supcon_loss
+from methods.losses.supcon import contrast_losses, supcon_loss
 
 LABELS, SUBCLUSTERS = torch.tensor([0, 0, 0, 2]), torch.tensor([0, 1, 1, 2])
 
@@ -101,3 +101,26 @@ def test_an_empty_batch_has_no_mean_and_an_empty_gradient(loss):
     found.backward()
     assert found.isnan()
     assert features.grad.shape == (0, 3)
+
+
+@each_loss
+@pytest.mark.parametrize(("features", "labels"), [(7, 4), (6, 4), (16, 4), (8, 8), (8, 3), (2, 0)])
+def test_features_of_other_samples_than_the_labels_are_refused(loss, features, labels):
+    # Loops do not see where a matrix ends.
+    numbers = torch.zeros(labels, dtype=torch.int64)
+    with pytest.raises((ValueError, RuntimeError), match=r"Expected masks|must match the size"):
+        loss(unit_vectors(features), numbers, numbers)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (1, 3), (3, 3)])
+def test_masks_and_discounts_of_another_shape_or_type_are_refused(shape):
+    logits, masks = torch.zeros(2, 3), torch.ones(shape, dtype=torch.bool)
+    if shape == (2, 3):
+        assert contrast_losses(logits, masks, masks, torch.zeros(3)).shape == (2,)
+        masks = masks.long()
+    right = torch.ones(2, 3, dtype=torch.bool)
+    for positives, candidates in ((masks, right), (right, masks)):
+        with pytest.raises(ValueError, match="Expected masks of bool and shape"):
+            contrast_losses(logits, positives, candidates)
+    with pytest.raises(ValueError, match="Expected masks of bool and shape"):
+        contrast_losses(logits[:1], right[:1], right[:1], torch.zeros(2, 3))
