@@ -31,6 +31,11 @@ def refine(
         T.
     levels : int
         Hops, at least 1.
+
+    Raises
+    ------
+    IndexError
+        An atom has another type, or a bond an end that is no atom.
     """
     neighbours, offsets = neighbour_lists(bonds, len(atom_types))
     types, places = _distinct(atom_types, num_types)
@@ -52,6 +57,8 @@ def _distinct(types: np.ndarray, num_types: int) -> tuple[np.ndarray, np.ndarray
     places, distinct = np.full(num_types, -1, np.int32), np.empty(num_types, np.int32)
     total = 0
     for index in range(len(types)):
+        if types[index] < 0 or types[index] >= num_types:
+            raise IndexError("Expected atom types that have feature vectors, but one has none.")
         if places[types[index]] < 0:
             places[types[index]] = total
             distinct[total] = types[index]

@@ -81,9 +81,10 @@ def _reached(
     ring = np.empty(atoms, np.int64)
     head, length = 0, len(starts)
     for graph in range(len(starts)):
-        ring[graph] = starts[graph]
-        times[starts[graph]] = 0
-        waiting[starts[graph]] = True
+        start = starts[graph]
+        if start >= atoms or waiting[start]:
+            raise IndexError("Expected graphs of one atom or more, but one has none.")
+        ring[graph], times[start], waiting[start] = start, 0, True
     while length:
         atom = ring[head]
         head = head + 1 if head + 1 < atoms else 0
@@ -151,6 +152,8 @@ def _without_others(
     new_bonds, total = np.empty_like(bonds), 0
     for bond in range(len(bonds)):
         one, other = bonds[bond, 0], bonds[bond, 1]
+        if min(one, other) < 0 or max(one, other) >= len(keep):
+            raise IndexError("Expected bonds between atoms of the batch, but one leads out of it.")
         if keep[one] and keep[other]:
             new_bonds[total, 0] = places[one]
             new_bonds[total, 1] = places[other]

@@ -81,3 +81,16 @@ def test_neighbour_lists_hold_what_sorted_ones_do_each_atom_before_its_neighbour
         *(np.split(found, offsets[1:-1]) for found in (neighbours, expected)), strict=True
     ):
         assert sorted(own.tolist()) == wanted.tolist()
+
+
+@pytest.mark.parametrize("bond", [[0, 2], [2, 0], [-1, 1], [1, -1], [0, 10**12]])
+def test_bonds_that_lead_out_of_the_batch_are_refused(bond):
+    # Loops do not see where an array ends.
+    with pytest.raises(IndexError, match="one leads out of it"):
+        refine(np.array([0, 1]), np.array([[0, 1], bond]), 2)
+
+
+@pytest.mark.parametrize("atom_type", [3, -1, 10**12])
+def test_atom_types_without_feature_vectors_are_refused(atom_type):
+    with pytest.raises(IndexError, match="feature vectors"):
+        refine(np.array([0, atom_type]), np.array([[0, 1]]), 3)
