@@ -2,7 +2,8 @@
 
 As single operations, forward and backward, they go over the matrix of similarities some twenty
 times; here loops take together what is not a logarithm, an exponential or a sum over a row. Those
-are torch's, so the results are those of the single operations to the last bit.
+are torch's, so the results are those of the single operations to the last bit. The single
+operations are here, too: for what the loops do not take, and for derivatives of gradients.
 """
 
 from __future__ import annotations
@@ -12,27 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from bench.data.compiled import compiled
-
-
-def takes(logits: Tensor) -> bool:
-    """Whether the functions here take `logits`."""
-    return (
-        logits.device.type == "cpu"
-        and logits.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-    )
 
 
 class ContrastTerms(torch.autograd.Function):
     """Loss of each of A anchors, (A,), as :func:`.losses.supcon.contrast_losses` has it.
 
     Inputs are logits (A, C), positives and candidates (A, C), bool, and what to take from the
-    logits in the softmax (A, C), without gradient, or None. Gradients are constants: what is taken
-    of them again, as by a penalty on gradients, lacks their part.
+    logits in the softmax (A, C), without gradient, or None.
     """
 
     @staticmethod
@@ -43,8 +32,10 @@ class ContrastTerms(torch.autograd.Function):
         candidates: Tensor,
         discounts: Tensor | None = None,
     ) -> Tensor:
-        masks = positives.numpy(), candidates.numpy()
         repelling = logits if discounts is None else logits - discounts
+        for tensor in (logits, repelling):
+            _require_masks(tensor, positives, candidates)
+        masks = positives.numpy(), candidates.numpy()
         among, attracting, counts = map(
             torch.from_numpy, _masked(repelling.numpy(), logits.numpy(), *masks)
         )
@@ -52,44 +43,65 @@ class ContrastTerms(torch.autograd.Function):
         some = counts > 0
         counts.clamp_min_(1)
         attraction = attracting.sum(dim=1).div_(counts)
-        ctx.masks, ctx.kept = masks, (among, normaliser, some, counts)
+        kept = among, normaliser, some, counts
+        ctx.save_for_backward(logits, positives, candidates, discounts, *kept)
         return torch.where(some, normaliser - attraction, 0.0)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        among, normaliser, some, counts = ctx.kept
+        logits, positives, candidates, discounts, *kept = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            again = contrast_terms(logits, positives, candidates, discounts)
+            return _differentiable(again, logits, grad), None, None, None
+        among, normaliser, some, counts = kept
         grad = torch.where(some, grad, 0.0)
+        masks = positives.numpy(), candidates.numpy()
         shares = torch.sub(among, normaliser[:, None]).exp_()
-        _gradients(shares.numpy(), grad.numpy(), (-grad).div_(counts).numpy(), *ctx.masks)
+        _gradients(shares.numpy(), grad.numpy(), (-grad).div_(counts).numpy(), *masks)
         return shares, None, None, None
+
+
+def contrast_terms(
+    logits: Tensor, positives: Tensor, candidates: Tensor, discounts: Tensor | None = None
+) -> Tensor:
+    """:class:`ContrastTerms` on any device, as single operations."""
+    # The lowest finite number instead of -inf: a row without candidates has a gradient of 0.
+    lowest = torch.finfo(logits.dtype).min
+    repelling = logits if discounts is None else logits - discounts.detach()
+    normaliser = repelling.masked_fill(~candidates, lowest).logsumexp(dim=1)
+    counts = positives.sum(dim=1)
+    attraction = (logits * positives).sum(dim=1) / counts.clamp_min(1)
+    return torch.where(counts > 0, normaliser - attraction, 0.0)
 
 
 class AsymmetricTerms(torch.autograd.Function):
     """Terms of :func:`bench.methods.losses.asymmetric.asymmetric_focal_contrastive_loss`, (A, A).
 
-    Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta. Gradients are
-    constants, as above.
+    Inputs are logits (A, A), which pairs are alike (A, A), bool, gamma and eta.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
+        _require_masks(logits, alike)
         lowest, tiny = torch.finfo(logits.dtype).min, torch.finfo(logits.dtype).tiny
         softmax = logits.clone().fill_diagonal_(lowest).log_softmax(dim=1)
         log_p = softmax.clone().fill_diagonal_(0.0)
         less = torch.expm1(log_p)
         rest = (-less).clamp_min_(tiny)
         powers = rest**gamma
-        ctx.tensors = softmax, log_p, less, rest, powers, alike
+        ctx.save_for_backward(logits, alike, softmax, log_p, less, rest, powers)
         ctx.gamma, ctx.eta = gamma, eta
         arrays = (tensor.numpy() for tensor in (alike, powers, log_p, rest.log()))
         return torch.from_numpy(_asymmetric(logits.numpy().dtype.type(eta), *arrays))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        softmax, log_p, less, rest, powers, alike = ctx.tensors
+        logits, alike, *kept = ctx.saved_tensors
         gamma = ctx.gamma
+        if torch.is_grad_enabled():
+            again = asymmetric_terms(logits, alike, gamma, ctx.eta)
+            return _differentiable(again, logits, grad), None, None, None
+        softmax, log_p, less, rest, powers = kept
         slopes = gamma * rest.pow(gamma - 1) if gamma else rest
         tensors = grad.contiguous(), alike, powers, slopes, log_p, less, rest
         arrays = [tensor.numpy() for tensor in tensors]
@@ -100,6 +112,33 @@ class AsymmetricTerms(torch.autograd.Function):
         )
         of_logits = torch._log_softmax_backward_data(of_log_p, softmax, 1, softmax.dtype)
         return of_logits.fill_diagonal_(0.0), None, None, None
+
+
+def asymmetric_terms(logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
+    """:class:`AsymmetricTerms` on any device, as single operations."""
+    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    lowest = torch.finfo(logits.dtype).min
+    log_p = logits.masked_fill(itself, lowest).log_softmax(dim=1).masked_fill(itself, 0.0)
+    # 1 - p is -expm1(log p); the clamp keeps powers and logarithms finite where p is 1.
+    rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
+    positive = torch.where(alike, -(rest**gamma) * log_p, 0.0)
+    negative = torch.where(alike, 0.0, -rest.log())
+    return positive + eta * negative
+
+
+def _require_masks(logits: Tensor, *masks: Tensor) -> None:
+    """Raise where loops would read beyond the `masks`, or take numbers for yes and no."""
+    for mask in masks:
+        if mask.shape != logits.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"Expected masks of bool and shape {tuple(logits.shape)}, as the logits have, but "
+                f"got {mask.dtype} and {tuple(mask.shape)}. Are there two features for each label?"
+            )
+
+
+def _differentiable(again: Tensor, logits: Tensor, grad: Tensor) -> Tensor:
+    """Gradient of the logits that has gradients itself, from single operations done `again`."""
+    return torch.autograd.grad(again, logits, grad, create_graph=True)[0]
 
 
 @compiled

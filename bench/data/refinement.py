@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.data.compiled import compiled
 from bench.data.environments import LEVELS
+from bench.data.neighbours import neighbour_lists
 from bench.data.selection import SelectedLevel, Selection
 
 
@@ -30,8 +31,13 @@ def refine(
         T.
     levels : int
         Hops, at least 1.
+
+    Raises
+    ------
+    IndexError
+        An atom has another type, or a bond an end that is no atom.
     """
-    neighbours, offsets = _around(bonds, len(atom_types))
+    neighbours, offsets = neighbour_lists(bonds, len(atom_types))
     types, places = _distinct(atom_types, num_types)
     numbers, found = atom_types, []
     for _ in range(levels):
@@ -46,34 +52,13 @@ def refine(
 
 
 @compiled
-def _around(bonds: np.ndarray, num_atoms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of every atom and itself, in no order, and the offsets of these lists."""
-    offsets = np.ones(num_atoms + 1, np.int64)
-    offsets[0] = 0
-    for bond in range(len(bonds)):
-        offsets[bonds[bond, 0] + 1] += 1
-        offsets[bonds[bond, 1] + 1] += 1
-    for atom in range(num_atoms):
-        offsets[atom + 1] += offsets[atom]
-    neighbours, ends = np.empty(offsets[-1], np.int64), offsets[:-1].copy()
-    for atom in range(num_atoms):
-        neighbours[ends[atom]] = atom
-        ends[atom] += 1
-    for bond in range(len(bonds)):
-        one, other = bonds[bond, 0], bonds[bond, 1]
-        neighbours[ends[one]] = other
-        neighbours[ends[other]] = one
-        ends[one] += 1
-        ends[other] += 1
-    return neighbours, offsets
-
-
-@compiled
 def _distinct(types: np.ndarray, num_types: int) -> tuple[np.ndarray, np.ndarray]:
     """The types that occur, as they first appear, and the place of each among them; int32."""
     places, distinct = np.full(num_types, -1, np.int32), np.empty(num_types, np.int32)
     total = 0
     for index in range(len(types)):
+        if types[index] < 0 or types[index] >= num_types:
+            raise IndexError("Expected atom types that have feature vectors, but one has none.")
         if places[types[index]] < 0:
             places[types[index]] = total
             distinct[total] = types[index]

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from bench.models._plain import is_plain
+
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 # What torch.compile puts in place of linear layers; absent from builds without oneDNN.
@@ -34,7 +36,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x W^T + b``, shape (..., out_features)."""
-        if _linear is None or x.dim() != 2 or not _is_plain(x) or not _is_plain(self.weight):
+        if _linear is None or x.dim() != 2 or not _takes(x) or not _takes(self.weight):
             return super().forward(x)
         return _Linear.apply(x, self.weight, self.bias)
 
@@ -67,7 +69,7 @@ def relu_layers(x: Tensor, layers: Iterable[nn.Module]) -> Tensor:
     plain = all(type(part) is Linear and not is_hooked(part) for part in parts)
     if _linear is not None and x.dim() == 2 and plain:
         parameters = [tensor for part in parts for tensor in (part.weight, part.bias)]
-        if all(tensor is not None and _is_plain(tensor) for tensor in (x, *parameters)):
+        if all(tensor is not None and _takes(tensor) for tensor in (x, *parameters)):
             return _ReluLayers.apply(x, *parameters)
     for part in parts:
         x = part(x).relu()
@@ -120,16 +122,11 @@ def is_hooked(module: nn.Module) -> bool:
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if _linear is None or not _is_plain(x) or 0 in x.shape or 0 in weight.shape:
+    if _linear is None or not _takes(x) or 0 in x.shape or 0 in weight.shape:
         return F.linear(x, weight, bias)
     return _linear(x, weight, bias, "none", [], "")
 
 
-def _is_plain(x: Tensor) -> bool:
-    """Whether `x` is what oneDNN takes and nothing (autocast, ``torch.func``) is to see."""
-    return (
-        x.dtype == torch.float32
-        and x.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-    )
+def _takes(x: Tensor) -> bool:
+    """Whether oneDNN takes `x`."""
+    return x.dtype == torch.float32 and is_plain(x)

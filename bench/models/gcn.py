@@ -19,6 +19,7 @@ from bench.models._environment_layer import (
     layer_by_running_statistics,
 )
 from bench.models._linear import Linear, is_hooked
+from bench.models._plain import is_plain
 from bench.models._segments import graph_max, graph_sum, neighbour_sum
 from bench.options import Options
 
@@ -82,9 +83,7 @@ class GCN(MoleculeBackbone):
         """Whether computing by environment is the same thing here; else atoms it is."""
         return (
             len(environments.levels) == len(self.layers)
-            and graphs.atom_features.dtype in (torch.float32, torch.float64)
-            and not torch.is_autocast_enabled("cpu")
-            and not torch._C._are_functorch_transforms_active()
+            and is_plain(graphs.atom_features)
             and all(isinstance(layer, GraphLayer) and layer.is_plain for layer in self.layers)
             and (self._learns_statistics(graphs) or not self._needs_gradients(graphs))
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.data.batch import GraphBatch
 from bench.data.compiled import compiled
+from bench.data.neighbours import neighbour_lists
 
 
 def in_loops(graphs: GraphBatch) -> bool:
@@ -34,17 +35,11 @@ def growing_times(graphs: GraphBatch, clocks: Tensor, starts: Tensor) -> Tensor:
     clocks : Tensor of float64, shape (N,)
         Not negative.
     starts : Tensor of int64, shape (G,)
-        Which atom of its graph a piece begins with.
+        The atom of each graph that its piece begins with.
     """
-    return torch.from_numpy(
-        _reached(
-            clocks.numpy(),
-            clocks.sum().item(),
-            starts.numpy(),
-            graphs.atom_offsets.numpy(),
-            graphs.bonds.numpy(),
-        )
-    )
+    lists = neighbour_lists(graphs.bonds.numpy(), graphs.num_atoms)
+    late = clocks.sum().item()
+    return torch.from_numpy(_reached(clocks.numpy(), late, starts.numpy(), *lists))
 
 
 def keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch | None:
@@ -73,38 +68,29 @@ def keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch | 
 
 @compiled
 def _reached(
-    clocks: np.ndarray, late: float, starts: np.ndarray, offsets: np.ndarray, bonds: np.ndarray
+    clocks: np.ndarray,
+    late: float,
+    starts: np.ndarray,
+    neighbours: np.ndarray,
+    offsets: np.ndarray,
 ) -> np.ndarray:
     """See :func:`growing_times`; atoms out of reach are reached at `late` and their clock."""
     atoms = len(clocks)
-    ends = np.zeros(atoms + 1, np.int64)
-    for bond in range(len(bonds)):
-        ends[bonds[bond, 0] + 1] += 1
-        ends[bonds[bond, 1] + 1] += 1
-    for atom in range(atoms):
-        ends[atom + 1] += ends[atom]
-    firsts, neighbours = ends.copy(), np.empty(2 * len(bonds), np.int64)
-    for bond in range(len(bonds)):
-        one, other = bonds[bond, 0], bonds[bond, 1]
-        neighbours[ends[one]] = other
-        neighbours[ends[other]] = one
-        ends[one] += 1
-        ends[other] += 1
     times, waiting = np.full(atoms, np.inf), np.zeros(atoms, np.bool_)
     # A ring: no atom waits twice, so those that wait never fill it over.
     ring = np.empty(atoms, np.int64)
-    head, length = 0, 0
-    for graph in range(len(offsets) - 1):
-        ring[length] = offsets[graph] + starts[graph]
-        times[ring[length]] = 0
-        waiting[ring[length]] = True
-        length += 1
+    head, length = 0, len(starts)
+    for graph in range(len(starts)):
+        start = starts[graph]
+        if start >= atoms or waiting[start]:
+            raise IndexError("Expected graphs of one atom or more, but one has none.")
+        ring[graph], times[start], waiting[start] = start, 0, True
     while length:
         atom = ring[head]
         head = head + 1 if head + 1 < atoms else 0
         length -= 1
         waiting[atom] = False
-        for place in range(firsts[atom], firsts[atom + 1]):
+        for place in range(offsets[atom], offsets[atom + 1]):
             neighbour = neighbours[place]
             offer = times[atom] + clocks[neighbour]
             if offer < times[neighbour]:
@@ -166,6 +152,8 @@ def _without_others(
     new_bonds, total = np.empty_like(bonds), 0
     for bond in range(len(bonds)):
         one, other = bonds[bond, 0], bonds[bond, 1]
+        if min(one, other) < 0 or max(one, other) >= len(keep):
+            raise IndexError("Expected bonds between atoms of the batch, but one leads out of it.")
         if keep[one] and keep[other]:
             new_bonds[total, 0] = places[one]
             new_bonds[total, 1] = places[other]

@@ -49,13 +49,10 @@ def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> Gr
     """
     # 1 - u lies in (0, 1], so no clock is infinite.
     clocks = -torch.log(1 - _uniform(graphs.num_atoms, graphs, generator))
-    sizes = graphs.atom_offsets.diff()
-    starts = (_uniform(graphs.num_graphs, graphs, generator) * sizes).long()
-    if _dropping.in_loops(graphs):
-        times = _dropping.growing_times(graphs, clocks, starts)
-    else:
-        times = _times_by_rounds(graphs, clocks, graphs.atom_offsets[:-1] + starts)
-    return _keep_first(graphs, times, ratio)
+    places = _uniform(graphs.num_graphs, graphs, generator) * graphs.atom_offsets.diff()
+    starts = graphs.atom_offsets[:-1] + places.long()
+    grow = _dropping.growing_times if _dropping.in_loops(graphs) else _times_by_rounds
+    return _keep_first(graphs, grow(graphs, clocks, starts), ratio)
 
 
 def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:

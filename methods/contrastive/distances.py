@@ -65,7 +65,7 @@ def distance_weights(
     tensor([1.2000, 1.2000, 0.6000], dtype=torch.float64)
     """
     features = features.detach().double()
-    present = labels.unique()
+    present = labels.unique().long()
     groupings = {"class": [labels], "subcluster": [subclusters], "both": [labels, subclusters]}
     shares = [
         inverse_shares(class_distances(features, labels, groups, aggregation=aggregation))
@@ -110,7 +110,7 @@ def class_distances(
     sums = features.new_zeros(len(distinct), features.shape[1]).index_add_(0, index, features)
     centroids = sums / torch.bincount(index)[:, None]
     classes, class_index = labels.unique(return_inverse=True)
-    owners = torch.empty_like(distinct).scatter_(0, index, class_index)
+    owners = class_index.new_empty(len(distinct)).scatter_(0, index, class_index)
     # The shortcut by a matrix product loses the digits of short distances.
     between = torch.cdist(centroids, centroids, compute_mode="donot_use_mm_for_euclid_dist")
     nearest = between.masked_fill(owners[:, None] == owners, torch.inf).amin(dim=1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from .._contrast_terms import AsymmetricTerms, takes
+from bench.models._plain import is_plain
+
+from .._contrast_terms import AsymmetricTerms, asymmetric_terms
 from .supcon import same, similarities
 
 
@@ -44,6 +45,7 @@ def asymmetric_focal_contrastive_loss(
     --------
     Four equal features, p = 1/3. A row has one positive, log 3, and two negatives, log 3/2.
 
+    >>> import torch
     >>> loss = asymmetric_focal_contrastive_loss(
     ...     torch.ones(4, 1), torch.tensor([0, 1]), gamma=0.0, eta=0.5, temperature=0.1
     ... )
@@ -52,17 +54,5 @@ def asymmetric_focal_contrastive_loss(
     """
     logits = similarities(features, len(features)) / temperature
     alike = same(labels, len(features))
-    terms = AsymmetricTerms.apply if takes(logits) else _terms
+    terms = AsymmetricTerms.apply if is_plain(logits) else asymmetric_terms
     return terms(logits, alike, gamma, eta).mean()
-
-
-def _terms(logits: Tensor, alike: Tensor, gamma: float, eta: float) -> Tensor:
-    """The terms that the loss is the mean of, (2B, 2B), on any device, as single operations."""
-    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    lowest = torch.finfo(logits.dtype).min
-    log_p = logits.masked_fill(itself, lowest).log_softmax(dim=1).masked_fill(itself, 0.0)
-    # 1 - p is -expm1(log p); the clamp keeps powers and logarithms finite where p is 1.
-    rest = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
-    positive = torch.where(alike, -(rest**gamma) * log_p, 0.0)
-    negative = torch.where(alike, 0.0, -rest.log())
-    return positive + eta * negative

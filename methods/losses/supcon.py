@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .._contrast_terms import ContrastTerms, takes
+from bench.models._plain import is_plain
+
+from .._contrast_terms import ContrastTerms, contrast_terms
 
 ViewForm = Literal["two_views", "literal"]
 
@@ -77,22 +79,8 @@ def contrast_losses(
     >>> contrast_losses(torch.zeros(1, 2), positives, candidates)  # log 2
     tensor([0.6931])
     """
-    if takes(logits):
-        return ContrastTerms.apply(logits, positives, candidates, discounts)
-    return _contrast_losses(logits, positives, candidates, discounts)
-
-
-def _contrast_losses(
-    logits: Tensor, positives: Tensor, candidates: Tensor, discounts: Tensor | None = None
-) -> Tensor:
-    """:func:`contrast_losses` on any device, as single operations."""
-    # The lowest finite number instead of -inf: a row without candidates has a gradient of 0.
-    lowest = torch.finfo(logits.dtype).min
-    repelling = logits if discounts is None else logits - discounts
-    normaliser = repelling.masked_fill(~candidates, lowest).logsumexp(dim=1)
-    counts = positives.sum(dim=1)
-    attraction = (logits * positives).sum(dim=1) / counts.clamp_min(1)
-    return torch.where(counts > 0, normaliser - attraction, 0.0)
+    terms = ContrastTerms.apply if is_plain(logits) else contrast_terms
+    return terms(logits, positives, candidates, discounts)
 
 
 def view_pairs(
@@ -126,4 +114,5 @@ def similarities(features: Tensor, anchors: int) -> Tensor:
 
 def same(labels: Tensor, anchors: int) -> Tensor:
     """Whether the samples of anchor and candidate have equal labels (B,), bool, (A, 2B)."""
-    return (labels[:, None] == labels).repeat(anchors // len(labels), 2)
+    alike = labels[:, None] == labels
+    return alike.repeat(1 if anchors == len(labels) else 2, 2)

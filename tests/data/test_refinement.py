@@ -1,11 +1,13 @@
 from dataclasses import fields
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.data.adjacency import adjacency
 from bench.data.environments import find_environments
+from bench.data.neighbours import neighbour_lists
 from bench.data.refinement import refine
 from bench.data.selection import EnvironmentIndex, SelectedLevel, Selection
 
@@ -66,3 +68,29 @@ def test_no_atoms():
     found = refine(np.empty(0, np.int64), np.empty((0, 2), np.int64), 3)
     assert len(found.types) == len(found.rows) == 0
     assert [level.offsets.tolist() for level in found.levels] == [[0]] * 3
+
+
+@pytest.mark.parametrize(("atoms", "share"), [(0, 0.5), (1, 0.5), (9, 0.0), (30, 0.2)])
+def test_neighbour_lists_hold_what_sorted_ones_do_each_atom_before_its_neighbours(atoms, share):
+    bonds = random_bonds(np.random.default_rng(0), atoms, share)
+    neighbours, offsets = neighbour_lists(bonds, atoms)
+    expected, expected_offsets = adjacency(bonds, atoms)
+    assert offsets.tolist() == expected_offsets.tolist()
+    assert neighbours[offsets[:-1]].tolist() == list(range(atoms))
+    for own, wanted in zip(
+        *(np.split(found, offsets[1:-1]) for found in (neighbours, expected)), strict=True
+    ):
+        assert sorted(own.tolist()) == wanted.tolist()
+
+
+@pytest.mark.parametrize("bond", [[0, 2], [2, 0], [-1, 1], [1, -1], [0, 10**12]])
+def test_bonds_that_lead_out_of_the_batch_are_refused(bond):
+    # Loops do not see where an array ends.
+    with pytest.raises(IndexError, match="one leads out of it"):
+        refine(np.array([0, 1]), np.array([[0, 1], bond]), 2)
+
+
+@pytest.mark.parametrize("atom_type", [3, -1, 10**12])
+def test_atom_types_without_feature_vectors_are_refused(atom_type):
+    with pytest.raises(IndexError, match="feature vectors"):
+        refine(np.array([0, atom_type]), np.array([[0, 1]]), 3)

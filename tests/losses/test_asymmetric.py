@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from bench.methods._contrast_terms import AsymmetricTerms
-from bench.methods.losses.asymmetric import _terms, asymmetric_focal_contrastive_loss
+from bench.methods._contrast_terms import AsymmetricTerms, asymmetric_terms
+from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.supcon import same, supcon_loss
 
 
@@ -104,7 +104,7 @@ def test_loops_give_the_bits_of_single_operations(seed, size, gamma, eta, dtype,
     alike = same(torch.randint(3, (size,), generator=generator), 2 * size)
     bits = {torch.float32: torch.int32, torch.float64: torch.int64}[dtype]
     found = []
-    for terms_of in (AsymmetricTerms.apply, _terms):
+    for terms_of in (AsymmetricTerms.apply, asymmetric_terms):
         logits = values.clone().requires_grad_()
         terms = terms_of(logits, alike, gamma, eta)
         terms.mean().backward()

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from bench.methods.losses.supcon import _contrast_losses, contrast_losses, supcon_loss, view_pairs
+from bench.methods._contrast_terms import contrast_terms
+from bench.methods.losses.supcon import contrast_losses, supcon_loss, view_pairs
 
 DIGITS = 5e-7
 FORMS = ("two_views", "literal")
@@ -171,7 +172,7 @@ def test_loops_give_the_bits_of_single_operations(
     discounts = torch.rand(anchors, others, generator=generator, dtype=dtype).log()
     bits = {torch.float32: torch.int32, torch.float64: torch.int64}[dtype]
     found = []
-    for losses_of in (contrast_losses, _contrast_losses):
+    for losses_of in (contrast_losses, contrast_terms):
         logits = values.clone().requires_grad_()
         losses = losses_of(logits, positives, candidates, discounts if discounted else None)
         (losses * weights).sum().backward()
@@ -186,5 +187,5 @@ def test_loops_pass_on_what_is_not_finite():
     positives = torch.tensor([[True, False, False]] * 3)
     candidates = torch.ones(3, 3, dtype=torch.bool)
     found = contrast_losses(logits, positives, candidates)
-    expected = _contrast_losses(logits, positives, candidates)
+    expected = contrast_terms(logits, positives, candidates)
     assert found.isnan().tolist() == expected.isnan().tolist() == [True, True, False]

@@ -320,6 +320,20 @@ def test_where_atoms_tie_for_the_last_place_the_sort_of_the_array_operations_dec
     assert _dropping.keep_first(graphs, tied, 0.5) is not None
 
 
+@pytest.mark.parametrize("augment", OF_ATOMS)
+@pytest.mark.parametrize("bond", [(0, 5), (5, 0), (-1, 1), (1, -1)])
+def test_bonds_that_lead_out_of_the_batch_are_refused(augment, bond):
+    # Loops do not see where an array ends.
+    with pytest.raises(IndexError, match="one leads out of it"):
+        augment(graphs_of([2, 3], [(0, 1), bond]), 0.2, seeded())
+
+
+@pytest.mark.parametrize("sizes", [[2, 0], [0], [1, 0, 0, 0, 0, 0, 0]])
+def test_pieces_do_not_grow_in_graphs_without_atoms(sizes):
+    with pytest.raises(IndexError, match="one atom or more"):
+        grow_subgraphs(graphs_of(sizes, []), 0.2, seeded())
+
+
 def reached(graphs, clocks, starts) -> list[float]:
     """Dijkstra's times, an atom's clock paid when it is entered."""
     neighbours = {atom: set() for atom in range(graphs.num_atoms)}

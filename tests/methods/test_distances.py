@@ -152,6 +152,15 @@ def test_a_single_class_weighs_one():
     assert softmax_shares(class_distances(features, labels, labels)).tolist() == [1]
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8])
+@pytest.mark.parametrize("reweighting", ["both", "class", "subcluster", "none"])
+def test_narrow_labels_give_what_wide_ones_do(dtype, reweighting):
+    expected = distance_weights(POINTS, LABELS, SUBCLUSTERS, 3, reweighting=reweighting)
+    narrow = LABELS.to(dtype), SUBCLUSTERS.to(dtype)
+    found = distance_weights(POINTS, *narrow, 3, reweighting=reweighting)
+    assert torch.equal(found, expected)
+
+
 def test_coinciding_centroids_are_cut_with_a_warning(caplog):
     features = torch.tensor([[0.0], [0.0], [1.0]])
     labels = torch.arange(3)
