@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.models._linear import Linear, matmul
+from bench.models._linear import Linear, is_hooked, matmul
 from bench.perf.flops import ONEDNN, PRODUCTS, TORCH, MatrixProduct, count_multiply_adds
 
 
@@ -17,6 +17,14 @@ def test_the_products_of_two_linear_layers_are_counted_forward_and_backward(line
     backward = 3 * 5 * 4 + 4 * 5 * 2 + 5 * 2 * 4
     assert count_multiply_adds(lambda: network(x)) == forward
     assert count_multiply_adds(lambda: network(x).sum().backward()) == forward + backward
+
+
+def test_counting_is_seen_by_no_module():
+    """Layers that something waits for are computed one by one, which multiplies more."""
+    parts = nn.ModuleList([Linear(3, 4), Linear(4, 2)])
+    hooked = []
+    count_multiply_adds(lambda: hooked.extend(is_hooked(part) for part in parts))
+    assert hooked == [False, False]
 
 
 def test_element_wise_work_counts_nothing():

@@ -63,7 +63,10 @@ def each_once(radius: int, bits: int) -> Fingerprint:
 
 
 def of_data(prepared: PreparedData, radius: int, bits: int) -> Fingerprint:
-    """:func:`morgan_counts` of the molecules of a data set, read once and kept beside features."""
+    """:func:`morgan_counts` of the molecules of a data set, read once and kept beside features.
+
+    Of any other SMILES, such as another spelling, as :func:`each_once` gives them.
+    """
     key = {
         # Covers the file and RDKit's version.
         "prepared": prepared.fingerprint,
@@ -74,9 +77,12 @@ def of_data(prepared: PreparedData, radius: int, bits: int) -> Fingerprint:
     arrays = prepared.keep(f"morgan-{prepared.name}", key, partial(_build, prepared, radius, bits))
     ends, places, values = arrays["offsets"].tolist(), arrays["places"], arrays["values"]
     numbers = {smiles: number for number, smiles in enumerate(prepared.smiles)}
+    of_other = each_once(radius, bits)
 
     def fingerprint(smiles: str) -> SparseRow:
-        number = numbers[smiles]
+        number = numbers.get(smiles)
+        if number is None:
+            return of_other(smiles)
         entries = slice(ends[number], ends[number + 1])
         return SparseRow(places[entries], values[entries])
 

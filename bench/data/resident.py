@@ -107,6 +107,8 @@ class ResidentData:
 
     def epoch(self, batches: Sequence[np.ndarray]) -> Iterator[Batch]:
         """A batch of the samples at each of these positions, in turn."""
+        if not batches:
+            return
         if "molecule" not in self._indices:
             yield from self._stretch(batches, np.zeros((len(batches), 3), np.int64))
             return

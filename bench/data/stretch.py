@@ -26,8 +26,11 @@ def send(arrays: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:
 def end_to_end(parts: Sequence[GraphBatch]) -> GraphBatch:
     """The graphs of all `parts`, which share their distinct feature vectors.
 
-    One copy of sizes to the device, and no wait.
+    One copy of sizes to the device, and no wait. Of no parts, a batch without graphs on the CPU.
     """
+    if not parts:
+        none = torch.empty(0, dtype=torch.int64)
+        return GraphBatch(torch.empty(0, 0), none, none.new_zeros(1), none.view(0, 2))
     counts = np.array([(part.num_graphs, part.num_atoms, len(part.bonds)) for part in parts])
     cuts = np.stack([offsets_of(column) for column in counts.T])
     graphs, atoms, bonds = send([cuts], parts[0].atom_types.device)[0].view(3, -1)

@@ -1,4 +1,4 @@
-"""Layer and read-out of the encoder on distinct environments, as functions with gradients."""
+"""Layers and read-out of the encoder on distinct environments, in training and evaluation."""
 
 from __future__ import annotations
 
@@ -22,40 +22,21 @@ _ROWS = 128
 _PARAMETERS = 6
 
 
-class EnvironmentLayer(torch.autograd.Function):
-    """BatchNorm(ReLU(sum over neighbours and self of x W, + b) + ReLU(x V^T + c)) in training.
-
-    Equal to :class:`bench.models.gcn.GraphLayer` on atoms, with each row of the result standing
-    for ``level.counts`` atoms.
-
-    Inputs are x (S or more, D), W (D, H), b, V (H, D), c, the scale and shift of the normalisation
-    (H, each), the level and epsilon. Outputs are the R rows, then zeros (see `_ROWS`), and the mean
-    and the (biased) variance of all atoms, without gradients.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        *parameters, level, epsilon = inputs
-        rows, moments, ctx.kept = _forward(x, parameters, level, epsilon)
-        ctx.save_for_backward(x, *parameters)
-        ctx.mark_non_differentiable(*moments)
-        return rows, *moments
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_edits(ctx)
-        return *_backward(ctx.kept, grad, ctx.needs_input_grad[0]), None, None
-
-
 class EnvironmentEncoder(torch.autograd.Function):
-    """All layers and the read-out in training: what the two functions here are one by one.
+    """All layers and the read-out in training.
 
     In one function, a step calls the framework a fraction as often.
 
+    A layer is BatchNorm(ReLU(sum over neighbours and self of x W, + b) + ReLU(x V^T + c)), equal to
+    :class:`bench.models.gcn.GraphLayer` on atoms, with each row standing for ``level.counts``
+    atoms. The read-out is [sum of the gated rows, maximum of the rows] of each graph's atoms, which
+    share the maximum's gradient equally where they tie.
+
     Inputs are x (S, D), the weight (1, H) and bias (1,) of the gates, the batch's environments, the
-    atoms' offsets by graph (G + 1,), epsilon by layer, and the parameters of every layer in turn,
-    six each. Outputs are the graphs' (G, 2H), then mean and variance of every layer in turn.
+    atoms' offsets by graph (G + 1,), epsilon by layer, and the parameters of every layer in turn:
+    W (D, H), b, V (H, D), c, the scale and shift of the normalisation (H, each). Outputs are the
+    graphs' (G, 2H), then the mean and the (biased) variance of all atoms by layer in turn, without
+    gradients.
     """
 
     @staticmethod
@@ -87,9 +68,14 @@ class EnvironmentEncoder(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_edits(ctx)
+        _ = ctx.saved_tensors  # raises if one of them has been written to since
         x, gates, result, lists, weight = ctx.read_out
-        grad_x, grad_gates = _backward_read_out(x, gates, result, lists, grad)
+        of_gated, of_highest = map(
+            torch.from_numpy,
+            kernels.read_out_gradients(grad.contiguous().numpy(), result, x.numpy(), *lists),
+        )
+        grad_x = of_highest.addcmul_(of_gated, gates)
+        grad_gates = of_gated.mul_(x).sum(1)
         scores = torch.ops.aten.sigmoid_backward(grad_gates[:, None], gates)
         grad_x.add_(torch.mm(scores, weight))
         of_gates = torch.mm(scores.t(), x), scores.sum(0)
@@ -172,26 +158,6 @@ def _backward(kept: _Kept, grad: Tensor, needs_x: bool) -> tuple[Tensor | None, 
     )
 
 
-def _backward_read_out(
-    x: Tensor,
-    gates: Tensor,
-    result: np.ndarray,
-    lists: tuple[np.ndarray, np.ndarray],
-    grad: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the rows, (R, H), and their gates, (R,), with `gates` of shape (R, 1)."""
-    of_gated, of_highest = map(
-        torch.from_numpy,
-        kernels.read_out_gradients(grad.contiguous().numpy(), result, x.numpy(), *lists),
-    )
-    return of_highest.addcmul_(of_gated, gates), of_gated.mul_(x).sum(1)
-
-
-def _refuse_edits(ctx: Any) -> None:
-    """Raise if what was saved has been written to since."""
-    _ = ctx.saved_tensors
-
-
 def layer_by_running_statistics(
     x: Tensor,
     weight: Tensor,
@@ -222,32 +188,13 @@ def layer_by_running_statistics(
     )
 
 
-class EnvironmentReadOut(torch.autograd.Function):
-    """[Sum of the gated rows, maximum of the rows] of each graph's atoms, (G, 2H).
+def read_out(x: Tensor, gates: Tensor, environments: EnvironmentBatch, offsets: Tensor) -> Tensor:
+    """The read-out in evaluation, (G, 2H), without gradients.
 
-    Inputs are x (R or more, H), the gates of its rows, the batch's environments and the atoms'
-    offsets by graph (G + 1,). Atoms that tie share the maximum's gradient equally.
+    Of x (R or more, H), the gates of its rows (R or more, 1) and the atoms' offsets by graph.
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, gates: Tensor, environments: EnvironmentBatch, offsets: Tensor
-    ) -> Tensor:
-        lists = environments.rows.numpy(), offsets.numpy()
-        result = kernels.read_out(x.numpy(), gates.numpy(), *lists)
-        ctx.save_for_backward(x, gates)
-        ctx.result = result
-        ctx.lists = lists
-        return torch.from_numpy(result)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, gates = ctx.saved_tensors
-        of_both = _backward_read_out(
-            x.detach(), gates.detach()[:, None], ctx.result, ctx.lists, grad
-        )
-        return *of_both, None, None
+    lists = environments.rows.numpy(), offsets.numpy()
+    return torch.from_numpy(kernels.read_out(x.numpy(), gates.numpy().reshape(-1), *lists))
 
 
 def _lists(level: LevelBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

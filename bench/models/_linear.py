@@ -13,9 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.modules import module as modules
 
 from bench.models._plain import is_plain
 
+# Of all modules at once.
+_GLOBAL_HOOKS = (
+    modules._global_forward_hooks,
+    modules._global_forward_pre_hooks,
+    modules._global_backward_hooks,
+    modules._global_backward_pre_hooks,
+)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 # What torch.compile puts in place of linear layers; absent from builds without oneDNN.
@@ -116,9 +124,9 @@ def _differentiable_gradients(
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether something waits for `module` to be called."""
+    """Whether something waits for `module`, or for any module, to be called."""
     known = vars(module)
-    return any(known[name] for name in _HOOKS)
+    return any(_GLOBAL_HOOKS) or any(known[name] for name in _HOOKS)
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -14,9 +14,8 @@ from bench.data.batch import EnvironmentBatch, GraphBatch, LevelBatch
 from bench.models._atom_norm import AtomNorm
 from bench.models._environment_layer import (
     EnvironmentEncoder,
-    EnvironmentLayer,
-    EnvironmentReadOut,
     layer_by_running_statistics,
+    read_out,
 )
 from bench.models._linear import Linear, is_hooked
 from bench.models._plain import is_plain
@@ -84,38 +83,55 @@ class GCN(MoleculeBackbone):
         return (
             len(environments.levels) == len(self.layers)
             and is_plain(graphs.atom_features)
+            and self._gate_is_plain()
             and all(isinstance(layer, GraphLayer) and layer.is_plain for layer in self.layers)
-            and (self._learns_statistics(graphs) or not self._needs_gradients(graphs))
+            and (
+                self._learns_statistics(graphs)
+                or (self._uses_running_statistics(graphs) and not self._needs_gradients(graphs))
+            )
         )
+
+    def _gate_is_plain(self) -> bool:
+        gate = self.gate
+        return type(gate) is nn.Linear and gate.bias is not None and not is_hooked(gate)
 
     def _learns_statistics(self, graphs: GraphBatch) -> bool:
         """Whether every layer normalises by the statistics of the batch."""
-        return graphs.num_atoms > 1 and all(
-            isinstance(layer, GraphLayer) and layer.norm.training for layer in self.layers
+        return graphs.num_atoms > 1 and all(layer.norm.training for layer in self._graph_layers())
+
+    def _uses_running_statistics(self, graphs: GraphBatch) -> bool:
+        """Whether every layer normalises by the running statistics."""
+        return graphs.num_atoms <= 1 or not any(
+            layer.norm.training for layer in self._graph_layers()
         )
 
     def _needs_gradients(self, graphs: GraphBatch) -> bool:
         return torch.is_grad_enabled() and (
             graphs.atom_features.requires_grad
-            or any(parameter.requires_grad for parameter in self.layers.parameters())
+            or any(
+                parameter.requires_grad
+                for part in (self.layers, self.gate)
+                for parameter in part.parameters()
+            )
         )
 
     def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
         """What `output` reads, with every distinct environment computed once."""
         x = graphs.atom_features.index_select(0, environments.types)
-        gate_is_plain = type(self.gate) is nn.Linear and not is_hooked(self.gate)
-        if gate_is_plain and self._learns_statistics(graphs):
+        if self._learns_statistics(graphs):
             return self._read_and_observe(x, graphs, environments)
-        for layer, level in zip(self.layers, environments.levels, strict=True):
-            assert isinstance(layer, GraphLayer)
-            x = layer.on_environments(x, level, graphs.num_atoms)
-        gates = torch.sigmoid(self.gate(x)).squeeze(1)
-        return EnvironmentReadOut.apply(x, gates, environments, graphs.atom_offsets)
+        for layer, level in zip(self._graph_layers(), environments.levels, strict=True):
+            x = layer.by_running_statistics(x, level)
+        gates = torch.sigmoid(self.gate(x))
+        return read_out(x, gates, environments, graphs.atom_offsets)
+
+    def _graph_layers(self) -> list[GraphLayer]:
+        return [layer for layer in self.layers if isinstance(layer, GraphLayer)]
 
     def _read_and_observe(
         self, x: Tensor, graphs: GraphBatch, environments: EnvironmentBatch
     ) -> Tensor:
-        layers = [layer for layer in self.layers if isinstance(layer, GraphLayer)]
+        layers = self._graph_layers()
         read, *moments = EnvironmentEncoder.apply(
             x,
             self.gate.weight,
@@ -152,21 +168,19 @@ class GraphLayer(nn.Module):
         return (
             type(convolution) is SumConvolution
             and type(residual) is nn.Linear
+            and residual.bias is not None
             and type(norm) is AtomNorm
+            and norm.affine
             and norm.momentum is not None
             and norm.running_mean is not None
             and not any(map(is_hooked, (self, convolution, residual, norm)))
         )
 
-    def on_environments(self, x: Tensor, level: LevelBatch, atoms: int) -> Tensor:
-        """Features of `level`'s environments, from `x` of those of one hop less.
+    def by_running_statistics(self, x: Tensor, level: LevelBatch) -> Tensor:
+        """Features of `level`'s environments as in evaluation, from `x` of those of a hop less.
 
-        `atoms` is how many the environments stand for together.
+        Without gradients.
         """
-        if self.norm.training and atoms > 1:
-            x, mean, variance = EnvironmentLayer.apply(x, *self.in_order(), level, self.norm.eps)
-            self.norm.observe(mean, variance, atoms)
-            return x
         weight, bias, own_weight, own_bias, *_ = (p.detach() for p in self.in_order())
         return layer_by_running_statistics(
             x, weight, bias, own_weight, own_bias, level, *self.norm.as_scaling()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from typing import Literal
 
@@ -57,10 +58,14 @@ class Head(nn.Module):
         return relu_layers(x, self.layers)
 
     def reset(self, seed: int) -> None:
-        """Start afresh from `seed`; a layer's draw depends on its place and shape alone."""
+        """Start afresh from `seed`, each layer as it draws its own weights.
+
+        What it draws depends on its place, shape and type alone.
+        """
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Linear):
-                # Drawn by a layer on the CPU: the generator of another device is not seeded here.
+                # Drawn by a copy on the CPU: the generator of another device is not seeded here.
+                fresh = copy.deepcopy(layer).cpu()
                 with initial_weights(seed, f"head.{name}"):
-                    fresh = nn.Linear(layer.in_features, layer.out_features, device="cpu")
+                    fresh.reset_parameters()
                 layer.load_state_dict(fresh.state_dict())

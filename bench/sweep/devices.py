@@ -20,7 +20,7 @@ from bench.training.run import require_cuda
 
 # From this number of cores on they are expected to be as fast as one GPU: no run has shown yet
 # what a GPU gains, and runs of this size leave most of it idle.
-MANY_CORES = 8
+_MANY_CORES = 8
 # Runs that one GPU bears: they compute at the same time under CUDA's Multi-Process Service (MPS),
 # and take turns without it.
 _AT_ONCE, _IN_TURNS = 16, 4
@@ -74,7 +74,7 @@ def place_of(settings: Settings) -> Place:
     """Where runs train under `settings`; the free memory of GPUs is asked for once a process.
 
     ``auto`` takes GPUs where the cores alone are not expected to be as fast: fewer than
-    `MANY_CORES`, and at most twice as many as runs fit on the GPUs.
+    `_MANY_CORES`, and at most twice as many as runs fit on the GPUs.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def place_of(settings: Settings) -> Place:
     if settings.device == "cpu" or (auto and not torch.cuda.is_available()):
         return on_cpu
     require_cuda()
-    if auto and cores >= MANY_CORES:
+    if auto and cores >= _MANY_CORES:
         return _declined(on_cpu, f"{cores} cores are expected to be as fast")
     gpus = find_gpus()
     mps = has_mps()

@@ -61,6 +61,8 @@ class Losses:
         """
         if self._looks_at_once:
             return self._numbers
+        if not self._waiting:
+            return []
         # What was not finite before that step is not known any more.
         losses = torch.stack(self._waiting).cpu()
         return [finite_loss(loss, {}, self._epoch, step) for step, loss in enumerate(losses, 1)]

@@ -23,7 +23,7 @@ from bench.training.checkpoint import CheckpointFile, Progress
 from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.finite import Losses, require_finite_logits, require_finite_weights
-from bench.training.optimiser import make_optimiser
+from bench.training.optimiser import FORMAT, make_optimiser
 from bench.training.schedules import learning_rate_factor
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart, stage_epochs
@@ -218,6 +218,7 @@ def _identity(
     modules = (network, method)
     return {
         "training loop": VERSION,
+        "format of the optimiser's state": FORMAT,
         "version of torch": torch.__version__,
         "device": _device(network).type,
         "method": f"{type(method).__module__}.{type(method).__qualname__}",

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from bench.training.settings import TrainingSettings
 
+# Of the state, part of every checkpoint's identity: raise it when names or meaning change.
+FORMAT = 1
+
 _BETAS = 0.9, 0.999
 _EPSILON = 1e-8
 
@@ -103,9 +106,30 @@ class Adam:
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state` gave."""
-        for name, tensor in self.state().items():
+        """Go on from what :meth:`state` gave.
+
+        Raises
+        ------
+        ValueError
+            It is of other parameters or of another format; nothing has been taken over.
+        """
+        own = self.state()
+        expected, got = _described(own), _described(state)
+        if expected != got:
+            wrong = [n for n in expected | got if expected.get(n) != got.get(n)]
+            name, more = wrong[0], f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise ValueError(
+                f"Expected {expected.get(name, 'nothing')} as {name!r} of the optimiser's state, "
+                f"but got {got.get(name, 'nothing')}{more}. It is of other parameters or of "
+                "another format: remove it and train anew."
+            )
+        for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def _described(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Type and shape of each tensor."""
+    return {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in state.items()}
 
 
 def make_optimiser(parameters: Sequence[nn.Parameter], settings: TrainingSettings) -> Adam:

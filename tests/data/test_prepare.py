@@ -537,6 +537,15 @@ def test_fingerprints_are_made_once_and_kept_with_the_features(ready, monkeypatc
     assert len(made) == 4 * 3
 
 
+def test_a_molecule_that_is_spelled_as_the_data_does_not_has_its_fingerprint_too(ready):
+    found = morgan.of_data(ready(Toy(molecules("CCO", "C"))), 2, 64)
+    for smiles in ("OCC", "CCN"):
+        expected = morgan_counts(smiles, radius=2, bits=64)
+        assert all(map(np.array_equal, found(smiles), expected))
+    with pytest.raises(DataError, match="usable SMILES"):
+        found("no molecule")
+
+
 def test_content_checksum_sees_inputs_labels_and_class_names():
     def checksum(values=("CCO", "C"), labels=(0, 1), names=("a", "b")):
         entity = Entity("molecule", "molecule", list(values))

@@ -102,6 +102,14 @@ def test_data_without_molecules_is_laid_out_too():
     require_equal_epochs(Collator(data, PROTEIN_ROWS), [np.array([0, 3]), np.array([2])])
 
 
+@pytest.mark.parametrize("kinds", [("molecule",), ("protein",), ("molecule", "protein")])
+def test_an_epoch_without_batches_is_empty_and_so_is_a_batch_without_samples(kinds):
+    data = prepared()
+    data = replace(data, entities=tuple(e for e in data.entities if e.kind in kinds))
+    require_equal_epochs(Collator(data, PROTEIN_ROWS), [])
+    require_equal_epochs(Collator(data, PROTEIN_ROWS), [np.empty(0, np.int64)])
+
+
 def test_batches_of_an_epoch_share_memory_and_know_their_neighbours():
     data = toy_data((40, 20))
     first, second = Collator(data).resident.epoch(np.split(np.arange(40), 2))
@@ -172,3 +180,11 @@ def test_batches_laid_end_to_end_are_cut_into_themselves(chosen):
     require_equal_graphs(whole, together)
     for part, found in zip(parts, cut(whole, [len(numbers) for numbers in chosen]), strict=True):
         require_equal_graphs(found, part)
+
+
+def test_no_batches_end_to_end_are_a_batch_without_graphs():
+    whole = end_to_end([])
+    assert (whole.num_graphs, whole.num_atoms) == (0, 0)
+    assert whole.features.shape == (0, 0)
+    assert whole.neighbours.tolist() == []
+    assert list(cut(whole, [])) == []

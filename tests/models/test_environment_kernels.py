@@ -1,4 +1,4 @@
-"""Layer and read-out on environments beside the same written out with torch operations."""
+"""Layers and read-out on environments beside the same written out with torch operations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.data.batch import EnvironmentBatch, LevelBatch
-from bench.models._environment_kernels import read_out
-from bench.models._environment_layer import EnvironmentLayer, EnvironmentReadOut
+from bench.models._environment_kernels import normalise, read_out
+from bench.models._environment_layer import EnvironmentEncoder
+from bench.models._environment_layer import read_out as evaluated_read_out
 
 
 def random_level(rng: np.random.Generator, below: int, rows: int) -> LevelBatch:
@@ -23,7 +24,7 @@ def random_level(rng: np.random.Generator, below: int, rows: int) -> LevelBatch:
     )
 
 
-def spelled_out(x, weight, bias, own_weight, own_bias, scale, shift, level, epsilon):
+def layer_spelled_out(x, weight, bias, own_weight, own_bias, scale, shift, level, epsilon):
     owners = torch.repeat_interleave(torch.arange(len(level.counts)), level.offsets.diff())
     sums = torch.zeros(len(level.counts), weight.shape[1], dtype=x.dtype)
     sums = sums.index_add(0, owners, (x @ weight)[level.neighbours])
@@ -35,22 +36,89 @@ def spelled_out(x, weight, bias, own_weight, own_bias, scale, shift, level, epsi
     return (rows - mean) / torch.sqrt(variance + epsilon) * scale + shift, mean, variance
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 3, 17]))
-def test_a_layer_and_its_gradients_are_those_of_the_formula(seed, rows, width):
-    rng = np.random.default_rng(seed)
-    level = random_level(rng, below=6, rows=rows)
-    shapes = [(6, 4), (4, width), (width,), (width, 4), (width,), (width,), (width,)]
+def read_out_spelled_out(x, weight, bias, rows, offsets):
+    gated = torch.sigmoid(x @ weight.t() + bias) * x
+    atoms = list(rows.long().split(offsets.diff().tolist()))
+    sums = torch.stack([gated[own].sum(0) for own in atoms])
+    return torch.cat([sums, torch.stack([x[own].amax(0) for own in atoms])], dim=1)
+
+
+def encode(x, weight, bias, environments, offsets, *parameters):
+    """The function's outputs, of layers with one epsilon."""
+    epsilons = [1e-5] * len(environments.levels)
+    return EnvironmentEncoder.apply(x, weight, bias, environments, offsets, epsilons, *parameters)
+
+
+def encode_spelled_out(x, weight, bias, environments, offsets, *parameters):
+    moments = []
+    for number, level in enumerate(environments.levels):
+        x, *found = layer_spelled_out(x, *parameters[6 * number : 6 * number + 6], level, 1e-5)
+        moments += found
+    return read_out_spelled_out(x, weight, bias, environments.rows, offsets), *moments
+
+
+def random_encoder(rng: np.random.Generator, rows: list[int], width: int):
+    """Inputs that have gradients, environments and offsets; of 6 types and these many rows."""
+    levels = tuple(
+        random_level(rng, below, own) for below, own in zip([6, *rows], rows, strict=False)
+    )
+    atoms, offsets = rng.integers(0, rows[-1], 3 * rows[-1]), np.arange(rows[-1] + 1) * 3
+    shapes = [(6, 4), (1, width), (1,)]
+    for before in [4, *[width] * (len(rows) - 1)]:
+        shapes += [(before, width), (width,), (width, before), (width,), (width,), (width,)]
     inputs = [torch.from_numpy(rng.standard_normal(shape)).requires_grad_() for shape in shapes]
-    incoming = torch.from_numpy(rng.standard_normal((rows, width)))
+    environments = EnvironmentBatch(
+        torch.empty(0, dtype=torch.int32), levels, torch.from_numpy(atoms.astype(np.int32))
+    )
+    return inputs, environments, torch.from_numpy(offsets)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(0, 10**6),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    st.sampled_from([1, 3, 17]),
+)
+def test_an_encoder_and_its_gradients_are_those_of_the_formula(seed, rows, width):
+    """Beyond the first layer, rows of zeros lie below what comes in; they change nothing."""
+    rng = np.random.default_rng(seed)
+    inputs, environments, offsets = random_encoder(rng, rows, width)
+    incoming = torch.from_numpy(rng.standard_normal((len(offsets) - 1, 2 * width)))
     seen = []
-    for function in (EnvironmentLayer.apply, spelled_out):
-        padded, *moments = function(*inputs, level, 1e-5)
-        assert not padded[rows:].any()
-        gradients = torch.autograd.grad(padded[:rows], inputs, incoming)
-        seen.append([padded[:rows].detach(), *moments, *gradients])
+    for function in (encode, encode_spelled_out):
+        read, *moments = function(*inputs[:3], environments, offsets, *inputs[3:])
+        gradients = torch.autograd.grad(read, inputs, incoming)
+        seen.append([read.detach(), *moments, *gradients])
     for found, expected in zip(*seen, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_rows_of_zeros_below_what_comes_in_change_nothing():
+    rng = np.random.default_rng(1)
+    (x, *others), environments, offsets = random_encoder(rng, [9], 3)
+    padded = torch.cat([x.detach(), torch.zeros(5, 4, dtype=x.dtype)]).requires_grad_()
+    expected = encode(x, *others[:2], environments, offsets, *others[2:])
+    found = encode(padded, *others[:2], environments, offsets, *others[2:])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    found[0].cos().sum().backward()
+    assert not padded.grad[6:].any()
+
+
+def test_rows_are_normalised_and_below_them_there_are_zeros():
+    vectors = (np.array(values) for values in ([1.0, 2.0], [3.0, 0.5], [0.0, 1.0]))
+    found = normalise(np.array([[2.0, 2.0], [1.0, 4.0]]), *vectors, 5)
+    assert found.tolist() == [[3.0, 1.0], [0.0, 2.0], *[[0.0, 0.0]] * 3]
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_an_input_that_is_written_to_before_the_backward_pass_is_an_error(place):
+    inputs, environments, offsets = random_encoder(np.random.default_rng(2), [5], 3)
+    read, *_ = encode(*inputs[:3], environments, offsets, *inputs[3:])
+    with torch.no_grad():
+        inputs[place].add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        read.sum().backward()
 
 
 # Rows of the atoms of three graphs; the first holds row 2 twice.
@@ -59,23 +127,15 @@ OFFSETS = torch.tensor([0, 3, 4, 6])
 BATCH = EnvironmentBatch(torch.empty(0, dtype=torch.int32), (), ROWS)
 
 
-def test_rows_of_zeros_below_what_comes_in_change_nothing():
-    rng = np.random.default_rng(1)
-    level = random_level(rng, below=6, rows=9)
-    shapes = [(6, 4), (4, 3), (3,), (3, 4), (3,), (3,), (3,)]
-    x, *others = (torch.from_numpy(rng.standard_normal(shape)) for shape in shapes)
-    expected = EnvironmentLayer.apply(x, *others, level, 1e-5)
-    padded = torch.cat([x, torch.zeros(5, 4, dtype=x.dtype)]).requires_grad_()
-    found = EnvironmentLayer.apply(padded, *others, level, 1e-5)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
-    found[0].cos().sum().backward()
-    assert not padded.grad[6:].any()
+def read_alone(x, weight, bias):
+    """The read-out of an encoder without layers."""
+    (read,) = encode(x, weight, bias, BATCH, OFFSETS)
+    return read
 
 
 def test_atoms_that_tie_share_the_gradient_of_a_maximum():
     x = torch.tensor([[1.0, 5.0], [-2.0, 0.0], [1.0, 7.0], [9.0, 9.0]], requires_grad=True)
-    read = EnvironmentReadOut.apply(x, torch.zeros(4), BATCH, OFFSETS)
+    read = read_alone(x, torch.ones(1, 2), torch.zeros(1))
     assert read[:, 2:].tolist() == [[1, 7], [-2, 0], [1, 7]]
     of_maxima = torch.tensor([[6.0, 2.0], [3.0, 4.0], [8.0, -2.0]])
     read.backward(torch.cat([torch.zeros(3, 2), of_maxima], dim=1))
@@ -83,31 +143,27 @@ def test_atoms_that_tie_share_the_gradient_of_a_maximum():
 
 
 def test_sums_are_gated_and_have_the_right_gradients():
-    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    gates = torch.rand(4, dtype=torch.float64, requires_grad=True)
-    read = EnvironmentReadOut.apply(x, gates, BATCH, OFFSETS)
-    gated = x * gates[:, None]
-    parts = [gated[ROWS[a:b]].sum(0) for a, b in ((0, 3), (3, 4), (4, 6))]
-    torch.testing.assert_close(read[:, :3], torch.stack(parts))
-    assert torch.autograd.gradcheck(
-        lambda *inputs: EnvironmentReadOut.apply(*inputs, BATCH, OFFSETS), (x, gates)
-    )
+    shapes = [(4, 3), (1, 3), (1,)]
+    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    expected = read_out_spelled_out(*inputs, ROWS, OFFSETS)
+    torch.testing.assert_close(read_alone(*inputs), expected)
+    assert torch.autograd.gradcheck(read_alone, inputs)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_not_finite_stays_so(value):
     x = torch.ones(4, 3)
     x[2, 1] = value
-    read = EnvironmentReadOut.apply(x, torch.ones(4), BATCH, OFFSETS)
+    # Gates of one half, whatever the features are.
+    read = evaluated_read_out(x, torch.full((4, 1), 0.5), BATCH, OFFSETS)
     assert read[:, 1].isfinite().tolist() == [False, True, False]
     level = random_level(np.random.default_rng(0), below=4, rows=5)
-    outputs = EnvironmentLayer.apply(
-        torch.full((4, 2), value),
-        *(torch.ones(s) for s in [(2, 3), 3, (3, 2), 3, 3, 3]),
-        level,
-        1e-5,
+    parameters = [torch.ones(s) for s in [(2, 3), 3, (3, 2), 3, 3, 3]]
+    batch = EnvironmentBatch(torch.empty(0, dtype=torch.int32), (level,), ROWS)
+    outputs = encode(
+        torch.full((4, 2), value), torch.ones(1, 3), torch.ones(1), batch, OFFSETS, *parameters
     )
-    assert not outputs[0][:5].isfinite().any()
+    assert not any(output.isfinite().any() for output in outputs)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])

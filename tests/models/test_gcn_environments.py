@@ -12,9 +12,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.modules.module import register_module_forward_hook
 
 from bench.data.collate import GraphCollator, compress
 from bench.data.packed import PackedGraphs
+from bench.models._atom_norm import AtomNorm
 from bench.models.gcn import GCN, GCNOptions
 from tests.data.test_environments import random_graphs
 
@@ -200,15 +202,84 @@ def wrap_gate(model: GCN) -> None:
     model.train().gate.__class__ = Doubled
 
 
+def take_bias_of_gate(model: GCN) -> None:
+    model.train().gate.register_parameter("bias", None)
+
+
+def take_bias_of_residual(model: GCN) -> None:
+    model.train().layers[1].residual.register_parameter("bias", None)
+
+
+def norm_without_scale(model: GCN) -> None:
+    model.train().layers[1].norm = AtomNorm(5, affine=False).double()
+
+
 @pytest.mark.parametrize(
     "change",
-    [wrap_gate, freeze_norms, train_norms_alone, average_all_batches, wrap_residual, replace_norm],
+    [
+        wrap_gate,
+        take_bias_of_gate,
+        take_bias_of_residual,
+        norm_without_scale,
+        freeze_norms,
+        train_norms_alone,
+        average_all_batches,
+        wrap_residual,
+        replace_norm,
+    ],
 )
 def test_a_changed_encoder_computes_the_same_both_ways(change):
     found, expected, one, other = changed(change)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-10, atol=1e-10)
+
+
+def train_gate_alone(model: GCN) -> None:
+    model.eval().layers.requires_grad_(False)
+
+
+def freeze(model: GCN) -> None:
+    model.eval().requires_grad_(False)
+    model.output.requires_grad_()
+
+
+@pytest.mark.parametrize("change", [take_bias_of_gate, train_gate_alone, freeze])
+def test_a_changed_encoder_has_the_same_gradients_both_ways(change):
+    found, expected, one, other = changed(change)
+    for embeddings in (found, expected):
+        embeddings.square().sum().backward()
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        assert (mine.grad is None) == (theirs.grad is None) == (not mine.requires_grad)
+        if mine.grad is not None:
+            torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("change", [take_bias_of_gate, take_bias_of_residual, norm_without_scale])
+def test_parts_without_bias_or_scale_are_evaluated_too(change):
+    with torch.no_grad():
+        found, expected, _, _ = changed(lambda model: (change(model), model.eval()))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("change", [take_bias_of_gate, freeze_norms, train_norms_alone])
+def test_a_changed_encoder_computes_the_same_without_gradients(change):
+    with torch.no_grad():
+        found, expected, one, other = changed(change)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-10, atol=1e-10)
+
+
+def test_hooks_on_all_modules_are_called():
+    batch = GraphCollator(random_graphs(8).with_environments())(np.arange(6))
+    model, seen = encoder(3), []
+    handle = register_module_forward_hook(lambda module, *_: seen.append(module))
+    try:
+        model(batch.to(dtype=torch.float64))
+    finally:
+        handle.remove()
+    assert {model.gate, model.output, *model.layers} <= set(seen)
 
 
 @pytest.mark.parametrize("part", ["layers.0.norm", "gate"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
+from bench.models._weights import initial_weights
 from bench.models.head import Head
 
 
@@ -41,3 +43,45 @@ def test_reset_leaves_global_random_state_alone():
     before = torch.get_rng_state()
     head.reset(0)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def drawn_before(layer: nn.Linear, seed: int, name: str) -> list[torch.Tensor]:
+    with initial_weights(seed, f"head.{name}"):
+        return list(nn.Linear(layer.in_features, layer.out_features).parameters())
+
+
+def test_reset_draws_what_new_layers_draw():
+    head = Head(8, 2)
+    head.reset(5)
+    for name, layer in [("classifier", head.classifier), ("layers.1", head.layers[1])]:
+        assert all(map(torch.equal, layer.parameters(), drawn_before(layer, 5, name)))
+
+
+def test_reset_of_a_layer_without_bias_draws_the_same_weights():
+    head = Head(8, 2)
+    head.classifier = nn.Linear(256, 2, bias=False)
+    head.reset(5)
+    assert torch.equal(head.classifier.weight, drawn_before(head.classifier, 5, "classifier")[0])
+
+
+def test_reset_starts_a_layer_as_it_starts_itself():
+    class Orthogonal(nn.Linear):
+        def reset_parameters(self) -> None:
+            nn.init.orthogonal_(self.weight)
+            nn.init.zeros_(self.bias)
+
+    head = Head(8, 2)
+    head.classifier = Orthogonal(256, 2)
+    before = head.classifier.weight.clone()
+    head.reset(5)
+    weight = head.classifier.weight.detach()
+    assert not torch.equal(weight, before)
+    torch.testing.assert_close(weight @ weight.t(), torch.eye(2))
+    assert not head.classifier.bias.any()
+
+
+def test_reset_draws_in_the_type_of_the_layer():
+    head = Head(8, 2).double()
+    head.reset(5)
+    assert head.classifier.weight.dtype == torch.float64
+    assert not torch.equal(head.classifier.weight, head.classifier.weight.float().double())

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch.nn.modules import module as modules
 
 from bench.models import _linear
 from bench.models._linear import Linear, matmul, relu_layers
@@ -118,6 +119,25 @@ def test_relu_layers_of_other_types_hooked_or_under_autocast_are_taken_one_by_on
         found, expected = relu_layers(x, layers(dtype)), one_by_one(x, layers(dtype))
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        modules.register_module_forward_hook,
+        modules.register_module_forward_pre_hook,
+        modules.register_module_full_backward_hook,
+        modules.register_module_full_backward_pre_hook,
+    ],
+)
+def test_hooks_on_all_modules_see_each_of_relu_layers(register):
+    parts, seen = layers(), []
+    handle = register(lambda module, *_: seen.append(module))
+    try:
+        relu_layers(torch.randn(7, 5, requires_grad=True), parts).sum().backward()
+    finally:
+        handle.remove()
+    assert set(parts) <= set(seen)
 
 
 def test_relu_layers_may_be_anything():

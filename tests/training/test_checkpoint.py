@@ -175,6 +175,22 @@ def test_a_run_of_another_seed_starts_anew(tmp_path, caplog):
     assert "differs in: seed" in caplog.text
 
 
+def test_a_run_whose_optimiser_kept_another_state_starts_anew(tmp_path, caplog, monkeypatch):
+    def train():
+        epochs = []
+        trial("vanilla").train(
+            checkpoint=CheckpointFile(tmp_path / "run.safetensors", every_seconds=0),
+            on_epoch=lambda report: epochs.append(report.epoch),
+        )
+        return epochs
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.training.loop.FORMAT", 0)
+        assert train() == [1, 2, 3, 4, 5]
+    assert train() == [1, 2, 3, 4, 5]
+    assert "differs in: format of the optimiser's state" in caplog.text
+
+
 def test_without_stops_a_checkpoint_changes_nothing():
     plain = trial("vanilla")
     plain.train()

@@ -35,6 +35,11 @@ def test_off_the_cpu_the_first_step_that_went_wrong_is_named_at_the_epochs_end()
         losses.numbers()
 
 
+@pytest.mark.parametrize("device", [CPU, CUDA])
+def test_an_epoch_without_a_step_has_no_losses(device):
+    assert Losses({}, 1, device).numbers() == []
+
+
 def test_on_the_cpu_a_loss_is_refused_at_its_step():
     losses = Losses({"w": torch.tensor([torch.nan])}, 3, CPU)
     losses.add(torch.tensor(0.5))

@@ -65,6 +65,33 @@ def test_another_optimiser_goes_on_from_its_state():
         assert torch.equal(one, other)
 
 
+def without(state, name):
+    return {n: tensor for n, tensor in state.items() if n != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # A copy would stretch the first two to the right shape.
+        (
+            lambda state: state | {"2.exp_avg": torch.ones(70)},
+            r"\[70, 70\] as '2.* got .* \[70\]\.",
+        ),
+        (lambda state: state | {"step": torch.ones(())}, r"\[3\] as 'step' .* got .* \[\]\."),
+        (lambda state: state | {"step": torch.ones(3).double()}, r"float32 .* got torch\.float64"),
+        (lambda state: without(state, "1.exp_avg_sq"), r"as '1\.exp_avg_sq' .* got nothing\."),
+        (lambda state: state | {"3.exp_avg": torch.ones(2)}, r"nothing as '3\.exp_avg'"),
+        (lambda _: {"0.step": torch.tensor(7.0)}, r"got nothing and 7 more\. .* train anew"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_as_a_whole(change, message):
+    optimiser = make_optimiser(parameters(), SETTINGS)
+    state = {name: torch.ones_like(tensor) for name, tensor in optimiser.state().items()}
+    with pytest.raises(ValueError, match=message):
+        optimiser.load_state(change(state))
+    assert not any(tensor.any() for tensor in optimiser.state().values())
+
+
 def test_gradients_are_forgotten():
     ours = parameters()
     give_gradients(ours, {}, 0)
