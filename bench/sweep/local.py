@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import torch
+
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
 from bench.sweep.signals import interrupts_ignored
 from bench.sweep.worker import Outcome, Task, execute
@@ -39,11 +41,13 @@ class InProcess(Executor):
     """One task after the other in this process, which a debugger can follow.
 
     Nothing can stop a run from outside here or survive its hard death, and what a method does to
-    the process reaches the runs after it.
+    the process reaches the runs after it. `gpu` is the number of the GPU for runs on CUDA; a
+    negative one leaves the choice to torch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: int = -1) -> None:
         super().__init__(side_by_side=1)
+        self._gpu = gpu
         self._task: Task | None = None
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
@@ -52,7 +56,9 @@ class InProcess(Executor):
     def wait(self, watcher: Watcher) -> list[Outcome]:
         assert self._task is not None
         watcher.started(self._task.job.job_id)
-        return [execute(self._task, watcher.epoch)]
+        # CUDA_VISIBLE_DEVICES is read no more once torch has counted the GPUs.
+        with torch.cuda.device(self._gpu):
+            return [execute(self._task, watcher.epoch)]
 
     def stop(self, task: Task) -> None:
         raise NotImplementedError("A run in this process cannot be stopped from outside.")
