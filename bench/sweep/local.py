@@ -6,11 +6,13 @@ another. Processes are forked from a server that has imported torch, so a start 
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -19,6 +21,7 @@ from typing import Any
 import torch
 
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
+from bench.sweep.fingerprint import registering_modules
 from bench.sweep.signals import interrupts_ignored
 from bench.sweep.worker import Outcome, Task, execute
 from bench.training.run import peak_memory_bytes
@@ -93,7 +96,8 @@ class Processes(Executor):
         for task in tasks:
             receiver, sender = context.Pipe(duplex=False)
             gpu = self._free_gpus.pop(0) if self._free_gpus else None
-            process = context.Process(target=_run, args=(task, sender, gpu), daemon=True)
+            arguments = (task, sender, gpu, registering_modules(task.job))
+            process = context.Process(target=_run, args=arguments, daemon=True)
             process.start()
             sender.close()
             self._running[receiver] = (process, task, gpu)
@@ -150,13 +154,22 @@ def _context() -> Any:
     return context
 
 
-def _run(task: Task, sender: Connection, gpu: str | None = None) -> None:
-    """What a process does: one task, its epochs and its outcome sent home."""
+def _run(
+    task: Task, sender: Connection, gpu: str | None = None, plugins: Collection[str] = ()
+) -> None:
+    """What a process does: one task, its epochs and its outcome sent home.
+
+    `plugins` are the modules of its plug-ins. With them imported the others are not looked for,
+    which takes longer than a short run trains.
+    """
     if gpu is not None:  # CUDA reads it when it is first used, which is later
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     # An interrupt is the main process's to handle: it stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    for module in sorted(plugins):
+        with suppress(Exception):  # what is missing is looked for, and its reason told, later
+            importlib.import_module(module)
 
     def send(message: Any) -> None:
         try:
