@@ -1,3 +1,4 @@
+import importlib
 import multiprocessing
 import os
 import signal
@@ -89,6 +90,13 @@ def test_a_run_imports_its_own_plug_ins_and_leaves_the_others(executed, tmp_path
     [task] = executed(execute, _jobs(splits=["random"], methods=["vanilla"]))
     [outcome] = Processes(1).run([task])
     assert outcome.error == "['own_plugin']"
+
+
+def test_what_the_server_of_runs_imports_is_there():
+    """It passes over a module that it cannot import, and every run pays for that."""
+    assert "bench.sweep.compiler" in local._PRELOAD
+    for name in local._PRELOAD:
+        importlib.import_module(name)
 
 
 def test_a_run_whose_plug_ins_are_imported_looks_for_no_others(toy_tasks, monkeypatch):
