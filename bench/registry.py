@@ -66,8 +66,9 @@ class Registry(Generic[T]):
     kind : str
         What one entry is called in messages, such as ``"method"``.
     package : str
-        Package whose modules are imported at the first look-up. Modules whose name begins with
-        an underscore, and sub-packages, are left out.
+        Package whose modules are imported at the first look-up of a name that is not registered
+        yet, or of all names. Modules whose name begins with an underscore, and sub-packages, are
+        left out.
     entry_points : str
         Entry-point group through which installed packages add entries; each point names a module.
     """
@@ -116,8 +117,7 @@ class Registry(Generic[T]):
         UnknownNameError
             No such entry; the nearest names are in the message.
         """
-        self.discover()
-        if name in self._entries:
+        if name in self:
             return self._entries[name]
         if name in self._unavailable:
             raise UnavailableError(
@@ -134,8 +134,13 @@ class Registry(Generic[T]):
         return (self._entries[name] for name in self.names())
 
     def __contains__(self, name: str) -> bool:
-        self.discover()
+        if name not in self._entries:
+            self.discover()
         return name in self._entries
+
+    def is_own(self, entry: Entry[T]) -> bool:
+        """Whether a module of the registry's package registered `entry`, no installed package."""
+        return entry.module.startswith(f"{self._package}.")
 
     def unavailable(self) -> dict[str, str]:
         """Module or entry-point name to the reason why it could not be imported."""

@@ -1,3 +1,4 @@
+import importlib
 import sys
 from importlib import metadata
 
@@ -45,6 +46,22 @@ def test_files_are_found_by_themselves(package):
     assert registry.get("one").origin.endswith("one.py")
     assert "one" in registry
     assert "three" not in registry
+
+
+def test_a_name_that_is_registered_already_is_found_without_the_other_files(package):
+    """A run imports every plug-in to train one, which takes longer than it trains."""
+    package("one", "from plugs import HERE\nHERE.get('two')\n" + _plug("one"))
+    package("two", _plug("two"))
+    package("unused", _plug("unused"))
+    registry = _registry()
+    importlib.import_module("plugs.two")
+    assert "two" in registry
+    assert registry.get("two").name == "two"
+    assert "plugs.one" not in sys.modules
+    importlib.import_module("plugs.one")
+    assert registry.get("one").module == "plugs.one"
+    assert "plugs.unused" not in sys.modules
+    assert registry.names() == ["one", "two", "unused"]
 
 
 @pytest.mark.fault(57)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -32,14 +33,21 @@ _LEFT_BYTES, _RUN_BYTES = 1_000_000_000, 800_000_000
 _ASK_SECONDS = 120
 _ASK = """
 import json, torch
+
+def free(number):
+    try:
+        return torch.cuda.mem_get_info(number)[0]
+    except RuntimeError:  # a program has it to itself, or it is broken
+        return 0
+
 numbers = range(torch.cuda.device_count())
-print(json.dumps([[torch.cuda.get_device_name(n), torch.cuda.mem_get_info(n)[0]] for n in numbers]))
+print(json.dumps([[torch.cuda.get_device_name(number), free(number)] for number in numbers]))
 """
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU that runs may use: its name and its free memory."""
+    """A GPU that runs may use: its name and its free memory, 0 where it does not tell."""
 
     name: str
     free_bytes: int
@@ -74,7 +82,7 @@ def place_of(settings: Settings) -> Place:
     """Where runs train under `settings`; the free memory of GPUs is asked for once a process.
 
     ``auto`` takes GPUs where the cores alone are not expected to be as fast: fewer than
-    `_MANY_CORES`, and at most twice as many as runs fit on the GPUs.
+    `_MANY_CORES`, and at most twice as many as runs fit on the GPUs, which is one at least.
 
     Raises
     ------
@@ -92,22 +100,28 @@ def place_of(settings: Settings) -> Place:
     if settings.device == "cpu" or (auto and not torch.cuda.is_available()):
         return on_cpu
     require_cuda()
-    if auto and cores >= _MANY_CORES:
-        return _declined(on_cpu, f"{cores} cores are expected to be as fast")
+    busy = min(cores, default_jobs())
+    if auto and busy >= _MANY_CORES:
+        return _declined(on_cpu, f"{busy} cores are expected to be as fast")
     gpus = find_gpus()
+    free = [gpu.free_bytes for gpu in gpus]
     mps = has_mps()
-    taken = gpu_of_runs([gpu.free_bytes for gpu in gpus], default_jobs(), jobs, mps=mps)
-    if auto and _WORTH_CORES * len(taken) < cores:
-        why = f"{len(taken)} at a time on it are expected to be slower than {cores} cores"
+    fitting = _fitting(free, mps=mps)
+    if auto and not fitting:
+        return _declined(on_cpu, _without_memory(free))
+    taken = gpu_of_runs(free, default_jobs(), jobs, mps=mps)
+    at_once = min(len(taken), len(fitting))
+    if auto and _WORTH_CORES * at_once < busy:
+        why = f"{at_once} at a time on it are expected to be slower than {busy} cores"
         return _declined(on_cpu, why)
-    names = {gpu.name for gpu in gpus}
+    names = {gpus[gpu].name for gpu in taken} if gpus else set()
     visible = _visible(len(gpus))
     return Place(
         "cuda",
         len(taken),
         tuple(visible[gpu] for gpu in taken) if len(gpus) > 1 else (),
         names.pop() if len(names) == 1 else None,
-        _advice(gpus, len(taken), jobs, mps=mps),
+        _advice(free, len(taken), jobs, mps=mps),
     )
 
 
@@ -121,7 +135,8 @@ def gpu_of_runs(free_bytes: Sequence[int], cores: int, jobs: int, *, mps: bool) 
     cores : int
         At most as many runs, each of which keeps one busy.
     jobs : int
-        As many as the user says, whatever the memory; 0 for as many as fit, and one at least.
+        As many as the user says, whatever the memory, in the same turns over again; 0 for as many
+        as fit, and one at least.
     mps : bool
         Whether runs on one GPU compute at the same time.
 
@@ -132,13 +147,19 @@ def gpu_of_runs(free_bytes: Sequence[int], cores: int, jobs: int, *, mps: bool) 
     >>> gpu_of_runs([4_300_000_000, 1_900_000_000], 32, 0, mps=True)
     [0, 1, 0, 0, 0]
     """
+    fitting = _fitting(free_bytes, mps=mps)
+    fullest_last = sorted(range(len(free_bytes)), key=free_bytes.__getitem__, reverse=True) or [0]
     if jobs:
-        return [run % max(1, len(free_bytes)) for run in range(jobs)]
+        return list(islice(cycle(fitting or fullest_last), jobs))
+    return fitting[:cores] or fullest_last[:1]
+
+
+def _fitting(free_bytes: Sequence[int], *, mps: bool) -> list[int]:
+    """The number of the GPU of each run that there is memory for, in turn."""
     most = _AT_ONCE if mps else _IN_TURNS
     fitting = [min(most, (free - _LEFT_BYTES) // _RUN_BYTES) for free in free_bytes]
     turns = sorted((run, gpu) for gpu, runs in enumerate(fitting) for run in range(runs))
-    fullest_last = max(range(len(free_bytes)), key=free_bytes.__getitem__, default=0)
-    return [gpu for _, gpu in turns][:cores] or [fullest_last]
+    return [gpu for _, gpu in turns]
 
 
 @cache
@@ -181,15 +202,30 @@ def _visible(count: int) -> list[str]:
     return chosen.split(",")[:count] if chosen else [str(number) for number in range(count)]
 
 
+def number_of(gpu: str) -> int:
+    """The number in this process of a GPU that `Place.gpus` names."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return chosen.split(",").index(gpu) if chosen else int(gpu)
+
+
 def _declined(on_cpu: Place, why: str) -> Place:
     note = f"Runs train on the CPU though there is a GPU: {why}. --device cuda takes the GPU."
     return Place(on_cpu.device, on_cpu.side_by_side, name=on_cpu.name, note=note)
 
 
-def _advice(gpus: Sequence[Gpu], runs: int, jobs: int, *, mps: bool) -> str:
-    if not gpus:
+def _without_memory(free_bytes: Sequence[int]) -> str:
+    """Why no run is expected to fit on any GPU."""
+    if not any(free_bytes):
+        return "it does not tell how much memory is free"
+    needed = (_LEFT_BYTES + _RUN_BYTES) / 1e9
+    return f"{max(free_bytes) / 1e9:.1f} GB of its memory are free, and a run needs {needed:.1f} GB"
+
+
+def _advice(free_bytes: Sequence[int], runs: int, jobs: int, *, mps: bool) -> str:
+    if not _fitting(free_bytes, mps=mps):
         number = f"{runs} as --jobs says" if jobs else "one; --jobs N makes it N"
-        return f"The GPU does not tell how much memory is free. Runs at a time: {number}."
+        why = _without_memory(free_bytes)
+        return f"No GPU is known to bear a run: {why}. Runs at a time: {number}."
     if runs > 1 and not mps and shutil.which("nvidia-cuda-mps-control"):
         return "Runs take turns on the GPU; after `nvidia-cuda-mps-control -d` they share it."
     return ""

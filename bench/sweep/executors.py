@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.config import Settings
 from bench.errors import UsageError
-from bench.sweep.devices import Place
+from bench.sweep.devices import Place, number_of
 from bench.sweep.executor import Executor
 from bench.sweep.local import InProcess, Processes
 
@@ -41,13 +41,15 @@ def make_executor(
         chosen = chosen.model_copy(update={"gpus": gpus})
         if chosen.name == "slurm":
             return Slurm(settings.jobs or None, results_dir, max_minutes, chosen, cluster="slurm")
-        return Slurm(cores, results_dir, max_minutes, chosen, cluster="local")
+        return Slurm(
+            cores, results_dir, max_minutes, chosen, cluster="local", visible_gpus=place.gpus
+        )
     if chosen.name == "in-process":
         if max_minutes is not None:
             raise UsageError(
                 "--max-minutes needs runs in processes of their own: --executor local."
             )
-        return InProcess()
+        return InProcess(number_of(place.gpus[0]) if place.gpus else -1)
     return Processes(cores, max_minutes, place.gpus)
 
 

@@ -120,14 +120,30 @@ def changes_in_words(changes: Iterable[tuple[str, ...] | None]) -> list[str]:
     return lines
 
 
-def _own_sources(job: Job) -> dict[str, str]:
-    plugins: list[tuple[Registry[Any], str]] = [
+def registering_modules(job: Job) -> set[str]:
+    """Modules that registered the plug-ins of `job` and of the runs that it depends on.
+
+    Those of installed packages are left out: an entry point may do more than such a module.
+    """
+    own = {
+        entry.module
+        for registry, name in _plugins(job)
+        if registry.is_own(entry := registry.get(name))
+    }
+    return own.union(*(registering_modules(needed) for needed in job.requires.values()))
+
+
+def _plugins(job: Job) -> list[tuple[Registry[Any], str]]:
+    return [
         (DATASETS, job.dataset.name),
         (SPLITS, job.split.name),
         (METHODS, job.method.name),
         *((BACKBONES, part.name) for part in job.backbones.values()),
     ]
-    modules = {module for registry, name in plugins for module in _modules(registry, name)}
+
+
+def _own_sources(job: Job) -> dict[str, str]:
+    modules = {module for registry, name in _plugins(job) for module in _modules(registry, name)}
     return dict(_sources(frozenset(modules)))
 
 

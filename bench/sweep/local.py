@@ -6,23 +6,28 @@ another. Processes are forked from a server that has imported torch, so a start 
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import torch
+
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
+from bench.sweep.fingerprint import registering_modules
 from bench.sweep.signals import interrupts_ignored
 from bench.sweep.worker import Outcome, Task, execute
 from bench.training.run import peak_memory_bytes
 
 # Imported once by the server from which runs are forked.
-_PRELOAD = ["bench.sweep.worker", "bench.training.run"]
+_PRELOAD = ["bench.sweep.worker", "bench.training.run", "bench.sweep.compiler"]
 
 # What a run that is asked to stop gets to finish what it is writing.
 _GRACE_SECONDS = 10.0
@@ -39,11 +44,13 @@ class InProcess(Executor):
     """One task after the other in this process, which a debugger can follow.
 
     Nothing can stop a run from outside here or survive its hard death, and what a method does to
-    the process reaches the runs after it.
+    the process reaches the runs after it. `gpu` is the number of the GPU for runs on CUDA; a
+    negative one leaves the choice to torch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: int = -1) -> None:
         super().__init__(side_by_side=1)
+        self._gpu = gpu
         self._task: Task | None = None
 
     def start(self, tasks: Sequence[Task], watcher: Watcher) -> None:
@@ -52,7 +59,9 @@ class InProcess(Executor):
     def wait(self, watcher: Watcher) -> list[Outcome]:
         assert self._task is not None
         watcher.started(self._task.job.job_id)
-        return [execute(self._task, watcher.epoch)]
+        # CUDA_VISIBLE_DEVICES is read no more once torch has counted the GPUs.
+        with torch.cuda.device(self._gpu):
+            return [execute(self._task, watcher.epoch)]
 
     def stop(self, task: Task) -> None:
         raise NotImplementedError("A run in this process cannot be stopped from outside.")
@@ -87,7 +96,8 @@ class Processes(Executor):
         for task in tasks:
             receiver, sender = context.Pipe(duplex=False)
             gpu = self._free_gpus.pop(0) if self._free_gpus else None
-            process = context.Process(target=_run, args=(task, sender, gpu), daemon=True)
+            arguments = (task, sender, gpu, registering_modules(task.job))
+            process = context.Process(target=_run, args=arguments, daemon=True)
             process.start()
             sender.close()
             self._running[receiver] = (process, task, gpu)
@@ -144,13 +154,22 @@ def _context() -> Any:
     return context
 
 
-def _run(task: Task, sender: Connection, gpu: str | None = None) -> None:
-    """What a process does: one task, its epochs and its outcome sent home."""
+def _run(
+    task: Task, sender: Connection, gpu: str | None = None, plugins: Collection[str] = ()
+) -> None:
+    """What a process does: one task, its epochs and its outcome sent home.
+
+    `plugins` are the modules of its plug-ins. With them imported the others are not looked for,
+    which takes longer than a short run trains.
+    """
     if gpu is not None:  # CUDA reads it when it is first used, which is later
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     # An interrupt is the main process's to handle: it stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    for module in sorted(plugins):
+        with suppress(Exception):  # what is missing is looked for, and its reason told, later
+            importlib.import_module(module)
 
     def send(message: Any) -> None:
         try:

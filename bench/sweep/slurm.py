@@ -49,6 +49,9 @@ class Slurm(ClusterExecutor):
     settings : ExecutorSettings
     cluster : str
         ``slurm``, or ``local`` for processes of this machine.
+    visible_gpus : sequence of str
+        On this machine, ``CUDA_VISIBLE_DEVICES`` for each that runs at a time; empty where it is
+        the same for all.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Slurm(ClusterExecutor):
         settings: ExecutorSettings,
         *,
         cluster: str,
+        visible_gpus: Sequence[str] = (),
     ) -> None:
         super().__init__(side_by_side, results_dir, max_minutes)
         self._submitit = import_cluster_package("submitit")
@@ -71,6 +75,8 @@ class Slurm(ClusterExecutor):
         self._cluster = cluster
         self._private: Path | None = None
         self._keep_logs = False
+        self._free_gpus = list(visible_gpus)
+        self._gpu_of: dict[Any, str] = {}
         if cluster == "slurm" and shutil.which("srun") is None:
             raise UnavailableError(
                 "Expected SLURM's commands on this machine, but there is no srun. Start from a "
@@ -109,10 +115,16 @@ class Slurm(ClusterExecutor):
         if self._private is None:
             self._private = self._make_private(calls[0][0].cache_dir)
         private = self._private
+        taken = [self._free_gpus.pop(0) for _ in calls[: len(self._free_gpus)]]
+        # submitit shows the first GPUs of the machine to all that it starts here.
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") if self._cluster == "local" else None
+        gpus = [*taken, *[visible] * (len(calls) - len(taken))]
         with self._quiet(private):
             tasks, progress = zip(*calls, strict=True)
             outcomes = [_outcome_file(private, task) for task in tasks]
-            return list(self._executor.map_array(_write_outcome, tasks, progress, outcomes))
+            jobs = list(self._executor.map_array(_write_outcome, tasks, progress, outcomes, gpus))
+        self._gpu_of.update(zip(jobs, taken, strict=False))
+        return jobs
 
     @contextmanager
     def _quiet(self, folder: Path) -> Iterator[None]:
@@ -141,8 +153,15 @@ class Slurm(ClusterExecutor):
 
     def cancel(self, handle: Any) -> None:
         handle.cancel()
+        self._leave_gpu(handle)
+
+    def _leave_gpu(self, handle: Any) -> None:
+        """Let the next run have the GPU of the one that has ended."""
+        if handle in self._gpu_of:
+            self._free_gpus.append(self._gpu_of.pop(handle))
 
     def outcome(self, handle: Any, task: Task) -> Outcome:
+        self._leave_gpu(handle)
         # Not handle.result(), which unpickles.
         assert self._private is not None
         deadline = time.monotonic() + VISIBLE_SECONDS
@@ -169,8 +188,10 @@ class Slurm(ClusterExecutor):
             shutil.rmtree(self._private, ignore_errors=True)
 
 
-def _write_outcome(task: Task, progress_dir: Path, path: Path) -> None:
-    """Run `task` on a worker and write how it ended to `path`."""
+def _write_outcome(task: Task, progress_dir: Path, path: Path, gpu: str | None = None) -> None:
+    """Run `task` on a worker, on `gpu` if one is named, and write how it ended to `path`."""
+    if gpu is not None:  # CUDA reads it when it is first used, which is later
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     write_atomically(path, json.dumps(execute_on_worker(task, progress_dir)).encode())
 
 

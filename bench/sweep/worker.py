@@ -16,7 +16,6 @@ from bench.data.left_out import facts
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.errors import BenchError, DataError, TrainingError
-from bench.method import METHODS
 from bench.plain_text import log_visibly
 from bench.split import Split
 from bench.sweep.fingerprint import sources_of_job, sources_of_run
@@ -175,9 +174,8 @@ def _run_and_store(
 
     # One thread a process: runs side by side use the cores better, and results do not depend on
     # how many there are. NumPy's and SciPy's libraries have threads of their own; those that the
-    # method brings along must be loaded to be told.
+    # method brings along are loaded by now, as it was imported for the names of its files.
     torch.set_num_threads(1)
-    METHODS.discover()
     with threadpool_limits(BLAS_THREADS, user_api="blas"):
         _train_and_store(task, store, on_epoch, checkpoint)
 

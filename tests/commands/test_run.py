@@ -93,6 +93,7 @@ def test_the_command_itself_leaves_cuda_and_its_algorithms_alone(bench, toy_argu
 
 def test_a_gpu_that_is_left_alone_is_named(bench, toy_arguments, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "default_jobs", lambda: 16)
     arguments = toy_arguments("--executor", "local", "--jobs", 8, "--dry-run")
     code, out, _ = bench(*arguments)
     assert code == 0

@@ -1,14 +1,19 @@
 """What runs are given of a machine's GPUs, said by a machine that has none."""
 
+import json
+import os
 import subprocess
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bench.config import resolve
 from bench.errors import UnavailableError, UsageError
-from bench.sweep import devices, executors
+from bench.sweep import devices, executors, local, slurm
 from bench.sweep.devices import Gpu, find_gpus, gpu_of_runs, has_mps, place_of
+from bench.sweep.executor import Watcher
 from bench.sweep.executors import gpus_of_a_run, make_executor
 
 GB = 1_000_000_000
@@ -55,6 +60,8 @@ def test_several_gpus_are_taken_in_turn():
     assert gpu_of_runs([0, GB // 2], 32, 0, mps=False) == [1]
     assert gpu_of_runs([GB, GB], 2, 3, mps=False) == [0, 1, 0]  # as the user says
     assert gpu_of_runs([], 32, 0, mps=True) == [0]
+    assert gpu_of_runs([0, 80 * GB], 2, 3, mps=False) == [1, 1, 1]  # not where nothing fits
+    assert gpu_of_runs([0, GB // 2], 2, 3, mps=False) == [1, 0, 1]
 
 
 @pytest.mark.parametrize("executor", ["local", "submitit-local"])
@@ -85,6 +92,38 @@ def test_a_gpu_that_does_not_tell_its_memory_gets_one_run(machine):
     assert (chosen.device, chosen.side_by_side, chosen.gpus, chosen.name) == ("cuda", 1, (), None)
     assert "does not tell how much memory is free" in chosen.note
     assert place(device="cuda", jobs=3).side_by_side == 3
+
+
+@pytest.mark.parametrize(
+    ("gpus", "why"),
+    [
+        ([None], "it does not tell how much memory is free"),
+        ([Gpu("a", 0), Gpu("b", 0)], "it does not tell how much memory is free"),
+        ([Gpu("a", 0), Gpu("b", GB)], "1.0 GB of its memory are free, and a run needs 1.8 GB"),
+    ],
+)
+def test_a_gpu_without_room_for_a_run_is_taken_only_where_it_is_asked_for(machine, gpus, why):
+    """A GPU that is full, or whose memory nobody tells, is left alone unless asked for."""
+    machine(2, *gpus)
+    for settings in ({}, {"executor.name": "in-process"}, {"jobs": 2}):
+        chosen = place(**settings)
+        assert chosen.device == "cpu"
+        assert f"though there is a GPU: {why}. --device cuda takes" in chosen.note
+    asked = place(device="cuda")
+    assert (asked.device, asked.side_by_side) == ("cuda", 1)
+    assert f"No GPU is known to bear a run: {why}. Runs at a time: one" in asked.note
+
+
+def test_auto_counts_the_runs_that_fit_and_the_cores_that_there_are(machine):
+    machine(6, Gpu("small", 2 * GB))
+    assert place(jobs=5).device == "cpu"  # one fits; --jobs makes the GPU no larger
+    machine(4, BIG)
+    assert place(jobs=16).device == "cuda"  # on four cores, not on sixteen
+
+
+def test_the_name_is_that_of_the_gpus_that_runs_get(machine):
+    machine(4, Gpu("full", 0), BIG)
+    assert (place().gpus, place().name) == (("1",) * 4, "NVIDIA H100")
 
 
 def test_without_a_gpu_nothing_is_said_or_asked(machine, monkeypatch):
@@ -132,6 +171,19 @@ def test_a_process_of_its_own_asks_the_gpus(monkeypatch):
         monkeypatch.setattr(devices.subprocess, "run", run)
         assert find_gpus() == ()
     find_gpus.cache_clear()
+
+
+def test_a_gpu_that_cannot_be_asked_does_not_hide_the_others(monkeypatch, capsys):
+    def free(number):
+        if number == 0:
+            raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
+        return 7, 9
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", "GPU {}".format)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", free)
+    exec(devices._ASK, {})
+    assert json.loads(capsys.readouterr().out) == [["GPU 0", 0], ["GPU 1", 7]]
 
 
 def test_mps_is_known_by_its_folder_or_its_process(tmp_path, monkeypatch):
@@ -197,3 +249,84 @@ def test_runs_that_submitit_starts_here_get_the_gpu_that_auto_takes(machine, mon
     assert place_of(settings).device == "cuda"
     executors.make_executor(settings, place_of(settings), tmp_path)
     assert told == [1]
+
+
+class _Submitit:
+    """Stands for submitit, and for each of its jobs; keeps what runs are told of GPUs."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def map_array(self, call, tasks, progress, outcomes, gpus):
+        self.told += gpus
+        return [_Submitit(self.told) for _ in tasks]
+
+    def cancel(self):
+        pass
+
+
+def test_runs_that_submitit_starts_here_are_spread_over_the_gpus(machine, monkeypatch, tmp_path):
+    """Left to itself, submitit shows the first GPU of the machine to every run."""
+    pytest.importorskip("submitit")
+    machine(4, BIG, BIG)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-ab")
+    settings = resolve("quick", {"executor.name": "submitit-local", "device": "cuda"}).settings
+    executor = executors.make_executor(settings, place_of(settings), tmp_path)
+    assert executor.side_by_side == 4
+    told = []
+    executor._private, executor._executor = tmp_path, _Submitit(told)
+    task = SimpleNamespace(job=SimpleNamespace(job_id="a"))
+    (tmp_path / "a.json").write_text('{"error": null, "status": "failed"}')
+    first = executor.submit([(task, tmp_path)] * 3)
+    executor.submit([(task, tmp_path)])
+    assert told == ["3", "GPU-ab", "3", "GPU-ab"]
+    executor.outcome(first[1], task)
+    executor.submit([(task, tmp_path)])
+    executor.cancel(first[0])
+    executor.submit([(task, tmp_path)])
+    assert told[4:] == ["GPU-ab", "3"]  # those of the runs that have ended
+
+
+def test_one_gpu_is_the_one_that_this_process_sees(monkeypatch, tmp_path):
+    pytest.importorskip("submitit")
+    settings = resolve("quick", {"executor.name": "submitit-local"}).settings
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    executor = executors.make_executor(settings, devices.Place("cuda", 1), tmp_path)
+    told = []
+    executor._private, executor._executor = tmp_path, _Submitit(told)
+    executor.submit([(SimpleNamespace(job=SimpleNamespace(job_id="a")), tmp_path)])
+    assert told == ["5"]
+
+
+def test_a_job_of_submitit_shows_its_gpu_to_the_run(monkeypatch, tmp_path):
+    def execute(task, progress_dir):
+        return {"seen": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+    monkeypatch.setattr(slurm, "execute_on_worker", execute)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for gpu, seen in ((None, "0"), ("GPU-ab", "GPU-ab")):
+        slurm._write_outcome(None, tmp_path, tmp_path / "outcome", gpu)
+        assert json.loads((tmp_path / "outcome").read_text()) == {"seen": seen}
+
+
+@pytest.mark.parametrize("visible", [None, "3,GPU-ab"])
+def test_runs_in_this_process_use_the_gpu_that_was_chosen(machine, monkeypatch, tmp_path, visible):
+    """torch has counted the GPUs before, and reads CUDA_VISIBLE_DEVICES no more."""
+    machine(4, Gpu("full", 0), BIG)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    settings = resolve("quick", {"executor.name": "in-process"}).settings
+    executor = make_executor(settings, place_of(settings), tmp_path)
+    current = []
+
+    @contextmanager
+    def use(gpu):
+        current.append(gpu)
+        yield
+        current.append(None)
+
+    monkeypatch.setattr(torch.cuda, "device", use)
+    monkeypatch.setattr(local, "execute", lambda *_: current[-1])
+    executor.start([SimpleNamespace(job=SimpleNamespace(job_id="a"))], Watcher())
+    assert executor.wait(Watcher()) == [1]
+    assert current == [1, None]

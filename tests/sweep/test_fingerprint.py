@@ -10,7 +10,13 @@ import bench
 from bench import sources
 from bench.method import METHODS
 from bench.sweep import fingerprint
-from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job, sources_of_run
+from bench.sweep.fingerprint import (
+    changed_files,
+    changes_in_words,
+    registering_modules,
+    sources_of_job,
+    sources_of_run,
+)
 from tests.sweep.test_plan import _jobs
 
 ROOT = Path(bench.__file__).parents[1]
@@ -42,6 +48,25 @@ def _sources(method, **overrides):
 )
 def test_a_method_is_all_that_it_imports_and_depends_on(method, files):
     assert files < _sources(method).keys()
+
+
+def test_a_run_is_told_which_files_register_what_it_is_made_of():
+    [job] = _jobs(splits=["random"], methods=["dive"], datasets=["davis"])
+    assert registering_modules(job) == {
+        "methods.dive", "methods.balanced_softmax", "datasets.davis", "bench.data.splits.random",
+        "bench.models.gcn",
+    }  # fmt: skip
+
+
+def test_a_package_from_outside_is_looked_for_as_a_whole(plugged):
+    plugged(
+        mine=f"from bench.method import METHODS, register_method\n@{REGISTER}\n"
+        "class Mine(METHODS.get('focal').cls):\n    pass",
+    )
+    [job] = _jobs(splits=["random"], methods=["mine"])
+    assert registering_modules(job) == {
+        "bench.data.splits.random", "bench.models.gcn", "datasets.hiv",
+    }  # fmt: skip
 
 
 def test_what_every_run_shares_is_behind_each():

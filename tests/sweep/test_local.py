@@ -1,3 +1,4 @@
+import importlib
 import multiprocessing
 import os
 import signal
@@ -8,10 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench.backbone import BACKBONES
+from bench.dataset import DATASETS
 from bench.method import METHODS, Method, register_method
+from bench.split import SPLITS
 from bench.sweep import local
 from bench.sweep.executor import Watcher
-from bench.sweep.local import Processes
+from bench.sweep.local import InProcess, Processes
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
 from tests.sweep.test_plan import _jobs
@@ -70,6 +74,36 @@ def test_each_run_sees_the_gpu_of_its_turn_and_leaves_it_to_the_next(executed):
     assert {"3", "GPU-ab"} == set(seen)
     assert len(seen) == 4
     assert sorted(executor._free_gpus) == ["3", "GPU-ab"]
+
+
+def test_a_run_imports_its_own_plug_ins_and_leaves_the_others(executed, tmp_path, monkeypatch):
+    """Every run imports all plug-ins, and with them packages that no method of the sweep needs."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_plugin.py").write_text("")
+    (tmp_path / "broken_plugin.py").write_text("raise ZeroDivisionError")
+    plugins = ["absent_plugin", "broken_plugin", "own_plugin"]
+    monkeypatch.setattr(local, "registering_modules", lambda job: plugins)
+
+    def execute(task, on_epoch):
+        return local.Outcome(task.job.job_id, f"{sorted(sys.modules.keys() & {*plugins})}")
+
+    [task] = executed(execute, _jobs(splits=["random"], methods=["vanilla"]))
+    [outcome] = Processes(1).run([task])
+    assert outcome.error == "['own_plugin']"
+
+
+def test_what_the_server_of_runs_imports_is_there():
+    """It passes over a module that it cannot import, and every run pays for that."""
+    assert "bench.sweep.compiler" in local._PRELOAD
+    for name in local._PRELOAD:
+        importlib.import_module(name)
+
+
+def test_a_run_whose_plug_ins_are_imported_looks_for_no_others(toy_tasks, monkeypatch):
+    tasks = toy_tasks("results", ["dive"], epochs=1)
+    for registry in (BACKBONES, DATASETS, METHODS, SPLITS):
+        monkeypatch.setattr(registry, "discover", None)
+    assert [outcome.error for outcome in InProcess().run(tasks)] == [None, None]
 
 
 @pytest.mark.parametrize(
