@@ -18,7 +18,7 @@ from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS
 from bench.options import Options
-from bench.spec import Spec, check_options, parse_spec, row_title
+from bench.spec import Spec, check_options, parse_spec, row_title, specs_of_lists
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
@@ -119,8 +119,16 @@ def expand(settings: Settings) -> Grid:
     UsageError
         An unknown name or option (the nearest are offered), or the same thing asked for twice.
     """
-    datasets = [dataset_part(text) for text in settings.datasets]
-    splits = [_split_part(parse_spec(text), settings) for text in settings.splits]
+    datasets = [
+        _dataset_part(spec)
+        for text in settings.datasets
+        for spec in _specs(DATASETS, parse_spec(text))
+    ]
+    splits = [
+        _split_part(spec, settings)
+        for text in settings.splits
+        for spec in _specs(SPLITS, parse_spec(text))
+    ]
     methods = [
         _method_part(spec, settings.method_options)
         for text in settings.methods
@@ -225,7 +233,12 @@ def _methods_named(text: str) -> list[Spec]:
     """The specs meant by a name, by ``all``, or by the name of a group."""
     if text == "all" or text in GROUPS:
         return [Spec(entry.name) for entry in METHODS if text in ("all", entry.facts["group"])]
-    return [parse_spec(text)]
+    return _specs(METHODS, parse_spec(text))
+
+
+def _specs(registry: Any, spec: Spec) -> list[Spec]:
+    """What `spec` asks for: several where an option is a list of values."""
+    return specs_of_lists(spec, registry.get(spec.name).cls.options_type)
 
 
 def _with_options(spec: Spec, method_options: Mapping[str, Mapping[str, Any]]) -> Spec:
@@ -243,7 +256,10 @@ def dataset_part(text: str) -> Part:
     UsageError
         An unknown name or option.
     """
-    spec = parse_spec(text)
+    return _dataset_part(parse_spec(text))
+
+
+def _dataset_part(spec: Spec) -> Part:
     part = _part(DATASETS, spec, "data set")
     own = open_dataset(part).label()
     return part if own is None else replace(part, label=own)
