@@ -21,6 +21,8 @@ _SETTINGS = {
     "splits": "splits",
     "seeds": "seeds",
     "epochs": "training.epochs",
+    "trials": "trials.number",
+    "sampler": "trials.sampler",
     "return_surplus": "split.return_surplus",
     "group_duplicates": "split.group_duplicates",
     "jobs": "jobs",
@@ -62,6 +64,8 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     else:
         overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
     resolved = resolve(arguments["preset"], overrides)
+    if arguments["sampler"] is not None and resolved.settings.trials.number is None:
+        raise UsageError("--sampler goes with --trials N.")
     elsewhere = program != _PROGRAM and Path(program).name == _PROGRAM
     return replace(resolved, program=program) if elsewhere else resolved
 

@@ -130,7 +130,7 @@ def expand(settings: Settings) -> Grid:
         for spec in _specs(SPLITS, parse_spec(text))
     ]
     methods = [
-        _method_part(spec, settings.method_options)
+        method_part(spec, settings.method_options)
         for text in settings.methods
         for spec in _methods_named(text)
     ]
@@ -271,7 +271,7 @@ def open_dataset(part: Part) -> Dataset:
     return dataset
 
 
-def _method_part(
+def method_part(
     spec: Spec, method_options: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()
 ) -> MethodPart:
     """A method with the methods it requires; shared options hold for those too."""
@@ -282,7 +282,7 @@ def _method_part(
     part = _part(METHODS, _with_options(spec, method_options), "method", spec.label)
     cls = METHODS.get(spec.name).cls
     requires = {
-        role: _method_part(parse_spec(text), method_options, (*above, spec.name))
+        role: method_part(parse_spec(text), method_options, (*above, spec.name))
         for role, text in cls.requires(part.options).items()
     }
     return MethodPart(part.name, part.label, part.options, part.facts, requires, cls.contrastive)
@@ -324,11 +324,12 @@ def plan_document(
     resolved: Resolved,
     jobs: Sequence[Job],
     kept: Mapping[str, Sequence[str] | None] = MappingProxyType({}),
+    trials: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The plan as reports read it: the settings for the caption, and an entry for each job.
 
     `kept` names, by job id, the files that have changed since a run that is reused all the same;
-    None where it is not known which code made it.
+    None where it is not known which code made it. `trials` says how settings were chosen.
     """
     training = resolved.settings.training
     return {
@@ -344,6 +345,7 @@ def plan_document(
             "seeds": list(resolved.settings.seeds),
             "method_options": _changed_options(jobs),
             "backbones": {kind: part.label for job in jobs for kind, part in job.backbones.items()},
+            **({} if trials is None else {"trials": trials}),
             "selection": "best validation balanced accuracy",
             "datasets": {job.dataset.label: _as_asked(job.dataset) for job in jobs},
             "given": [
@@ -373,7 +375,17 @@ def plan_document(
 
 # Settings of the command line that say which cells, or where they are run.
 _GRID_OR_PLACE = frozenset(
-    ("datasets", "methods", "splits", "seeds", "jobs", "device", "deterministic", "executor")
+    (
+        "datasets",
+        "methods",
+        "splits",
+        "seeds",
+        "jobs",
+        "device",
+        "deterministic",
+        "executor",
+        "trials",
+    )
 )
 
 
