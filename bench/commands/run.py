@@ -41,6 +41,7 @@ from bench.sweep.plan import (
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
+from bench.sweep.trials import check_trials
 
 
 def run_benchmark(
@@ -54,6 +55,7 @@ def run_benchmark(
         0 when every run of the plan is done, 1 when some failed.
     """
     grid = expand(resolved.settings)
+    check_trials(resolved.settings)
     for name, reason in sorted(METHODS.unavailable().items()):
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     store = Store(out)
@@ -112,6 +114,7 @@ def run_benchmark(
 
     trials = None
     if resolved.settings.trials.number is not None:
+        console.print("First the trials of each method's options, then the table.")
         settled = settle(grid, resolved, jobs_of, run_trials)
         if settled.chosen is None:
             raise StoreError("Trials are missing, so that nothing is chosen. Run it again.")

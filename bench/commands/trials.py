@@ -15,7 +15,7 @@ from bench.report.search import Search, Validation, search_of, validation_of
 from bench.sweep.plan import Grid, Job, MethodPart, plan_document
 from bench.sweep.policy import Policy
 from bench.sweep.store import TRIALS, Store
-from bench.sweep.trials import grid_of_trials, has_choice, key_of, proposals, require_optuna
+from bench.sweep.trials import grid_of_trials, has_choice, key_of, proposals
 
 Trials = Mapping[str, Sequence[MethodPart]]
 # What validation says of finished runs and why others failed, by job id.
@@ -78,17 +78,8 @@ def settle(
     run : callable
         Runs those jobs that have not been run yet, given the plan of all so far, and gives what
         came of all. A run that it says nothing of is missing, and the search ends there.
-
-    Raises
-    ------
-    UsageError
-        The seed of the trials is one of the table's.
-    UnavailableError
-        The sampler is not installed.
     """
     settings = resolved.settings
-    if settings.trials.sampler == "tpe":
-        require_optuna()
     split = grid.splits[0].label
     scores: dict[str, float | None] = {}
     search: Search | None = None

@@ -244,7 +244,7 @@ def _chosen_settings(table: Table) -> list[tuple[str, str]]:
     fewer = [f"{row} {count}" for row, count in sorted(tried.items()) if 1 < count < number]
     single = [row for row, count in sorted(tried.items()) if count == 1 < number]
     named = [
-        f"{row} {'its defaults' if label == row else label}"
+        f"{label} (its defaults)" if label == row else label
         for row, label in sorted(chosen.items())
         if tried.get(row, 1) > 1
     ]

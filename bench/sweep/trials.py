@@ -75,6 +75,26 @@ def proposals(
     return tuple(tried[: trials.number])
 
 
+def check_trials(settings: Settings) -> None:
+    """Refuse a search that cannot be made, before anything is done for it.
+
+    Raises
+    ------
+    UsageError
+        The seed of the trials is one of the table's.
+    UnavailableError
+        The sampler is not installed.
+    """
+    trials = settings.trials
+    if trials.number is not None and trials.seed in settings.seeds:
+        raise UsageError(
+            f"Expected trials on a seed that the table does not use, but {trials.seed} is one of "
+            "its seeds. Choose another: --set trials.seed=NUMBER."
+        )
+    if trials.number is not None and trials.sampler == "tpe":
+        require_optuna()
+
+
 def key_of(part: MethodPart) -> str:
     """The same for equal methods with equal options, whatever they are called."""
     return f"{part.name} {part.options.model_dump_json()}"
@@ -88,18 +108,7 @@ def has_choice(row: MethodPart, settings: Settings) -> bool:
 def grid_of_trials(
     grid: Grid, settings: Settings, trials: Mapping[str, Sequence[MethodPart]]
 ) -> Grid:
-    """The runs of `trials`, by label of their row: all data sets, the first split, one seed.
-
-    Raises
-    ------
-    UsageError
-        The seed of the trials is one of the table's.
-    """
-    if settings.trials.seed in grid.seeds:
-        raise UsageError(
-            f"Expected trials on a seed that the table does not use, but {settings.trials.seed} is "
-            "one of its seeds. Choose another: --set trials.seed=NUMBER."
-        )
+    """The runs of `trials`, by label of their row: all data sets, the first split, one seed."""
     parts: dict[str, MethodPart] = {}
     for row in trials.values():
         for part in row:
