@@ -73,13 +73,24 @@ def main() -> int:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--methods", metavar="LIST", help="all, paper, control, or names: cb,cb[beta=0.99]")
+@click.option(
+    "--methods", metavar="LIST", help="all, paper, control, or names: cb,cb[beta=[0.99,0.999]]"
+)
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
 @click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")
 @click.option("--seeds", metavar="LIST", help="whole numbers: 0,1,2")
 @click.option("--epochs", type=int, help="epochs of every run, all stages together")
 @click.option(
     "--preset", default="quick", show_default=True, help="quick, paper, imdrug or FILE.yaml"
+)
+@click.option(
+    "--trials",
+    type=int,
+    metavar="N",
+    help="choose each method's options first: N trials of each, by validation alone",
+)
+@click.option(
+    "--sampler", metavar="NAME", help="of --trials: random, or tpe (Optuna, installed apart)"
 )
 @click.option(
     "--set",

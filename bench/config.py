@@ -69,6 +69,18 @@ class ExecutorSettings(Options):
 Seed = Annotated[int, Field(ge=0)]
 
 
+class TrialSettings(Options):
+    """A search for the settings of each method before the table, on validation alone."""
+
+    number: int | None = Field(
+        None, ge=1, le=10_000, description="trials of each method, the first its defaults"
+    )
+    seed: Seed = Field(100, description="of the trials; no seed of the table")
+    sampler: Literal["random", "tpe"] = Field(
+        "random", description="draws at random, or proposals by Optuna from the trials before"
+    )
+
+
 class Settings(Options):
     """Everything a benchmark run depends on."""
 
@@ -107,6 +119,7 @@ class Settings(Options):
         "error",
     )
     executor: ExecutorSettings = ExecutorSettings()
+    trials: TrialSettings = TrialSettings()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from itertools import product
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -54,6 +56,49 @@ def parse_spec(text: str) -> Spec:
             raise UsageError(f"The option {key.strip()!r} stands twice in {text!r}.")
         options[key.strip()] = parse_value(value)
     return Spec(match["name"], options)
+
+
+def specs_of_lists(spec: Spec, options_type: type[Options]) -> list[Spec]:
+    """One spec for each value of a list, for several lists their product, the last fastest.
+
+    A list is one value for an option whose type is itself a list.
+
+    Raises
+    ------
+    UsageError
+        A list is empty.
+    """
+    lists = {
+        key: value
+        for key, value in spec.options.items()
+        if isinstance(value, list) and not _takes_lists(options_type, key)
+    }
+    for key, values in lists.items():
+        if not values:
+            raise UsageError(
+                f"Expected at least one value in the list of {key!r} of {spec.name!r}, but got []."
+            )
+    return [
+        Spec(spec.name, {**spec.options, **dict(zip(lists, values, strict=True))})
+        for values in product(*lists.values())
+    ]
+
+
+def _takes_lists(options_type: type[Options], key: str) -> bool:
+    field_info = options_type.model_fields.get(key)
+    return field_info is not None and any(
+        kind in (tuple, list) for kind in _kinds(field_info.annotation)
+    )
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types of an annotation; all of a union's."""
+    origin = get_origin(annotation)
+    if origin in (tuple, list) or not get_args(annotation):
+        yield origin or annotation
+    else:
+        for argument in get_args(annotation):
+            yield from _kinds(argument)
 
 
 def row_title(title: str, label: str) -> str:
@@ -114,6 +159,8 @@ def explain(error: Exception, options_type: type[Options], origins: dict[str, st
             text = f"{key or 'value'}: {item['msg']}, but got {item['input']!r}."
             if item["type"] in ("tuple_type", "list_type"):
                 text += f" Write a list, such as [{item['input']}]."
+            elif isinstance(item["input"], list):
+                text += " Several values go into the brackets of a name that is run, one row each."
         origin = _origin(key, origins or {})
         lines.append(f"{text} (set by {origin})" if origin else text)
     return "\n  ".join(lines)

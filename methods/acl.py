@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
+from bench.options import Range
 
 from .contrastive.joint import JointContrastiveMethod, JointOptions
 from .losses.asymmetric import asymmetric_focal_contrastive_loss
@@ -15,7 +18,9 @@ from .losses.asymmetric import asymmetric_focal_contrastive_loss
 class ACLOptions(JointOptions):
     """Settings of asymmetric contrast."""
 
-    eta: float = Field(300.0, ge=0, description="weight of negatives; 0: positives alone")
+    eta: Annotated[float, Range(10, 1000, "log")] = Field(
+        300.0, ge=0, description="weight of negatives; 0: positives alone"
+    )
 
 
 @register_method(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -9,6 +11,7 @@ from torch.nn.functional import normalize
 from bench.method import register_method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
+from bench.options import Range
 
 from .contrastive.joint import JointContrastiveMethod, JointOptions
 from .contrastive.method import OUT, perceptron
@@ -19,7 +22,9 @@ from .losses.bcl import balanced_contrastive_loss
 class BCLOptions(JointOptions):
     """Settings of balanced contrastive learning."""
 
-    weight: float = Field(0.35, ge=0, description="of the contrast; cross-entropy has weight 1")
+    weight: Annotated[float, Range(0.1, 2, "log")] = Field(
+        0.35, ge=0, description="of the contrast; cross-entropy has weight 1"
+    )
 
 
 @register_method(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import NotSearched, Options, Range
 
 from .losses.class_weights import effective_number_weights
 from .losses.cross_entropy import weighted_cross_entropy
@@ -18,11 +18,15 @@ from .losses.focal import softmax_focal_loss
 class ClassBalancedOptions(Options):
     """Settings of the class-balanced loss."""
 
-    beta: float = Field(0.9999, ge=0, lt=1, description="0: no weighting; 1: inverse frequency")
-    base: Literal["cross_entropy", "focal"] = Field(
+    beta: Annotated[float, Range(0.9, 0.99999, "near one")] = Field(
+        0.9999, ge=0, lt=1, description="0: no weighting; 1: inverse frequency"
+    )
+    base: Annotated[Literal["cross_entropy", "focal"], NotSearched()] = Field(
         "cross_entropy", description="focal is reduced plainly, cross-entropy over its weights"
     )
-    gamma: float = Field(0.5, ge=0, description="focusing exponent of the focal base")
+    gamma: Annotated[float, Range(0.5, 2, only=("base", "focal"))] = Field(
+        0.5, ge=0, description="focusing exponent of the focal base"
+    )
 
 
 @register_method(

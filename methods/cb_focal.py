@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
+from bench.options import Range
 
 from .focal import Focal, FocalOptions
 from .losses.class_weights import effective_number_weights
@@ -15,7 +18,9 @@ from .losses.focal import softmax_focal_loss
 class ClassBalancedFocalOptions(FocalOptions):
     """Settings of the class-balanced focal loss."""
 
-    beta: float = Field(0.9999, ge=0, lt=1, description="0: no weighting; 1: inverse frequency")
+    beta: Annotated[float, Range(0.9, 0.99999, "near one")] = Field(
+        0.9999, ge=0, lt=1, description="0: no weighting; 1: inverse frequency"
+    )
 
 
 @register_method(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.cdt import cdt_loss, class_temperatures
 
@@ -14,7 +16,9 @@ from .losses.cdt import cdt_loss, class_temperatures
 class ClassDependentTemperaturesOptions(Options):
     """Settings of class-dependent temperatures."""
 
-    gamma: float = Field(0.2, ge=0, description="0: vanilla; published searches end at 0.4")
+    gamma: Annotated[float, Range(0.05, 0.4)] = Field(
+        0.2, ge=0, description="0: vanilla; published searches end at 0.4"
+    )
 
 
 @register_method(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.class_weights import inverse_frequency_weights
 from .losses.cross_entropy import weighted_cross_entropy
@@ -15,7 +17,9 @@ from .losses.cross_entropy import weighted_cross_entropy
 class CostSensitiveOptions(Options):
     """Settings of cost-sensitive training."""
 
-    gamma: float = Field(1.0, ge=0, description="0: vanilla; 1: inverse frequency")
+    gamma: Annotated[float, Range(0.1, 1)] = Field(
+        1.0, ge=0, description="0: vanilla; 1: inverse frequency"
+    )
 
 
 @register_method(

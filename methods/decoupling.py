@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from pydantic import Field
 
 from bench.method import Stage, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 from bench.seeds import derive_seed
 
 from ._posthoc import OnVanilla
@@ -17,7 +19,9 @@ from .sampling import balanced_epoch
 class DecouplingOptions(Options):
     """Settings of classifier re-training."""
 
-    share: float = Field(0.3, gt=0, le=1, description="epochs for the head, as a part of the run's")
+    share: Annotated[float, Range(0.1, 0.5)] = Field(
+        0.3, gt=0, le=1, description="epochs for the head, as a part of the run's"
+    )
 
 
 @register_method(

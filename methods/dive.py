@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 from .losses.distillation import distillation_loss
@@ -23,11 +23,15 @@ from .losses.distillation import distillation_loss
 class DiveOptions(Options):
     """Settings of DIVE."""
 
-    temperature: float = Field(2.0, gt=0, le=100, description="divides both networks' logits")
-    power: float = Field(
+    temperature: Annotated[float, Range(1, 5)] = Field(
+        2.0, gt=0, le=100, description="divides both networks' logits"
+    )
+    power: Annotated[float, Range(0.25, 1)] = Field(
         0.5, ge=0, le=10, description="of the teacher's distribution; 1: not flattened, 0: uniform"
     )
-    alpha: float = Field(0.5, ge=0, le=1, description="share of the distillation term")
+    alpha: Annotated[float, Range(0.1, 0.9)] = Field(
+        0.5, ge=0, le=1, description="share of the distillation term"
+    )
     base: Literal["balanced_softmax", "cross_entropy"] = Field(
         "balanced_softmax", description="loss against the labels"
     )

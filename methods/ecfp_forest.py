@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from bench.data.morgan import SparseRow
 from bench.method import Context, Estimator, Samples, register_method
 from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
-from bench.options import Options
+from bench.options import Choices, NotSearched, Options, Range
 
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 class EcfpForestOptions(Options):
     """Settings of the forest and its fingerprints."""
 
-    trees: int = Field(300, ge=1, le=100_000, description="number of trees")
-    radius: int = Field(2, ge=0, le=10, description="bonds around an atom that a fragment spans")
-    bits: int = Field(2048, ge=16, le=65_536, description="length of a fingerprint")
-    combine: Literal["difference", "concatenate"] = Field(
+    trees: Annotated[int, Range(100, 1000, "log")] = Field(
+        300, ge=1, le=100_000, description="number of trees"
+    )
+    radius: Annotated[int, Range(1, 3)] = Field(
+        2, ge=0, le=10, description="bonds around an atom that a fragment spans"
+    )
+    bits: Annotated[int, Choices(1024, 2048, 4096)] = Field(
+        2048, ge=16, le=65_536, description="length of a fingerprint"
+    )
+    combine: Annotated[Literal["difference", "concatenate"], NotSearched()] = Field(
         "difference", description="two molecules: second minus first, or side by side"
     )
     tune: bool = Field(True, description="choose the power of the prior on validation")

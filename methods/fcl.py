@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
 from bench.models.network import Network
+from bench.options import Range
 
 from .contrastive.joint import JointContrastiveMethod, JointOptions
 from .losses.asymmetric import asymmetric_focal_contrastive_loss
@@ -15,7 +18,9 @@ from .losses.asymmetric import asymmetric_focal_contrastive_loss
 class FCLOptions(JointOptions):
     """Settings of focal contrast."""
 
-    gamma: float = Field(10.0, ge=0, description="focusing exponent of positives; 0: none")
+    gamma: Annotated[float, Range(1, 20, "log")] = Field(
+        10.0, ge=0, description="focusing exponent of positives; 0: none"
+    )
 
 
 @register_method(

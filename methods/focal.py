@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.focal import softmax_focal_loss
 
@@ -14,7 +16,9 @@ from .losses.focal import softmax_focal_loss
 class FocalOptions(Options):
     """Settings of the focal loss."""
 
-    gamma: float = Field(2.0, ge=0, description="focusing exponent; 0: vanilla")
+    gamma: Annotated[float, Range(0.5, 5)] = Field(
+        2.0, ge=0, description="focusing exponent; 0: vanilla"
+    )
 
 
 @register_method(

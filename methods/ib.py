@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.class_weights import inverse_frequency_weights
 from .losses.influence_balanced import influence_balanced_loss
@@ -17,14 +19,18 @@ from .losses.influence_balanced import influence_balanced_loss
 class InfluenceBalancedOptions(Options):
     """Settings of the influence-balanced loss."""
 
-    alpha: float = Field(1000.0, gt=0, description="scale of the loss once it is balanced")
-    start: float = Field(
+    alpha: Annotated[float, Range(100, 10_000, "log")] = Field(
+        1000.0, gt=0, description="scale of the loss once it is balanced"
+    )
+    start: Annotated[float, Range(0.1, 0.75)] = Field(
         0.5, ge=0, lt=1, description="share of the epochs trained by plain cross-entropy first"
     )
     detach: bool = Field(
         True, description="keep gradients out of the factor (the authors' code lets them in)"
     )
-    epsilon: float = Field(1e-3, gt=0, description="bounds the factor of certain samples")
+    epsilon: Annotated[float, Range(1e-4, 1e-2, "log")] = Field(
+        1e-3, gt=0, description="bounds the factor of certain samples"
+    )
 
 
 @register_method(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.class_weights import effective_number_weights
 from .losses.ldam import cosine_similarities, ldam_loss, ldam_margins
@@ -17,12 +19,18 @@ from .losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 class LDAMOptions(Options):
     """Settings of LDAM with deferred re-weighting."""
 
-    max_margin: float = Field(0.5, ge=0, le=2, description="margin of the smallest class")
-    scale: float = Field(30.0, gt=0, description="factor from cosines to logits")
-    beta: float = Field(
+    max_margin: Annotated[float, Range(0.1, 1)] = Field(
+        0.5, ge=0, le=2, description="margin of the smallest class"
+    )
+    scale: Annotated[float, Range(10, 50)] = Field(
+        30.0, gt=0, description="factor from cosines to logits"
+    )
+    beta: Annotated[float, Range(0.9, 0.99999, "near one")] = Field(
         0.9999, ge=0, lt=1, description="late weights; 0: none; 1: inverse frequency"
     )
-    start: float = Field(0.8, ge=0, lt=1, description="share of the epochs without weights")
+    start: Annotated[float, Range(0.5, 0.9)] = Field(
+        0.8, ge=0, lt=1, description="share of the epochs without weights"
+    )
 
 
 @register_method(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 
@@ -14,7 +16,9 @@ from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 class LogitAdjustmentOptions(Options):
     """Settings of logit adjustment."""
 
-    tau: float = Field(1.0, ge=0, description="0: vanilla; 1: balanced softmax")
+    tau: Annotated[float, Range(0.5, 2)] = Field(
+        1.0, ge=0, description="0: vanilla; 1: balanced softmax"
+    )
 
 
 @register_method(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from ._posthoc import PostHoc, posthoc_log_prior
 
@@ -14,7 +16,9 @@ from ._posthoc import PostHoc, posthoc_log_prior
 class PostHocLogitAdjustmentOptions(Options):
     """Settings of post-hoc logit adjustment."""
 
-    tau: float = Field(1.0, ge=0, le=100, description="0: vanilla; 1: the whole prior")
+    tau: Annotated[float, Range(0.25, 2)] = Field(
+        1.0, ge=0, le=100, description="0: vanilla; 1: the whole prior"
+    )
 
 
 @register_method(

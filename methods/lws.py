@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from bench.method import Stage, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from ._posthoc import OnVanilla
 from .sampling import balanced_epoch
@@ -17,7 +19,7 @@ from .sampling import balanced_epoch
 class LearnableWeightScalingOptions(Options):
     """Settings of learnable weight scaling."""
 
-    share: float = Field(
+    share: Annotated[float, Range(0.05, 0.5)] = Field(
         0.1, gt=0, le=1, description="epochs for the scales, as a part of the run's"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.mixup import draw_mixing, mix, mixup_loss
 
@@ -17,7 +19,7 @@ from .losses.mixup import draw_mixing, mix, mixup_loss
 class MixupOptions(Options):
     """Settings of mixup."""
 
-    alpha: float = Field(
+    alpha: Annotated[float, Range(0.1, 1, "log")] = Field(
         1.0, ge=0, description="shares come from Beta(alpha, alpha); 0: nothing is mixed"
     )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import register_method
+from bench.options import Range
 
 from .losses.remix import remix_label_shares
 from .mixup import Mixup, MixupOptions
@@ -14,8 +17,10 @@ from .mixup import Mixup, MixupOptions
 class RemixOptions(MixupOptions):
     """Settings of Remix."""
 
-    kappa: float = Field(3.0, ge=1, description="how many times larger a class must be to yield")
-    tau: float = Field(
+    kappa: Annotated[float, Range(1.5, 6)] = Field(
+        3.0, ge=1, description="how many times larger a class must be to yield"
+    )
+    tau: Annotated[float, Range(0.1, 1)] = Field(
         0.5, ge=0, le=1, description="largest share of a sample that may lose its label; 0: mixup"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.data.batch import Batch
 from bench.method import register_method
 from bench.models.network import Network
+from bench.options import NotSearched, Range
 
 from .contrastive.assignment import Rounding, subclusters
 from .contrastive.distances import Aggregation, Reweighting, distance_weights
@@ -24,17 +25,31 @@ from .losses.supcon import ViewForm, supcon_loss
 class SDROptions(ContrastiveOptions):
     """Settings of sub-cluster contrast with distance weights; the paper states none of them."""
 
-    tau1: float = Field(0.1, gt=0, description="temperature of warm-up and within sub-clusters")
-    tau2: float = Field(0.1, gt=0, description="temperature between sub-clusters of a class")
-    beta: float = Field(0.25, ge=0, description="weight of the contrast between sub-clusters")
-    view_form: ViewForm = Field(
+    tau1: Annotated[float, Range(0.05, 0.5, "log")] = Field(
+        0.1, gt=0, description="temperature of warm-up and within sub-clusters"
+    )
+    tau2: Annotated[float, Range(0.05, 0.5, "log")] = Field(
+        0.1, gt=0, description="temperature between sub-clusters of a class"
+    )
+    beta: Annotated[float, Range(0.05, 1, "log")] = Field(
+        0.25, ge=0, description="weight of the contrast between sub-clusters"
+    )
+    view_form: Annotated[ViewForm, NotSearched()] = Field(
         "two_views", description="two augmented views, or the paper's sample and one view"
     )
-    delta: int = Field(10, ge=1, description="sub-clusters are not cut below this many samples")
-    rounding: Rounding = Field("ceil", description="of the number of sub-clusters of a class")
-    iterations: int = Field(10, ge=1, description="assignments of k-means at most")
-    warm_up: float = Field(0.1, ge=0, lt=1, description="share of the epochs before clustering")
-    update_interval: float = Field(
+    delta: Annotated[int, Range(5, 50, "log")] = Field(
+        10, ge=1, description="sub-clusters are not cut below this many samples"
+    )
+    rounding: Annotated[Rounding, NotSearched()] = Field(
+        "ceil", description="of the number of sub-clusters of a class"
+    )
+    iterations: Annotated[int, Range(5, 20)] = Field(
+        10, ge=1, description="assignments of k-means at most"
+    )
+    warm_up: Annotated[float, Range(0.02, 0.3)] = Field(
+        0.1, ge=0, lt=1, description="share of the epochs before clustering"
+    )
+    update_interval: Annotated[float, Range(0.02, 0.2, "log")] = Field(
         0.05, gt=0, le=1, description="share of the epochs from one clustering to the next"
     )
     dynamic: bool = Field(True, description="cluster again and again, or only after warm-up")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
 from bench.method import register_method
 from bench.models.network import Network
+from bench.options import Range
 
 from .sdr import SDR, SDROptions
 
@@ -15,7 +18,9 @@ from .sdr import SDR, SDROptions
 class SDRJointOptions(SDROptions):
     """Settings of the joint form."""
 
-    ce_weight: float = Field(1.0, ge=0, description="of cross-entropy; the contrast has weight 1")
+    ce_weight: Annotated[float, Range(0.1, 10, "log")] = Field(
+        1.0, ge=0, description="of cross-entropy; the contrast has weight 1"
+    )
 
 
 @register_method(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from bench.data.batch import Batch
 from bench.method import Method, register_method
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .contrastive.distances import class_distances, softmax_shares
 from .contrastive.method import augment
@@ -31,8 +31,10 @@ TEMPERATURE, BASE_TEMPERATURE, BETA = 0.1, 0.07, 0.25
 class SDRReleasedOptions(Options):
     """Schedule of the released code as shares of the epochs; 10 of 300 there."""
 
-    warm_up: float = Field(1 / 30, ge=0, lt=1, description="share of the epochs without CE")
-    update_interval: float = Field(
+    warm_up: Annotated[float, Range(0.02, 0.2)] = Field(
+        1 / 30, ge=0, lt=1, description="share of the epochs without CE"
+    )
+    update_interval: Annotated[float, Range(0.02, 0.2, "log")] = Field(
         1 / 30, gt=0, le=1, description="share of the epochs from one weighting to the next"
     )
 

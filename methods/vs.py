@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
 from bench.method import Method, register_method
-from bench.options import Options
+from bench.options import Options, Range
 
 from .losses.balanced_softmax import log_prior
 from .losses.cdt import class_temperatures
@@ -16,8 +18,12 @@ from .losses.vs import vs_loss
 class VectorScalingOptions(Options):
     """Settings of the vector-scaling loss."""
 
-    gamma: float = Field(0.3, ge=0, description="exponent of the temperatures; 0: none")
-    tau: float = Field(1.0, ge=0, description="weight of the log prior; 0: none")
+    gamma: Annotated[float, Range(0.05, 0.5)] = Field(
+        0.3, ge=0, description="exponent of the temperatures; 0: none"
+    )
+    tau: Annotated[float, Range(0.5, 2)] = Field(
+        1.0, ge=0, description="weight of the log prior; 0: none"
+    )
 
 
 @register_method(

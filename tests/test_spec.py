@@ -3,7 +3,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from bench.options import Options
-from bench.spec import Spec, check_options, parse_spec, split_list
+from bench.spec import Spec, check_options, parse_spec, specs_of_lists, split_list
 from bench.strict_yaml import parse_value
 
 
@@ -11,6 +11,7 @@ class Example(Options):
     beta: float = Field(0.5, ge=0, lt=1)
     columns: tuple[str, ...] = ()
     on: bool = False
+    names: list[str] | None = None
 
 
 def test_lists_split_outside_brackets_and_quotes():
@@ -65,3 +66,29 @@ def test_wrong_options_say_what_was_expected(options, words):
     """A mistyped option is ignored, and the default runs under its name."""
     with pytest.raises(UsageError, match=words):
         check_options(Example, Spec("cb", options), "method")
+
+
+def labels_of(text):
+    return [spec.label for spec in specs_of_lists(parse_spec(text), Example)]
+
+
+def test_lists_of_values_are_a_grid_in_which_the_last_turns_fastest():
+    assert labels_of("cb[beta=[0.1,0.2],on=[true,false]]") == [
+        "cb[beta=0.1,on=true]", "cb[beta=0.1,on=false]",
+        "cb[beta=0.2,on=true]", "cb[beta=0.2,on=false]",
+    ]  # fmt: skip
+    assert labels_of("cb[beta=[0.1]]") == labels_of("cb[beta=0.1]") == ["cb[beta=0.1]"]
+
+
+def test_a_list_for_an_option_that_is_one_stays_one_value():
+    assert labels_of("cb[columns=[a,b],names=[c,d]]") == ['cb[columns=["a", "b"],names=["c", "d"]]']
+
+
+def test_an_empty_list_of_values_is_refused():
+    with pytest.raises(UsageError, match=r"at least one value in the list of 'beta' of 'cb'"):
+        labels_of("cb[beta=[]]")
+
+
+def test_a_list_where_one_value_is_meant_is_refused_with_a_hint():
+    with pytest.raises(UsageError, match=r"got \[0.1, 0.2\]\. Several values go into the brackets"):
+        check_options(Example, Spec("cb", {"beta": [0.1, 0.2]}), "method")

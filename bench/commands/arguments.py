@@ -21,6 +21,8 @@ _SETTINGS = {
     "splits": "splits",
     "seeds": "seeds",
     "epochs": "training.epochs",
+    "trials": "trials.number",
+    "sampler": "trials.sampler",
     "return_surplus": "split.return_surplus",
     "group_duplicates": "split.group_duplicates",
     "jobs": "jobs",
@@ -29,7 +31,6 @@ _SETTINGS = {
     "address": "executor.address",
 }
 _PROGRAM = "run_bench.py"
-_INSTALLED = "ltdd-bench"
 _MOST_MINUTES = 100_000
 _LISTS = ("methods", "datasets", "splits", "seeds")
 
@@ -63,10 +64,9 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     else:
         overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
     resolved = resolve(arguments["preset"], overrides)
-    name = Path(program).name
-    if name == _INSTALLED:  # found by its name, wherever it is
-        program = name
-    elsewhere = program != _PROGRAM and name in (_PROGRAM, _INSTALLED)
+    if arguments["sampler"] is not None and resolved.settings.trials.number is None:
+        raise UsageError("--sampler goes with --trials N.")
+    elsewhere = program != _PROGRAM and Path(program).name == _PROGRAM
     return replace(resolved, program=program) if elsewhere else resolved
 
 

@@ -10,9 +10,11 @@ from bench.commands.console import console
 from bench.config import PRESETS, Resolved, describe, preset_names
 from bench.dataset import DATASETS
 from bench.method import GROUPS, METHODS
+from bench.options import Choices, NotSearched, Range
 from bench.registry import Entry, Registry
 from bench.split import SPLITS
 from bench.strict_yaml import load_yaml
+from bench.sweep.search_space import search_space
 
 _REGISTRIES: dict[str, Registry[Any]] = {
     "methods": METHODS,
@@ -63,10 +65,14 @@ def _show(name: str, registry: Registry[Any], *, long: bool) -> None:
 
 def _show_card(entry: Entry[Any]) -> None:
     card = f"{inspect.getdoc(entry.cls) or ''}\n\nReference: {entry.facts['reference']}"
+    space = search_space(entry.cls.options_type) if "group" in entry.facts else {}
     for key, field in entry.cls.options_type.model_fields.items():
-        bounds = ", ".join(str(item) for item in field.metadata)
+        declared = (Range, Choices, NotSearched)
+        legal = (item for item in field.metadata if not isinstance(item, declared))
+        bounds = ", ".join(map(str, legal))
         card += f"\nOption {key} = {field.default!r}: {field.description or ''}"
         card += f" ({bounds})" if bounds else ""
+        card += f"; --trials: {space[key]}" if key in space else ""
     console.print("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
 
 

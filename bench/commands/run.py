@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from bench.commands.archive import open_results
 from bench.commands.console import console, warn
@@ -12,12 +15,13 @@ from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
-from bench.commands.sweep import make_splits, read_stored, run_jobs
+from bench.commands.sweep import Stored, make_splits, read_stored, run_jobs
+from bench.commands.trials import Outcomes, Outlook, outcomes_of, runs_later, say_choices, settle
 from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
-from bench.errors import UnavailableError
+from bench.errors import StoreError, UnavailableError
 from bench.method import METHODS
 from bench.report.numbers import counted
 from bench.sweep.archive import archived_records
@@ -25,10 +29,19 @@ from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_document, with_required
+from bench.sweep.plan import (
+    Grid,
+    Job,
+    expand,
+    make_jobs,
+    open_dataset,
+    plan_document,
+    with_required,
+)
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
+from bench.sweep.trials import check_trials
 
 
 def run_benchmark(
@@ -42,6 +55,7 @@ def run_benchmark(
         0 when every run of the plan is done, 1 when some failed.
     """
     grid = expand(resolved.settings)
+    check_trials(resolved.settings)
     for name, reason in sorted(METHODS.unavailable().items()):
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     store = Store(out)
@@ -56,48 +70,82 @@ def run_benchmark(
     if place.note:
         console.print(place.note)
     if dry_run:
-        return _dry_run(grid, store, policy, data_dir, place)
-    executor = make_executor(resolved.settings, place, out, policy.max_minutes)
+        return _dry_run(grid, resolved, store, policy, data_dir, place)
+    executor = partial(make_executor, resolved.settings, place, out, policy.max_minutes)
+    executor()  # what cannot run is refused before anything is written
     store.require_writable()
     store.tidy()
     open_results(out)
     cache = default_folder()
     ready = {part.label: prepare_dataset(part, data_dir, cache, cores) for part in grid.datasets}
-    jobs = make_jobs(
-        grid,
-        {label: item.prepared.content_sha256 for label, item in ready.items()},
-        {label: [e.kind for e in item.prepared.entities] for label, item in ready.items()},
+    jobs_of = partial(
+        make_jobs,
+        content_sha256={label: item.prepared.content_sha256 for label, item in ready.items()},
+        entity_kinds={label: [e.kind for e in i.prepared.entities] for label, i in ready.items()},
     )
-    hashes = make_splits(jobs, ready, cache, cores)
-    needed = with_required(jobs)
     samples = {label: len(item.prepared) for label, item in ready.items()}
-    stored = read_stored(store.records(), needed, samples, policy, place.name)
-    for line in stored.notes():
-        warn(line)
+
+    def run(jobs: list[Job], write_plan: Callable[[Stored], object]) -> list[Job]:
+        """Run what is not done of `jobs` and of what they build on; all of these."""
+        hashes = make_splits(jobs, ready, cache, cores)
+        needed = with_required(jobs)
+        stored = read_stored(store.records(), needed, samples, policy, place.name)
+        for line in stored.notes():
+            warn(line)
+        write_plan(stored)
+        run_jobs(
+            needed,
+            stored,
+            asked=len(jobs),
+            ready=ready,
+            hashes=hashes,
+            store=store,
+            executor=executor(),
+            settings=resolved.settings,
+            place=place,
+            policy=policy,
+        )
+        return needed
+
+    def run_trials(jobs: list[Job], plan: Mapping[str, Any]) -> Outcomes:
+        needed = run(jobs, lambda _: store.write_trials(plan))
+        show_failures(store, needed)
+        return outcomes_of(store, plan)
+
+    trials = None
+    if resolved.settings.trials.number is not None:
+        console.print("First the trials of each method's options, then the table.")
+        settled = settle(grid, resolved, jobs_of, run_trials)
+        if settled.chosen is None:
+            raise StoreError("Trials are missing, so that nothing is chosen. Run it again.")
+        say_choices(settled)
+        grid, trials = settled.grid(grid), settled.to_json(resolved.settings)
+    jobs = jobs_of(grid)
     for label in replaced_data(store, jobs):
         warn(
             f"The last table in {out} showed other samples of the name {label}: it is replaced, "
             "its runs are kept. --out gives this file a folder of its own."
         )
-    store.write_plan(plan := plan_document(resolved, jobs, stored.kept))
-    run_jobs(
-        needed,
-        stored,
-        asked=len(jobs),
-        ready=ready,
-        hashes=hashes,
-        store=store,
-        executor=executor,
-        settings=resolved.settings,
-        place=place,
-        policy=policy,
-    )
+    plan: dict[str, Any] = {}
+
+    def write_plan(stored: Stored) -> None:
+        plan.update(plan_document(resolved, jobs, stored.kept, trials))
+        store.write_plan(plan)
+
+    needed = run(jobs, write_plan)
     code = show_report(store, plan)
     show_failures(store, needed)
     return code
 
 
-def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, place: Place) -> int:
+def _dry_run(
+    grid: Grid,
+    resolved: Resolved,
+    store: Store,
+    policy: Policy,
+    data_dir: Path | None,
+    place: Place,
+) -> int:
     """Show the plan and what of it is done; reads only."""
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
@@ -114,9 +162,22 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, pl
         kinds[part.label] = [entity.kind for entity in raw.entities]
         samples[part.label] = len(raw.labels) - len(raw.unusable)
     here = replace(grid, datasets=tuple(part for part in grid.datasets if part.label in sha256))
-    jobs = with_required(make_jobs(here, sha256, kinds))
-    records = chain(store.records(), archived_records(store))
-    stored = read_stored(records, jobs, samples, policy, place.name)
+    jobs_of = partial(make_jobs, content_sha256=sha256, entity_kinds=kinds)
+    records = lambda: chain(store.records(), archived_records(store))  # noqa: E731
+    asked, later = [], 0
+    if resolved.settings.trials.number is None:
+        asked = jobs_of(here)
+    elif here.datasets:
+        stored_outcomes = Outlook(() if policy.force else records(), store, policy)
+        settled = settle(here, resolved, jobs_of, stored_outcomes.of)
+        say_choices(settled)
+        asked = stored_outcomes.asked
+        if settled.chosen is not None:
+            asked += jobs_of(settled.grid(here))
+        else:
+            later = runs_later(settled, here, resolved.settings, len(asked))
+    jobs = with_required(asked)
+    stored = read_stored(records(), jobs, samples, policy, place.name)
     done = set() if policy.force else stored.done()
     again = done_without_weights(jobs, done, store)
     missing = []
@@ -133,7 +194,9 @@ def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, pl
     for line in stored.notes():
         console.print(line)
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
-    unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset
+    unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset + later
+    if later:
+        console.print(f"Then {counted(later, 'run')} with settings that depend on these trials.")
     console.print(
         f"{counted(len(jobs) + unlisted, 'run')}: {len(jobs) - len(missing)} done, "
         f"{len(missing) + unlisted} to do"

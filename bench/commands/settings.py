@@ -18,6 +18,7 @@ from bench.report.search import search_of, validation_of
 from bench.report.settings import settings_markdown, settings_sheet
 from bench.report.write import not_writable
 from bench.spec import Spec, check_options
+from bench.sweep.store import TRIALS
 
 _PRESET = "search"
 
@@ -25,7 +26,7 @@ _PRESET = "search"
 def write_settings(out: Path) -> int:
     """Write ``settings.md``, ``settings.csv`` and ``settings_convergence`` into `out`.
 
-    From the plan of the preset ``search``, or the last one where there is none of it.
+    From the plan of the last ``--trials``, or of the preset ``search``, or else the last one.
 
     Returns
     -------
@@ -39,12 +40,12 @@ def write_settings(out: Path) -> int:
         cannot be written.
     """
     store = open_results(out)
-    plan = store.read_plan(_PRESET if store.has_plan(_PRESET) else None)
+    plan = store.read_plan(next(filter(store.has_plan, (TRIALS, _PRESET)), None))
     records, failures = planned_records(store, plan)
     # From here on nothing knows what came out on the test part.
     found = {record["job_id"]: validation_of(record) for record in records}
     failed = {job_id: failure["reason"] for job_id, failure in failures.items()}
-    search = search_of(plan, found, failed, _is_default)
+    search = search_of(plan, found, failed, is_default)
     with style():
         pictures = files_of(convergence_figure(search))
     files = {
@@ -66,7 +67,8 @@ def write_settings(out: Path) -> int:
     return 0 if len(found) == len(plan["jobs"]) else 1
 
 
-def _is_default(method: str, options: Mapping[str, Any]) -> bool:
+def is_default(method: str, options: Mapping[str, Any]) -> bool:
+    """Whether a method with these options is the method with its defaults."""
     options_type = METHODS.get(method).cls.options_type
     return bool(
         check_options(options_type, Spec(method, dict(options)), "method") == options_type()

@@ -37,6 +37,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *mixed_code(table),
         *_built_on(table),
         *_method_options(table),
+        *_chosen_settings(table),
         *_earlier_code(table),
         *_backbones(table),
         ("BA", _balanced_accuracy(table)),
@@ -225,6 +226,32 @@ def _method_options(table: Table) -> list[tuple[str, str]]:
         for method, options in sorted(changed.items())
     ]
     return [("Method settings", "; ".join(texts) + ". All others stand at their defaults.")]
+
+
+def _chosen_settings(table: Table) -> list[tuple[str, str]]:
+    """How the options of methods were searched before the table, and what was chosen."""
+    trials = table.settings.get("trials")
+    if trials is None:
+        return []
+    number, tried, chosen = trials["number"], trials["tried"], trials["chosen"]
+    how = {"random": "drawn at random", "tpe": "the first ten at random, then proposed by TPE"}
+    text = (
+        f"settings chosen by {counted(number, 'trial')} of each method on validation, seed "
+        f"{trials['seed']}, which no run of the table has, {trials['split']} split: options "
+        f"{how[trials['sampler']]}, the first trial the defaults, the highest balanced accuracy on "
+        "validation, as a mean over data sets. Nothing of the test part was looked at."
+    )
+    fewer = [f"{row} {count}" for row, count in sorted(tried.items()) if 1 < count < number]
+    single = [row for row, count in sorted(tried.items()) if count == 1 < number]
+    named = [
+        f"{label} (its defaults)" if label == row else label
+        for row, label in sorted(chosen.items())
+        if tried.get(row, 1) > 1
+    ]
+    text += f" Chosen: {'; '.join(named)}." if named else ""
+    text += f" All trials there are: {', '.join(fewer)}." if fewer else ""
+    text += f" Nothing to choose: {', '.join(single)}." if single else ""
+    return [("Trials", text)]
 
 
 def _earlier_code(table: Table) -> list[tuple[str, str]]:

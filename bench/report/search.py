@@ -89,7 +89,10 @@ class Search:
     Attributes
     ----------
     trials : mapping of str to tuple of Trial
-        Method to what was tried, in the order of the plan.
+        Method, or row of a table, to what was tried, in the order of the plan.
+    failed_lose : bool
+        Whether a trial that failed is only not chosen. Otherwise it takes the choice from its
+        method.
     """
 
     columns: tuple[Column, ...]
@@ -97,29 +100,35 @@ class Search:
     seed: int
     epochs: int
     trials: Mapping[str, tuple[Trial, ...]]
+    failed_lose: bool = False
 
     def mean(self, trial: Trial) -> float | None:
         """Mean of its scores over the data sets, in percent; None where one is not there."""
         return None if len(trial.scores) < len(self.columns) else float(np.mean(trial.scores))
 
     def holes(self, method: str) -> int:
-        """Scores of a method that are not there, as runs failed or are missing."""
-        return sum(len(self.columns) - len(trial.scores) for trial in self.trials[method])
+        """Scores of a method that a choice waits for, as runs failed or are missing."""
+        return sum(
+            len(self.columns) - len(trial.scores)
+            for trial in self.trials[method]
+            if not (self.failed_lose and trial.failed)
+        )
 
     def default(self, method: str) -> Trial | None:
         """The trial of the method's defaults, if there is one."""
         return next((trial for trial in self.trials[method] if trial.default), None)
 
     def chosen(self, method: str) -> Trial | None:
-        """The trial with the highest mean, None for a method with holes.
+        """The trial with the highest mean, None for a method with holes or without scores.
 
         Of means that print alike that of the defaults is taken, then the first of the plan.
         """
         if self.holes(method):
             return None
         return max(
-            self.trials[method],
+            (trial for trial in self.trials[method] if self.mean(trial) is not None),
             key=lambda trial: (round(self.mean(trial) or 0.0, DECIMALS), trial.default),
+            default=None,
         )
 
     def gain(self, method: str, trial: Trial) -> float | None:
@@ -172,6 +181,8 @@ def search_of(
 ) -> Search:
     """The search that a plan asks for and what came of it.
 
+    Trials belong to the rows in ``trial_of`` of their jobs, or else to their method.
+
     Parameters
     ----------
     plan : mapping
@@ -196,7 +207,8 @@ def search_of(
         )
     runs: dict[str, dict[str, list[Json]]] = {}
     for job in jobs:
-        runs.setdefault(job["method"], {}).setdefault(job["method_label"], []).append(job)
+        for row in job.get("trial_of", [job["method"]]):
+            runs.setdefault(row, {}).setdefault(job["method_label"], []).append(job)
 
     def trial(label: str, tried: list[Json]) -> Trial:
         options = {**set_by_plan.get(label, {}), **parse_spec(label).options}
@@ -216,7 +228,14 @@ def search_of(
         method: tuple(trial(*item) for item in tried.items()) for method, tried in runs.items()
     }
     [(split, seed)] = places
-    return Search(tuple(columns), split, seed, plan["settings"]["epochs"], trials)
+    return Search(
+        tuple(columns),
+        split,
+        seed,
+        plan["settings"]["epochs"],
+        trials,
+        failed_lose="trials" in plan["settings"],
+    )
 
 
 def _worst_error(counts: Iterable[int]) -> float:

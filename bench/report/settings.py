@@ -56,6 +56,8 @@ def preset_snippet(search: Search) -> str:
         trial = search.chosen(method)
         if trial is None:
             comments.append(f"# {method}: {_no_choice(search, method)}")
+        elif "[" in method:  # a row of its own beside the plain method, which is what presets set
+            comments.append(f"# {method}: {trial.label}")
         elif trial.default:
             comments.append(f"# {method}: its defaults")
         else:

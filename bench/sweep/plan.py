@@ -18,7 +18,7 @@ from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS
 from bench.options import Options
-from bench.spec import Spec, check_options, parse_spec, row_title
+from bench.spec import Spec, check_options, parse_spec, row_title, specs_of_lists
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
@@ -119,10 +119,18 @@ def expand(settings: Settings) -> Grid:
     UsageError
         An unknown name or option (the nearest are offered), or the same thing asked for twice.
     """
-    datasets = [dataset_part(text) for text in settings.datasets]
-    splits = [_split_part(parse_spec(text), settings) for text in settings.splits]
+    datasets = [
+        _dataset_part(spec)
+        for text in settings.datasets
+        for spec in _specs(DATASETS, parse_spec(text))
+    ]
+    splits = [
+        _split_part(spec, settings)
+        for text in settings.splits
+        for spec in _specs(SPLITS, parse_spec(text))
+    ]
     methods = [
-        _method_part(spec, settings.method_options)
+        method_part(spec, settings.method_options)
         for text in settings.methods
         for spec in _methods_named(text)
     ]
@@ -225,7 +233,12 @@ def _methods_named(text: str) -> list[Spec]:
     """The specs meant by a name, by ``all``, or by the name of a group."""
     if text == "all" or text in GROUPS:
         return [Spec(entry.name) for entry in METHODS if text in ("all", entry.facts["group"])]
-    return [parse_spec(text)]
+    return _specs(METHODS, parse_spec(text))
+
+
+def _specs(registry: Any, spec: Spec) -> list[Spec]:
+    """What `spec` asks for: several where an option is a list of values."""
+    return specs_of_lists(spec, registry.get(spec.name).cls.options_type)
 
 
 def _with_options(spec: Spec, method_options: Mapping[str, Mapping[str, Any]]) -> Spec:
@@ -243,7 +256,10 @@ def dataset_part(text: str) -> Part:
     UsageError
         An unknown name or option.
     """
-    spec = parse_spec(text)
+    return _dataset_part(parse_spec(text))
+
+
+def _dataset_part(spec: Spec) -> Part:
     part = _part(DATASETS, spec, "data set")
     own = open_dataset(part).label()
     return part if own is None else replace(part, label=own)
@@ -255,7 +271,7 @@ def open_dataset(part: Part) -> Dataset:
     return dataset
 
 
-def _method_part(
+def method_part(
     spec: Spec, method_options: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()
 ) -> MethodPart:
     """A method with the methods it requires; shared options hold for those too."""
@@ -266,7 +282,7 @@ def _method_part(
     part = _part(METHODS, _with_options(spec, method_options), "method", spec.label)
     cls = METHODS.get(spec.name).cls
     requires = {
-        role: _method_part(parse_spec(text), method_options, (*above, spec.name))
+        role: method_part(parse_spec(text), method_options, (*above, spec.name))
         for role, text in cls.requires(part.options).items()
     }
     return MethodPart(part.name, part.label, part.options, part.facts, requires, cls.contrastive)
@@ -308,11 +324,12 @@ def plan_document(
     resolved: Resolved,
     jobs: Sequence[Job],
     kept: Mapping[str, Sequence[str] | None] = MappingProxyType({}),
+    trials: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The plan as reports read it: the settings for the caption, and an entry for each job.
 
     `kept` names, by job id, the files that have changed since a run that is reused all the same;
-    None where it is not known which code made it.
+    None where it is not known which code made it. `trials` says how settings were chosen.
     """
     training = resolved.settings.training
     return {
@@ -328,6 +345,7 @@ def plan_document(
             "seeds": list(resolved.settings.seeds),
             "method_options": _changed_options(jobs),
             "backbones": {kind: part.label for job in jobs for kind, part in job.backbones.items()},
+            **({} if trials is None else {"trials": trials}),
             "selection": "best validation balanced accuracy",
             "datasets": {job.dataset.label: _as_asked(job.dataset) for job in jobs},
             "given": [
@@ -357,7 +375,17 @@ def plan_document(
 
 # Settings of the command line that say which cells, or where they are run.
 _GRID_OR_PLACE = frozenset(
-    ("datasets", "methods", "splits", "seeds", "jobs", "device", "deterministic", "executor")
+    (
+        "datasets",
+        "methods",
+        "splits",
+        "seeds",
+        "jobs",
+        "device",
+        "deterministic",
+        "executor",
+        "trials",
+    )
 )
 
 

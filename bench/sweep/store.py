@@ -52,6 +52,9 @@ _WEIGHTS = "model.safetensors"
 _FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
 
 # Presets by name; others are paths of files.
+# Name of the plan of the last search for settings.
+TRIALS = "trials"
+
 _PRESET = re.compile(r"[a-z0-9_]+")
 
 _UNSEALED = "its checksum does not match its content"
@@ -336,6 +339,12 @@ class Store:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, _document(plan, path))
+
+    def write_trials(self, plan: Mapping[str, Any]) -> None:
+        """Keep the plan of a search for settings, which is no benchmark to report on."""
+        path = self._plan(TRIALS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _document(plan, path))
 
     def _is_part_of_plan(self, plan: Mapping[str, Any], preset: str) -> bool:
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
 from bench.models.network import Network
+from bench.options import Range
 
 from .method import ContrastiveMethod, ContrastiveOptions
 
@@ -16,8 +18,12 @@ from .method import ContrastiveMethod, ContrastiveOptions
 class JointOptions(ContrastiveOptions):
     """Settings of a method that adds a contrast to cross-entropy."""
 
-    weight: float = Field(1.0, ge=0, description="of the contrast; cross-entropy has weight 1")
-    temperature: float = Field(0.1, gt=0, description="of the softmax over similarities")
+    weight: Annotated[float, Range(0.1, 2, "log")] = Field(
+        1.0, ge=0, description="of the contrast; cross-entropy has weight 1"
+    )
+    temperature: Annotated[float, Range(0.05, 0.5, "log")] = Field(
+        0.1, gt=0, description="of the softmax over similarities"
+    )
 
 
 class JointContrastiveMethod(ContrastiveMethod):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from bench.data.stretch import cut, end_to_end
 from bench.method import Method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
-from bench.options import Options
+from bench.options import Options, Range
 
 from .augmentations import (
     drop_atoms,
@@ -57,8 +57,10 @@ class ContrastiveOptions(Options):
     augmentation: Augmentation = Field(
         "random", description="of molecules; random: drop_atoms or subgraph, drawn for each view"
     )
-    ratio: float = Field(0.2, ge=0, lt=1, description="share of atoms or bonds that it changes")
-    mask: float = Field(
+    ratio: Annotated[float, Range(0.1, 0.4)] = Field(
+        0.2, ge=0, lt=1, description="share of atoms or bonds that it changes"
+    )
+    mask: Annotated[float, Range(0.05, 0.3)] = Field(
         0.1, ge=0, lt=1, description="share of the entries of other numeric inputs set to 0"
     )
     projection: Literal["mlp", "none"] = Field(

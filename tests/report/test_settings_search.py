@@ -215,3 +215,34 @@ def test_figures_of_the_test_part_change_nothing(tmp_path):
     write_settings(tmp_path / "other")
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_of_trials_that_were_drawn_one_that_failed_is_only_not_chosen():
+    jobs = make_grid(DATASETS, ("random",), TRIALS, (100,))
+    plan = make_plan(jobs)
+    plan["settings"]["trials"] = {}
+    scores = {"cb[beta=0.9]": 0.7, "cb[beta=0.9999]": 0.6, "vanilla": 0.5}
+    found = {
+        job["job_id"]: validation_of(scored(job, scores[job["method_label"]]))
+        for job in jobs
+        if job["method_label"] in scores
+    }
+    ids = [job["job_id"] for job in jobs if job["method_label"] == "cb[beta=0.99]"]
+    done = search_of(plan, found, dict.fromkeys(ids, "diverged"), is_default)
+    assert done.holes("cb") == 0
+    assert done.chosen("cb").label == "cb[beta=0.9]"
+    # A run that is missing may still turn out the best.
+    assert search_of(plan, found, {ids[0]: "diverged"}, is_default).chosen("cb") is not None
+    assert search_of(plan, found, {}, is_default).chosen("cb") is None
+    none = {job["job_id"]: "diverged" for job in jobs}
+    assert search_of(plan, {}, none, is_default).chosen("cb") is None
+
+
+def test_trials_belong_to_the_rows_that_their_jobs_name():
+    jobs = make_grid(DATASETS, ("random",), ("cb", "cb[beta=0.9]"), (100,))
+    rows = {"cb": ["cb"], "cb[beta=0.9]": ["cb", "cb[beta=0.9]"]}
+    jobs = [{**job, "trial_of": rows[job["method_label"]]} for job in jobs]
+    trials = search_of(make_plan(jobs), {}, {}, is_default).trials
+    assert {row: [trial.label for trial in tried] for row, tried in trials.items()} == {
+        "cb": ["cb", "cb[beta=0.9]"], "cb[beta=0.9]": ["cb[beta=0.9]"],
+    }  # fmt: skip

@@ -182,3 +182,32 @@ def test_every_method_of_the_search_gets_as_many_trials_on_a_seed_of_its_own():
     tried = {(part.name, part.options) for part in expand(search).methods}
     chosen = [part for part in expand(paper).methods if part.facts["group"] == "paper"]
     assert {(part.name, part.options) for part in chosen} <= tried
+
+
+def test_lists_of_values_make_a_row_each_and_keep_lists_that_are_one_value():
+    settings = resolve(
+        "quick", {"methods": ["cb[beta=[0.99,0.999]]", "vanilla"], "splits": ["random"]}
+    ).settings
+    assert [part.label for part in expand(settings).methods] == [
+        "cb[beta=0.99]", "cb[beta=0.999]", "vanilla",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"),
+    [
+        (["cb[beta=[]]"], "at least one value"),
+        (["cb[betta=[0.1,0.2]]"], "did you mean beta"),
+        (["cb[beta=[0.1,high]]"], "valid number, but got 'high'"),
+        (["cb[beta=[[0.1],0.2]]"], "Several values go into the brackets"),
+    ],
+)
+def test_lists_of_values_that_cannot_be_meant_are_refused(methods, words):
+    with pytest.raises(UsageError, match=words):
+        expand(resolve("quick", {"methods": methods}).settings)
+
+
+def test_a_list_of_values_in_the_settings_of_a_method_is_refused():
+    overrides = {"methods": ["cb"], "method_options": {"cb": {"beta": [0.1, 0.2]}}}
+    with pytest.raises(UsageError, match="Several values go into the brackets"):
+        expand(resolve("quick", overrides).settings)
