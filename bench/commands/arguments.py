@@ -66,7 +66,6 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     resolved = resolve(arguments["preset"], overrides)
     if arguments["sampler"] is not None and resolved.settings.trials.number is None:
         raise UsageError("--sampler goes with --trials N.")
-    elsewhere = program != _PROGRAM and Path(program).name == _PROGRAM
     return replace(resolved, program=program) if elsewhere else resolved
 
 
