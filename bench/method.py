@@ -119,6 +119,11 @@ class Context:
         """Training samples per class, int64, shape (K,)."""
         return torch.from_numpy(np.bincount(self.labels, minlength=self.num_classes))
 
+    @property
+    def log_counts(self) -> Tensor:
+        """Logarithm of training samples per class, float64, (K,); a class without has one."""
+        return self.class_counts.clamp_min(1).double().log()
+
     def rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
         """A fresh generator that depends on the run's seed, `purpose` and `epoch` alone."""
         return np.random.default_rng(derive_seed(self.seed, purpose, str(epoch)))
@@ -237,6 +242,45 @@ class Method(nn.Module):
         """
         return self.adjust_logits(network(batch))
 
+    def implied_log_prior(self) -> Tensor | None:
+        """Logarithm of the class shares under which the logits are a posterior, float64, (K,).
+
+        With ``softmax(z - implied + log prior)`` a model gives probabilities under any prior. It
+        follows from the loss that the logits minimise: cross-entropy in which class k weighs
+        ``w_k`` in all gives ``w_k``. None where no such prior follows, as where a loss is not
+        proper, or its logits are not those predicted with; so for whatever overrides what is
+        trained or predicted without saying here what follows.
+        """
+        kept = all(getattr(type(self), name) is getattr(Method, name) for name in _DECIDING)
+        return log_shares(self.context.log_counts) if kept else None
+
+
+# What of a method decides under which prior its logits are a posterior.
+_DECIDING = (
+    "loss",
+    "training_step",
+    "sample_epoch",
+    "stages",
+    "conclude",
+    "adjust_logits",
+    "predict",
+)
+
+
+def log_shares(log_weights: Tensor) -> Tensor:
+    """Logarithm of class shares from that of their weights, float64, (K,), which are as finite.
+
+    A class that no sample has, and so no weight, counts as the one of least weight.
+
+    Examples
+    --------
+    >>> log_shares(torch.tensor([6.0, 2.0, 0.0]).log()).exp()
+    tensor([0.6000, 0.2000, 0.2000], dtype=torch.float64)
+    """
+    weights = log_weights.double()
+    known = weights.isfinite()
+    return torch.where(known, weights, weights[known].min()).log_softmax(dim=0)
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -292,6 +336,21 @@ class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
     def report(self) -> Mapping[str, Any]:
         """Plain values worth keeping of what :meth:`fit` chose."""
         return {}
+
+    def state(self) -> Mapping[str, Any] | None:
+        """What :meth:`load_state` needs to predict again bit for bit, after :meth:`fit`.
+
+        Arrays and objects of scikit-learn by name. None: the method keeps no model.
+        """
+        return None
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Be as after :meth:`fit`, in a fresh object of the same options and class counts."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no model.")
+
+    def implied_log_prior(self) -> Tensor | None:
+        """As :meth:`Method.implied_log_prior`, once fitted; None where no prior follows."""
+        return None
 
 
 class Estimator(_WithoutNetwork):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import NotSearched, Options, Range
 
 from .losses.class_weights import effective_number_weights
@@ -65,3 +65,9 @@ class ClassBalanced(Method):
                 logits, labels, gamma=self.options.gamma, weights=self.weights
             )
         return weighted_cross_entropy(logits, labels, self.weights, reduction="normalised")
+
+    def implied_log_prior(self) -> Tensor | None:
+        # The focal loss is not proper: its best logits are no posterior.
+        if self.options.base == "focal":
+            return None
+        return log_shares(self.context.log_counts + self.weights.cpu().log())

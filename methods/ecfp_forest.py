@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from bench.data.morgan import SparseRow
-from bench.method import Context, Estimator, Samples, register_method
+from bench.method import Context, Estimator, Samples, log_shares, register_method
 from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
 from bench.options import Choices, NotSearched, Options, Range
 
+from ._forest_arrays import arrays_of_forest, forest_of_arrays
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
@@ -105,6 +107,30 @@ class EcfpForest(Estimator):
 
     def report(self) -> Mapping[str, Any]:
         return {"tau": self._tau}
+
+    def state(self) -> Mapping[str, Any]:
+        categories = {
+            f"categories of {name}": np.array(list(places), str)
+            for name, places in self._categories.items()
+        }
+        return {
+            "forest": arrays_of_forest(self._forest), "tau": np.array(self._tau), **categories,
+        }  # fmt: skip
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._forest = forest_of_arrays(state["forest"])
+        self._tau = float(state["tau"])
+        self._categories = {
+            name.removeprefix("categories of "): {
+                category: place for place, category in enumerate(categories.tolist())
+            }
+            for name, categories in state.items()
+            if name.startswith("categories of ")
+        }
+
+    def implied_log_prior(self) -> Tensor:
+        # Trees weight classes to be alike, so what is left is what tau takes off.
+        return log_shares(-self._tau * self.context.log_counts)
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior

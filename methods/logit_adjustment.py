@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import Options, Range
 
 from .losses.balanced_softmax import balanced_softmax_loss, log_prior
@@ -51,3 +51,6 @@ class LogitAdjustment(Method):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return balanced_softmax_loss(logits, labels, self.adjustment)
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares((1 - self.options.tau) * self.context.log_counts)

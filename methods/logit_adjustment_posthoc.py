@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import register_method
+from bench.method import log_shares, register_method
 from bench.options import Options, Range
 
 from ._posthoc import PostHoc, posthoc_log_prior
@@ -50,3 +50,6 @@ class PostHocLogitAdjustment(PostHoc):
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         return logits - self.adjustment.to(logits.dtype)
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares((1 - self.options.tau) * self.context.log_counts)

@@ -27,10 +27,12 @@ _SETTINGS = {
     "group_duplicates": "split.group_duplicates",
     "jobs": "jobs",
     "device": "device",
+    "keep_models": "keep_models",
     "executor": "executor.name",
     "address": "executor.address",
 }
 _PROGRAM = "run_bench.py"
+_INSTALLED = "ltdd-bench"
 _MOST_MINUTES = 100_000
 _LISTS = ("methods", "datasets", "splits", "seeds")
 
@@ -66,6 +68,10 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     resolved = resolve(arguments["preset"], overrides)
     if arguments["sampler"] is not None and resolved.settings.trials.number is None:
         raise UsageError("--sampler goes with --trials N.")
+    name = Path(program).name
+    if name == _INSTALLED:  # found by its name, wherever it is
+        program = name
+    elsewhere = program != _PROGRAM and name in (_PROGRAM, _INSTALLED)
     return replace(resolved, program=program) if elsewhere else resolved
 
 

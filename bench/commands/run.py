@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -40,6 +40,7 @@ from bench.sweep.plan import (
 )
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
+from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.store import Store
 from bench.sweep.trials import check_trials
 
@@ -133,9 +134,22 @@ def run_benchmark(
         store.write_plan(plan)
 
     needed = run(jobs, write_plan)
+    _forget_models(store, needed, resolved.settings.keep_models)
     code = show_report(store, plan)
     show_failures(store, needed)
     return code
+
+
+def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
+    """Remove the models that are not to be kept, and say how many."""
+    if keep == "all":
+        return
+    freed = [store.forget_model(job_id) for job_id in models_to_forget(jobs, store.records(), keep)]
+    if any(freed):
+        console.print(
+            f"Models of {counted(sum(size > 0 for size in freed), 'run')} removed, "
+            f"{sum(freed) / 2**20:,.1f} MiB (--keep-models {keep})."
+        )
 
 
 def _dry_run(

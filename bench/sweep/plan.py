@@ -373,7 +373,7 @@ def plan_document(
     }
 
 
-# Settings of the command line that say which cells, or where they are run.
+# Settings of the command line that say which cells, where they are run, or what is kept.
 _GRID_OR_PLACE = frozenset(
     (
         "datasets",
@@ -385,6 +385,7 @@ _GRID_OR_PLACE = frozenset(
         "deterministic",
         "executor",
         "trials",
+        "keep_models",
     )
 )
 
