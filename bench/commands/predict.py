@@ -300,8 +300,8 @@ def _prior(text: str, card: Card) -> Prior | np.ndarray:
         table = parse_table(read_regular(path, MOST_JSON), text)
     except (FileNotFoundError, ValueError) as error:
         raise UsageError(
-            f"Expected --prior to be {', '.join(get_args(Prior))} or a CSV file of the columns class and "
-            f"share, but got {text!r}: {error}."
+            f"Expected --prior to be {', '.join(get_args(Prior))} or a CSV file of the columns "
+            f"class and share, but got {text!r}: {error}."
         ) from None
     names = [name.strip() for name in table.column("class")]
     shares = dict(zip(names, table.numbers("share").tolist(), strict=True))

@@ -234,9 +234,7 @@ def test_inputs_are_asked_for_in_the_order_of_the_card(fake, table, predicted):
         ("smiles\nC\n", ("--prior", "none.csv"), ["train, equal, as-is", "none.csv"]),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_a_sentence(
-    fake, table, predicted, text, options, words
-):
+def test_what_cannot_be_used_is_refused_in_a_sentence(fake, table, predicted, text, options, words):
     fake()
     code, rows, err = predicted(table(text), *options)
     assert code == 2
@@ -263,7 +261,9 @@ def test_input_is_never_written_over(fake, table, bench, tmp_path):
     assert path.read_text() == "smiles\nC\n"
 
 
-def test_file_stays_as_it_was_where_a_later_row_is_broken(fake, table, bench, tmp_path, monkeypatch):
+def test_file_stays_as_it_was_where_a_later_row_is_broken(
+    fake, table, bench, tmp_path, monkeypatch
+):
     fake()
     monkeypatch.setattr(command, "_BLOCK", 1)
     target = tmp_path / "predictions.csv"
