@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -25,9 +26,18 @@ from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_document, with_required
+from bench.sweep.plan import (
+    Grid,
+    Job,
+    expand,
+    make_jobs,
+    open_dataset,
+    plan_document,
+    with_required,
+)
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
+from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.store import Store
 
 
@@ -92,9 +102,22 @@ def run_benchmark(
         place=place,
         policy=policy,
     )
+    _forget_models(store, needed, resolved.settings.keep_models)
     code = show_report(store, plan)
     show_failures(store, needed)
     return code
+
+
+def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
+    """Remove the models that are not to be kept, and say how many."""
+    if keep == "all":
+        return
+    freed = [store.forget_model(job_id) for job_id in models_to_forget(jobs, store.records(), keep)]
+    if any(freed):
+        console.print(
+            f"Models of {counted(sum(size > 0 for size in freed), 'run')} removed, "
+            f"{sum(freed) / 2**20:,.1f} MiB (--keep-models {keep})."
+        )
 
 
 def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, place: Place) -> int:
