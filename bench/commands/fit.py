@@ -376,9 +376,7 @@ def _as_of_benchmark(arguments: Mapping[str, Any]) -> dict[str, Any]:
     assignments = list(arguments["assignments"])
     if arguments["backbone"] is not None:
         assignments.append(f"backbones.molecule={arguments['backbone']}")
-    unused = ("splits", "return_surplus", "group_duplicates", "executor", "address")
     return {
-        **dict.fromkeys(unused),
         **arguments,
         "assignments": assignments,
         "methods": arguments["method"],

@@ -18,6 +18,7 @@ from scipy.special import softmax
 from bench.commands import predict as command
 from bench.data.molecules import parse
 from bench.inference.card import Card, Input, Part
+from bench.inference.folder import _sealed
 from bench.inference.model import Prediction, load_model
 from bench.sweep.store import Store
 from tests.commands.conftest import ROWS
@@ -373,8 +374,7 @@ def _damage(folder):
 
 def _of_another_version(folder):
     card = json.loads((folder / "card.json").read_text())
-    card["bench"] = "99.0.0"
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(_sealed({**card, "bench": "99.0.0"})))
 
 
 def _of_somebody_else(folder):
@@ -386,15 +386,23 @@ def _without_card(folder):
 
 
 @pytest.mark.parametrize(
-    "harm", [_damage, _of_another_version, _of_somebody_else, _without_card, shutil.rmtree]
+    ("harm", "words"),
+    [
+        (_damage, "model.skops does not match its checksum"),
+        (_of_another_version, "one of version 99.0.0"),
+        (_of_somebody_else, "no model of this benchmark"),
+        (_without_card, "there is no card.json"),
+        (shutil.rmtree, "there is no card.json"),
+    ],
 )
-def test_what_is_no_model_is_refused_in_a_sentence(bench, table, models, tmp_path, harm):
+def test_what_is_no_model_is_refused_in_a_sentence(bench, table, models, tmp_path, harm, words):
     folder = tmp_path / "model"
     shutil.copytree(models / "forest", folder)
     harm(folder)
     code, _, err = bench("predict", folder, table("smiles\nC\n"), "--to", tmp_path / "p.csv")
     assert code == 2
     assert err.startswith("Error: Expected")
+    assert words in err
     assert not (tmp_path / "p.csv").exists()
 
 
