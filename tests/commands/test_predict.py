@@ -16,6 +16,7 @@ import pytest
 from scipy.special import softmax
 
 from bench.commands import predict as command
+from bench.commands import progress
 from bench.data.molecules import parse
 from bench.inference.card import Card, Input, Part
 from bench.inference.folder import _sealed
@@ -169,6 +170,16 @@ def test_table_longer_than_a_block_is_whole(fake, table, predicted, monkeypatch)
     assert [row[-1] for row in rows[1:]] == [""] * 6 + ["bad molecule"] + [""] * 3
     # Counted over all blocks.
     assert "the first is 6" in err
+
+
+def test_progress_goes_to_standard_error(fake, table, bench, monkeypatch):
+    fake()
+    monkeypatch.setattr(command, "_BLOCK", 1)
+    monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0)
+    code, out, err = bench("predict", "model", table("smiles\nC\nCC\n"), "--to", "-")
+    assert code == 0
+    assert [line.split(",")[0] for line in out.splitlines()] == ["smiles", "C", "CC"]
+    assert "Predicting: 2 of 2" in err
 
 
 def test_new_column_whose_name_is_taken_gets_a_number(fake, table, predicted):
