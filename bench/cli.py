@@ -338,6 +338,140 @@ def new_method(name: str, title: str | None, folder: Path | None) -> int:
     return write_method(name, title=title, folder=folder)
 
 
+@cli.command()
+@click.option("--method", metavar="NAME", help="such as ecfp_forest or cb[beta=0.99]")
+@_options_of_file
+@click.option("--datasets", metavar="NAME", help="a data set of the benchmark, instead of --data")
+@click.option("--to", type=_FOLDER, required=True, help="folder of the model, new or empty")
+@click.option("--force", is_flag=True, help="replace the model that is in the folder --to already")
+@click.option("--epochs", type=int, help="most epochs; the best on validation is kept")
+@click.option("--seed", type=click.IntRange(min=0), help="whole number; default 0")
+@click.option("--backbone", metavar="NAME", help="encoder of molecules, such as gcn")
+@click.option(
+    "--valid-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="of each class, held back to choose the epoch and what the method tunes",
+)
+@click.option(
+    "--like",
+    metavar="JOB_ID",
+    help="method, encoders, budget and seed of a run in the results folder --out",
+)
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="of --like")
+@click.option("--preset", default="quick", show_default=True, help="quick, paper or FILE.yaml")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="any other setting, such as training.batch_size=256; may be repeated",
+)
+@click.option("--jobs", "-j", type=click.IntRange(min=0), help="processes that read molecules")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="that trains; default cpu"
+)
+@click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+def fit(
+    to: Path,
+    force: bool,
+    valid_share: float,
+    like: str | None,
+    out: Path,
+    data_dir: Path | None,
+    **arguments: Any,
+) -> int:
+    """Train one final model on all of your data and keep it in a folder, to predict with.
+
+    All rows train but a share that chooses the epoch. With --like, the number of epochs is that of
+    the run, and the best of them is chosen on this share, as in the benchmark.
+
+    \b
+    Example:
+    fit --data my.csv --smiles-col smiles --label-col class --method ecfp_forest --to model
+    """  # noqa: D301 (\b keeps the lines of the example apart)
+    from bench.commands.fit import fit_and_keep
+
+    return fit_and_keep(
+        arguments,
+        to,
+        like=like,
+        out=out,
+        valid_share=valid_share,
+        force=force,
+        data_dir=data_dir,
+    )
+
+
+@cli.command()
+@click.argument("model", type=_FOLDER)
+@click.argument("source", metavar="TABLE")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="FILE",
+    help="file to write; packed where it ends in .gz; - for the standard output",
+)
+@click.option(
+    "--smiles-col", metavar="LIST", help="SMILES column(s) of TABLE; found when not given"
+)
+@click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of TABLE")
+@click.option(
+    "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
+)
+@click.option(
+    "--prior",
+    default="as-is",
+    show_default=True,
+    metavar="PRIOR",
+    help="class frequencies that probabilities hold for: train, equal, as-is (the method's own), "
+    "or a CSV file of the columns class and share",
+)
+@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="processes; 0: all cores")
+@click.option("--data-dir", type=_FOLDER, help="of a run's folder: where its data is looked for")
+def predict(
+    model: Path,
+    source: str,
+    target: str,
+    smiles_col: str | None,
+    protein_col: str | None,
+    delimiter: str | None,
+    prior: str,
+    jobs: int,
+    data_dir: Path | None,
+) -> int:
+    """Predict the classes of the molecules in TABLE, a CSV file, with a model made by fit.
+
+    MODEL is its folder, or that of a run, such as results/runs/ID. TABLE may be packed with gzip;
+    - is the standard input. Rows and columns stay as they are. Behind them come predicted, p_CLASS
+    for each class, nearest_training_similarity (Tanimoto, Morgan fingerprints of radius 2) and
+    problem: why a row cannot be read. Where TABLE has a column of that name, the new one is called
+    NAME_2.
+
+    Exit code 0 also where some rows cannot be read; 2 where none can.
+
+    \b
+    Example:
+    predict model new.csv --to predictions.csv
+    """  # noqa: D301 (\b keeps the lines of the example apart)
+    from bench.commands.predict import predict_table
+
+    return predict_table(
+        model,
+        source,
+        target,
+        smiles_col=smiles_col,
+        protein_col=protein_col,
+        delimiter=delimiter,
+        prior=prior,
+        jobs=jobs,
+        data_dir=data_dir,
+    )
+
+
 @cli.command("update-readme", hidden=True)
 def update_readme() -> int:
     """Bring the table of methods in README.md up to date."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import StoreError
 from bench.processes import Process
@@ -35,6 +36,8 @@ MOST_JSON = 2**25
 MOST_DECISIONS = 2**28
 MOST_ARRAYS = 2**31
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` through a temporary file beside it, fsync and rename.
@@ -51,11 +54,30 @@ def write_atomically(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the place of `path` when the block ends without an error.
+
+    For what is too large for :func:`write_atomically`; a link at `path` is replaced as there.
+    """
+    temporary = path.parent / _temporary_name("tmp")
+    try:
+        with os.fdopen(os.open(temporary, _NEW, 0o666), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Write and fsync a file that is not there yet, readable by whom the umask lets read it."""
     # Modes are left to the kernel: a process can learn its umask only by changing it for all its
     # threads.
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+    with os.fdopen(os.open(path, _NEW, 0o666), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -155,10 +155,10 @@ def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[s
         raise DataError(f"Expected to read {path}, but could not: {error}.") from error
     if delimiter is not None:
         return parse_table(data, str(path), DELIMITERS[delimiter])
-    return parse_table(data, str(path), _found_delimiter(data, _DELIMITERS[suffix], expected))
+    return parse_table(data, str(path), found_delimiter(data, _DELIMITERS[suffix], expected))
 
 
-def _found_delimiter(data: bytes, usual: str, expected: Sequence[str]) -> str:
+def found_delimiter(data: bytes, usual: str, expected: Sequence[str]) -> str:
     """What splits the header into the expected columns; failing that, into more than one."""
     text = data.removeprefix(codecs.BOM_UTF8).lstrip(b" \r\n")
     line = re.split(rb"[\r\n]", text, maxsplit=1)[0].decode("utf-8", "replace")

@@ -12,6 +12,7 @@ from bench.files import (
     open_regular,
     read_regular,
     remove_strays,
+    replacing,
     temporary_folder,
     write_atomically,
     write_new,
@@ -32,6 +33,20 @@ def test_file_is_written_or_left_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_written_piece_by_piece_takes_the_place_of_the_old_one_at_the_end(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"n")
+        assert path.read_bytes() == b"old"
+        file.write(b"ew")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"half" * (1 // 0))
+    assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
 
 

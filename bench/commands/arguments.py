@@ -40,7 +40,8 @@ _LISTS = ("methods", "datasets", "splits", "seeds")
 def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> Resolved:
     """Settings from the preset and the options given; see :func:`bench.config.resolve`.
 
-    `program` is what was typed to start it: printed commands begin with it.
+    `program` is what was typed to start it: printed commands begin with it. A command may have only
+    some of the options.
     """
     overrides: dict[str, Any] = {}
     for text in arguments["assignments"]:
@@ -49,7 +50,7 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
             raise UsageError(f"Expected --set KEY=VALUE, but got {text!r}.")
         overrides[key.strip()] = parse_value(value)
     for option, setting in _SETTINGS.items():
-        value = arguments[option]
+        value = arguments.get(option)
         if value is None:
             continue
         if option in _LISTS:

@@ -31,9 +31,10 @@ class _Console(Console):
 # Texts hold names and paths of the user's: brackets and colons in them are no markup.
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False, "emoji": False}
 console = _Console(**_PLAIN)
-_errors = _Console(stderr=True, **_PLAIN)
+errors = _Console(stderr=True, **_PLAIN)
+"""Standard error: remarks, and all that is said while results go to the standard output."""
 
 
 def warn(text: str) -> None:
     """Print a remark that does not stop anything, to standard error."""
-    _errors.print(f"Warning: {text}", style="yellow")
+    errors.print(f"Warning: {text}", style="yellow")

@@ -103,14 +103,15 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
     if len(columns) > _MOST_COLUMNS:
         shown += f", ... ({len(columns)} in all)"
     text += f"; {path} has the columns {shown}."
-    smiles = given.get("smiles_col") or _smiles_column(columns)
+    smiles = given.get("smiles_col") or smiles_column(columns)
     label = given.get("label_col") or _label_column(columns)
     if smiles is None or label is None:
         return text
     return f"{text} Perhaps: {shlex.join(['--smiles-col', smiles, '--label-col', label])}"
 
 
-def _smiles_column(columns: Mapping[str, Sequence[str]]) -> str | None:
+def smiles_column(columns: Mapping[str, Sequence[str]]) -> str | None:
+    """The column that holds SMILES by its name or, failing that, by its values; None without."""
     from bench.data.molecules import parse
 
     for name in columns:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -37,18 +37,19 @@ _PLAIN_RUN_SECONDS = 60.0
 
 
 class LiveStep:
-    """One step with a text and, once its size is known, a bar."""
+    """One step with a text and, once its size is known, a bar; shown on the standard output."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, to: Console = console) -> None:
+        self._to = to
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=console,
+            console=to,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not to.is_terminal,
         )
         self._task = self._progress.add_task(text, total=None)
         self._spoken = time.monotonic()
@@ -72,8 +73,8 @@ class LiveStep:
 
     def _plain(self, text: str) -> None:
         now = time.monotonic()
-        if not console.is_terminal and now - self._spoken >= _PLAIN_LINE_SECONDS:
-            console.print(text)
+        if not self._to.is_terminal and now - self._spoken >= _PLAIN_LINE_SECONDS:
+            self._to.print(text)
             self._spoken = now
 
 

@@ -1,0 +1,420 @@
+"""Train one final model on all samples and keep it in a folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from bench.commands.archive import open_results
+from bench.commands.arguments import resolve_arguments
+from bench.commands.console import console, warn
+from bench.commands.own_file import file_as_dataset, refuse_without_file
+from bench.commands.progress import LiveStep
+from bench.commands.streams import show_error
+from bench.config import Settings
+from bench.data.obtain import obtain
+from bench.data.same_bytes import read_bytes_of
+from bench.dataset import MAX_BAD, RawSamples
+from bench.errors import ModelError, UnknownNameError, UsageError
+from bench.files import entries, kind_of, temporary_folder
+from bench.inference.model import Card, TrainedModel, fit_model
+from bench.method import METHODS
+from bench.report.numbers import counted
+from bench.spec import Spec, check_options
+from bench.sweep.local import default_jobs
+from bench.sweep.plan import Grid, Part, dataset_part, expand, open_dataset
+from bench.training.loop import EpochReport
+from bench.training.settings import TrainingSettings
+
+# Of a normal distribution, within which 95 of 100 draws fall.
+_Z = 1.96
+_SHOWN_CLASSES = 40
+_CARD = "card.json"
+_OF_MODELS = frozenset(
+    (_CARD, "model.safetensors", "model.skops", "training.safetensors", "members")
+)
+_PROGRAM = "run_bench.py"
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What is trained on what, and how."""
+
+    dataset: Part
+    method: str
+    options: Mapping[str, Any]
+    backbones: Mapping[str, str]
+    training: TrainingSettings
+    seed: int
+    content_sha256: str | None = None
+    notes: Sequence[str] = field(default=())
+
+
+def fit_and_keep(
+    arguments: Mapping[str, Any],
+    to: Path,
+    *,
+    like: str | None,
+    out: Path,
+    valid_share: float,
+    force: bool,
+    data_dir: Path | None,
+) -> int:
+    """Train the model that the options of the command line ask for, and keep it in `to`.
+
+    Parameters
+    ----------
+    arguments : mapping
+        Options of the command line by name, as of a benchmark; ``method``, ``seed`` and
+        ``backbone`` in the singular.
+    to : Path
+        Folder of the model. One that holds something is refused, unless it is a model and `force`.
+    like : str or None
+        Id of a stored run in `out`, or its beginning: method, encoders, budget and seed are
+        those of the run, as far as options do not say otherwise.
+    out : Path
+        Results folder.
+    valid_share : float
+        Of each class, held back from training to choose the epoch, and whatever the method tunes.
+    force, data_dir
+
+    Raises
+    ------
+    BenchError
+        Data, method, settings or folder cannot be used as asked.
+    """
+    _require_free(to, force)
+    recipe = _recipe(arguments) if like is None else _recipe_of_run(arguments, like, out)
+    for note in recipe.notes:
+        console.print(note)
+    raw = _read(recipe, data_dir)
+    try:
+        model = _fit(recipe, raw, valid_share, arguments)
+        with _replaced(to):
+            model.save(to)
+    except KeyboardInterrupt:
+        show_error("Interrupted. No model was written; the same command starts anew.")
+        return 130
+    _show(model.card, raw, to)
+    return 0
+
+
+def _recipe(arguments: Mapping[str, Any]) -> _Recipe:
+    """From options, as of a benchmark of one data set, method and seed."""
+    if arguments["method"] is None:
+        raise UsageError(
+            f"Expected --method NAME or --like JOB_ID, but got neither. {_suggestion()}"
+        )
+    resolved = resolve_arguments(_as_of_benchmark(arguments))
+    if arguments["data"] is None and resolved.origins.get("datasets") != "command line":
+        raise UsageError(
+            "Expected data to train on, but got none. Give --data FILE with --smiles-col and "
+            "--label-col, or --datasets NAME."
+        )
+    grid = expand(resolved.settings)
+    _require_one(grid)
+    method, training = grid.methods[0], grid.training
+    if method.contrastive:
+        training = training.model_copy(update={"batch_size": grid.contrastive_batch_size})
+    return _Recipe(
+        dataset=grid.datasets[0],
+        method=method.name,
+        options=_chosen(method.name, method.options.model_dump(mode="json")),
+        backbones=resolved.settings.backbones.model_dump(),
+        training=training,
+        seed=grid.seeds[0],
+    )
+
+
+def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recipe:
+    """From a stored run; options are stronger."""
+    fixed = [
+        f"--{option}"
+        for option, name in (("method", "method"), ("set", "assignments"))
+        if arguments[name]
+    ]
+    if fixed:
+        raise UsageError(
+            f"{' and '.join(fixed)} cannot go with --like, which takes them from the run. Leave "
+            "one of the two out."
+        )
+    record = _record(like, out)
+    job = record["job"]
+    method = job["method"]
+    training = TrainingSettings.model_validate_json(_json(job["training"]))
+    if arguments["epochs"] is not None:
+        training = TrainingSettings.model_validate(
+            {**training.model_dump(), "epochs": arguments["epochs"]}
+        )
+    backbones = {kind: part["label"] for kind, part in job["backbones"].items()}
+    if arguments["backbone"] is not None:
+        backbones["molecule"] = arguments["backbone"]
+    notes = [
+        f"As run {record['job_id']}: {method['label']}, {counted(training.epochs, 'epoch')} at "
+        "most. The epoch is chosen anew on the samples held back, as in the benchmark, where it "
+        f"was {record['selection']['epoch']}."
+    ]
+    known = METHODS.get(method["name"])
+    if known.facts["version"] != method["version"]:
+        notes.append(
+            f"The run was made by version {method['version']} of {method['name']}, this is version "
+            f"{known.facts['version']}, which computes something else."
+        )
+    return _Recipe(
+        dataset=_dataset_of(arguments, job["dataset"]),
+        method=method["name"],
+        options=_chosen(method["name"], method["options"]),
+        backbones=backbones,
+        training=training,
+        seed=job["seed"] if arguments["seed"] is None else arguments["seed"],
+        content_sha256=record["data"].get("content_sha256"),
+        notes=notes,
+    )
+
+
+def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
+    """The data set that is named, or the run's; of a file, columns are the run's as well."""
+    if arguments["datasets"] is not None:
+        refuse_without_file(arguments)
+        grid = expand(Settings(datasets=(arguments["datasets"],)))
+        return grid.datasets[0]
+    options = run["options"]
+    if arguments["data"] is not None:
+        columns = {
+            "smiles_col": ",".join(options.get("smiles_columns") or ()) or None,
+            "label_col": options.get("label_column"),
+            "protein_col": options.get("protein_column"),
+        }
+        given = {name: arguments[name] for name in columns if arguments[name] is not None}
+        return dataset_part(file_as_dataset(arguments["data"], {**arguments, **columns, **given}))
+    refuse_without_file(arguments)
+    if run["name"] == "csv":
+        raise UsageError(
+            "Expected --data FILE, as the run was made with a file of its own and does not keep "
+            "its path. Its columns are known."
+        )
+    return dataset_part(run["label"])
+
+
+def _record(like: str, out: Path) -> Mapping[str, Any]:
+    """The record of the run whose id begins with `like`."""
+    store = open_results(out)
+    ids = store.job_ids()
+    if not ids:
+        raise store.without_runs()
+    found = [job_id for job_id in ids if job_id.startswith(like)]
+    if len(found) > 1 and like not in found:
+        raise UsageError(
+            f"Expected the id of one run in {out}, but {len(found)} begin with {like!r}. Write "
+            "more of it."
+        )
+    record = store.read(like if like in found else found[0]) if found else None
+    if record is None:
+        raise UnknownNameError("run", like, ids[:10], where=f"--like; in {out}/runs")
+    return record
+
+
+def _read(recipe: _Recipe, data_dir: Path | None) -> RawSamples:
+    dataset = open_dataset(recipe.dataset)
+    if getattr(dataset.options, "conflicts", "keep") != "keep":
+        raise UsageError(
+            "Expected the option conflicts of the data set to be keep, as a model is fitted to all "
+            "rows. Remove the rows from the file instead."
+        )
+    with LiveStep(f"{recipe.dataset.label}: looking for the data") as step:
+        located = obtain(dataset, data_dir=data_dir, progress=step.say)
+        raw = read_bytes_of(dataset, located.path, located.sha256)
+    console.print(
+        f"{recipe.dataset.label}: {len(raw.labels):,} rows, {len(raw.class_names)} classes, from "
+        f"{located.path.name} ({located.origin})"
+    )
+    if recipe.content_sha256 not in (None, raw.content_sha256()):
+        warn("These are other samples than those of the run.")
+    return raw
+
+
+def _fit(
+    recipe: _Recipe, raw: RawSamples, valid_share: float, arguments: Mapping[str, Any]
+) -> TrainedModel:
+    dataset, epochs = open_dataset(recipe.dataset), recipe.training.epochs
+    with LiveStep(f"Training {recipe.method}") as step:
+
+        def on_epoch(method: str, report: EpochReport) -> None:
+            score = 100 * report.valid_balanced_accuracy
+            text = f"Training {method}, validation balanced accuracy {score:.1f}, epoch"
+            step.advance(text, report.epoch, epochs)
+
+        return fit_model(
+            raw,
+            name=recipe.dataset.label,
+            method=recipe.method,
+            options=recipe.options,
+            backbones=recipe.backbones,
+            training=recipe.training,
+            seed=recipe.seed,
+            valid_share=valid_share,
+            max_bad=getattr(dataset.options, "max_bad", MAX_BAD),
+            device=arguments["device"] or "cpu",
+            on_epoch=on_epoch,
+            on_progress=partial(step.advance, "Building features of molecules"),
+            jobs=arguments["jobs"] or default_jobs(),
+        )
+
+
+def _show(card: Card, raw: RawSamples, to: Path) -> None:
+    """What the model was made of, how good it is, and what to do with it."""
+    used = sum(card.train_counts) + sum(card.valid_counts)
+    if left := len(raw.labels) - used:
+        unlabelled = len(raw.unlabelled)
+        warn(
+            f"{left:,} of {len(raw.labels):,} rows are left out: {unlabelled:,} without a label, "
+            f"{left - unlabelled:,} bad. The command data lists them."
+        )
+    table = Table("class", "training", "validation")
+    rows = list(zip(card.class_names, card.train_counts, card.valid_counts, strict=True))
+    for name, train, valid in rows[:_SHOWN_CLASSES]:
+        table.add_row(name, f"{train:,}", f"{valid:,}")
+    if len(rows) > _SHOWN_CLASSES:
+        table.add_row(f"and {len(rows) - _SHOWN_CLASSES} more", "", "")
+    console.print(table)
+    console.print(validation_in_words(card))
+    console.print(f"Model: {card.method.label}, in {to}")
+    console.print(
+        f"Predict: {_command()} predict {shlex.quote(str(to))} new.csv --to predictions.csv"
+    )
+
+
+def validation_in_words(card: Card) -> str:
+    """The balanced accuracy on validation, and how far it can be trusted.
+
+    The uncertainty is that of the counts alone, as if every class were recognised equally well:
+    per class two successes and two failures are added (Agresti and Coull, Am. Stat. 1998,
+    doi:10.1080/00031305.1998.10480550), so that a perfect score has some as well.
+    """
+    score = card.valid.get("balanced_accuracy")
+    held = [count for count in card.valid_counts if count]
+    if score is None or not held:
+        return "Validation balanced accuracy: not known."
+    variance = 0.0
+    for count in held:
+        share = (score * count + 2) / (count + 4)
+        variance += share * (1 - share) / (count + 4)
+    reach = 100 * _Z * variance**0.5 / len(held)
+    text = f"Validation balanced accuracy: {100 * score:.1f} %, within about {reach:.0f} points"
+    smallest = min(held)
+    because = f" The smallest class has only {counted(smallest, 'sample')} there."
+    chosen = "The epoch was chosen" if card.epoch else "Settings may have been chosen"
+    return (
+        f"{text} (95 % interval from {counted(sum(held), 'sample')})."
+        f"{because if smallest < 30 else ''} {chosen} on these samples: expect somewhat less on "
+        "new molecules, and less still on molecules unlike those of training. A benchmark run "
+        "measures it on a test set."
+    )
+
+
+def _require_free(to: Path, force: bool) -> None:
+    """Refuse a folder that holds something, unless it is a model that is to be replaced.
+
+    Raises
+    ------
+    ModelError
+        It does.
+    """
+    kind = kind_of(to)
+    if kind is None:
+        return
+    if kind != stat.S_IFDIR:
+        raise ModelError(
+            f"Expected a folder for the model, but {to} is none. Name another in --to."
+        )
+    names = {path.name for path in entries(to)}
+    if not names:
+        return
+    if not (_CARD in names and names <= _OF_MODELS):
+        raise ModelError(
+            f"Expected a new or empty folder for the model, but {to} holds other files, such as "
+            f"{min(names - _OF_MODELS or names)}. Name another in --to."
+        )
+    if not force:
+        raise ModelError(
+            f"Expected a new or empty folder for the model, but {to} holds a model. --force "
+            "replaces it."
+        )
+
+
+@contextmanager
+def _replaced(to: Path) -> Any:
+    """Take what is at `to` out of the way; it comes back where the block ends with an error."""
+    if kind_of(to) is None:
+        yield
+        return
+    aside = temporary_folder(to.absolute().parent)
+    try:
+        os.rename(to, aside / to.name)
+        try:
+            yield
+        except BaseException:
+            os.rename(aside / to.name, to)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _as_of_benchmark(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the benchmark's own are called."""
+    assignments = list(arguments["assignments"])
+    if arguments["backbone"] is not None:
+        assignments.append(f"backbones.molecule={arguments['backbone']}")
+    return {
+        **arguments,
+        "assignments": assignments,
+        "methods": arguments["method"],
+        "seeds": str(arguments["seed"] or 0),
+    }
+
+
+def _require_one(grid: Grid) -> None:
+    for option, parts in (("--datasets", grid.datasets), ("--method", grid.methods)):
+        if len(parts) != 1:
+            raise UsageError(
+                f"Expected one name in {option}, as one model is fitted, but got {len(parts)}: "
+                f"{', '.join(part.label for part in parts[:5])}."
+            )
+
+
+def _chosen(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a method's options that are not its defaults."""
+    checked = check_options(
+        METHODS.get(method).cls.options_type, Spec(method, dict(options)), "method"
+    )
+    changed: dict[str, Any] = checked.model_dump(mode="json", exclude_defaults=True)
+    return changed
+
+
+def _suggestion() -> str:
+    return "ecfp_forest and balanced_softmax are good to start with; --list methods shows all."
+
+
+def _json(values: Any) -> str:
+    import json
+
+    return json.dumps(values)
+
+
+def _command() -> str:
+    """How this program was started."""
+    program = sys.argv[0]
+    return (
+        f"python {shlex.quote(program)}" if Path(program).name == _PROGRAM else Path(program).name
+    )
