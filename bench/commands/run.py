@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from bench.commands.archive import open_results
 from bench.commands.console import console, warn
@@ -25,10 +26,37 @@ from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_document, with_required
+from bench.sweep.plan import (
+    Grid,
+    Job,
+    expand,
+    make_jobs,
+    open_dataset,
+    plan_document,
+    with_required,
+)
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark whose runs have all ended, well or not.
+
+    Attributes
+    ----------
+    store : Store
+        The results folder.
+    plan : dict
+        As reports read it.
+    jobs : list of Job
+        The runs that were asked for and those that they depend on.
+    """
+
+    store: Store
+    plan: dict[str, Any]
+    jobs: list[Job]
 
 
 def run_benchmark(
@@ -41,22 +69,29 @@ def run_benchmark(
     int
         0 when every run of the plan is done, 1 when some failed.
     """
-    grid = expand(resolved.settings)
-    for name, reason in sorted(METHODS.unavailable().items()):
-        warn(f"The method {name} is left out, as it cannot be used here: {reason}")
+    if dry_run:
+        return _dry_run(resolved, policy, out, data_dir)
+    done = carry_out(resolved, policy, out=out, data_dir=data_dir)
+    code = show_report(done.store, done.plan)
+    show_failures(done.store, done.jobs)
+    return code
+
+
+def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None) -> Benchmark:
+    """Run what the settings ask for and is not done: the command line and Python both come here.
+
+    Raises
+    ------
+    BenchError
+        The settings, the data or the folder cannot be used. A run that fails raises nothing: the
+        store knows it.
+    """
+    grid = _grid(resolved)
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
-    try:
-        place = place_of(resolved.settings)
-    except UnavailableError as error:
-        if not dry_run:
-            raise
-        # A plan may be looked at where the GPU is not.
-        place = Place(resolved.settings.device, cores, note=str(error))
+    place = place_of(resolved.settings)
     if place.note:
         console.print(place.note)
-    if dry_run:
-        return _dry_run(grid, store, policy, data_dir, place)
     executor = make_executor(resolved.settings, place, out, policy.max_minutes)
     store.require_writable()
     store.tidy()
@@ -92,13 +127,29 @@ def run_benchmark(
         place=place,
         policy=policy,
     )
-    code = show_report(store, plan)
-    show_failures(store, needed)
-    return code
+    return Benchmark(store, plan, needed)
 
 
-def _dry_run(grid: Grid, store: Store, policy: Policy, data_dir: Path | None, place: Place) -> int:
+def _grid(resolved: Resolved) -> Grid:
+    """What the settings ask for, with a warning for each method that cannot be used here."""
+    grid = expand(resolved.settings)
+    for name, reason in sorted(METHODS.unavailable().items()):
+        warn(f"The method {name} is left out, as it cannot be used here: {reason}")
+    return grid
+
+
+def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | None) -> int:
     """Show the plan and what of it is done; reads only."""
+    grid = _grid(resolved)
+    store = Store(out)
+    try:
+        place = place_of(resolved.settings)
+    except UnavailableError as error:
+        # A plan may be looked at where the GPU is not.
+        cores = resolved.settings.jobs or default_jobs()
+        place = Place(resolved.settings.device, cores, note=str(error))
+    if place.note:
+        console.print(place.note)
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
         dataset = open_dataset(part)
