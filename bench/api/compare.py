@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -20,13 +21,7 @@ from bench.method import METHODS
 from bench.report.write import write_report
 from bench.spec import parse_spec, split_list
 
-DEFAULT_METHODS = (
-    "vanilla",
-    "vanilla_tuned",
-    "balanced_softmax",
-    "ecfp_forest",
-    "calibrated_stack",
-)
+DEFAULT_METHODS = ("vanilla", "balanced_softmax", "ecfp_forest", "calibrated_stack")
 # Options of the command line of which a call may speak as they are.
 _POLICY = {
     "max_minutes": None,
@@ -223,8 +218,6 @@ def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _only_here(methods: Sequence[str]) -> bool:
     """Whether a method is defined in a notebook, which other processes cannot import."""
-    import sys
-
     main = sys.modules["__main__"]
     if getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None:
         return False
@@ -235,8 +228,11 @@ def _only_here(methods: Sequence[str]) -> bool:
 
 
 def _warn(text: str) -> None:
-    # Where it comes from is deep inside; the call is what the user knows.
-    warnings.warn(text, BenchWarning, stacklevel=2)
+    """Warn at the line that called this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("bench."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, BenchWarning, stacklevel=level)
 
 
 def _warn_of_failures(results: Results) -> None:
@@ -245,8 +241,6 @@ def _warn_of_failures(results: Results) -> None:
         first = failed.iloc[0]
         where = f"{first['dataset']} / {first['split']} / {first['method']} / seed {first['seed']}"
         more = f", and {len(failed) - 1} more in .failed" if len(failed) > 1 else ""
-        warnings.warn(
-            f"{len(failed)} of {len(results.runs)} runs failed: {where}: {first['reason']}{more}.",
-            BenchWarning,
-            stacklevel=3,
+        _warn(
+            f"{len(failed)} of {len(results.runs)} runs failed: {where}: {first['reason']}{more}."
         )
