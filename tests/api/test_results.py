@@ -44,7 +44,7 @@ def test_every_class_of_every_run_has_a_row(results):
     runs = results.runs.set_index(["split", "method", "seed"])
     mean = runs.loc[("random", "vanilla", 0), "balanced_accuracy"]
     assert first["recall"].mean() == pytest.approx(mean)
-    assert first["support"].sum() == 12
+    assert first["support"].sum() == 16
 
 
 def test_earlier_results_are_opened_as_they_were(results):
