@@ -54,6 +54,10 @@ class StoreError(BenchError):
     """Results cannot be read or written."""
 
 
+class ModelError(BenchError):
+    """A model cannot be loaded, kept, or asked as one wants to."""
+
+
 class TrainingError(BenchError):
     """A run cannot go on; it is recorded as failed and the others continue."""
 

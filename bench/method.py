@@ -237,6 +237,44 @@ class Method(nn.Module):
         """
         return self.adjust_logits(network(batch))
 
+    def implied_log_prior(self) -> Tensor | None:
+        """Logarithm of the class shares under which the logits are a posterior, float64, (K,).
+
+        With ``softmax(z - implied + log prior)`` a model gives probabilities under any prior. It
+        follows from the loss that the logits minimise: cross-entropy in which class k weighs
+        ``w_k`` in all gives ``w_k``. None where no such prior follows, as where a loss is not
+        proper, or its logits are not those predicted with; so for whatever overrides what is
+        trained or predicted without saying here what follows.
+        """
+        kept = all(getattr(type(self), name) is getattr(Method, name) for name in _DECIDING)
+        return log_shares(self.context.class_counts) if kept else None
+
+
+# What of a method decides under which prior its logits are a posterior.
+_DECIDING = (
+    "loss",
+    "training_step",
+    "sample_epoch",
+    "stages",
+    "conclude",
+    "adjust_logits",
+    "predict",
+)
+
+
+def log_shares(weights: Tensor) -> Tensor:
+    """Logarithm of the shares of `weights`, float64, (K,); a weight of 0 counts as the least.
+
+    Examples
+    --------
+    >>> log_shares(torch.tensor([3, 1])).exp()
+    tensor([0.7500, 0.2500], dtype=torch.float64)
+    """
+    weights = weights.double()
+    present = weights > 0
+    weights = torch.where(present, weights, weights[present].min())
+    return (weights / weights.sum()).log()
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -292,6 +330,21 @@ class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
     def report(self) -> Mapping[str, Any]:
         """Plain values worth keeping of what :meth:`fit` chose."""
         return {}
+
+    def state(self) -> Mapping[str, Any] | None:
+        """What :meth:`load_state` needs to predict again bit for bit, after :meth:`fit`.
+
+        Arrays and objects of scikit-learn by name. None: the method keeps no model.
+        """
+        return None
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Be as after :meth:`fit`, in a fresh object of the same options and class counts."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no model.")
+
+    def implied_log_prior(self) -> Tensor | None:
+        """As :meth:`Method.implied_log_prior`, once fitted; None where no prior follows."""
+        return None
 
 
 class Estimator(_WithoutNetwork):

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 from scipy.special import log_softmax
+from torch import Tensor
 
-from bench.method import Ensemble, register_method
+from bench.method import Ensemble, log_shares, register_method
 from bench.options import Options
 
 from ._stacking import Stacking, fit_stacking
@@ -98,6 +100,19 @@ class CalibratedStack(Ensemble):
             "weights": self._stacking.weights.tolist(),
             "biases": self._stacking.biases.tolist(),
         }
+
+    def state(self) -> Mapping[str, Any]:
+        return {"weights": self._stacking.weights, "biases": self._stacking.biases}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._stacking = Stacking(state["weights"], state["biases"])
+
+    def implied_log_prior(self) -> Tensor | None:
+        # The loss that is least on validation counts every class the same. A plain mean has the
+        # mean of its members' log priors, which it does not know.
+        if not self.options.calibrate:
+            return None
+        return log_shares(torch.ones(self.context.num_classes))
 
     def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
         return self._stacking.logits(self._classifiers(logits))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from bench.data.morgan import SparseRow
 from bench.method import Context, Estimator, Samples, register_method
@@ -99,6 +100,27 @@ class EcfpForest(Estimator):
 
     def report(self) -> Mapping[str, Any]:
         return {"tau": self._tau}
+
+    def state(self) -> Mapping[str, Any]:
+        categories = {
+            f"categories of {name}": np.array(list(places), str)
+            for name, places in self._categories.items()
+        }
+        return {"forest": self._forest, "tau": np.array(self._tau), **categories}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._forest, self._tau = state["forest"], float(state["tau"])
+        self._categories = {
+            name.removeprefix("categories of "): {
+                category: place for place, category in enumerate(categories.tolist())
+            }
+            for name, categories in state.items()
+            if name.startswith("categories of ")
+        }
+
+    def implied_log_prior(self) -> Tensor:
+        # Trees weight classes to be alike, so what is left is what tau takes off.
+        return -self._tau * posthoc_log_prior(self.context.class_counts)
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior

@@ -80,8 +80,28 @@ def similarity_to_training(
     ndarray of float64, shape (T,)
         One for each of ``split.test``, 0..1.
     """
-    known = np.unique(bits[split.train], axis=0)
-    asked, place = np.unique(bits[split.test], axis=0, return_inverse=True)
+    return nearest_similarity(bits[split.test], bits[split.train], on_progress=on_progress)
+
+
+def nearest_similarity(
+    asked: np.ndarray, known: np.ndarray, *, on_progress: Progress | None = None
+) -> np.ndarray:
+    """Tanimoto similarity of each of `asked` to the one of `known` most like it.
+
+    Parameters
+    ----------
+    asked, known : ndarray of uint64, shapes (T, W) and (M, W)
+        Fingerprints.
+    on_progress : callable or None
+        Called now and then with the number of distinct fingerprints done so far and of all.
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+        One for each of `asked`, 0..1.
+    """
+    known = np.unique(known, axis=0)
+    asked, place = np.unique(asked, axis=0, return_inverse=True)
     nearest = np.empty(len(asked))
     for first in range(0, len(asked), _BLOCK):
         last = min(first + _BLOCK, len(asked))

@@ -1,9 +1,10 @@
 """Run records on disk: one folder a run, complete or absent.
 
 ``runs/JOB_ID/`` holds ``record.json`` (what was asked, what came out, where it came from),
-``predictions.safetensors`` (labels and logits of validation and test) and ``model.safetensors``
-(the selected weights). A run from an archive (:mod:`bench.sweep.archive`) has
-``decisions.safetensors`` in place of these two: labels and predicted classes.
+``predictions.safetensors`` (labels and logits of validation and test) and its model, which may be
+removed: ``model.safetensors`` (the selected weights) and, of a method without a network,
+``model.skops``. A run from an archive (:mod:`bench.sweep.archive`) has ``decisions.safetensors`` in
+place of these: labels and predicted classes.
 ``failures/JOB_ID.json`` says why a run failed; it goes when the run succeeds, and it is never read
 as a result. ``checkpoints/`` holds how far runs have come that have not ended. ``plan.json`` is the
 last plan, ``plans/PRESET.json`` the last one of each preset.
@@ -40,6 +41,7 @@ from bench.files import (
     write_atomically,
     write_new,
 )
+from bench.objects import objects_from_bytes, objects_to_bytes
 from bench.sweep.decisions import decisions_of, unpack_decisions
 
 SCHEMA = 1
@@ -47,6 +49,9 @@ RECORD = "record.json"
 DECISIONS = "decisions.safetensors"
 _PREDICTIONS = "predictions.safetensors"
 _WEIGHTS = "model.safetensors"
+_OBJECTS = "model.skops"
+# A run is whole without these: see :meth:`Store.forget_model`.
+_MODELS = (_WEIGHTS, _OBJECTS)
 
 # Folders of a results folder; whoever made it may have put links in their places.
 _FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
@@ -187,8 +192,9 @@ class Store:
         predictions: Mapping[str, np.ndarray],
         weights: Mapping[str, np.ndarray],
         replaces: str | None = None,
+        objects: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store a finished run.
+        """Store a finished run; `objects` are what a method without a network keeps.
 
         One that is there already stays, unless it is damaged, lacks weights or has the checksum
         `replaces`.
@@ -199,10 +205,17 @@ class Store:
         if kind_of(target) is not None and not self.is_done(job_id, replaces):
             _remove(target)
         with new_folder(target) as folder:
+            contents = {
+                _PREDICTIONS: save(_contiguous(predictions)),
+                _WEIGHTS: save(_contiguous(weights)),
+            }
+            if objects is not None:
+                contents[_OBJECTS] = objects_to_bytes(objects)
             files = {}
-            for name, arrays in ((_PREDICTIONS, predictions), (_WEIGHTS, weights)):
-                data = _readable(save(_contiguous(arrays)), MOST_ARRAYS, target / name)
-                files[name] = hashlib.sha256(data).hexdigest()
+            for name, data in contents.items():
+                files[name] = hashlib.sha256(
+                    _readable(data, MOST_ARRAYS, target / name)
+                ).hexdigest()
                 write_new(folder / name, data)
             content = {
                 **record,
@@ -228,8 +241,25 @@ class Store:
         write_atomically(path, _document(content, path))
 
     def has_weights(self, job_id: str) -> bool:
-        """Whether weights and logits of a stored run are here, and not its decisions alone."""
+        """Whether the model of a stored run is here."""
         return kind_of(self._runs / job_id / _WEIGHTS) is not None
+
+    def has_predictions(self, job_id: str) -> bool:
+        """Whether logits of a stored run are here, and not its decisions alone."""
+        return kind_of(self._runs / job_id / _PREDICTIONS) is not None
+
+    def forget_model(self, job_id: str) -> int:
+        """Remove the model of a stored run, which stays finished; gives how many bytes it had."""
+        freed = 0
+        for name in _MODELS:
+            path = self._runs / job_id / name
+            try:
+                size = path.lstat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                continue
+            freed += size
+        return freed
 
     def decisions(self, job_id: str) -> dict[str, np.ndarray]:
         """What was decided, whether or not logits are here; see :func:`decisions_of`.
@@ -266,9 +296,33 @@ class Store:
         Raises
         ------
         StoreError
-            The run came from an archive, without its weights.
+            The run came from an archive, or its model was removed.
         """
+        if self.has_predictions(job_id) and not self.has_weights(job_id):
+            raise StoreError(
+                f"Expected {_WEIGHTS} in {self._runs / job_id}, but the model was not kept. Run "
+                "the benchmark command again with --keep-models all, after removing the folder."
+            )
         return self._arrays(job_id, _WEIGHTS)
+
+    def objects(self, job_id: str) -> dict[str, Any] | None:
+        """What a method without a network keeps; None where there is nothing of the kind.
+
+        Raises
+        ------
+        StoreError
+            It cannot be read, or asks for types that are not trusted.
+        """
+        path = self._runs / job_id / _OBJECTS
+        try:
+            return objects_from_bytes(read_regular(path, MOST_ARRAYS))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise StoreError(
+                f"Expected what a method has learned in {path}, but {error}. Remove the folder "
+                "and run the benchmark command again."
+            ) from None
 
     def _arrays(self, job_id: str, name: str) -> dict[str, np.ndarray]:
         from safetensors.numpy import load
@@ -422,6 +476,8 @@ def problem_of_record(record: Any, job_id: str) -> str | None:
 
 def _problem_of_files(checksums: Mapping[str, str], folder: Path) -> str | None:
     for name, checksum in checksums.items():
+        if name in _MODELS and kind_of(folder / name) is None:
+            continue
         with open_regular(folder / name, MOST_ARRAYS) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
                 return f"{name} does not match its checksum"

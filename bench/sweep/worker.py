@@ -228,7 +228,14 @@ def _train_and_store(
         "provenance": {**provenance(), "device": device_name(device)},
     }
     with signals_held():
-        store.write(job.job_id, record, result.predictions, result.weights, task.replaces)
+        store.write(
+            job.job_id,
+            record,
+            result.predictions,
+            result.weights,
+            task.replaces,
+            objects=result.objects,
+        )
 
 
 @dataclass(frozen=True)
@@ -274,6 +281,8 @@ def _data_facts(prepared: PreparedData, split: Split, file: str) -> dict[str, An
         "samples": len(prepared),
         "unusable": len(prepared.unusable),
         "left_out": facts(prepared.unusable),
+        "inputs": [[entity.name, entity.kind] for entity in prepared.entities],
+        "categories": list(prepared.categories),
         "class_names": list(prepared.class_names),
         "train_counts": counts(split.train),
         "valid_counts": counts(split.valid),

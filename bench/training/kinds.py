@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -124,6 +124,10 @@ class NetworkRun:
         """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""
         return state_of(self.network, self.method)
 
+    def kept(self) -> Mapping[str, Any] | None:
+        """Nothing besides :meth:`state`."""
+        return None
+
     @property
     def parameters(self) -> int:
         """Parameters of the network."""
@@ -163,6 +167,10 @@ class EstimatorRun(_WithoutNetwork):
         self.estimator.fit(train, valid)
         return _chosen(self.estimator, self.logits(self._split.valid), labels[self._split.valid])
 
+    def kept(self) -> Mapping[str, Any] | None:
+        """What the estimator keeps, see :meth:`bench.method.Estimator.state`."""
+        return self.estimator.state()
+
     def test_logits(self) -> np.ndarray:
         """Predictions for the test part, (n, K)."""
         return self.logits(self._split.test)
@@ -193,6 +201,10 @@ class EnsembleRun(_WithoutNetwork):
         valid = self._logits("valid")
         self.ensemble.fit(valid, self._labels)
         return _chosen(self.ensemble, self.ensemble.logits(valid), self._labels)
+
+    def kept(self) -> Mapping[str, Any] | None:
+        """What the ensemble keeps, see :meth:`bench.method.Ensemble.state`."""
+        return self.ensemble.state()
 
     def test_logits(self) -> np.ndarray:
         """Predictions for the test part, (n, K)."""

@@ -40,11 +40,14 @@ class RunResult:
         ``test_labels``.
     weights : dict of ndarray
         State of the network and of the method.
+    objects : mapping of str or None
+        What a method without a network keeps; None where it keeps no model.
     """
 
     figures: dict[str, Any]
     predictions: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
+    objects: Mapping[str, Any] | None = None
 
 
 def run(
@@ -129,7 +132,7 @@ def run(
         "test_logits": test_logits,
     }
     weights = {name: tensor.cpu().numpy() for name, tensor in begun.state().items()}
-    return RunResult(figures, predictions, weights)
+    return RunResult(figures, predictions, weights, begun.kept())
 
 
 def complete(

@@ -1,0 +1,1 @@
+"""Models that last: kept in a folder of their own, loaded anywhere, asked about new samples."""

@@ -1,0 +1,271 @@
+"""The three kinds of method, each put together again from what was kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from bench.backbone import BACKBONES
+from bench.data.prepared import PreparedData
+from bench.dataset import Entity
+from bench.errors import BenchError, ModelError
+from bench.inference.card import Card, Part
+from bench.inference.order import EnvironmentOrder
+from bench.inference.samples import read_samples
+from bench.method import METHODS, Context, Ensemble, Estimator, FinishedRun, Method
+from bench.method import Part as DataPart
+from bench.models.network import Network, build_network
+from bench.options import Options
+from bench.spec import Spec, check_options
+from bench.training.evaluation import EvaluationBatches, predict_logits
+from bench.training.kinds import samples_as_text
+from bench.training.settings import TrainingSettings
+from bench.training.state import load_state
+
+# As of runs, since the last bits of a product depend on it.
+BLAS_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a model has learned.
+
+    Attributes
+    ----------
+    weights : mapping of str to ndarray
+        Parameters and buffers, by ``network.NAME`` and ``method.NAME``; empty without a network.
+    objects : mapping of str or None
+        What an estimator or an ensemble keeps, see ``state``.
+    training : mapping of str to ndarray
+        ``fingerprints`` of the training molecules, and the order of their environments.
+    """
+
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    objects: Mapping[str, Any] | None = None
+    training: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Predictor(Protocol):
+    """A method that has learned all that it will."""
+
+    def logits(self, prepared: PreparedData) -> np.ndarray:
+        """Logits of all samples, (n, K)."""
+
+    def implied_log_prior(self) -> Tensor | None:
+        """See :meth:`bench.method.Method.implied_log_prior`."""
+
+
+def make_predictor(card: Card, learned: Learned, members: Mapping[str, Predictor]) -> Predictor:
+    """The predictor of a model.
+
+    Raises
+    ------
+    ModelError
+        What was kept does not fit the method as it is here.
+    """
+    try:
+        entry = METHODS.get(card.method.name)
+        _require_version(card.method, entry.facts, "method")
+        cls, options = entry.cls, _options(entry.cls.options_type, card.method, "method")
+        if issubclass(cls, Estimator):
+            return EstimatorPredictor(cls, options, card, learned)
+        if issubclass(cls, Ensemble):
+            return EnsemblePredictor(cls, options, card, learned, members)
+        return NetworkPredictor(cls, options, card, learned)
+    except BenchError:
+        raise
+    except Exception as error:  # whatever a method makes of a state that is not its own
+        raise ModelError(
+            f"Expected what was kept of the model to fit the method {card.method.label!r}, but got "
+            f"{type(error).__name__}: {error}. The folder is damaged, or the method has changed."
+        ) from error
+
+
+class NetworkPredictor:
+    """A network with its method."""
+
+    def __init__(self, cls: type[Method], options: Options, card: Card, learned: Learned) -> None:
+        backbones: dict[str, tuple[str, Options]] = {}
+        for kind, part in card.backbones.items():
+            entry = BACKBONES.get(part.name)
+            _require_version(part, entry.facts, "backbone")
+            backbones[kind] = (part.name, _options(entry.cls.options_type, part, "backbone"))
+        training = TrainingSettings.model_validate(card.training)
+        network = build_network(
+            _example(card), backbones, seed=card.seed, precision=training.precision
+        )
+        # What it starts from is replaced by what was learned.
+        start = FinishedRun(dict(network.state_dict()))
+        context = replace(
+            _context(card),
+            runs=dict.fromkeys(cls.requires(options), start),
+            data_view=_CardView(card),
+        )
+        method = cls(options, context)
+        method.initialise(network)
+        state = {name: torch.from_numpy(np.array(a)) for name, a in learned.weights.items()}
+        load_state(network, method, state)
+        self.network: Network = network
+        self.method = method
+        self._order = (
+            EnvironmentOrder(learned.training) if "atom_types" in learned.training else None
+        )
+
+    def logits(self, prepared: PreparedData) -> np.ndarray:
+        """Logits of all samples, float32, (n, K)."""
+        if self._order is not None:
+            prepared = replace(prepared, graphs=self._order.apply(prepared.graphs))
+        batches = EvaluationBatches(self.network.collator(prepared), np.arange(len(prepared)))
+        return predict_logits(self.network, self.method, batches)
+
+    def implied_log_prior(self) -> Tensor | None:
+        """See :meth:`bench.method.Method.implied_log_prior`."""
+        return self.method.implied_log_prior()
+
+
+class EstimatorPredictor:
+    """An estimator."""
+
+    def __init__(
+        self, cls: type[Estimator], options: Options, card: Card, learned: Learned
+    ) -> None:
+        self._make = lambda: _restored(cls(options, _context(card)), card, learned)
+        self._make()
+
+    def logits(self, prepared: PreparedData) -> np.ndarray:
+        """Logits of all samples, (n, K)."""
+        # Made anew each time: an estimator remembers the molecules that it has seen.
+        samples = samples_as_text(prepared, np.arange(len(prepared)))
+        estimator: Estimator = self._make()
+        return estimator.logits(samples)
+
+    def implied_log_prior(self) -> Tensor | None:
+        """See :meth:`bench.method.Method.implied_log_prior`."""
+        return self._make().implied_log_prior()
+
+
+class EnsemblePredictor:
+    """An ensemble with its members."""
+
+    def __init__(
+        self,
+        cls: type[Ensemble],
+        options: Options,
+        card: Card,
+        learned: Learned,
+        members: Mapping[str, Predictor],
+    ) -> None:
+        if missing := sorted(cls.requires(options).keys() - members.keys()):
+            raise ModelError(
+                f"Expected the members {', '.join(missing)} of the model, but they are not beside "
+                "it."
+            )
+        self._ensemble: Ensemble = _restored(cls(options, _context(card)), card, learned)
+        self._members = {role: members[role] for role in cls.requires(options)}
+
+    def logits(self, prepared: PreparedData) -> np.ndarray:
+        """Logits of all samples, (n, K)."""
+        return self._ensemble.logits(
+            {role: member.logits(prepared) for role, member in self._members.items()}
+        )
+
+    def implied_log_prior(self) -> Tensor | None:
+        """See :meth:`bench.method.Method.implied_log_prior`."""
+        return self._ensemble.implied_log_prior()
+
+
+@contextmanager
+def threads_of_runs() -> Iterator[None]:
+    """Threads as a run of a benchmark has them; afterwards as they were."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(BLAS_THREADS, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _CardView:
+    """What a card knows of the data: how many samples there were."""
+
+    def __init__(self, card: Card) -> None:
+        self._counts = {"train": card.train_counts, "valid": card.valid_counts}
+
+    def labels(self, part: DataPart) -> Tensor:
+        """Labels of as many samples of each class, int64, (n,)."""
+        return torch.from_numpy(_labels(self._counts[part]))
+
+    def positions(self, part: DataPart) -> Tensor:
+        """As many positions, int64, (n,)."""
+        return torch.arange(len(self.labels(part)))
+
+    def embeddings(self, network: Network, part: DataPart = "train") -> Tensor:
+        """Not known."""
+        raise self._unknown("embeddings")
+
+    def logits(self, network: Network, part: DataPart = "valid") -> Tensor:
+        """Not known."""
+        raise self._unknown("logits")
+
+    def _unknown(self, what: str) -> ModelError:
+        return ModelError(
+            f"Expected setup and initialise to need no data but what a model's card has, but "
+            f"they read {what}. Read the data in begin_stage, begin_epoch or conclude, and keep "
+            "what is made of it in buffers."
+        )
+
+
+def _labels(counts: tuple[int, ...]) -> np.ndarray:
+    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+def _context(card: Card) -> Context:
+    return Context(
+        labels=_labels(card.train_counts),
+        num_classes=card.num_classes,
+        epochs=int(card.training["epochs"]),
+        seed=card.seed,
+    )
+
+
+def _restored(method: Any, card: Card, learned: Learned) -> Any:
+    if learned.objects is None:
+        raise ModelError(
+            f"Expected what {card.method.label!r} has learned, but the method keeps no model. "
+            "Give it state and load_state, see bench/method.py."
+        )
+    method.load_state(learned.objects)
+    return method
+
+
+def _options(options_type: type[Options], part: Part, kind: str) -> Options:
+    return check_options(options_type, Spec(part.name, dict(part.options)), kind)
+
+
+def _require_version(part: Part, facts: Mapping[str, Any], kind: str) -> None:
+    if part.version != facts["version"]:
+        raise ModelError(
+            f"Expected version {facts['version']} of the {kind} {part.name!r}, but the model was "
+            f"made by version {part.version}, which computes something else. Fit it again, or use "
+            "the version of the benchmark that made it."
+        )
+
+
+_EXAMPLES = {"molecule": "C", "protein": "AAA"}
+
+
+def _example(card: Card) -> PreparedData:
+    """One sample, from which a network learns the shapes of its inputs."""
+    entities = [
+        Entity(input_.name, input_.kind, [_EXAMPLES.get(input_.kind) or card.categories[0]])
+        for input_ in card.inputs
+    ]
+    return read_samples(entities, card).prepared
