@@ -32,7 +32,7 @@ _NAMED_ROWS = 5
 _MOST_SEED = 2**31 - 1
 
 
-class LongTailClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LongTailClassifier(ClassifierMixin, BaseEstimator):
     """A long-tail method on molecules, as a scikit-learn classifier.
 
     X is SMILES: a list, array or series of n texts, or a frame or array of n rows with several
@@ -146,8 +146,13 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.bad not in ("raise", "skip"):
             raise ArgumentError(f"Expected bad='raise' or 'skip', but got {self.bad!r}.")
+        labels = _labels(y)
         columns = text_columns(X)
-        labels = _labels(y, len(columns))
+        if len(labels) != len(columns):
+            raise ArgumentError(
+                f"Expected one class a sample, but got {len(columns)} samples and {len(labels)} "
+                "classes."
+            )
         try:
             model, classes = self._fit(columns, labels)
         except _BadSamplesError as error:
@@ -436,13 +441,13 @@ class _BadSamplesError(Exception):
     """Samples cannot be read."""
 
 
-def _labels(y: Any, samples: int) -> np.ndarray:
+def _labels(y: Any) -> np.ndarray:
     """Classes as an array, shape (n,).
 
     Raises
     ------
     ArgumentError
-        It is missing, of another length, has missing values, or is no classes.
+        It is missing, has missing values, or is no classes.
     """
     if y is None:
         raise ArgumentError(
@@ -459,10 +464,6 @@ def _labels(y: Any, samples: int) -> np.ndarray:
         check_classification_targets(labels)
     except ValueError as error:
         raise ArgumentError(str(error)) from None
-    if len(labels) != samples:
-        raise ArgumentError(
-            f"Expected one class a sample, but got {samples} samples and {len(labels)} classes."
-        )
     return labels if labels.dtype.kind in "biuf" else np.array(labels.tolist())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from bench.dataset import Entity
 from bench.errors import ArgumentError
@@ -94,6 +95,8 @@ def text_columns(x: Any) -> TextColumns:
 
 
 def _columns_of_array(x: Any) -> list[list[Any]]:
+    if issparse(x):
+        raise ArgumentError("Expected X to be a list or array of SMILES, but got sparse data.")
     if isinstance(x, str | bytes) or not (hasattr(x, "__array__") or isinstance(x, Sequence)):
         raise ArgumentError(
             "Expected X to be a list, array, series or frame of SMILES, but got "
@@ -105,6 +108,10 @@ def _columns_of_array(x: Any) -> list[list[Any]]:
         raise ArgumentError(f"Expected as many SMILES in each row of X: {error}.") from error
     if array.ndim == 1:
         return [array.tolist()]
+    if array.ndim == 2 and not array.shape[1]:
+        raise ArgumentError(
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
     if array.ndim == 2:
         return [column.tolist() for column in array.T]
     raise ArgumentError(f"Expected X of one or two dimensions, but got shape {array.shape}.")
@@ -113,7 +120,7 @@ def _columns_of_array(x: Any) -> list[list[Any]]:
 def _text(value: Any, row: int) -> str:
     if isinstance(value, str):
         return str(value)
-    if value is None or value is getattr(value, "__class__", None) or value != value:
+    if value is None or value != value:  # NaN
         return ""
     raise ArgumentError(
         f"Expected SMILES text in X, but got {type(value).__name__} {value!r} in row {row}."

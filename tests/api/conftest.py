@@ -42,5 +42,7 @@ def results(tmp_path_factory, cache):
         with pytest.warns(bench.errors.BenchWarning):  # of a small test set
             return compare(
                 frame([*ROWS, *((f"N{'C' * n}c1ccccc1", "ring") for n in range(1, 20))]),
-                out=tmp_path_factory.mktemp("results"), splits=["random", "standard"], name="toy"
+                out=tmp_path_factory.mktemp("results"),
+                splits=["random", "standard"],
+                name="toy",
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textwrap import fill
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -80,7 +81,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     for number, row in enumerate(order):
         cell = cells[row]
         if cell is not None and cell.mean is not None:
-            _method(axes, number, cell, _BEST if row.label in best else _OTHER)
+            _method(axes, number, cell, cell.mean, _BEST if row.label in best else _OTHER)
     if measure.name == "balanced_accuracy" and (classes := _classes(source, column)):
         axes.axvline(100 / classes, color="black", linestyle=":", linewidth=1)
     axes.set_yticks(
@@ -92,13 +93,13 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     axes.set_xlim(max(low, -1.0), min(high, 101.0))
 
 
-def _method(axes: Axes, number: int, cell: Cell, colour: str) -> None:
+def _method(axes: Axes, number: int, cell: Cell, mean: float, colour: str) -> None:
     if cell.interval is not None:
         axes.plot(cell.interval, [number, number], color=colour, linewidth=1.5)
     if cell.n > 1:
         values = list(cell.values.values())
         axes.plot(values, [number] * len(values), "|", color=colour, markersize=6, alpha=0.6)
-    axes.plot([cell.mean], [number], "o", color=colour)
+    axes.plot([mean], [number], "o", color=colour)
 
 
 def _mean(cell: Cell | None) -> float:
@@ -122,7 +123,7 @@ def _explain(
     figure: Figure, source: Source, places: Sequence[tuple[str, Column]], measure: Measure
 ) -> None:
     tested = any(_not_different(source, *where, measure) for where in places)
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], marker="o", linewidth=1.5, color=_BEST if tested else _OTHER),
         Line2D([], [], marker="|", linestyle="none", color=_OTHER),
     ]
