@@ -33,11 +33,15 @@ def fitted():
     return quick().fit(SMILES, CLASSES)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [list, tuple, np.array, pd.Series, lambda x: np.array(x)[:, None], lambda x: pd.DataFrame({"s": x})],
-    ids=["list", "tuple", "array", "series", "column", "frame"],
-)  # fmt: skip
+def _column(values):
+    return np.array(values)[:, None]
+
+
+def _frame(values):
+    return pd.DataFrame({"s": values})
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, _column, _frame])
 def test_molecules_come_in_any_container(fitted, kind):
     model = quick().fit(kind(SMILES), kind(CLASSES) if kind in (list, pd.Series) else CLASSES)
     assert np.array_equal(model.predict_proba(kind(SMILES)), fitted.predict_proba(SMILES))
@@ -179,8 +183,9 @@ def test_a_prior_is_bayes_rule_and_a_method_without_one_refuses_it(fitted):
         expected = fitted.model_.probabilities(logits, given)
         assert np.array_equal(model.predict_proba(SMILES), expected)
         assert np.array_equal(model.predict(SMILES), model.classes_[expected.argmax(axis=1)])
-    with pytest.raises(UsageError, match="prior"):
-        quick("mixup", prior="equal").fit(SMILES, CLASSES).set_params(prior="no").predict(SMILES)
+    for method, prior in (("balanced_softmax", "no"), ("mixup", "equal")):
+        with pytest.raises(UsageError, match="prior"):
+            quick(method, prior=prior).fit(SMILES, CLASSES).predict(SMILES)
 
 
 def fitted_entities(smiles):

@@ -11,26 +11,26 @@ from bench.api.classifier import LongTailClassifier
 
 # Checks that make no sense for text, and why.
 _NOT_FOR_TEXT = {
-    "check_estimators_nan_inf": "NaN is an empty text, refused as a SMILES that cannot be read, and "
-    "infinity is no text: no message speaks of NaN or infinity",
-    "check_fit2d_predict1d": "one dimension is a column of molecules, and not a row to reshape: of "
-    "several columns it is refused for their number, of one it is right",
+    "check_estimators_nan_inf": "NaN is an empty text, refused as a SMILES that cannot be read, "
+    "and infinity is no text: no message speaks of NaN or infinity",
+    "check_fit2d_predict1d": "one dimension is a column of molecules, and not a row to reshape: "
+    "of several columns it is refused for their number, of one it is right",
 }
 
 
 class MoleculesOfNumbers(LongTailClassifier):
     """Every number is an alcohol or amine; what is no number stays as it is."""
 
-    def fit(self, X, y):
+    def fit(self, X, y):  # noqa: N803
         return super().fit(_molecules(X), y)
 
-    def predict(self, X):
+    def predict(self, X):  # noqa: N803
         return super().predict(_molecules(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X):  # noqa: N803
         return super().predict_proba(_molecules(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X):  # noqa: N803
         return super().decision_function(_molecules(X))
 
     def __sklearn_tags__(self):
@@ -51,9 +51,9 @@ def _molecules(x):
         return x
     carbons = 1 + (np.abs(values) * 7).astype(int) % 12
     ends = np.where(values < 0, "N", "O")
-    named = np.array([["C" * n + e for n, e in zip(*row)] for row in zip(carbons, ends)], object)
+    named = np.vectorize(lambda n, e: "C" * n + e, otypes=[object])(carbons, ends)
     if not hasattr(x, "columns"):
-        return named.reshape(values.shape)
+        return named
     import pandas as pd
 
     return pd.DataFrame(named, columns=x.columns)
