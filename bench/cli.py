@@ -119,6 +119,11 @@ def main() -> int:
 @click.option(
     "--keep-changed", is_flag=True, help="reuse runs whose code has changed since; tables mark them"
 )
+@click.option(
+    "--keep-models",
+    metavar="NAME",
+    help="models of runs to keep: all, none, or best (of the seeds)",
+)
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(

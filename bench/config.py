@@ -106,6 +106,11 @@ class Settings(Options):
         description="cuda: only algorithms that repeat bit for bit; an operation without one is an "
         "error",
     )
+    keep_models: Literal["best", "all", "none"] = Field(
+        "all",
+        description="models of finished runs that are kept, besides those that others build on. "
+        "best: of each data set, split and method the seed that is best on validation",
+    )
     executor: ExecutorSettings = ExecutorSettings()
 
 

@@ -119,6 +119,11 @@ class Context:
         """Training samples per class, int64, shape (K,)."""
         return torch.from_numpy(np.bincount(self.labels, minlength=self.num_classes))
 
+    @property
+    def log_counts(self) -> Tensor:
+        """Logarithm of training samples per class, float64, (K,); a class without has one."""
+        return self.class_counts.clamp_min(1).double().log()
+
     def rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
         """A fresh generator that depends on the run's seed, `purpose` and `epoch` alone."""
         return np.random.default_rng(derive_seed(self.seed, purpose, str(epoch)))
@@ -247,7 +252,7 @@ class Method(nn.Module):
         trained or predicted without saying here what follows.
         """
         kept = all(getattr(type(self), name) is getattr(Method, name) for name in _DECIDING)
-        return log_shares(self.context.class_counts) if kept else None
+        return log_shares(self.context.log_counts) if kept else None
 
 
 # What of a method decides under which prior its logits are a posterior.
@@ -262,18 +267,19 @@ _DECIDING = (
 )
 
 
-def log_shares(weights: Tensor) -> Tensor:
-    """Logarithm of the shares of `weights`, float64, (K,); a weight of 0 counts as the least.
+def log_shares(log_weights: Tensor) -> Tensor:
+    """Logarithm of class shares from that of their weights, float64, (K,), which are as finite.
+
+    A class that no sample has, and so no weight, counts as the one of least weight.
 
     Examples
     --------
-    >>> log_shares(torch.tensor([3, 1])).exp()
-    tensor([0.7500, 0.2500], dtype=torch.float64)
+    >>> log_shares(torch.tensor([6.0, 2.0, 0.0]).log()).exp()
+    tensor([0.6000, 0.2000, 0.2000], dtype=torch.float64)
     """
-    weights = weights.double()
-    present = weights > 0
-    weights = torch.where(present, weights, weights[present].min())
-    return (weights / weights.sum()).log()
+    weights = log_weights.double()
+    known = weights.isfinite()
+    return torch.where(known, weights, weights[known].min()).log_softmax(dim=0)
 
 
 @dataclass(frozen=True)

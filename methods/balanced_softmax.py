@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 
 from .losses.balanced_softmax import balanced_softmax_loss, log_prior
 
@@ -35,3 +36,7 @@ class BalancedSoftmax(Method):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return balanced_softmax_loss(logits, labels, self.log_priors)
+
+    def implied_log_prior(self) -> Tensor:
+        # The loss adds the training prior, so the logits are without it.
+        return log_shares(torch.zeros(self.context.num_classes))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from bench.method import register_method
+from bench.method import log_shares, register_method
 from bench.models._weights import initial_weights
 from bench.models.network import Network
 
@@ -70,3 +71,7 @@ class BCL(JointContrastiveMethod):
         return balanced_contrastive_loss(
             features, labels, prototypes, temperature=self.options.temperature
         )
+
+    def implied_log_prior(self) -> Tensor:
+        # As balanced_softmax; the contrast shapes embeddings and prototypes.
+        return log_shares(torch.zeros(self.context.num_classes))

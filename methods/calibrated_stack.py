@@ -112,7 +112,7 @@ class CalibratedStack(Ensemble):
         # mean of its members' log priors, which it does not know.
         if not self.options.calibrate:
             return None
-        return log_shares(torch.ones(self.context.num_classes))
+        return log_shares(torch.zeros(self.context.num_classes))
 
     def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
         return self._stacking.logits(self._classifiers(logits))

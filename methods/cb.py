@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import Options
 
 from .losses.class_weights import effective_number_weights
@@ -61,3 +61,9 @@ class ClassBalanced(Method):
                 logits, labels, gamma=self.options.gamma, weights=self.weights
             )
         return weighted_cross_entropy(logits, labels, self.weights, reduction="normalised")
+
+    def implied_log_prior(self) -> Tensor | None:
+        # The focal loss is not proper: its best logits are no posterior.
+        if self.options.base == "focal":
+            return None
+        return log_shares(self.context.log_counts + self.weights.cpu().log())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import Options
 
 from .sampling import balanced_epoch
@@ -45,3 +47,7 @@ class ClassBalancedSampling(Method):
     def sample_epoch(self, epoch: int) -> np.ndarray:
         draw = 0 if self.options.redraw == "once" else epoch
         return balanced_epoch(self.context, epoch, draw=draw)
+
+    def implied_log_prior(self) -> Tensor:
+        # As many draws from every class.
+        return log_shares(torch.zeros(self.context.num_classes))

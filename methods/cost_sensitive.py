@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import Options
 
 from .losses.class_weights import inverse_frequency_weights
@@ -45,3 +45,6 @@ class CostSensitive(Method):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return weighted_cross_entropy(logits, labels, self.weights, reduction="normalised")
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares(self.context.log_counts + self.weights.cpu().log())

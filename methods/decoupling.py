@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import Tensor
 
-from bench.method import Stage, register_method
+from bench.method import Stage, log_shares, register_method
 from bench.models.network import Network
 from bench.options import Options
 from bench.seeds import derive_seed
@@ -61,3 +63,7 @@ class Decoupling(OnVanilla):
 
     def sample_epoch(self, epoch: int) -> np.ndarray:
         return balanced_epoch(self.context, epoch, draw=epoch)
+
+    def implied_log_prior(self) -> Tensor:
+        # The head that turns embeddings into logits saw as many draws from every class.
+        return log_shares(torch.zeros(self.context.num_classes))

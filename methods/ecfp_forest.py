@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.data.morgan import SparseRow
-from bench.method import Context, Estimator, Samples, register_method
+from bench.method import Context, Estimator, Samples, log_shares, register_method
 from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
 from bench.options import Options
 
+from ._forest_arrays import arrays_of_forest, forest_of_arrays
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
@@ -106,10 +107,13 @@ class EcfpForest(Estimator):
             f"categories of {name}": np.array(list(places), str)
             for name, places in self._categories.items()
         }
-        return {"forest": self._forest, "tau": np.array(self._tau), **categories}
+        return {
+            "forest": arrays_of_forest(self._forest), "tau": np.array(self._tau), **categories,
+        }  # fmt: skip
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        self._forest, self._tau = state["forest"], float(state["tau"])
+        self._forest = forest_of_arrays(state["forest"])
+        self._tau = float(state["tau"])
         self._categories = {
             name.removeprefix("categories of "): {
                 category: place for place, category in enumerate(categories.tolist())
@@ -120,7 +124,7 @@ class EcfpForest(Estimator):
 
     def implied_log_prior(self) -> Tensor:
         # Trees weight classes to be alike, so what is left is what tau takes off.
-        return -self._tau * posthoc_log_prior(self.context.class_counts)
+        return log_shares(-self._tau * self.context.log_counts)
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior

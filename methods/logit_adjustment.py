@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.options import Options
 
 from .losses.balanced_softmax import balanced_softmax_loss, log_prior
@@ -47,3 +47,6 @@ class LogitAdjustment(Method):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return balanced_softmax_loss(logits, labels, self.adjustment)
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares((1 - self.options.tau) * self.context.log_counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from bench.method import register_method
+from bench.method import log_shares, register_method
 from bench.options import Options
 
 from ._posthoc import PostHoc, posthoc_log_prior
@@ -46,3 +46,6 @@ class PostHocLogitAdjustment(PostHoc):
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         return logits - self.adjustment.to(logits.dtype)
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares((1 - self.options.tau) * self.context.log_counts)

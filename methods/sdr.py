@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
-from bench.method import register_method
+from bench.method import log_shares, register_method
 from bench.models.network import Network
 
 from .contrastive.assignment import Rounding, subclusters
@@ -109,6 +109,10 @@ class SDR(ContrastiveMethod):
 
     def report(self) -> Mapping[str, Any]:
         return {"omega": self.omega.tolist(), "subclusters": int(self.subcluster_of.max()) + 1}
+
+    def implied_log_prior(self) -> Tensor:
+        # Cross-entropy, in which class k has the weight omega_k, alone trains the classifier.
+        return log_shares(self.context.log_counts + self.omega.cpu().log())
 
     def views(self, batch: Batch) -> tuple[Batch, Batch]:
         first, second = super().views(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.method import register_method
+from bench.method import log_shares, register_method
 
 from .losses.balanced_softmax import log_prior
 from .sdr_joint import SDRJoint
@@ -39,3 +39,7 @@ class SDRLogitAdjusted(SDRJoint):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return super().loss(logits + self.log_priors.to(logits.dtype), labels)
+
+    def implied_log_prior(self) -> Tensor:
+        # As sdr_joint, less the training prior that the loss adds.
+        return log_shares(self.omega.cpu().log())

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from bench.data.batch import Batch
-from bench.method import Method, register_method
+from bench.method import Method, log_shares, register_method
 from bench.models.network import Network
 from bench.options import Options
 
@@ -92,6 +92,10 @@ class SDRReleased(Method):
 
     def report(self) -> Mapping[str, Any]:
         return {"omega": self.omega.tolist()}
+
+    def implied_log_prior(self) -> Tensor:
+        # As many draws from every class, each of which weighs omega_k.
+        return log_shares(self.omega.cpu().log())
 
     def training_step(self, network: Network, batch: Batch) -> Tensor:
         generator, labels = self.context.generator, batch.labels

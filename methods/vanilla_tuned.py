@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.method import register_method
+from bench.method import log_shares, register_method
 from bench.models.network import Network
 
 from ._posthoc import PRIOR_POWERS, PostHoc, choose_tau, posthoc_log_prior
@@ -59,3 +59,6 @@ class VanillaTuned(PostHoc):
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         return logits - (self.tau * self.log_priors).to(logits.dtype)
+
+    def implied_log_prior(self) -> Tensor:
+        return log_shares((1 - self.tau.cpu()) * self.context.log_counts)

@@ -25,6 +25,7 @@ _SETTINGS = {
     "group_duplicates": "split.group_duplicates",
     "jobs": "jobs",
     "device": "device",
+    "keep_models": "keep_models",
     "executor": "executor.name",
     "address": "executor.address",
 }

@@ -221,7 +221,7 @@ def _compared(store: Store, again: Store, record: Json) -> Comparison:
     job_id = record["job_id"]
     repeated = again.read(job_id)
     assert repeated is not None  # asked before
-    read = Store.predictions if store.has_weights(job_id) else Store.decisions
+    read = Store.predictions if store.has_predictions(job_id) else Store.decisions
     return compare(record, repeated, read(store, job_id), read(again, job_id))
 
 

@@ -92,7 +92,7 @@ def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> N
 def breaches_of_stored(store: Store, record: Mapping[str, Any]) -> list[Breach]:
     """What is stored of a run beside its record, be it predictions or decisions, against it."""
     job_id = record["job_id"]
-    if store.has_weights(job_id):
+    if store.has_predictions(job_id):
         return list(breaches_of_predictions(record, store.predictions(job_id)))
     return list(breaches_of_decisions(record, store.decisions(job_id)))
 

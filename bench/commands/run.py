@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -37,6 +38,7 @@ from bench.sweep.plan import (
 )
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
+from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.store import Store
 
 
@@ -127,6 +129,7 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
         place=place,
         policy=policy,
     )
+    _forget_models(store, needed, resolved.settings.keep_models)
     return Benchmark(store, plan, needed)
 
 
@@ -136,6 +139,18 @@ def _grid(resolved: Resolved) -> Grid:
     for name, reason in sorted(METHODS.unavailable().items()):
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     return grid
+
+
+def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
+    """Remove the models that are not to be kept, and say how many."""
+    if keep == "all":
+        return
+    freed = [store.forget_model(job_id) for job_id in models_to_forget(jobs, store.records(), keep)]
+    if any(freed):
+        console.print(
+            f"Models of {counted(sum(size > 0 for size in freed), 'run')} removed, "
+            f"{sum(freed) / 2**20:,.1f} MiB (--keep-models {keep})."
+        )
 
 
 def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | None) -> int:

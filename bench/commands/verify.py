@@ -74,7 +74,7 @@ def verify_results(out: Path) -> int:
         f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
     )
     _say_changed(store, sound, datasets)
-    _say_not_recomputed(sum(not store.has_weights(job_id) for job_id in sound))
+    _say_not_recomputed(sum(not store.has_predictions(job_id) for job_id in sound))
     return 1 if breaches else 0
 
 

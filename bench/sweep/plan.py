@@ -355,9 +355,19 @@ def plan_document(
     }
 
 
-# Settings of the command line that say which cells, or where they are run.
+# Settings of the command line that say which cells, where they are run, or what is kept.
 _GRID_OR_PLACE = frozenset(
-    ("datasets", "methods", "splits", "seeds", "jobs", "device", "deterministic", "executor")
+    (
+        "datasets",
+        "methods",
+        "splits",
+        "seeds",
+        "jobs",
+        "device",
+        "deterministic",
+        "keep_models",
+        "executor",
+    )
 )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.data.batch import Batch
+from bench.method import log_shares
 from bench.models.network import Network
 
 from .method import ContrastiveMethod, ContrastiveOptions
@@ -34,3 +35,7 @@ class JointContrastiveMethod(ContrastiveMethod):
         contrast = self.contrast(network, features, batch.labels)
         # The samples as they are come last, so that batch norm's running statistics lean to them.
         return self.loss(network(batch), batch.labels) + self.options.weight * contrast
+
+    def implied_log_prior(self) -> Tensor | None:
+        # Cross-entropy alone trains the last layer, on samples as they are.
+        return log_shares(self.context.log_counts)

@@ -1,0 +1,54 @@
+"""Which models a results folder keeps once a benchmark is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from bench.sweep.plan import Job
+
+Keep = Literal["best", "all", "none"]
+Json = Mapping[str, Any]
+
+
+def models_to_forget(jobs: Sequence[Job], records: Iterable[Json], keep: Keep) -> list[str]:
+    """Ids of the finished runs whose models may go.
+
+    A model on which a run builds stays, be that run of these jobs or stored.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Those of the benchmark, with the ones that they build on.
+    records : iterable of mapping
+        Of all finished runs in the folder.
+    keep : {"best", "all", "none"}
+        ``best``: of each data set, split and method the seed that is best on validation, of equal
+        ones the first.
+    """
+    if keep == "all":
+        return []
+    found = {record["job_id"]: record for record in records}
+    done = [job for job in jobs if job.job_id in found]
+    needed = {other.job_id for job in jobs for other in job.requires.values()}
+    for record in found.values():
+        needed |= set(record["job"]["requires"].values())
+    if keep == "best":
+        needed |= _best(done, found)
+    return [job.job_id for job in done if job.job_id not in needed]
+
+
+def _best(jobs: Sequence[Job], records: Mapping[str, Json]) -> set[str]:
+    best: dict[tuple[str, ...], tuple[float, str]] = {}
+    for job in jobs:
+        # What distinguishes a row and column, whatever they are called.
+        place = tuple(
+            f"{part.name} {part.options.model_dump_json()}"
+            for part in (job.dataset, job.split, job.method)
+        )
+        place = (job.content_sha256, *place)
+        score = records[job.job_id]["selection"]["valid_balanced_accuracy"]
+        score = -1.0 if score is None else score
+        if place not in best or score > best[place][0]:
+            best[place] = (score, job.job_id)
+    return {job_id for _, job_id in best.values()}
