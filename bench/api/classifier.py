@@ -220,6 +220,19 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
+    def nearest_similarity(self, X: Any) -> np.ndarray | None:  # noqa: N803
+        """Highest Tanimoto similarity of each sample to a training sample, float64, shape (n,).
+
+        Of Morgan fingerprints, radius 2, 2,048 bits; of samples with several molecules the last
+        one's. NaN where SMILES cannot be read; None where the model keeps no fingerprints.
+        """
+        check_is_fitted(self)
+        columns = text_columns(X)
+        self._require_columns(columns)
+        return self.model_.nearest_similarity(
+            columns.entities(self.protein), jobs=_processes(self.n_jobs)
+        )
+
     def save(self, folder: str | PathLike[str]) -> Path:
         """Keep the fitted classifier in a new folder, which the command ``predict`` takes, too.
 

@@ -175,6 +175,7 @@ class Results:
         frame = pd.DataFrame(rows)
         figures = [name for m in _SUMMARISED for name in (m.name, f"{m.name}_std")]
         frame[figures] = frame[figures].astype(float)
+        frame["best"] = frame["best"].astype(object)  # of True, False and None
         return frame
 
     @cached_property

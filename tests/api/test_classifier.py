@@ -188,6 +188,14 @@ def test_a_prior_is_bayes_rule_and_a_method_without_one_refuses_it(fitted):
             quick(method, prior=prior).fit(SMILES, CLASSES).predict(SMILES)
 
 
+def test_similarity_is_that_to_the_nearest_training_molecule():
+    model = quick("ecfp_forest").fit(SMILES, CLASSES)
+    found = model.nearest_similarity([SMILES[20], "c1ccncc1C(F)(F)F", "?"])
+    assert found[0] == 1  # all long chains have the same fingerprint
+    assert 0 <= found[1] < 0.3
+    assert np.isnan(found[2])
+
+
 def fitted_entities(smiles):
     from bench.dataset import Entity
 
