@@ -132,9 +132,9 @@ class Resolved:
     """Checked settings and where each value came from.
 
     `origins` maps dotted keys such as ``"training.epochs"`` to ``"default"``,
-    ``"preset quick"`` or ``"command line"``; `given` maps those of the command line to their
-    values. `program` is the path of ``run_bench.py`` as it was typed, where it holds a folder,
-    or the name of the installed command.
+    ``"preset quick"`` or ``"command line"``; `given` maps those of the command line, or of a call
+    from Python, to their values. `program` is the path of ``run_bench.py`` as it was typed, where
+    it holds a folder, or the name of the installed command.
     """
 
     settings: Settings
@@ -144,7 +144,7 @@ class Resolved:
     program: str | None = None
 
 
-def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
+def resolve(preset: str, overrides: Mapping[str, Any], origin: str = "command line") -> Resolved:
     """Merge defaults, the preset and `overrides` (dotted keys from the command line).
 
     Parameters
@@ -153,6 +153,8 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
         Name of a file in ``bench/presets``, or the path of a YAML file.
     overrides : mapping
         Dotted key to value, stronger than the preset.
+    origin : str
+        Where the overrides come from, as messages name it.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def resolve(preset: str, overrides: Mapping[str, Any]) -> Resolved:
     origins = dict.fromkeys(values, f"preset {preset}")
     given = _flatten(overrides)
     values.update(given)
-    origins.update(dict.fromkeys(given, "command line"))
+    origins.update(dict.fromkeys(given, origin))
     try:
         settings = Settings.model_validate_json(json.dumps(_nest(values)))
     except (ValidationError, TypeError, ValueError) as error:

@@ -34,6 +34,10 @@ class UnknownNameError(UsageError):
         )
 
 
+class ArgumentError(UsageError, ValueError):
+    """An argument of a Python call is not one of those that it takes."""
+
+
 class DataError(BenchError):
     """Data is missing, damaged, or cannot be used as asked."""
 
@@ -64,6 +68,10 @@ class HiddenLabelsError(TrainingError):
 
 class UnavailableError(BenchError):
     """An optional part cannot be used here, usually because a package is absent."""
+
+
+class BenchWarning(UserWarning):
+    """A remark of a call from Python that stops nothing; the command line prints it."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

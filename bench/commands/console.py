@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -35,6 +36,25 @@ errors = _Console(stderr=True, **_PLAIN)
 """Standard error: remarks, and all that is said while results go to the standard output."""
 
 
-def warn(text: str) -> None:
-    """Print a remark that does not stop anything, to standard error."""
+def _print_warning(text: str) -> None:
     errors.print(f"Warning: {text}", style="yellow")
+
+
+_on_warning: Callable[[str], None] = _print_warning
+
+
+def warn(text: str) -> None:
+    """Make a remark that does not stop anything; on the command line, to standard error."""
+    _on_warning(text)
+
+
+@contextmanager
+def called_from_python(*, progress: bool, on_warning: Callable[[str], None]) -> Iterator[None]:
+    """What is printed in the block is progress, which may be unwanted; remarks go elsewhere."""
+    global _on_warning
+    before = console.quiet, _on_warning
+    console.quiet, _on_warning = not progress, on_warning
+    try:
+        yield
+    finally:
+        console.quiet, _on_warning = before

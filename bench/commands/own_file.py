@@ -41,7 +41,12 @@ def file_as_dataset(path: str | Path, arguments: Mapping[str, Any]) -> str:
     if lacking:
         raise UsageError(_which_columns(path, given, lacking))
     given["smiles_col"] = split_list(given["smiles_col"])
-    options = {"path": str(path), **{_SETTINGS[name]: value for name, value in given.items()}}
+    return csv_dataset(path, {_SETTINGS[name]: value for name, value in given.items()})
+
+
+def csv_dataset(path: str | Path, options: Mapping[str, Any]) -> str:
+    """``csv[path=...]`` with these options of :class:`bench.datasets.csv_file.CsvOptions`."""
+    options = {"path": str(path), **options}
     return f"csv[{','.join(f'{key}={json.dumps(value)}' for key, value in options.items())}]"
 
 

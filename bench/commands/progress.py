@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from statistics import median
 from types import TracebackType
 from typing import Any
@@ -36,6 +37,11 @@ _PLAIN_LINE_SECONDS = 10.0
 _PLAIN_RUN_SECONDS = 60.0
 
 
+def _is_live(to: Console = console) -> bool:
+    """Whether bars can move: on a terminal, and in a notebook that has widgets."""
+    return to.is_terminal and not (to.is_jupyter and find_spec("ipywidgets") is None)
+
+
 class LiveStep:
     """One step with a text and, once its size is known, a bar; shown on the standard output."""
 
@@ -49,7 +55,7 @@ class LiveStep:
             TimeRemainingColumn(),
             console=to,
             transient=True,
-            disable=not to.is_terminal,
+            disable=not _is_live(to),
         )
         self._task = self._progress.add_task(text, total=None)
         self._spoken = time.monotonic()
@@ -73,7 +79,7 @@ class LiveStep:
 
     def _plain(self, text: str) -> None:
         now = time.monotonic()
-        if not self._to.is_terminal and now - self._spoken >= _PLAIN_LINE_SECONDS:
+        if not _is_live(self._to) and now - self._spoken >= _PLAIN_LINE_SECONDS:
             self._to.print(text)
             self._spoken = now
 
@@ -118,7 +124,7 @@ class LiveRuns(Watcher):
         self._live = Live(console=console, get_renderable=self._screen, transient=True)
 
     def __enter__(self) -> LiveRuns:
-        if self._jobs and console.is_terminal:
+        if self._jobs and _is_live():
             self._live.start()
         return self
 
@@ -155,7 +161,7 @@ class LiveRuns(Watcher):
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
         now = time.monotonic()
-        if not console.is_terminal and now - self._spoken >= _PLAIN_RUN_SECONDS:
+        if not _is_live() and now - self._spoken >= _PLAIN_RUN_SECONDS:
             console.print(f"{job.describe()} · epoch {report.epoch} of {job.training.epochs}")
             self._spoken = now
 

@@ -12,6 +12,7 @@ from bench.commands.console import console
 from bench.compliance.breach import Breach
 from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.rules import breaches_of_shape
+from bench.report.cells import Table
 from bench.report.check import breaches_of_job, refuse
 from bench.report.groups import groups_of_best
 from bench.report.registered import breaches_of_label, with_registered_names
@@ -52,15 +53,29 @@ def show_report(
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
+    table, records, _ = checked_table(store, plan, bold)
+    paths = write_report(to or store.root, table)
+    console.print(render_terminal(table))
+    console.print("Written: " + ", ".join(str(path) for path in paths))
+    return 0 if len(records) == len(plan["jobs"]) else 1
+
+
+def checked_table(
+    store: Store, plan: Mapping[str, Any], bold: Bold = "group"
+) -> tuple[Table, list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The table of `plan`, its records, and its failures by job id.
+
+    Raises
+    ------
+    StoreError
+        A record breaks a rule, or its stored predictions say otherwise.
+    """
     records, failures = planned_records(store, plan)
     table = table2(plan, records, failures)
     refuse_contradicted(store, records)
     if bold == "group":
         table = replace(table, leaders=groups_of_best(table, store.decisions))
-    paths = write_report(to or store.root, table)
-    console.print(render_terminal(table))
-    console.print("Written: " + ", ".join(str(path) for path in paths))
-    return 0 if len(records) == len(plan["jobs"]) else 1
+    return table, records, failures
 
 
 def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -45,6 +45,25 @@ from bench.sweep.store import Store
 from bench.sweep.trials import check_trials
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark whose runs have all ended, well or not.
+
+    Attributes
+    ----------
+    store : Store
+        The results folder.
+    plan : dict
+        As reports read it.
+    jobs : list of Job
+        The runs that were asked for and those that they depend on.
+    """
+
+    store: Store
+    plan: dict[str, Any]
+    jobs: list[Job]
+
+
 def run_benchmark(
     resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None, dry_run: bool
 ) -> int:
@@ -55,23 +74,29 @@ def run_benchmark(
     int
         0 when every run of the plan is done, 1 when some failed.
     """
-    grid = expand(resolved.settings)
-    check_trials(resolved.settings)
-    for name, reason in sorted(METHODS.unavailable().items()):
-        warn(f"The method {name} is left out, as it cannot be used here: {reason}")
+    if dry_run:
+        return _dry_run(resolved, policy, out, data_dir)
+    done = carry_out(resolved, policy, out=out, data_dir=data_dir)
+    code = show_report(done.store, done.plan)
+    show_failures(done.store, done.jobs)
+    return code
+
+
+def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None) -> Benchmark:
+    """Run what the settings ask for and is not done: the command line and Python both come here.
+
+    Raises
+    ------
+    BenchError
+        The settings, the data or the folder cannot be used. A run that fails raises nothing: the
+        store knows it.
+    """
+    grid = _grid(resolved)
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
-    try:
-        place = place_of(resolved.settings)
-    except UnavailableError as error:
-        if not dry_run:
-            raise
-        # A plan may be looked at where the GPU is not.
-        place = Place(resolved.settings.device, cores, note=str(error))
+    place = place_of(resolved.settings)
     if place.note:
         console.print(place.note)
-    if dry_run:
-        return _dry_run(grid, resolved, store, policy, data_dir, place)
     executor = partial(make_executor, resolved.settings, place, out, policy.max_minutes)
     executor()  # what cannot run is refused before anything is written
     store.require_writable()
@@ -135,9 +160,16 @@ def run_benchmark(
 
     needed = run(jobs, write_plan)
     _forget_models(store, needed, resolved.settings.keep_models)
-    code = show_report(store, plan)
-    show_failures(store, needed)
-    return code
+    return Benchmark(store, plan, needed)
+
+
+def _grid(resolved: Resolved) -> Grid:
+    """What the settings ask for, with a warning for each method that cannot be used here."""
+    grid = expand(resolved.settings)
+    check_trials(resolved.settings)
+    for name, reason in sorted(METHODS.unavailable().items()):
+        warn(f"The method {name} is left out, as it cannot be used here: {reason}")
+    return grid
 
 
 def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
@@ -152,15 +184,18 @@ def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
         )
 
 
-def _dry_run(
-    grid: Grid,
-    resolved: Resolved,
-    store: Store,
-    policy: Policy,
-    data_dir: Path | None,
-    place: Place,
-) -> int:
+def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | None) -> int:
     """Show the plan and what of it is done; reads only."""
+    grid = _grid(resolved)
+    store = Store(out)
+    try:
+        place = place_of(resolved.settings)
+    except UnavailableError as error:
+        # A plan may be looked at where the GPU is not.
+        cores = resolved.settings.jobs or default_jobs()
+        place = Place(resolved.settings.device, cores, note=str(error))
+    if place.note:
+        console.print(place.note)
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
         dataset = open_dataset(part)

@@ -10,16 +10,22 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 import torch
 
+from bench.backbone import BACKBONES
+from bench.dataset import DATASETS
+from bench.method import METHODS
+from bench.split import SPLITS
 from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
 from bench.sweep.fingerprint import registering_modules
 from bench.sweep.signals import interrupts_ignored
@@ -98,7 +104,8 @@ class Processes(Executor):
             gpu = self._free_gpus.pop(0) if self._free_gpus else None
             arguments = (task, sender, gpu, registering_modules(task.job))
             process = context.Process(target=_run, args=arguments, daemon=True)
-            process.start()
+            with _main_unseen():
+                process.start()
             sender.close()
             self._running[receiver] = (process, task, gpu)
             watcher.started(task.job.job_id)
@@ -144,6 +151,26 @@ class Processes(Executor):
             for receiver in self._running:
                 receiver.close()
             self._running.clear()
+
+
+@contextmanager
+def _main_unseen() -> Iterator[None]:
+    """A process that is started in the block does not run the main script again.
+
+    A script of the user's that calls the benchmark would call it once more in each run. Only one
+    that registers plug-ins is needed there, and must hide its calls under
+    ``if __name__ == "__main__"``.
+    """
+    registries = (METHODS, DATASETS, SPLITS, BACKBONES)
+    if any("__main__" in entry.modules for registry in registries for entry in registry):
+        yield
+        return
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _context() -> Any:

@@ -1,0 +1,542 @@
+"""The scikit-learn estimator: any method of the benchmark on molecules as SMILES."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from bench.api.inputs import TextColumns, text_columns
+from bench.errors import ArgumentError, BenchWarning, ModelError
+from bench.files import MOST_JSON, kind_of, read_regular, temporary_folder, write_new
+
+if TYPE_CHECKING:
+    from bench.inference.model import Prediction, TrainedModel
+
+Prior = Literal["as-is", "train", "equal"] | Sequence[float]
+
+_ESTIMATOR = "estimator.json"
+_NAMED_ROWS = 5
+_MOST_SEED = 2**31 - 1
+
+
+class LongTailClassifier(ClassifierMixin, BaseEstimator):
+    """A long-tail method on molecules, as a scikit-learn classifier.
+
+    X is SMILES: a list, array or series of n texts, or a frame or array of n rows with several
+    columns where a sample has several molecules, or a molecule and a protein. y is one class a
+    sample, of any type that scikit-learn takes.
+
+    It trains on all samples but the share on which the epoch, and whatever the method tunes, are
+    chosen. The same data, parameters and `random_state` give the same model bit for bit.
+    ``score`` is accuracy, which says little of a long tail: use ``scoring="balanced_accuracy"``.
+
+    Parameters
+    ----------
+    method : str
+        A method by name, with or without options in brackets: ``"cb[beta=0.99]"``.
+        ``python run_bench.py --list methods`` describes them.
+    options : mapping, optional
+        Options of the method, stronger than those in brackets.
+    backbone : str or mapping
+        Encoder of molecules, such as ``"gcn"``; or kind of input to encoder:
+        ``{"molecule": "gcn", "protein": "protein_cnn"}``.
+    epochs, batch_size, learning_rate, weight_decay
+        The training budget, as of a benchmark. A forest has none of it.
+    valid_share : float
+        Share of each class that is held back for choices, in (0, 1).
+    random_state : int, RandomState or None
+        An int repeats bit for bit; None draws from the global state of NumPy.
+    prior : {"as-is", "train", "equal"} or sequence of float, shape (K,)
+        Class shares for which ``predict_proba`` and with it ``predict`` speak, by Bayes' rule on
+        the logits: those of training, equal ones, or these. ``"as-is"`` takes the logits as the
+        method gives them. A method whose logits are a posterior under no known prior refuses the
+        others.
+    bad : {"raise", "skip"}
+        What happens to samples whose SMILES cannot be read. ``"raise"``: an error names them.
+        ``"skip"``: ``fit`` leaves them out with a warning that names them; ``predict_proba`` and
+        ``decision_function`` give NaN in their place, and ``predict`` None, in an array of
+        objects.
+    protein : str or int, optional
+        The column of X, by name or number, that holds amino-acid sequences.
+    device : {"cpu", "cuda", "auto"}
+        Where a network trains; it predicts on the CPU.
+    n_jobs : int, optional
+        Processes that parse molecules in ``predict``; -1 is one a core. It changes no result.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (K,)
+        The classes, sorted, of the type of y.
+    model_ : bench.inference.model.TrainedModel
+        The model; ``model_.card`` is what is known of it, such as counts and validation figures.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, where X was a frame.
+
+    Examples
+    --------
+    >>> from bench import LongTailClassifier
+    >>> smiles = [f"{'C' * n}O" for n in range(1, 25)] + [f"{'C' * n}c1ccccc1" for n in range(8)]
+    >>> y = ["alcohol"] * 24 + ["ring"] * 8
+    >>> model = LongTailClassifier("ecfp_forest", random_state=0).fit(smiles, y)
+    >>> model.predict(["CCCCO", "CCc1ccccc1"]).tolist()
+    ['alcohol', 'ring']
+    >>> model.predict_proba(["CCCCO"]).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        method: str = "balanced_softmax",
+        *,
+        options: Mapping[str, Any] | None = None,
+        backbone: str | Mapping[str, str] = "gcn",
+        epochs: int = 30,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 2e-4,
+        valid_share: float = 0.1,
+        random_state: int | np.random.RandomState | None = 0,
+        prior: Prior = "as-is",
+        bad: Literal["raise", "skip"] = "raise",
+        protein: str | int | None = None,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.method = method
+        self.options = options
+        self.backbone = backbone
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.valid_share = valid_share
+        self.random_state = random_state
+        self.prior = prior
+        self.bad = bad
+        self.protein = protein
+        self.device = device
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any) -> LongTailClassifier:  # noqa: N803 (as scikit-learn has it)
+        """Train on molecules `X`, n of them, with classes `y`, shape (n,).
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            X or y are of the wrong kind, or SMILES cannot be read. It is a ValueError.
+        bench.errors.UsageError
+            There is no such method, option or encoder, or a value is out of range.
+        bench.errors.TrainingError
+            The method cannot be trained on these samples.
+        """
+        if self.bad not in ("raise", "skip"):
+            raise ArgumentError(f"Expected bad='raise' or 'skip', but got {self.bad!r}.")
+        labels = _labels(y)
+        columns = text_columns(X)
+        if len(labels) != len(columns):
+            raise ArgumentError(
+                f"Expected one class a sample, but got {len(columns)} samples and {len(labels)} "
+                "classes."
+            )
+        try:
+            model, classes = self._fit(columns, labels)
+        except _BadSamplesError as error:
+            problems = self._problems(columns)
+            if not problems:
+                raise ArgumentError(str(error)) from None
+            if self.bad == "raise":
+                raise ArgumentError(
+                    f"Expected SMILES that can be read, but {_named(problems, len(columns))} "
+                    "Mend or remove them, or leave them out by bad='skip'."
+                ) from None
+            warnings.warn(
+                f"Left out, as they cannot be read: {_named(problems, len(columns))}",
+                BenchWarning,
+                stacklevel=2,
+            )
+            kept = np.setdiff1d(np.arange(len(columns)), list(problems))
+            if not len(kept):
+                raise ArgumentError("Expected SMILES that can be read, but got none.") from None
+            model, classes = self._fit(columns.rows(kept), labels[kept])
+        self.model_ = model
+        self.classes_ = classes
+        self.n_features_in_ = len(columns.names)
+        if columns.named:
+            self.feature_names_in_ = np.array(columns.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """The class of each molecule, shape (n,).
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            SMILES cannot be read, and ``bad`` is ``"raise"``.
+        """
+        scores = self._scores(X)
+        readable = ~np.isnan(scores).any(axis=1)
+        place = np.where(readable, np.nan_to_num(scores, nan=0.0).argmax(axis=1), 0)
+        predicted: np.ndarray = self.classes_[place]
+        if not readable.all():
+            predicted = predicted.astype(object)
+            predicted[~readable] = None
+        return predicted
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Probability of each class, float64, shape (n, K); the columns are `classes_`.
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            SMILES cannot be read, and ``bad`` is ``"raise"``.
+        bench.errors.UsageError
+            The method gives no probabilities under the prior that is asked for.
+        """
+        return self._probabilities(self._predicted(X).logits)
+
+    def decision_function(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Scores whose largest is predicted, (n, K); of two classes (n,), above 0 for the second.
+
+        The logits, or log probabilities where a prior is set. Errors are those of
+        :meth:`predict_proba`.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def nearest_similarity(self, X: Any) -> np.ndarray | None:  # noqa: N803
+        """Highest Tanimoto similarity of each sample to a training sample, float64, shape (n,).
+
+        Of Morgan fingerprints, radius 2, 2,048 bits; of samples with several molecules the last
+        one's. NaN where SMILES cannot be read; None where the model keeps no fingerprints.
+        """
+        check_is_fitted(self)
+        columns = text_columns(X)
+        self._require_columns(columns)
+        return self.model_.nearest_similarity(
+            columns.entities(self.protein), jobs=_processes(self.n_jobs)
+        )
+
+    def save(self, folder: str | PathLike[str]) -> Path:
+        """Keep the fitted classifier in a new folder, which the command ``predict`` takes, too.
+
+        Nothing in it is a pickle: it may come from a stranger.
+
+        Raises
+        ------
+        bench.errors.ModelError
+            There is something already, or it cannot be written.
+        """
+        check_is_fitted(self)
+        target = Path(folder)
+        if kind_of(target) is not None:
+            raise ModelError(
+                f"Expected a new folder for the model, but {target} is there already. Name "
+                "another, or remove it first."
+            )
+        document = {
+            "parameters": _plain({**self.get_params(), "random_state": self.model_.card.seed}),
+            "classes": self.classes_.tolist(),
+            "dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
+            "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist() or None,
+        }
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = temporary_folder(target.parent)
+        try:
+            self.model_.save(unfinished / "model")
+            write_new(unfinished / "model" / _ESTIMATOR, json.dumps(document, indent=1).encode())
+            os.replace(unfinished / "model", target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return target
+
+    @classmethod
+    def load(
+        cls, folder: str | PathLike[str], *, data_dir: str | PathLike[str] | None = None
+    ) -> LongTailClassifier:
+        """A fitted classifier from a model folder.
+
+        Parameters
+        ----------
+        folder : str or path
+            What :meth:`save` or the command ``fit`` wrote, or a run's folder,
+            ``results/runs/JOB_ID``; of these two the classes are text.
+        data_dir : str or path, optional
+            Folder with data files, looked in first where a run needs its training data.
+
+        Raises
+        ------
+        bench.errors.ModelError
+            It is no model, damaged, or of another version.
+        """
+        from bench.inference.model import load_model
+
+        place = Path(folder)
+        model = load_model(place, data_dir=None if data_dir is None else Path(data_dir))
+        return cls._restored(model, _document(place))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = _files_of(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        files = state.get("model_")
+        super().__setstate__({key: value for key, value in state.items() if key != "model_"})
+        if files is not None:
+            self.model_ = _model_of(files)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = self.bad == "skip"
+        return tags
+
+    @classmethod
+    def _restored(
+        cls, model: TrainedModel, document: Mapping[str, Any] | None
+    ) -> LongTailClassifier:
+        card = model.card
+        if document is None:
+            made = cls(
+                card.method.label,
+                backbone={kind: part.label for kind, part in card.backbones.items()},
+                random_state=card.seed,
+                **{
+                    name: card.training[name]
+                    for name in ("epochs", "batch_size", "learning_rate", "weight_decay")
+                },
+            )
+            made.classes_ = np.array(card.class_names)
+            proteins = [place for place, one in enumerate(card.inputs) if one.kind == "protein"]
+            made.protein = proteins[0] if proteins else None
+            names = None
+        else:
+            try:
+                made = cls(**document["parameters"])
+                made.classes_ = np.array(document["classes"], dtype=document["dtype"])
+                names = document["feature_names"]
+                if len(made.classes_) != len(card.class_names):
+                    raise ValueError(f"there are {len(made.classes_)} classes")
+            except (KeyError, TypeError, ValueError) as error:
+                raise ModelError(
+                    f"Expected {_ESTIMATOR} of a classifier with {len(card.class_names)} classes, "
+                    f"but it is damaged: {error}. Copy the folder again from where it was made."
+                ) from None
+        made.model_ = model
+        made.n_features_in_ = len(card.inputs)
+        if names is not None:
+            made.feature_names_in_ = np.array(names, dtype=object)
+        return made
+
+    def _fit(self, columns: TextColumns, labels: np.ndarray) -> tuple[TrainedModel, np.ndarray]:
+        from bench.data.left_out import TooManyBadError
+        from bench.dataset import RawSamples
+        from bench.inference.model import fit_model
+        from bench.spec import parse_spec
+
+        classes, places = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ArgumentError(
+                f"Expected at least two classes in y, but got 1 class: {classes[0]!r}."
+            )
+        if not isinstance(self.method, str):
+            raise ArgumentError(f"Expected the name of a method, but got {self.method!r}.")
+        spec = parse_spec(self.method)
+        raw = RawSamples(
+            columns.entities(self.protein), places.astype(np.int64), tuple(map(str, classes))
+        )
+        backbones = {"molecule": self.backbone} if isinstance(self.backbone, str) else self.backbone
+        try:
+            model = fit_model(
+                raw,
+                name="X",
+                method=spec.name,
+                options={**spec.options, **(self.options or {})},
+                backbones=backbones,
+                training=self._training(),
+                seed=_seed(self.random_state),
+                valid_share=self.valid_share,
+                max_bad=0.0,
+                device=self.device,
+            )
+        except TooManyBadError as error:
+            raise _BadSamplesError(str(error)) from None
+        return model, classes
+
+    def _training(self) -> Any:
+        """The budget, checked."""
+        from bench.spec import Spec, check_options
+        from bench.training.settings import TrainingSettings
+
+        given = {
+            name: _plain(getattr(self, name))
+            for name in ("epochs", "batch_size", "learning_rate", "weight_decay")
+        }
+        return check_options(TrainingSettings, Spec("training", given), "classifier")
+
+    def _predicted(self, x: Any) -> Prediction:
+        check_is_fitted(self)
+        columns = text_columns(x)
+        self._require_columns(columns)
+        found = self.model_.predict(columns.entities(self.protein), jobs=_processes(self.n_jobs))
+        problems = {row: why for row, why in enumerate(found.problems) if why is not None}
+        if problems and self.bad == "raise":
+            raise ArgumentError(
+                f"Expected SMILES that can be read, but {_named(problems, len(columns))} Mend or "
+                "remove them, or set bad='skip' to have NaN in their place."
+            )
+        return found
+
+    def _scores(self, x: Any) -> np.ndarray:
+        logits = self._predicted(x).logits
+        if isinstance(self.prior, str) and self.prior == "as-is":
+            return logits
+        with np.errstate(divide="ignore"):
+            return np.log(self._probabilities(logits))
+
+    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+        prior = self.prior if isinstance(self.prior, str) else np.asarray(self.prior, np.float64)
+        return self.model_.probabilities(logits, prior)
+
+    def _require_columns(self, columns: TextColumns) -> None:
+        if len(columns.names) != self.n_features_in_:
+            raise ArgumentError(
+                f"X has {len(columns.names)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        expected = getattr(self, "feature_names_in_", None)
+        if columns.named and expected is not None and list(columns.names) != expected.tolist():
+            raise ArgumentError(
+                f"Expected the columns {expected.tolist()} in X, as in fit, but got "
+                f"{list(columns.names)}."
+            )
+
+    def _problems(self, columns: TextColumns) -> dict[int, str]:
+        """Rows that cannot be read, and why."""
+        from bench.data.molecules import parse
+
+        problems: dict[int, str] = {}
+        for entity in columns.entities(self.protein):
+            reasons: dict[str, str | None] = {}
+            for text in set(entity.values):
+                parsed = parse(text) if entity.kind == "molecule" else None
+                if not text.strip():
+                    reasons[text] = "the text is empty"
+                elif parsed is not None and parsed.mol is None:
+                    reasons[text] = parsed.problem
+            for row, text in enumerate(entity.values):
+                if (why := reasons.get(text)) is not None:
+                    problems.setdefault(row, f"{entity.name}: {why}")
+        return dict(sorted(problems.items()))
+
+
+class _BadSamplesError(Exception):
+    """Samples cannot be read."""
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Classes as an array, shape (n,).
+
+    Raises
+    ------
+    ArgumentError
+        It is missing, has missing values, or is no classes.
+    """
+    if y is None:
+        raise ArgumentError(
+            "LongTailClassifier requires y to be passed, but the target y is None: it takes the "
+            "class of each sample."
+        )
+    try:
+        labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise ValueError("Input y contains NaN or infinity.")
+        missing = [value is None or value != value for value in labels.tolist()]
+        if any(missing):
+            raise ValueError(f"Input y contains NaN: row {missing.index(True)} has no class.")
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    return labels if labels.dtype.kind in "biuf" else np.array(labels.tolist())
+
+
+def _named(problems: Mapping[int, str], samples: int) -> str:
+    rows = [f"row {row} ({why})" for row, why in list(problems.items())[:_NAMED_ROWS]]
+    more = f" and {len(problems) - _NAMED_ROWS} more" if len(problems) > _NAMED_ROWS else ""
+    return f"{len(problems)} of {samples} cannot: {'; '.join(rows)}{more}."
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(_MOST_SEED))
+
+
+def _processes(n_jobs: int | None) -> int:
+    from bench.sweep.local import default_jobs
+
+    return default_jobs() + 1 + n_jobs if n_jobs is not None and n_jobs < 0 else n_jobs or 1
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _document(folder: Path) -> Mapping[str, Any] | None:
+    """What :meth:`LongTailClassifier.save` kept beside the model; None where it did not."""
+    if kind_of(folder / _ESTIMATOR) is None:
+        return None
+    try:
+        document = json.loads(read_regular(folder / _ESTIMATOR, MOST_JSON))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"Expected {folder / _ESTIMATOR} to be a classifier's, but it cannot be read: {error}."
+        ) from None
+    if not isinstance(document, dict):
+        raise ModelError(f"Expected a mapping in {folder / _ESTIMATOR}, but got another thing.")
+    return document
+
+
+def _files_of(model: TrainedModel) -> dict[str, bytes]:
+    """The files of a model folder by relative path: what a pickle holds of a model."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        model.save(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _model_of(files: Mapping[str, bytes]) -> TrainedModel:
+    from bench.inference.model import load_model
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return load_model(folder)

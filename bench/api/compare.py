@@ -1,0 +1,246 @@
+"""Benchmarks from Python: run one, or open one that was run."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from bench.api.own_table import Data, own_data
+from bench.api.results import Results, results_of
+from bench.commands.archive import open_results
+from bench.commands.arguments import policy_of
+from bench.commands.console import called_from_python
+from bench.commands.run import carry_out
+from bench.config import resolve
+from bench.errors import ArgumentError, BenchWarning
+from bench.method import METHODS
+from bench.report.write import write_report
+from bench.spec import parse_spec, split_list
+
+DEFAULT_METHODS = ("vanilla", "balanced_softmax", "ecfp_forest", "calibrated_stack")
+# Options of the command line of which a call may speak as they are.
+_POLICY = {
+    "max_minutes": None,
+    "retries": 3,
+    "retry_failed": False,
+    "force": False,
+    "keep_changed": False,
+}
+_FILE = ("delimiter", "max_bad", "conflicts")
+
+
+def compare(
+    data: Data,
+    *,
+    smiles: str | Sequence[str] | None = None,
+    label: str | None = None,
+    protein: str | None = None,
+    methods: str | Sequence[str] = DEFAULT_METHODS,
+    splits: str | Sequence[str] = ("random",),
+    seeds: Sequence[int] = (0, 1, 2),
+    epochs: int | None = None,
+    preset: str = "quick",
+    name: str | None = None,
+    out: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Results:
+    """Compare methods on a table of molecules and classes.
+
+    The call does what the command ``python run_bench.py --data FILE`` does: each method is trained
+    once for each split and seed, runs that are in the results folder are reused, and the tables
+    are written there. A call that was interrupted goes on where it was.
+
+    Parameters
+    ----------
+    data : DataFrame, mapping, str or path
+        A frame or columns by name; a ``.csv``, ``.tsv`` or ``.tab`` file, with or without ``.gz``
+        behind it; or the name of a registered data set, such as ``"chembl_target"``, without
+        `smiles` and `label`. A frame is written into the results folder, so that runs can be
+        repeated.
+    smiles : str or sequence of str
+        Column of SMILES; several columns are several molecules a sample.
+    label : str
+        Column of classes: words or whole numbers. Rows without a class are left out.
+    protein : str, optional
+        Column of amino-acid sequences.
+    methods : sequence of str
+        Names, with options in brackets: ``"cb[beta=0.99]"``; or ``"all"``.
+        ``python run_bench.py --list methods`` describes them.
+    splits : sequence of str
+        ``"random"`` (stratified), ``"standard"`` (balanced test set) or ``"scaffold"``.
+    seeds : sequence of int
+        One run each. From two seeds on, differences between methods can be tested.
+    epochs : int, optional
+        Of every run; that of the preset, 10 for ``"quick"``, when None.
+    preset : str
+        A set of settings by name, or the path of a YAML file.
+    name : str, optional
+        What tables call the data; the name of the file, or ``"frame"``, when None.
+    out : str or path, optional
+        The results folder. When None, ``results/NAME-HASH`` in the working directory, with a hash
+        of the content: the same data goes on in the same folder.
+    data_dir : str or path, optional
+        Folder with data files of registered data sets, looked in first.
+    jobs : int, optional
+        Runs side by side; one a core when None.
+    progress : bool
+        Show what goes on. Remarks are warnings of the type :class:`bench.errors.BenchWarning`
+        either way.
+    **settings
+        Any other setting, with two underscores for each dot: ``training__batch_size=256``,
+        ``device="cpu"``, ``executor="in-process"``. Also ``force=True``, ``retry_failed=True``,
+        ``keep_changed=True``, ``max_minutes=60``, ``retries=3``, and of a file or frame
+        ``max_bad=0.05``, ``conflicts="drop"``, ``delimiter="tab"``.
+
+    Returns
+    -------
+    Results
+        Also where runs failed: they are in ``Results.failed``, and a warning names them.
+
+    Raises
+    ------
+    bench.errors.UsageError
+        An unknown method, split, setting or value; the nearest names are offered. It is a
+        :class:`bench.errors.ArgumentError`, which is also a ValueError, where a column is not
+        there.
+    bench.errors.DataError
+        The data cannot be used as asked.
+    bench.errors.StoreError
+        The results folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bench
+    >>> alcohols = [f"{'C' * n}O" for n in range(1, 31)]
+    >>> rings = [f"{'C' * n}c1ccccc1" for n in range(12)]
+    >>> results = bench.compare(
+    ...     {"smiles": alcohols + rings, "class": ["alcohol"] * 30 + ["ring"] * 12},
+    ...     smiles="smiles", label="class", methods=["vanilla", "ecfp_forest"], seeds=[0, 1],
+    ...     epochs=1, out=tempfile.mkdtemp(), progress=False, executor="in-process",
+    ... )  # fmt: skip
+    >>> results.table[["method", "n"]].sort_values("method").values.tolist()
+    [['ecfp_forest', 2], ['vanilla', 2]]
+    """
+    policy = policy_of({key: settings.pop(key, default) for key, default in _POLICY.items()})
+    options = {key: settings.pop(key) for key in _FILE if key in settings}
+    overrides = {
+        "methods": _names("methods", methods),
+        "splits": _names("splits", splits),
+        "seeds": _seeds(seeds),
+        **({} if epochs is None else {"training.epochs": epochs}),
+        **({} if jobs is None else {"jobs": jobs}),
+        **_dotted(settings),
+    }
+    own = own_data(
+        data, smiles=smiles, label=label, protein=protein, name=name, out=out, options=options
+    )
+    overrides["datasets"] = [own.dataset]
+    executor = overrides.get("executor.name")
+    if executor is None and _only_here(overrides["methods"]):
+        overrides["executor.name"] = "in-process"
+    resolved = resolve(preset, overrides, origin="the call")
+    with called_from_python(progress=progress, on_warning=_warn):
+        done = carry_out(
+            resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
+        )
+        results = results_of(done.store, done.plan)
+        write_report(own.folder, results.source.table)
+    _warn_of_failures(results)
+    return results
+
+
+def load_results(folder: str | PathLike[str], preset: str | None = None) -> Results:
+    """Open the results folder of an earlier benchmark, of Python or of the command line.
+
+    Parameters
+    ----------
+    folder : str or path
+        Such as ``"results"``.
+    preset : str, optional
+        The last benchmark with this preset; the last of all when None.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    bench.errors.StoreError
+        There is no benchmark, or its records break a rule.
+    """
+    from bench.report.registered import with_registered_names
+
+    with called_from_python(progress=False, on_warning=_warn):
+        store = open_results(Path(folder))
+        return results_of(store, with_registered_names(store.read_plan(preset)))
+
+
+def _names(argument: str, given: str | Sequence[str]) -> list[str]:
+    """A list of names, also out of a single text with commas."""
+    names = split_list(given) if isinstance(given, str) else list(given)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if not names or wrong:
+        raise ArgumentError(
+            f"Expected names in {argument}=, but got {wrong[0]!r}."
+            if wrong
+            else f"Expected at least one name in {argument}=, but got none."
+        )
+    return names
+
+
+def _seeds(given: Sequence[int]) -> list[int]:
+    try:
+        seeds = list(given)
+        if not seeds or any(isinstance(seed, bool) or int(seed) != seed for seed in seeds):
+            raise ValueError
+        return [int(seed) for seed in seeds]
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"Expected whole numbers in seeds=, such as [0, 1, 2], but got {given!r}."
+        ) from None
+
+
+def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted key; an executor may be given by its name alone."""
+    named = {key.replace("__", "."): value for key, value in settings.items()}
+    if isinstance(named.get("executor"), str):
+        named["executor.name"] = named.pop("executor")
+    return named
+
+
+def _only_here(methods: Sequence[str]) -> bool:
+    """Whether a method is defined in a notebook, which other processes cannot import."""
+    main = sys.modules["__main__"]
+    if getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None:
+        return False
+    return any(
+        name in METHODS and "__main__" in METHODS.get(name).modules
+        for name in (parse_spec(text).name for text in methods)
+    )
+
+
+def _warn(text: str) -> None:
+    """Warn at the line that called this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("bench."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, BenchWarning, stacklevel=level)
+
+
+def _warn_of_failures(results: Results) -> None:
+    failed = results.failed
+    if len(failed):
+        first = failed.iloc[0]
+        where = f"{first['dataset']} / {first['split']} / {first['method']} / seed {first['seed']}"
+        more = f", and {len(failed) - 1} more in .failed" if len(failed) > 1 else ""
+        _warn(
+            f"{len(failed)} of {len(results.runs)} runs failed: {where}: {first['reason']}{more}."
+        )

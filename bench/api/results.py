@@ -1,0 +1,557 @@
+"""What came of a benchmark, as frames, figures and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.commands.report import checked_table
+from bench.errors import ArgumentError, nearest
+from bench.report import measures
+from bench.report.cells import Column, Leaders, Row, Run
+from bench.report.figures.source import Source
+from bench.report.numbers import counted, fixed
+from bench.report.paired_cells import gap_over_seeds
+from bench.report.sampling_variance import covariance_from
+from bench.sweep.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from bench.inference.model import TrainedModel
+
+_BA = measures.MAIN[0]
+_SUMMARISED = (*measures.MAIN, measures.GROUP_RECALL[-1])
+_OF_CLASSES = (
+    "support", "train_count", "recall", "recall_low", "recall_high", "precision", "f1", "auroc",
+)  # fmt: skip
+_COUNTS = frozenset({"support", "train_count"})
+
+
+@dataclass(frozen=True)
+class Best:
+    """The method with the highest mean, and what may be said of its lead.
+
+    Attributes
+    ----------
+    method, title : str
+    mean : float
+        Balanced accuracy in percent.
+    significant : bool or None
+        Whether it is significantly better than all others; None where nothing can be tested, with
+        one seed or one method.
+    confidence_set : tuple of str
+        Methods that are not significantly different from it, itself among them, best first
+        (family-wise alpha 0.05); empty where nothing can be tested.
+    seeds : int
+        Seeds of the comparison.
+    """
+
+    method: str
+    title: str
+    mean: float
+    significant: bool | None
+    confidence_set: tuple[str, ...]
+    seeds: int
+
+    def __str__(self) -> str:
+        text = f"{self.method} has the highest balanced accuracy, {fixed(self.mean)} %"
+        if self.significant is None:
+            return (
+                f"{text}. Whether it is better than the others cannot be tested: that takes two "
+                "seeds and two methods that have all their runs."
+            )
+        if self.significant:
+            return f"{text}, significantly above all other methods ({self.seeds} seeds)."
+        others = [label for label in self.confidence_set if label != self.method]
+        return (
+            f"{text}. Not significantly different from it: {', '.join(others)} "
+            f"({self.seeds} seeds)."
+        )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Balanced accuracy of one method minus that of another, in percentage points.
+
+    Attributes
+    ----------
+    first, second : str
+        The methods.
+    mean, low, high : float or None
+        Mean difference with its 95 % interval; None without a seed that both have finished.
+    seeds : int
+        Seeds that both have finished. With one seed the interval holds for these two trained
+        models only.
+    """
+
+    first: str
+    second: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+
+    @property
+    def significant(self) -> bool | None:
+        """Whether the interval excludes 0; None where nothing can be said.
+
+        The interval is that of one comparison: of many pairs, some exclude 0 by chance.
+        """
+        if self.low is None or self.high is None or self.low >= self.high:
+            return None
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        pair = f"{self.first} minus {self.second}"
+        if self.mean is None or self.low is None or self.high is None:
+            return f"{pair}: nothing can be said, as no seed is finished for both."
+        text = (
+            f"{pair}: {self.mean:+.2f} points, 95 % interval {self.low:+.2f} to {self.high:+.2f} "
+            f"({counted(self.seeds, 'seed')})"
+        )
+        if self.significant is None:
+            return f"{text}: nothing can be said, as the differences have no spread."
+        said = "significant" if self.significant else "not significant"
+        only = "; it holds for these two trained models only" if self.seeds == 1 else ""
+        return f"{text}: {said}{only}."
+
+
+class Results:
+    """What came of a benchmark; made by :func:`bench.compare` and :func:`bench.load_results`.
+
+    Shares are in percent, as in all tables. In a notebook it shows itself as a table.
+
+    Attributes
+    ----------
+    folder : Path
+        The results folder. ``python run_bench.py report --out FOLDER`` reads it, too.
+    source : bench.report.figures.Source
+        What the writers of :mod:`bench.report` take.
+    """
+
+    def __init__(self, store: Store, source: Source) -> None:
+        self.folder = store.root
+        self.source = source
+        self._store = store
+
+    @property
+    def methods(self) -> list[str]:
+        """Labels of the methods, in the order of tables."""
+        return [row.label for row in self.source.table.rows]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Mean and sample standard deviation over seeds, the best method of each data set first.
+
+        Returns
+        -------
+        DataFrame
+            ``dataset``, ``split``, ``method``, ``title``; ``balanced_accuracy``, ``balanced_f1``
+            and ``recall_tail`` (mean recall of the rare classes) in percent, each with ``_std``;
+            ``n`` runs in the mean, of ``planned``; ``failed``; and ``best``: whether balanced
+            accuracy is not significantly different from the highest of the data set and split
+            (family-wise alpha 0.05), None where nothing can be tested.
+        """
+        import pandas as pd
+
+        rows = [
+            values
+            for split, column in self.source.places()
+            for values in sorted(
+                (self._summary(split, column, row) for row in self.source.rows(split, column)),
+                key=lambda values: (
+                    values["balanced_accuracy"] is None,
+                    -(values["balanced_accuracy"] or 0.0),
+                ),
+            )
+        ]
+        frame = pd.DataFrame(rows)
+        figures = [name for m in _SUMMARISED for name in (m.name, f"{m.name}_std")]
+        frame[figures] = frame[figures].astype(float)
+        frame["best"] = frame["best"].astype(object)  # of True, False and None
+        return frame
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Every planned run.
+
+        Returns
+        -------
+        DataFrame
+            ``dataset``, ``split``, ``method``, ``seed``; ``status`` (complete, failed or missing)
+            and ``reason``; the figures of the test set, shares in percent; ``selected_epoch``,
+            ``valid_balanced_accuracy``, ``seconds``, ``parameters``, ``job_id``.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_run(run) for run in self.source.table.runs])
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """Every class of every complete run.
+
+        Returns
+        -------
+        DataFrame
+            ``dataset``, ``split``, ``method``, ``seed``, ``class``; ``support`` (test samples) and
+            ``train_count``; ``recall`` with Wilson's 95 % interval ``recall_low`` and
+            ``recall_high``, ``precision``, ``f1`` and ``auroc`` in percent, NaN where undefined.
+        """
+        import pandas as pd
+
+        frames = [
+            pd.DataFrame(_classes(run, self.source.records[run.job_id]))
+            for run in self.source.table.runs
+            if run.result is not None
+        ]
+        columns = ["dataset", "split", "method", "seed", "class", *_OF_CLASSES]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The rows of :attr:`runs` that failed, with their ``reason``."""
+        return self.runs[self.runs["status"] == "failed"].reset_index(drop=True)
+
+    def best(self, dataset: str | None = None, split: str | None = None) -> Best:
+        """The method with the highest mean balanced accuracy, and whether its lead is significant.
+
+        Parameters
+        ----------
+        dataset, split : str, optional
+            Needed only where there are several.
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            No such data set or split, several of them and none named, or no finished run.
+        """
+        split, column = self._place(dataset, split)
+        summaries = self.table
+        here = summaries[(summaries["dataset"] == column.label) & (summaries["split"] == split)]
+        counted_in = here[here["n"] > 0]
+        if counted_in.empty:
+            raise ArgumentError(
+                f"Expected finished runs on {column.label}, {split} split, but got none."
+            )
+        leaders = self._leaders(split, column)
+        if leaders is None:
+            top = counted_in.iloc[0]
+            return Best(
+                top["method"], top["title"], top["balanced_accuracy"], None, (), int(top["n"])
+            )
+        label = leaders.methods[leaders.group.best]
+        top = here[here["method"] == label].iloc[0]
+        members = tuple(name for name in here["method"] if name in leaders.members)
+        return Best(
+            label,
+            top["title"],
+            top["balanced_accuracy"],
+            members == (label,),
+            members,
+            len(leaders.seeds),
+        )
+
+    def interval(
+        self, a: str, b: str, dataset: str | None = None, split: str | None = None
+    ) -> Interval:
+        """Balanced accuracy of method `a` minus that of `b`, paired by seed, with 95 % interval.
+
+        Parameters
+        ----------
+        a, b : str
+            Methods of :attr:`methods`.
+        dataset, split : str, optional
+            Needed only where there are several.
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            No such method, data set or split, or several of them and none named.
+        """
+        split, column = self._place(dataset, split)
+        for label in (a, b):
+            self._require("method", label, self.methods)
+        gap = gap_over_seeds(
+            self.source.table, split, column, a, b, covariance_from(self._store.decisions)
+        )
+        if gap is None:
+            return Interval(a, b, None, None, None, 0)
+        return Interval(a, b, gap.mean, gap.low, gap.high, gap.pairs)
+
+    def plot(
+        self,
+        dataset: str | None = None,
+        split: str | None = None,
+        measure: str = "balanced_accuracy",
+    ) -> Figure:
+        """Mean and 95 % interval of each method, the best on top; blue is not worse than the best.
+
+        Parameters
+        ----------
+        dataset, split : str, optional
+            A panel each when not given.
+        measure : str
+            ``"balanced_accuracy"`` or ``"balanced_f1"``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; ``.savefig("chart.png")`` writes it.
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            No such data set, split or measure.
+        """
+        from bench.report.figures.intervals import interval_figure
+        from bench.report.figures.style import style
+
+        known = {one.name: one for one in measures.MAIN}
+        self._require("measure", measure, list(known))
+        places = self._places(dataset, split)
+        with style():
+            figure = interval_figure(self.source, places, known[measure])
+            # Drawn once under its style, which is not that of whoever shows it.
+            figure.canvas.draw()
+        return figure
+
+    def to_html(self, path: str | PathLike[str]) -> Path:
+        """Write the page of all results, which needs no network, and return its path.
+
+        Raises
+        ------
+        bench.errors.StoreError
+            The place cannot be written.
+        """
+        from bench.report.html import write_page
+
+        written = Path(path)
+        write_page(written, self.source)
+        return written
+
+    def model(
+        self,
+        method: str,
+        *,
+        seed: int | None = None,
+        dataset: str | None = None,
+        split: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
+    ) -> TrainedModel:
+        """The model that a run kept, ready to predict.
+
+        It was trained on the training set of its split, not on all data. A model for use is that
+        of :class:`bench.LongTailClassifier` or of the command ``fit``.
+
+        Parameters
+        ----------
+        method : str
+            One of :attr:`methods`.
+        seed : int, optional
+            The first one with a complete run when None.
+        dataset, split : str, optional
+            Needed only where there are several.
+        data_dir : str or path, optional
+            Folder with data files, looked in first where the model needs the training data.
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            No complete run fits.
+        bench.errors.ModelError
+            The run kept no model.
+        """
+        from bench.inference.model import load_model
+
+        split, column = self._place(dataset, split)
+        self._require("method", method, self.methods)
+        runs = {
+            run.seed: run
+            for run in self.source.table.runs
+            if (run.dataset, run.split, run.method) == (column.label, split, method)
+            and run.result is not None
+        }
+        if not runs or (seed is not None and seed not in runs):
+            asked = "" if seed is None else f" with seed {seed}"
+            raise ArgumentError(
+                f"Expected a complete run of {method}{asked} on {column.label}, {split} split, but "
+                f"there are those of the seeds {sorted(runs) or 'none'}."
+            )
+        run = runs[min(runs) if seed is None else seed]
+        return load_model(
+            self.folder / "runs" / run.job_id,
+            data_dir=None if data_dir is None else Path(data_dir),
+        )
+
+    def __repr__(self) -> str:
+        table = self.source.table
+        complete = sum(run.status == "complete" for run in table.runs)
+        return (
+            f"Results({str(self.folder)!r}: {counted(len(table.rows), 'method')}, "
+            f"{counted(len(table.columns), 'data set')}, {complete} of "
+            f"{counted(len(table.runs), 'run')})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table, and a sentence for each data set and split."""
+        table = self.table
+        shown = table.drop(columns=["title", "failed", "planned", "best"]).copy()
+        for measure in _SUMMARISED:
+            shown[measure.name] = [
+                _figure(mean, std)
+                for mean, std in zip(table[measure.name], table[f"{measure.name}_std"], strict=True)
+            ]
+            shown = shown.drop(columns=f"{measure.name}_std")
+        shown["n"] = [
+            str(n) if n == planned else f"{n} of {planned}"
+            for n, planned in zip(table["n"], table["planned"], strict=True)
+        ]
+        shown["method"] = [escape(label) for label in shown["method"]]
+        for column in ("method", "balanced_accuracy"):
+            shown[column] = [
+                f"<b>{text}</b>" if best is True else text
+                for text, best in zip(shown[column], table["best"], strict=True)
+            ]
+        for column in ("dataset", "split"):
+            shown[column] = [escape(text) for text in shown[column]]
+        shown = shown.rename(columns=lambda name: name.replace("_", " "))
+        sentences = "".join(
+            f"<p>{escape(column.label)}, {escape(split)} split: {escape(said)}</p>"
+            for split, column in self.source.places()
+            if (said := self._said(split, column))
+        )
+        html: str = shown.to_html(index=False, escape=False, border=0)
+        return (
+            f"{html}<p>Percent, mean ± standard deviation over n seeds. Bold: not significantly "
+            f"different from the best (family-wise alpha 0.05).</p>{sentences}"
+        )
+
+    def _said(self, split: str, column: Column) -> str:
+        try:
+            return str(self.best(column.label, split))
+        except ArgumentError:
+            return "no finished run."
+
+    def _summary(self, split: str, column: Column, row: Row) -> dict[str, Any]:
+        table = self.source.table
+        values: dict[str, Any] = {
+            "dataset": column.label, "split": split, "method": row.label, "title": row.heading,
+        }  # fmt: skip
+        for measure in _SUMMARISED:
+            cell = table.cell(split, column, row, measure)
+            values[measure.name] = None if cell is None else cell.mean
+            values[f"{measure.name}_std"] = None if cell is None else cell.std
+        cell = table.cell(split, column, row, _BA)
+        assert cell is not None  # rows of a place are planned there
+        leaders = self._leaders(split, column)
+        tested = leaders is not None and row.label in leaders.methods
+        return {
+            **values,
+            "n": cell.n,
+            "planned": cell.expected,
+            "failed": sum(run.status == "failed" for run in cell.runs),
+            "best": row.label in leaders.members if leaders is not None and tested else None,
+        }
+
+    def _leaders(self, split: str, column: Column) -> Leaders | None:
+        return (self.source.table.leaders or {}).get((split, column.label, _BA.name))
+
+    def _places(self, dataset: str | None, split: str | None) -> list[tuple[str, Column]]:
+        places = self.source.places()
+        if dataset is not None:
+            self._require("data set", dataset, [column.label for _, column in places])
+        if split is not None:
+            self._require("split", split, [name for name, _ in places])
+        return [
+            (name, column)
+            for name, column in places
+            if dataset in (None, column.label) and split in (None, name)
+        ]
+
+    def _place(self, dataset: str | None, split: str | None) -> tuple[str, Column]:
+        places = self._places(dataset, split)
+        if len(places) != 1:
+            there = "; ".join(
+                f"dataset={column.label!r}, split={name!r}" for name, column in places
+            )
+            raise ArgumentError(
+                f"Expected one data set and split, but there are {len(places)}. Name one of: "
+                f"{there or 'none'}."
+            )
+        return places[0]
+
+    def _require(self, kind: str, name: str, known: list[str]) -> None:
+        if name not in known:
+            near = nearest(str(name), known)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise ArgumentError(
+                f"Expected a {kind} of these results, but got {name!r}.{hint} "
+                f"There are: {', '.join(dict.fromkeys(known))}."
+            )
+
+
+def results_of(store: Store, plan: Mapping[str, Any]) -> Results:
+    """The results of a plan, its records checked as all reports check them.
+
+    Raises
+    ------
+    StoreError
+        A record breaks a rule, or its stored predictions say otherwise.
+    """
+    table, records, failures = checked_table(store, plan)
+    done = {record["job_id"]: record for record in records}
+    left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
+    return Results(store, Source(table, done, left))
+
+
+def _run(run: Run) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "dataset": run.dataset,
+        "split": run.split,
+        "method": run.method,
+        "seed": run.seed,
+        "status": run.status,
+        "reason": run.reason,
+    }
+    result = run.result
+    for measure in measures.ALL:
+        value = None if result is None else result.metrics.get(measure.name)
+        values[measure.name] = float("nan") if value is None else measure.printed(value)
+    valid = None if result is None else result.valid_balanced_accuracy
+    return {
+        **values,
+        "selected_epoch": None if result is None else result.selected_epoch,
+        "valid_balanced_accuracy": float("nan") if valid is None else _BA.printed(valid),
+        "seconds": None if result is None else result.seconds,
+        "parameters": None if result is None else result.parameters,
+        "job_id": run.job_id,
+    }
+
+
+def _classes(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of the frame of a run's classes."""
+    names = record["data"]["class_names"]
+    figures = {
+        name: [
+            value if name in _COUNTS else float("nan") if value is None else 100 * value
+            for value in record["per_class"][name]
+        ]
+        for name in _OF_CLASSES
+    }
+    return {
+        "dataset": run.dataset, "split": run.split, "method": run.method, "seed": run.seed,
+        "class": names, **figures,
+    }  # fmt: skip
+
+
+def _figure(mean: float, std: float) -> str:
+    if mean != mean:  # NaN: no run
+        return "–"
+    return fixed(mean) if std != std else f"{fixed(mean)} ± {fixed(std)}"

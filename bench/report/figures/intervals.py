@@ -1,0 +1,137 @@
+"""Each method's mean with its interval, the best on top: what a comparison comes to at a glance."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report.cells import Cell, Column
+from bench.report.figures.source import Source
+from bench.report.figures.style import PALETTE, WIDTH_INCHES, place
+from bench.report.measures import MAIN, Measure
+
+_BEST, _OTHER, _BAND = PALETTE[0], "#777777", "#e8f1f8"
+_LETTERS = 34
+_NAMES = {
+    "balanced_accuracy": "balanced accuracy (%)",
+    "balanced_f1": "balanced F1 (%)",
+}
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows even where no plotting mode is on."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=110)
+        return stream.getvalue()
+
+
+def interval_figure(
+    source: Source, places: Sequence[tuple[str, Column]], measure: Measure = MAIN[0]
+) -> Figure:
+    """A panel for each of `places`, below each other: dots of runs, mean and 95 % interval.
+
+    Methods that are not significantly different from the best are blue on a shaded band. A method
+    without a run that counts stands at the bottom, without a dot. A line marks the balanced
+    accuracy of a constant prediction.
+
+    Parameters
+    ----------
+    source : Source
+        Its table has its leaders.
+    places : sequence of (split, Column)
+        At least one.
+    measure : Measure
+        A share, of which more is better.
+    """
+    counts = [len(source.rows(split, column)) for split, column in places]
+    figure = NotebookFigure(
+        figsize=(WIDTH_INCHES, sum(0.26 * count + 0.75 for count in counts) + 0.5),
+        layout="constrained",
+    )
+    grid = figure.subplots(
+        len(places), 1, squeeze=False, height_ratios=[count + 1.5 for count in counts]
+    )
+    for axes, (split, column) in zip(grid[:, 0], places, strict=True):
+        _panel(axes, source, split, column, measure)
+        axes.set_title(place(split, column), loc="left")
+    grid[-1, 0].set_xlabel(_NAMES.get(measure.name, measure.heading))
+    _explain(figure, source, places, measure)
+    return figure
+
+
+def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Measure) -> None:
+    cells = {
+        row: source.table.cell(split, column, row, measure) for row in source.rows(split, column)
+    }
+    best = _not_different(source, split, column, measure)
+    order = sorted(cells, key=lambda row: -_mean(cells[row]))
+    shaded = [number for number, row in enumerate(order) if row.label in best]
+    for number in shaded:
+        axes.axhspan(number - 0.5, number + 0.5, color=_BAND, linewidth=0)
+    for number, row in enumerate(order):
+        cell = cells[row]
+        if cell is not None and cell.mean is not None:
+            _method(axes, number, cell, cell.mean, _BEST if row.label in best else _OTHER)
+    if measure.name == "balanced_accuracy" and (classes := _classes(source, column)):
+        axes.axvline(100 / classes, color="black", linestyle=":", linewidth=1)
+    axes.set_yticks(
+        range(len(order)), [fill(source.heading(split, column, row), _LETTERS) for row in order]
+    )
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -1.0), min(high, 101.0))
+
+
+def _method(axes: Axes, number: int, cell: Cell, mean: float, colour: str) -> None:
+    if cell.interval is not None:
+        axes.plot(cell.interval, [number, number], color=colour, linewidth=1.5)
+    if cell.n > 1:
+        values = list(cell.values.values())
+        axes.plot(values, [number] * len(values), "|", color=colour, markersize=6, alpha=0.6)
+    axes.plot([mean], [number], "o", color=colour)
+
+
+def _mean(cell: Cell | None) -> float:
+    return -np.inf if cell is None or cell.mean is None else cell.mean
+
+
+def _not_different(source: Source, split: str, column: Column, measure: Measure) -> frozenset[str]:
+    leaders = (source.table.leaders or {}).get((split, column.label, measure.name))
+    return frozenset() if leaders is None else leaders.members
+
+
+def _classes(source: Source, column: Column) -> int:
+    """Classes that are in the test set of the first complete run; 0 without one."""
+    for run in source.table.runs:
+        if run.dataset == column.label and run.result is not None:
+            return sum(count > 0 for count in run.result.tested)
+    return 0
+
+
+def _explain(
+    figure: Figure, source: Source, places: Sequence[tuple[str, Column]], measure: Measure
+) -> None:
+    tested = any(_not_different(source, *where, measure) for where in places)
+    handles: list[Artist] = [
+        Line2D([], [], marker="o", linewidth=1.5, color=_BEST if tested else _OTHER),
+        Line2D([], [], marker="|", linestyle="none", color=_OTHER),
+    ]
+    labels = ["mean and 95 % interval", "one run"]
+    if tested:
+        handles.append(Patch(color=_BAND))
+        labels.append("not significantly different from the best")
+    if measure.name == "balanced_accuracy":
+        handles.append(Line2D([], [], color="black", linestyle=":", linewidth=1))
+        labels.append("constant prediction")
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(handles), fontsize=7)
