@@ -8,10 +8,11 @@ from typing import Any
 
 from bench.commands.console import console, warn
 from bench.commands.report import planned_records
-from bench.commands.settings import is_default
 from bench.config import Resolved, Settings
+from bench.method import METHODS
 from bench.report.numbers import counted
 from bench.report.search import Search, Validation, search_of, validation_of
+from bench.spec import Spec, check_options
 from bench.sweep.plan import Grid, Job, MethodPart, plan_document
 from bench.sweep.policy import Policy
 from bench.sweep.store import TRIALS, Store
@@ -191,3 +192,11 @@ def _plan_of(resolved: Resolved, jobs: Sequence[Job], settled: Settled) -> dict[
             for entry, job in zip(plan["jobs"], jobs, strict=True)
         ],
     }
+
+
+def is_default(method: str, options: Mapping[str, Any]) -> bool:
+    """Whether a method with these options is the method with its defaults."""
+    options_type = METHODS.get(method).cls.options_type
+    return bool(
+        check_options(options_type, Spec(method, dict(options)), "method") == options_type()
+    )
