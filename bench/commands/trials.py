@@ -105,8 +105,8 @@ def say_choices(settled: Settled) -> None:
     for row, part in (settled.chosen or {}).items():
         tried = len(settled.trials[row])
         if tried > 1:
-            text = "its defaults" if part.label == row else part.label
-            console.print(f"{row}: {text}, of {counted(tried, 'trial')}")
+            text = "unchanged" if part.label == row else part.label
+            console.print(f"{row}: {text}, the best of {counted(tried, 'trial')}")
 
 
 def outcomes_of(store: Store, plan: Mapping[str, Any]) -> Outcomes:
@@ -155,7 +155,7 @@ class Outlook:
 def runs_later(settled: Settled, grid: Grid, settings: Settings, listed: int) -> int:
     """Runs that come after the `listed` trials: further trials, and the table."""
     trials = settings.trials.number or 0
-    rows = [trials if has_choice(row, settings) else 1 for row in grid.methods]
+    rows = [trials if has_choice(row) else 1 for row in grid.methods]
     table = len(grid.methods) * len(grid.splits) * len(grid.seeds)
     further = sum(rows) if settings.trials.sampler == "tpe" else 0
     return table * len(grid.datasets) + max(further * len(grid.datasets) - listed, 0)

@@ -211,7 +211,8 @@ def search_of(
             runs.setdefault(row, {}).setdefault(job["method_label"], []).append(job)
 
     def trial(label: str, tried: list[Json]) -> Trial:
-        options = {**set_by_plan.get(label, {}), **parse_spec(label).options}
+        spec = parse_spec(label)
+        options = {**set_by_plan.get(spec.name, {}), **spec.options}
         ids = {job["dataset_label"]: job["job_id"] for job in tried}
         return Trial(
             label,
