@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.report import planned_records
 from bench.files import write_atomically
-from bench.method import METHODS
 from bench.report.csv_files import sheet_csv
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
-from bench.report.search import search_of, validation_of
+from bench.report.search import is_default, search_of, validation_of
 from bench.report.settings import settings_markdown, settings_sheet
 from bench.report.write import not_writable
-from bench.spec import Spec, check_options
 from bench.sweep.store import TRIALS
 
 _PRESET = "search"
@@ -65,11 +61,3 @@ def write_settings(out: Path) -> int:
     )
     console.print("Written: " + ", ".join(str(out / name) for name in files))
     return 0 if len(found) == len(plan["jobs"]) else 1
-
-
-def is_default(method: str, options: Mapping[str, Any]) -> bool:
-    """Whether a method with these options is the method with its defaults."""
-    options_type = METHODS.get(method).cls.options_type
-    return bool(
-        check_options(options_type, Spec(method, dict(options)), "method") == options_type()
-    )
