@@ -9,10 +9,8 @@ from typing import Any
 from bench.commands.console import console, warn
 from bench.commands.report import planned_records
 from bench.config import Resolved, Settings
-from bench.method import METHODS
 from bench.report.numbers import counted
-from bench.report.search import Search, Validation, search_of, validation_of
-from bench.spec import Spec, check_options
+from bench.report.search import Search, Validation, is_default, search_of, validation_of
 from bench.sweep.plan import Grid, Job, MethodPart, plan_document
 from bench.sweep.policy import Policy
 from bench.sweep.store import TRIALS, Store
@@ -106,8 +104,8 @@ def say_choices(settled: Settled) -> None:
     for row, part in (settled.chosen or {}).items():
         tried = len(settled.trials[row])
         if tried > 1:
-            text = "its defaults" if part.label == row else part.label
-            console.print(f"{row}: {text}, of {counted(tried, 'trial')}")
+            text = "unchanged" if part.label == row else part.label
+            console.print(f"{row}: {text}, the best of {counted(tried, 'trial')}")
 
 
 def outcomes_of(store: Store, plan: Mapping[str, Any]) -> Outcomes:
@@ -156,7 +154,7 @@ class Outlook:
 def runs_later(settled: Settled, grid: Grid, settings: Settings, listed: int) -> int:
     """Runs that come after the `listed` trials: further trials, and the table."""
     trials = settings.trials.number or 0
-    rows = [trials if has_choice(row, settings) else 1 for row in grid.methods]
+    rows = [trials if has_choice(row) else 1 for row in grid.methods]
     table = len(grid.methods) * len(grid.splits) * len(grid.seeds)
     further = sum(rows) if settings.trials.sampler == "tpe" else 0
     return table * len(grid.datasets) + max(further * len(grid.datasets) - listed, 0)
@@ -192,11 +190,3 @@ def _plan_of(resolved: Resolved, jobs: Sequence[Job], settled: Settled) -> dict[
             for entry, job in zip(plan["jobs"], jobs, strict=True)
         ],
     }
-
-
-def is_default(method: str, options: Mapping[str, Any]) -> bool:
-    """Whether a method with these options is the method with its defaults."""
-    options_type = METHODS.get(method).cls.options_type
-    return bool(
-        check_options(options_type, Spec(method, dict(options)), "method") == options_type()
-    )

@@ -225,7 +225,10 @@ def _method_options(table: Table) -> list[tuple[str, str]]:
         f"{method} " + ", ".join(f"{key} {value}" for key, value in sorted(options.items()))
         for method, options in sorted(changed.items())
     ]
-    return [("Method settings", "; ".join(texts) + ". All others stand at their defaults.")]
+    rest = "All others stand at their defaults."
+    if "trials" in table.settings:
+        rest = "All others stand at their defaults or in the headings of their rows."
+    return [("Method settings", f"{'; '.join(texts)}. {rest}")]
 
 
 def _chosen_settings(table: Table) -> list[tuple[str, str]]:
@@ -238,13 +241,13 @@ def _chosen_settings(table: Table) -> list[tuple[str, str]]:
     text = (
         f"settings chosen by {counted(number, 'trial')} of each method on validation, seed "
         f"{trials['seed']}, which no run of the table has, {trials['split']} split: options "
-        f"{how[trials['sampler']]}, the first trial the defaults, the highest balanced accuracy on "
-        "validation, as a mean over data sets. Nothing of the test part was looked at."
+        f"{how[trials['sampler']]}, the first trial as without a search; the highest balanced "
+        "accuracy on validation, as a mean over data sets. Nothing of the test part was looked at."
     )
     fewer = [f"{row} {count}" for row, count in sorted(tried.items()) if 1 < count < number]
     single = [row for row, count in sorted(tried.items()) if count == 1 < number]
     named = [
-        f"{label} (its defaults)" if label == row else label
+        f"{label} (unchanged)" if label == row else label
         for row, label in sorted(chosen.items())
         if tried.get(row, 1) > 1
     ]

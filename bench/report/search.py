@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from bench.errors import StoreError
+from bench.method import METHODS
 from bench.report.cells import Column
 from bench.report.comparison import sampling_error
 from bench.report.numbers import DECIMALS
-from bench.spec import parse_spec
+from bench.spec import Spec, check_options, parse_spec
 
 Json = Mapping[str, Any]
 
@@ -211,7 +212,8 @@ def search_of(
             runs.setdefault(row, {}).setdefault(job["method_label"], []).append(job)
 
     def trial(label: str, tried: list[Json]) -> Trial:
-        options = {**set_by_plan.get(label, {}), **parse_spec(label).options}
+        spec = parse_spec(label)
+        options = {**set_by_plan.get(spec.name, {}), **spec.options}
         ids = {job["dataset_label"]: job["job_id"] for job in tried}
         return Trial(
             label,
@@ -235,6 +237,14 @@ def search_of(
         plan["settings"]["epochs"],
         trials,
         failed_lose="trials" in plan["settings"],
+    )
+
+
+def is_default(method: str, options: Mapping[str, Any]) -> bool:
+    """Whether a method with these options is the method with its defaults."""
+    options_type = METHODS.get(method).cls.options_type
+    return bool(
+        check_options(options_type, Spec(method, dict(options)), "method") == options_type()
     )
 
 

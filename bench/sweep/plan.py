@@ -352,7 +352,10 @@ def plan_document(
                 f"{key}={_text(value)}"
                 for key, value in sorted(resolved.given.items())
                 if key.partition(".")[0] not in _GRID_OR_PLACE
-            ],
+            ]
+            # The labels say what was chosen: a repeat of an entry needs no trials of the preset's.
+            + ["trials.number=null"]
+            * (trials is not None and "trials.number" not in resolved.given),
         },
         "jobs": [
             {

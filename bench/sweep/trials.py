@@ -39,8 +39,8 @@ def proposals(
     Parameters
     ----------
     row : MethodPart
-        The method as it was asked for. Options that were set for it, in brackets or in
-        ``method_options``, stay.
+        The method as it was asked for. Options in its brackets stay as they are; those of
+        ``method_options`` are what it starts from.
     settings : Settings
     scores : mapping of str to float or None
         :func:`key_of` each finished trial to what validation says of it, None where it failed.
@@ -49,13 +49,13 @@ def proposals(
     Returns
     -------
     tuple of MethodPart
-        The first has the defaults. All are different: fewer than were asked for where the options
+        The first is `row` itself. All are different: fewer than were asked for where the options
         have no more.
     """
     trials = settings.trials
     assert trials.number is not None
     random = trials.number if trials.sampler == "random" else min(trials.number, _RANDOM_FIRST)
-    space = _free_options(row, settings.method_options)
+    space = _free_options(row)
     tried = [row]
     for number in range(1, random if space else 1):
         found = _first_new(
@@ -100,9 +100,9 @@ def key_of(part: MethodPart) -> str:
     return f"{part.name} {part.options.model_dump_json()}"
 
 
-def has_choice(row: MethodPart, settings: Settings) -> bool:
+def has_choice(row: MethodPart) -> bool:
     """Whether there is anything to draw for a row."""
-    return bool(_free_options(row, settings.method_options))
+    return bool(_free_options(row))
 
 
 def grid_of_trials(
@@ -121,9 +121,9 @@ def grid_of_trials(
     )
 
 
-def _free_options(row: MethodPart, method_options: _MethodOptions) -> dict[str, Searched]:
-    """What of a method's options is drawn: all but what was set."""
-    fixed = {*parse_spec(row.label).options, *method_options.get(row.name, {})}
+def _free_options(row: MethodPart) -> dict[str, Searched]:
+    """What of a method's options is drawn: all but those in its brackets."""
+    fixed = parse_spec(row.label).options
     space = search_space(METHODS.get(row.name).cls.options_type)
     return {key: searched for key, searched in space.items() if key not in fixed}
 
@@ -169,7 +169,7 @@ def _first_new(
 def _with_drawn(
     row: MethodPart, method_options: _MethodOptions, drawn: Mapping[str, Any]
 ) -> MethodPart:
-    """`row` with options that were drawn; its label names those that are not the defaults."""
+    """`row` with options that were drawn; its label names those that are not as they were."""
     named = {key: value for key, value in drawn.items() if value != getattr(row.options, key)}
     spec = parse_spec(row.label)
     return method_part(Spec(spec.name, {**spec.options, **named}), method_options)

@@ -139,7 +139,7 @@ def test_a_trial_that_fails_is_not_chosen_and_the_others_count(
     code, out, _ = bench(*arguments())
     assert code == 0
     assert "no memory for this one" in out
-    assert "cb_focal: its defaults, of 3 trials" in out
+    assert "cb_focal: unchanged, the best of 3 trials" in out
 
 
 def test_lists_of_values_and_proposals_on_the_command_line(bench, arguments):

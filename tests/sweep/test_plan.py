@@ -211,3 +211,12 @@ def test_a_list_of_values_in_the_settings_of_a_method_is_refused():
     overrides = {"methods": ["cb"], "method_options": {"cb": {"beta": [0.1, 0.2]}}}
     with pytest.raises(UsageError, match="Several values go into the brackets"):
         expand(resolve("quick", overrides).settings)
+
+
+def test_a_repeat_of_an_entry_makes_no_trials_though_its_preset_does(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("methods: [cb]\ndatasets: [hiv]\ntrials: {number: 3}\n")
+    for overrides, given in (({}, ["trials.number=null"]), ({"trials.number": 2}, [])):
+        resolved = resolve(str(preset), overrides)
+        assert plan_document(resolved, [], trials={})["settings"]["given"] == given
+    assert resolve(str(preset), {"trials.number": None}).settings.trials.number is None

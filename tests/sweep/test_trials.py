@@ -100,11 +100,18 @@ def test_options_that_are_set_are_not_drawn():
     fixed = "ib[alpha=100,start=0.25]"
     for label in tried(fixed)[fixed]:
         assert {"alpha": 100, "start": 0.25}.items() <= parse_spec(label).options.items()
-    shared = tried("cdt", "ib", method_options={"ib": {"alpha": 7.0}})
-    assert not any("alpha" in label for label in shared["ib"])
-    assert len(shared["ib"]) == 5
     every = "cb[base=cross_entropy,beta=0.99]"
     assert tried(every)[every] == [every]
+
+
+def test_the_settings_of_a_preset_are_where_a_search_starts():
+    wanted = asked("cb", method_options={"cb": {"beta": 0.99}})
+    [row] = expand(wanted).methods
+    parts = proposals(row, wanted, {})
+    assert (parts[0].label, parts[0].options.beta) == ("cb", 0.99)
+    plain = expand(asked("cb")).methods[0]
+    others = proposals(plain, asked("cb"), {})
+    assert [part.options for part in parts[1:]] == [part.options for part in others[1:]]
 
 
 def test_an_option_without_effect_is_not_drawn():
