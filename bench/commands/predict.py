@@ -75,7 +75,10 @@ def predict_table(
     shares = _prior(prior, loaded.card)
     # Says so before anything is read where the method has no such prior.
     loaded.probabilities(np.zeros((1, len(loaded.card.class_names))), shares)
-    asked = {"molecule": split_list(smiles_col or ""), "protein": split_list(protein_col or "")}
+    asked = {
+        "molecule": split_list(smiles_col or ""),
+        "protein": [protein_col] if protein_col else [],
+    }
     expected = [name for names in asked.values() for name in names]
     expected = expected or [input_.name for input_ in loaded.card.inputs]
     total = count_rows(source, delimiter=delimiter, expected=expected)
