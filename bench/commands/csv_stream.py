@@ -266,7 +266,8 @@ def _rows(lines: Iterable[str], delimiter: str, where: str) -> Iterator[list[str
 
 
 def _not_utf8(where: str, lines: int, error: UnicodeDecodeError) -> DataError:
+    place = f"below line {lines}" if lines else "near its beginning"
     return DataError(
-        f"Expected UTF-8 text in {where}, but below line {lines} there is the byte "
+        f"Expected UTF-8 text in {where}, but {place} there is the byte "
         f"0x{error.object[error.start]:02x}: {error.reason}. Save the file as UTF-8."
     )

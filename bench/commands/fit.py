@@ -104,7 +104,7 @@ def fit_and_keep(
         with _replaced(to):
             model.save(to)
     except KeyboardInterrupt:
-        show_error("Interrupted. No model was written; the same command starts anew.")
+        show_error("Interrupted. No model was written; the same command starts again.")
         return 130
     _show(model.card, raw, to)
     return 0
@@ -162,7 +162,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
         backbones["molecule"] = arguments["backbone"]
     notes = [
         f"As run {record['job_id']}: {method['label']}, {counted(training.epochs, 'epoch')} at "
-        "most. The epoch is chosen anew on the samples held back, as in the benchmark, where it "
+        "most. The epoch is chosen again, on the samples held back, as in the benchmark, where it "
         f"was {record['selection']['epoch']}."
     ]
     known = METHODS.get(method["name"])

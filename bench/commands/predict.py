@@ -75,7 +75,10 @@ def predict_table(
     shares = _prior(prior, loaded.card)
     # Says so before anything is read where the method has no such prior.
     loaded.probabilities(np.zeros((1, len(loaded.card.class_names))), shares)
-    asked = {"molecule": split_list(smiles_col or ""), "protein": split_list(protein_col or "")}
+    asked = {
+        "molecule": split_list(smiles_col or ""),
+        "protein": [protein_col] if protein_col else [],
+    }
     expected = [name for names in asked.values() for name in names]
     expected = expected or [input_.name for input_ in loaded.card.inputs]
     total = count_rows(source, delimiter=delimiter, expected=expected)
@@ -105,7 +108,7 @@ def predict_table(
                 else:
                     step.advance("Predicting", tally.rows, total)
     except KeyboardInterrupt:
-        show_error("Interrupted. No file was written; the same command starts anew.")
+        show_error("Interrupted. No file was written; the same command starts again.")
         return 130
     return _conclude(tally, target, loaded.card, prior)
 
@@ -255,8 +258,8 @@ def _found(
             return [found]
     absent = [name for name in wanted if name not in table.header]
     raise DataError(
-        f"Expected the columns {_quoted(wanted)} in {table.where}, which are the model's inputs, "
-        f"but there is no {_quoted(absent)}. {_header(table)}"
+        f"Expected the model's inputs, {_quoted(wanted)}, as columns of {table.where}, but it "
+        f"lacks {_quoted(absent)}. {_header(table)}"
         + (f" Name them with --{_option(kind)}." if _option(kind) else "")
     )
 

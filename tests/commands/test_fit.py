@@ -162,7 +162,7 @@ def test_like_a_run_of_a_benchmark(bench, toy_arguments, csv, tmp_path):
     assert (code, "Expected --data FILE" in err) == (2, True)
     code, out, err = bench("fit", *like, *to, "--data", csv())
     assert code == 0, err
-    assert "2 epochs at most. The epoch is chosen anew" in out
+    assert "2 epochs at most. The epoch is chosen again" in out
     assert "other samples" not in err
     made = load_model(tmp_path / "model").card
     assert made.method.options["beta"] == 0.9

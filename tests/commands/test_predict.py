@@ -289,6 +289,20 @@ def test_file_stays_as_it_was_where_a_later_row_is_broken(
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.csv", "new.csv"}
 
 
+def test_interrupt_leaves_no_file(fake, table, bench, tmp_path, monkeypatch):
+    model = fake()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "predict", interrupt)
+    path = table("smiles\nC\n")
+    code, _, err = bench("predict", "model", path, "--to", tmp_path / "p.csv")
+    assert code == 130
+    assert "No file was written" in err
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("shares", "words"),
     [
