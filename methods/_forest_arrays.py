@@ -28,17 +28,19 @@ def arrays_of_forest(forest: RandomForestClassifier) -> dict[str, np.ndarray]:
     -------
     dict of str to ndarray
         ``left_child``, ``right_child``, ``feature`` and ``threshold`` of each of N nodes, the
-        children counted from the first node of their tree; ``shares``, float64, (N, K);
-        ``ends``, int64, the nodes up to the end of each tree; ``classes`` and ``features``.
+        children counted from the first node of their tree; ``shares`` of the leaves, float64,
+        (N, K); ``ends``, int64, the nodes up to the end of each tree; ``classes``, ``features``.
     """
     states = [tree.tree_.__getstate__() for tree in forest.estimators_]
+    shares = np.concatenate([state["values"][:, 0, :] for state in states])
     nodes = {
         name: np.concatenate([state["nodes"][name] for state in states]).astype(kind)
         for name, kind in _OF_NODES.items()
     }
     return {
         **nodes,
-        "shares": np.concatenate([state["values"][:, 0, :] for state in states]),
+        # Samples come to rest in leaves; without the others' shares a file is half as large.
+        "shares": np.where(nodes["left_child"][:, None] == _LEAF, shares, 0.0),
         "ends": np.cumsum([state["node_count"] for state in states], dtype=np.int64),
         "classes": np.asarray(forest.classes_),
         "features": np.array(forest.n_features_in_, np.int64),

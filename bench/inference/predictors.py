@@ -239,8 +239,9 @@ def _context(card: Card) -> Context:
 def _restored(method: Any, card: Card, learned: Learned) -> Any:
     if learned.objects is None:
         raise ModelError(
-            f"Expected what {card.method.label!r} has learned, but the method keeps no model. "
-            "Give it state and load_state, see bench/method.py."
+            f"Expected what {card.method.label!r} has learned, but nothing was kept: the run was "
+            "made by an earlier version, or the method has no state and load_state (see "
+            "bench/method.py). Run it again after removing its folder."
         )
     method.load_state(learned.objects)
     return method

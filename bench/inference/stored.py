@@ -25,10 +25,10 @@ from bench.inference.predictors import Learned
 from bench.inference.trained import TrainedModel
 from bench.spec import Spec, check_options
 from bench.split import SPLITS
-from bench.sweep.plan import Part as JobPart
 from bench.sweep.plan import dataset_part
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
+from bench.sweep.stored_jobs import part_of
 
 Json = Mapping[str, Any]
 
@@ -79,7 +79,7 @@ def _model(store: Store, record: Json, prepared: PreparedData | None) -> Trained
     objects = store.objects(job_id)
     training: dict[str, np.ndarray] = {}
     if weights or objects is None or not job["requires"]:
-        training = _training(record, prepared)
+        training = _training(record, prepared, ordered=bool(weights))
     else:
         members = {
             role: _model(store, _record(store, needed), prepared)
@@ -121,18 +121,16 @@ def _card(record: Json, prepared: PreparedData | None, folder: Path) -> Card:
     )
 
 
-def _training(record: Json, prepared: PreparedData | None) -> dict[str, np.ndarray]:
-    """What a model keeps of its training data, where that is here."""
+def _training(
+    record: Json, prepared: PreparedData | None, *, ordered: bool
+) -> dict[str, np.ndarray]:
+    """What a model keeps of its training data, where that is here; `ordered` one of a network."""
     if prepared is None:
         return {}
     job = record["job"]
-    asked, facts = job["split"], SPLITS.get(job["split"]["name"])
-    options = check_options(
-        facts.cls.options_type, Spec(asked["name"], dict(asked["options"])), "split"
-    )
-    part = JobPart(asked["name"], asked["label"], options, facts.facts)
+    part = part_of(SPLITS, job["split"], "split")
     split, _ = split_of(prepared, part, job["seed"], cache_dir=cache.default_folder())
-    arrays = order_of(prepared.graphs)
+    arrays = order_of(prepared.graphs) if ordered else {}
     molecules = any(entity.kind == "molecule" for entity in prepared.entities)
     if molecules and split.hash == record["data"]["split_hash"]:
         bits = sample_fingerprints(prepared)[split.train]

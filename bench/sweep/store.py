@@ -1,10 +1,11 @@
 """Run records on disk: one folder a run, complete or absent.
 
 ``runs/JOB_ID/`` holds ``record.json`` (what was asked, what came out, where it came from),
-``predictions.safetensors`` (labels and logits of validation and test) and its model, which may be
-removed: ``model.safetensors`` (the selected weights) and, of a method without a network,
-``model.skops``. A run from an archive (:mod:`bench.sweep.archive`) has ``decisions.safetensors`` in
-place of these: labels and predicted classes.
+``predictions.safetensors`` (labels and logits of validation and test) and its model:
+``model.safetensors`` (the selected weights) and, of a method without a network, ``model.skops``;
+or ``model.removed``, where it was not to be kept. A run from an archive
+(:mod:`bench.sweep.archive`) has ``decisions.safetensors`` in place of all these: labels and
+predicted classes.
 ``failures/JOB_ID.json`` says why a run failed; it goes when the run succeeds, and it is never read
 as a result. ``checkpoints/`` holds how far runs have come that have not ended. ``plan.json`` is the
 last plan, ``plans/PRESET.json`` the last one of each preset.
@@ -50,8 +51,9 @@ DECISIONS = "decisions.safetensors"
 _PREDICTIONS = "predictions.safetensors"
 _WEIGHTS = "model.safetensors"
 _OBJECTS = "model.skops"
-# A run is whole without these: see :meth:`Store.forget_model`.
 _MODELS = (_WEIGHTS, _OBJECTS)
+# Stands where a model was removed on purpose: its run is whole without it.
+_FORGOTTEN = "model.removed"
 
 # Folders of a results folder; whoever made it may have put links in their places.
 _FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
@@ -250,15 +252,13 @@ class Store:
 
     def forget_model(self, job_id: str) -> int:
         """Remove the model of a stored run, which stays finished; gives how many bytes it had."""
-        freed = 0
-        for name in _MODELS:
-            path = self._runs / job_id / name
-            try:
-                size = path.lstat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                continue
-            freed += size
+        folder = self._runs / job_id
+        here = [folder / name for name in _MODELS if kind_of(folder / name) is not None]
+        freed = sum(path.lstat().st_size for path in here)
+        if here:
+            write_atomically(folder / _FORGOTTEN, b"")
+        for path in here:
+            path.unlink()
         return freed
 
     def decisions(self, job_id: str) -> dict[str, np.ndarray]:
@@ -475,8 +475,9 @@ def problem_of_record(record: Any, job_id: str) -> str | None:
 
 
 def _problem_of_files(checksums: Mapping[str, str], folder: Path) -> str | None:
+    forgotten = kind_of(folder / _FORGOTTEN) is not None
     for name, checksum in checksums.items():
-        if name in _MODELS and kind_of(folder / name) is None:
+        if name in _MODELS and forgotten and kind_of(folder / name) is None:
             continue
         with open_regular(folder / name, MOST_ARRAYS) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != checksum:

@@ -98,7 +98,7 @@ def test_a_damaged_file_is_refused(saved, name):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ModelError, match="checksum|damaged"):
+    with pytest.raises(ModelError, match=r"checksum|damaged"):
         load_model(saved)
 
 

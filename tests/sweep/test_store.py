@@ -455,3 +455,61 @@ def test_the_largest_plans_and_records_fit_several_times(tmp_path):
     largest = max(path.stat().st_size for path in tmp_path.glob("runs/*/record.json"))
     assert 4 * plan * 20_000 / runs < MOST_JSON
     assert 4 * largest * 5_000 / classes < MOST_JSON
+
+
+def test_objects_are_kept_with_their_checksum(store):
+    state = {"weights": np.array([0.25, 0.75]), "names": np.array(["a", "b"])}
+    store.write("a1", {"value": 1.5}, PREDICTIONS, {}, objects=state)
+    found = store.objects("a1")
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "weights": [0.25, 0.75], "names": ["a", "b"],
+    }  # fmt: skip
+    assert set(store.read("a1")["files"]) == {
+        "model.safetensors", "model.skops", "predictions.safetensors",
+    }  # fmt: skip
+    modes = {path.stat().st_mode for path in _folder(store).iterdir()}
+    assert len(modes) == 1
+    path = _folder(store) / "model.skops"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert "model.skops does not match its checksum" in store.examine("a1")[1]
+
+
+def test_a_run_without_objects_has_none(store):
+    _write(store)
+    assert store.objects("a1") is None
+    assert "model.skops" not in store.read("a1")["files"]
+
+
+def test_objects_of_types_that_are_not_trusted_are_not_made(store):
+    from skops.io import dumps
+
+    store.write("a1", {"value": 1.5}, PREDICTIONS, {}, objects={"a": np.zeros(1)})
+    (_folder(store) / "model.skops").write_bytes(dumps({"a": Store(store.root)}))
+    with pytest.raises(StoreError, match="not trusted"):
+        store.objects("a1")
+
+
+def test_a_run_whose_model_is_removed_stays_finished(store):
+    store.write("a1", {"value": 1.5}, PREDICTIONS, WEIGHTS, objects={"a": np.zeros(1)})
+    size = sum((_folder(store) / name).stat().st_size for name in ("model.safetensors",
+                                                                    "model.skops"))  # fmt: skip
+    assert store.forget_model("a1") == size
+    assert store.forget_model("a1") == 0
+    assert store.read("a1")["value"] == 1.5
+    assert store.examine("a1")[1] is None
+    assert store.predictions("a1").keys() == PREDICTIONS.keys()
+    assert store.has_predictions("a1")
+    assert not store.has_weights("a1")
+    with pytest.raises(StoreError, match="was not kept"):
+        store.weights("a1")
+    # Predictions are no model: without them it is damaged.
+    (_folder(store) / "predictions.safetensors").unlink()
+    assert store.read("a1") is None
+
+
+def test_a_run_without_its_model_is_replaced_by_one_with_it(store):
+    _write(store)
+    store.forget_model("a1")
+    assert not store.is_done("a1")
+    _write(store)
+    assert store.is_done("a1")
