@@ -79,7 +79,8 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray, shape (K,)
-        The classes, sorted, of the type of y.
+        The classes, sorted, of the type of y; text in the data's order where :meth:`load` read a
+        model that ``fit`` on the command line or a benchmark made.
     model_ : bench.inference.model.TrainedModel
         The model; ``model_.card`` is what is known of it, such as counts and validation figures.
     n_features_in_ : int

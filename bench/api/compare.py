@@ -17,9 +17,8 @@ from bench.commands.console import called_from_python
 from bench.commands.run import carry_out
 from bench.config import resolve
 from bench.errors import ArgumentError, BenchWarning
-from bench.method import METHODS
 from bench.report.write import write_report
-from bench.spec import parse_spec, split_list
+from bench.spec import split_list
 
 DEFAULT_METHODS = ("vanilla", "balanced_softmax", "ecfp_forest", "calibrated_stack")
 # Options of the command line of which a call may speak as they are.
@@ -72,7 +71,8 @@ def compare(
         Column of amino-acid sequences.
     methods : sequence of str
         Names, with options in brackets: ``"cb[beta=0.99]"``; or ``"all"``.
-        ``python run_bench.py --list methods`` describes them.
+        ``python run_bench.py --list methods`` describes them. A method of one's own is a file,
+        not a cell of a notebook: runs are processes that import it.
     splits : sequence of str
         ``"random"`` (stratified), ``"standard"`` (balanced test set) or ``"scaffold"``.
     seeds : sequence of int
@@ -143,9 +143,6 @@ def compare(
         data, smiles=smiles, label=label, protein=protein, name=name, out=out, options=options
     )
     overrides["datasets"] = [own.dataset]
-    executor = overrides.get("executor.name")
-    if executor is None and _only_here(overrides["methods"]):
-        overrides["executor.name"] = "in-process"
     resolved = resolve(preset, overrides, origin="the call")
     with called_from_python(progress=progress, on_warning=_warn):
         done = carry_out(
@@ -214,17 +211,6 @@ def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(named.get("executor"), str):
         named["executor.name"] = named.pop("executor")
     return named
-
-
-def _only_here(methods: Sequence[str]) -> bool:
-    """Whether a method is defined in a notebook, which other processes cannot import."""
-    main = sys.modules["__main__"]
-    if getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None:
-        return False
-    return any(
-        name in METHODS and "__main__" in METHODS.get(name).modules
-        for name in (parse_spec(text).name for text in methods)
-    )
 
 
 def _warn(text: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import bench
 from bench.api.results import Best, Interval
+from bench.dataset import Entity
 from bench.errors import ArgumentError
 from bench.report.paired_cells import gap_over_seeds
 from bench.report.sampling_variance import covariance_from
@@ -138,3 +139,19 @@ def test_a_notebook_shows_a_table_and_names_as_they_are(results):
     assert repr(results).startswith("Results('")
     assert "2 methods, 1 data set, 12 of 12 runs" in repr(results)
     assert len(repr(results)) < 200 + len(str(results.folder))
+
+
+def test_the_model_of_a_run_predicts_and_is_a_classifier(results):
+    model = results.model("vanilla", split="random", seed=1)
+    molecules = [Entity("smiles", "molecule", ["CCO", "CCN", "c1ccccc1"])]
+    logits = model.predict(molecules).logits
+    assert logits.shape == (3, 3)
+    runs = results.runs
+    run = runs[(runs["method"] == "vanilla") & (runs["split"] == "random") & (runs["seed"] == 1)]
+    classifier = bench.LongTailClassifier.load(results.folder / "runs" / run["job_id"].iloc[0])
+    assert classifier.classes_.tolist() == ["alcohol", "amine", "ring"]
+    assert classifier.random_state == 1
+    expected = classifier.classes_[logits.argmax(axis=1)]
+    assert np.array_equal(classifier.predict(["CCO", "CCN", "c1ccccc1"]), expected)
+    first = results.model("ecfp_forest", split="random")
+    assert first.card.seed == 0
