@@ -107,6 +107,9 @@ class Settings(Options):
         "error",
     )
     executor: ExecutorSettings = ExecutorSettings()
+    track: tuple[str, ...] = Field(
+        (), description="who is told of every epoch: csv, tensorboard, mlflow, or a plug-in"
+    )
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ _SETTINGS = {
     "jobs": "jobs",
     "device": "device",
     "executor": "executor.name",
+    "track": "track",
     "address": "executor.address",
 }
 _PROGRAM = "run_bench.py"
 _MOST_MINUTES = 100_000
-_LISTS = ("methods", "datasets", "splits", "seeds")
+_LISTS = ("methods", "datasets", "splits", "seeds", "track")
 
 
 def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> Resolved:
@@ -45,9 +46,11 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
             raise UsageError(f"Expected --set KEY=VALUE, but got {text!r}.")
         overrides[key.strip()] = parse_value(value)
     for option, setting in _SETTINGS.items():
-        value = arguments[option]
-        if value is None:
+        value = arguments.get(option)
+        if value is None or value == ():  # of an option that may be repeated
             continue
+        if isinstance(value, tuple):
+            value = ",".join(value)
         if option in _LISTS:
             value = split_list(value)
             if not value:

@@ -29,6 +29,7 @@ from bench.sweep.plan import Grid, expand, make_jobs, open_dataset, plan_documen
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.store import Store
+from bench.tracking.listener import require_trackers
 
 
 def run_benchmark(
@@ -41,6 +42,7 @@ def run_benchmark(
     int
         0 when every run of the plan is done, 1 when some failed.
     """
+    require_trackers(resolved.settings.track)
     grid = expand(resolved.settings)
     for name, reason in sorted(METHODS.unavailable().items()):
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")

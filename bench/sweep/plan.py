@@ -357,7 +357,17 @@ def plan_document(
 
 # Settings of the command line that say which cells, or where they are run.
 _GRID_OR_PLACE = frozenset(
-    ("datasets", "methods", "splits", "seeds", "jobs", "device", "deterministic", "executor")
+    (
+        "datasets",
+        "methods",
+        "splits",
+        "seeds",
+        "jobs",
+        "device",
+        "deterministic",
+        "executor",
+        "track",
+    )
 )
 
 
