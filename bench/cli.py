@@ -116,6 +116,12 @@ def main() -> int:
     metavar="NAME",
     help="where runs are executed: local, ray, slurm, submitit-local, in-process",
 )
+@click.option(
+    "--track",
+    metavar="LIST",
+    multiple=True,
+    help="tell of every epoch: csv, tensorboard, mlflow; may be repeated",
+)
 @click.option("--address", metavar="HOST:PORT", help="with --executor ray: cluster to join")
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, or auto: a GPU instead of fewer than 8 cores"
@@ -251,6 +257,32 @@ def verify(
     from bench.commands.repeat import repeat_runs
 
     return repeat_runs(out, repeat, draw or 0, jobs or 0, data_dir)
+
+
+@cli.command()
+@click.argument("job_id")
+@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+@click.option(
+    "--csv",
+    "to",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="-",
+    help="write truth, prediction and probabilities of each sample; - for standard output",
+)
+@click.option("--set", "part", type=click.Choice(["test", "valid"]), help="of --csv; default test")
+@click.option("--data-dir", type=_FOLDER, help="of --csv: folder with data files, looked in first")
+def show(
+    job_id: str,
+    out: Path,
+    to: str | None,
+    part: Literal["test", "valid"] | None,
+    data_dir: Path | None,
+) -> int:
+    """Show one stored run, by its id or how that begins, or what it predicted of each sample."""
+    from bench.commands.show import show_run
+
+    return show_run(out, job_id, part, to, data_dir)
 
 
 @cli.command()

@@ -125,6 +125,9 @@ class Settings(Options):
     )
     executor: ExecutorSettings = ExecutorSettings()
     trials: TrialSettings = TrialSettings()
+    track: tuple[str, ...] = Field(
+        (), description="who is told of every epoch: csv, tensorboard, mlflow, or a plug-in"
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,14 @@ from bench.errors import UnavailableError, UnknownNameError, UsageError
 T = TypeVar("T", bound=type)
 
 # What stands between a plug-in's decorator and the registry.
-_REGISTERING = (__name__, "bench.method", "bench.dataset", "bench.split", "bench.backbone")
+_REGISTERING = (
+    __name__,
+    "bench.method",
+    "bench.dataset",
+    "bench.split",
+    "bench.backbone",
+    "bench.tracking.listener",
+)
 
 # Names become folder names, table rows and command-line words: one plain alphabet for all.
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")

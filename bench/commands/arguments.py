@@ -29,12 +29,13 @@ _SETTINGS = {
     "device": "device",
     "keep_models": "keep_models",
     "executor": "executor.name",
+    "track": "track",
     "address": "executor.address",
 }
 _PROGRAM = "run_bench.py"
 _INSTALLED = "ltdd-bench"
 _MOST_MINUTES = 100_000
-_LISTS = ("methods", "datasets", "splits", "seeds")
+_LISTS = ("methods", "datasets", "splits", "seeds", "track")
 
 
 def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> Resolved:
@@ -51,8 +52,10 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
         overrides[key.strip()] = parse_value(value)
     for option, setting in _SETTINGS.items():
         value = arguments.get(option)
-        if value is None:
+        if value is None or value == ():  # of an option that may be repeated
             continue
+        if isinstance(value, tuple):
+            value = ",".join(value)
         if option in _LISTS:
             value = split_list(value)
             if not value:

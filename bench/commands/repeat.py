@@ -76,7 +76,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     if not records:
         raise store.without_runs()
     cores = jobs or default_jobs()
-    known = _known_jobs(records, _datasets(store))
+    known = _known_jobs(records, datasets_of_plans(store))
     ready = _open_data(known.values(), data_dir, cores)
     known = {job_id: job for job_id, job in known.items() if _is_ready(job, ready)}
     if not known:
@@ -132,7 +132,7 @@ def _known_jobs(records: Mapping[str, Json], datasets: Mapping[str, str]) -> dic
     return jobs
 
 
-def _datasets(store: Store) -> dict[str, str]:
+def datasets_of_plans(store: Store) -> dict[str, str]:
     """Label of a data set to what the command line called it, in any plan that is kept."""
     names: dict[str, str] = {}
     for preset in (*store.presets(), None):

@@ -43,6 +43,7 @@ from bench.sweep.resume import done_without_weights
 from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.store import Store
 from bench.sweep.trials import check_trials
+from bench.tracking.listener import require_trackers
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
 
 def _grid(resolved: Resolved) -> Grid:
     """What the settings ask for, with a warning for each method that cannot be used here."""
+    require_trackers(resolved.settings.track)
     grid = expand(resolved.settings)
     check_trials(resolved.settings)
     for name, reason in sorted(METHODS.unavailable().items()):

@@ -25,6 +25,7 @@ from bench.sweep.resume import Workload, sort_out
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
+from bench.tracking.listener import Listeners, Run, flat
 
 SplitHashes = Mapping[tuple[str, str, int], str]
 
@@ -153,12 +154,28 @@ def run_jobs(
         for job in missing
     ]
     side_by_side = executor.side_by_side or len(tasks)
+    runs = {job.job_id: _run_of(job) for job in missing}
     with (
         LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=stored.costs) as live,
-        closing(executor.run(tasks, live)) as outcomes,
+        closing(Listeners(live, settings.track, store.root, runs)) as listeners,
+        closing(executor.run(tasks, listeners)) as outcomes,
     ):
         for outcome in outcomes:
-            live.finished(outcome, store.read(outcome.job_id))
+            record = store.read(outcome.job_id) if outcome.error is None else None
+            listeners.finished(outcome, record)
+
+
+def _run_of(job: Job) -> Run:
+    """What trackers are told of a run."""
+    return Run(
+        job.job_id,
+        job.describe(),
+        job.dataset.label,
+        job.split.label,
+        job.method.label,
+        job.seed,
+        flat(job.to_json()),
+    )
 
 
 def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Executor) -> None:

@@ -10,19 +10,14 @@ from typing import Any
 from bench.sweep.leases import Leases
 from bench.sweep.store import Store
 from bench.sweep.worker import Outcome, Task, record_failure
+from bench.tracking.listener import Listener
 
 # Between two looks at runs that another sweep is at.
 POLL_SECONDS = 0.5
 
 
-class Watcher:
-    """Hears of runs as they go on; this one keeps it to itself."""
-
-    def started(self, job_id: str) -> None:
-        """A run has begun, or begun anew after its process was lost."""
-
-    def epoch(self, job_id: str, report: Any) -> None:
-        """A run has done an epoch; `report` is a :class:`bench.training.loop.EpochReport`."""
+# Executors tell of beginnings and epochs; who runs the tasks, how they end.
+Watcher = Listener
 
 
 class Executor(ABC):

@@ -389,6 +389,7 @@ _GRID_OR_PLACE = frozenset(
         "executor",
         "trials",
         "keep_models",
+        "track",
     )
 )
 

@@ -61,3 +61,18 @@ def predict_logits(network: Network, method: Method, batches: Iterable[Batch]) -
     # Of another device, the host waits for all batches together.
     logits = torch.cat([method.predict(network, batch).float() for batch in batches])
     return logits.cpu().numpy()
+
+
+def mean_cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
+    """Mean negative log-probability of the true classes, in nats.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    logits : ndarray of float, shape (n, K)
+        Finite.
+    """
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    of_truth = shifted[np.arange(len(labels)), labels]
+    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - of_truth))

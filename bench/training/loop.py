@@ -21,7 +21,7 @@ from bench.seeds import derive_seed
 from bench.split import Split
 from bench.training.checkpoint import CheckpointFile, Progress
 from bench.training.clock import Clock
-from bench.training.evaluation import EvaluationBatches, predict_logits
+from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
 from bench.training.finite import Losses, require_finite_logits, require_finite_weights
 from bench.training.optimiser import FORMAT, make_optimiser
 from bench.training.schedules import learning_rate_factor
@@ -37,7 +37,9 @@ VERSION = 2
 class EpochReport:
     """One line of a run's history. Losses are means over steps; scores are fractions.
 
-    `method` holds what the method itself reports of the epoch.
+    `method` holds what the method itself reports of the epoch. `valid_loss` is the mean
+    cross-entropy of the validation logits that the method predicts with; None in histories of
+    earlier versions.
     """
 
     epoch: int
@@ -47,6 +49,7 @@ class EpochReport:
     valid_balanced_accuracy: float
     seconds: float
     method: dict[str, Any] = field(default_factory=dict)
+    valid_loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -173,7 +176,7 @@ def train(
                     optimiser.step()
             mean_loss = float(np.mean(losses.numbers()))
             require_finite_weights(trained, epoch)
-            score, _ = validate(f"after epoch {epoch}")
+            score, logits = validate(f"after epoch {epoch}")
             report = EpochReport(
                 epoch,
                 stage.name,
@@ -182,6 +185,7 @@ def train(
                 score,
                 time.perf_counter() - started,
                 dict(method.report()),
+                mean_cross_entropy(labels, logits),
             )
             history.append(report)
             if method.selectable(epoch) and (best is None or score > best.score):

@@ -73,6 +73,8 @@ def history(*epochs):
         ("history", history(1, 2, 4), "epochs rise"),
         ("history", history(*range(1, 13)), "epochs rise"),
         ("history", [{"epoch": 1}], "history"),
+        ("history", [{**history(1)[0], "valid_loss": -1.0}], "history"),
+        ("history", [{**history(1)[0], "valid_loss": "low"}], "history"),
         ("selection.epoch", 11, "epochs rise"),
         ("time.finished", "2025-04-07T11:59:59+00:00", "ends after start"),
         ("time.finished", "yesterday", "time"),

@@ -12,8 +12,8 @@ from bench.models.network import build_network
 from bench.options import Options
 from bench.training import loop
 from bench.training.checkpoint import CheckpointFile
-from bench.training.evaluation import EvaluationBatches, predict_logits
-from bench.training.loop import train
+from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
+from bench.training.loop import EpochReport, train
 from bench.training.settings import TrainingSettings
 from bench.training.stages import stage_epochs
 from tests.toy import toy_data, toy_split
@@ -332,3 +332,24 @@ def test_what_a_method_had_frozen_is_frozen_where_a_run_goes_on(tmp_path):
     assert epochs == [1, 2, 3]  # it went on
     assert trained == [False] * 3
     assert method.scale.item() == 1
+
+
+def test_history_has_the_cross_entropy_of_the_validation_logits():
+    result, *_ = run(epochs=1)
+    data = toy_data(COUNTS)
+    labels = data.labels[toy_split(data).valid]
+    expected = torch.nn.functional.cross_entropy(
+        torch.from_numpy(result.valid_logits).double(), torch.from_numpy(labels)
+    )
+    assert result.history[0].valid_loss == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_cross_entropy_of_extreme_logits_is_finite():
+    logits = np.array([[1e30, -1e30], [0, 0]], dtype=np.float32)
+    assert mean_cross_entropy(np.array([0, 1]), logits) == pytest.approx(np.log(2) / 2)
+
+
+def test_reports_of_earlier_versions_have_no_validation_loss():
+    old = {"epoch": 1, "stage": "all", "train_loss": 1.0, "learning_rate": 0.1}
+    report = EpochReport(**old, valid_balanced_accuracy=0.5, seconds=1.0)
+    assert report.valid_loss is None

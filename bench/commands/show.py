@@ -1,0 +1,224 @@
+"""One stored run for people: what was asked, how it went, and what was predicted of each sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import numpy as np
+
+from bench.commands.archive import open_results
+from bench.commands.console import warn
+from bench.commands.repeat import datasets_of_plans
+from bench.data.obtain import obtain
+from bench.data.prepare import prepare
+from bench.data.prepared import PreparedData
+from bench.errors import BenchError, DataError, StoreError, UnknownNameError, UsageError
+from bench.files import write_atomically
+from bench.metrics.confusion import matrix_of_record
+from bench.plain_text import visible
+from bench.report.command import command
+from bench.report.numbers import counted
+from bench.sweep.plan import dataset_part, open_dataset
+from bench.sweep.store import Store
+from bench.tracking.listener import flat
+
+Json = Mapping[str, Any]
+Part = Literal["test", "valid"]
+
+_MOST_CLASSES = 12  # of a confusion matrix that fits a terminal
+_LINES_OF_HISTORY = 5
+
+
+def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Path | None) -> int:
+    """Print a summary of a stored run, or write what it predicted of each sample as CSV.
+
+    Parameters
+    ----------
+    out : Path
+        The results folder.
+    job_id : str
+        Or how it begins, where only one does.
+    part : {"test", "valid"} or None
+        Whose predictions; None for the test part.
+    to : str or None
+        The CSV file, ``-`` for standard output; None for the summary.
+    data : Path or None
+        Looked in first for the data file.
+
+    Raises
+    ------
+    BenchError
+        No such run, one without probabilities, or a file that cannot be written.
+    """
+    store = open_results(out)
+    record = store.read(_whole_id(store, job_id))
+    if record is None:
+        raise StoreError(f"The record of run {job_id} is damaged: run the benchmark command again.")
+    if to is None:
+        if part is not None:
+            raise UsageError("--set goes with --csv.")
+        click.echo(visible("\n".join(_summary(record, store))))
+        return 0
+    text = _predictions(store, record, part or "test", data)
+    if to == "-":
+        sys.stdout.write(text)
+        return 0
+    try:
+        write_atomically(Path(to), text.encode())
+    except OSError as error:
+        raise UsageError(f"Expected a file to write to, but {to}: {error.strerror}.") from None
+    click.echo(f"{to}: {counted(text.count(chr(10)) - 1, 'row')}")
+    return 0
+
+
+def _whole_id(store: Store, text: str) -> str:
+    known = store.job_ids()
+    if not known:
+        raise store.without_runs()
+    found = [job_id for job_id in known if text and job_id.startswith(text)]
+    if len(found) > 1 and text not in found:
+        raise UsageError(
+            f"Expected one run whose id begins with {text!r}, but {len(found)} do: "
+            f"{', '.join(found[:5])}. Give more of it."
+        )
+    if not found:
+        if len(known) > 20:
+            known = sorted(known, key=lambda one: _common(one, text), reverse=True)[:5]
+        raise UnknownNameError("run", text, known, where=f"in {store.root}")
+    return text if text in found else found[0]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return next(
+        (i for i, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1),
+        min(len(one), len(other)),
+    )
+
+
+def _summary(record: Json, store: Store) -> Iterator[str]:
+    job, names = record["job"], record["data"]["class_names"]
+    labels = [job[kind]["label"] for kind in ("dataset", "split", "method")]
+    yield f"{' · '.join(labels)} · seed {job['seed']}"
+    yield f"run {record['job_id']}, finished {record['time']['finished']}"
+    yield ""
+    yield "Settings"
+    options = {name: job[name]["options"] for name in ("method", "dataset", "split")}
+    backbones = {f"{kind} by": part["label"] for kind, part in job["backbones"].items()}
+    for key, value in flat({**backbones, "training": job["training"], **options}).items():
+        yield f"  {key}: {value}"
+    yield ""
+    yield "Figures of the test part"
+    for name, value in record["metrics"].items():
+        yield f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}"
+    yield ""
+    yield from _classes(matrix_of_record(record["confusion"]), names)
+    yield from _history(record)
+    yield "Repeat it with"
+    yield f"  {_command(record, store) or 'no plan in this folder says how'}"
+
+
+def _classes(matrix: np.ndarray, names: Sequence[str]) -> Iterator[str]:
+    width = max(5, *(len(name) for name in names))
+    yield f"  {'class':{width}}  samples  recall  precision"
+    for k, name in enumerate(names):
+        hits, truth, said = matrix[k, k], matrix[k].sum(), matrix[:, k].sum()
+        shares = [f"{hits / of:.4f}" if of else "–" for of in (truth, said)]
+        yield f"  {name:{width}}  {truth:7}  {shares[0]:>6}  {shares[1]:>9}"
+    yield ""
+    if len(names) <= _MOST_CLASSES:
+        yield "Confusion: rows are true classes, columns predicted ones, in this order"
+        for name, row in zip(names, matrix, strict=True):
+            yield f"  {name:{width}} " + " ".join(f"{count:7}" for count in row)
+        yield ""
+
+
+def _history(record: Json) -> Iterator[str]:
+    history, best = record["history"], record["selection"]["epoch"]
+    if not history:
+        return
+    yield f"History (epoch {best} was chosen on validation)"
+    chosen = {*np.linspace(0, len(history) - 1, _LINES_OF_HISTORY).round().astype(int).tolist()}
+    for line, told in enumerate(history):
+        if line in chosen or told["epoch"] == best:
+            loss = told.get("valid_loss")
+            yield (
+                f"  epoch {told['epoch']:4}  train loss {told['train_loss']:.4f}  "
+                + (f"valid loss {loss:.4f}  " if loss is not None else "")
+                + f"valid balanced accuracy {told['valid_balanced_accuracy']:.4f}"
+            )
+    yield ""
+
+
+def _command(record: Json, store: Store) -> str | None:
+    """From the first plan that holds the run."""
+    for preset in (None, *store.presets()):
+        if not store.has_plan(preset):
+            continue
+        plan = store.read_plan(preset)
+        for entry in plan["jobs"]:
+            if entry["job_id"] == record["job_id"]:
+                parts = (entry[f"{kind}_label"] for kind in ("dataset", "split", "method"))
+                return command(plan["settings"], *parts, [entry["seed"]])
+    return None
+
+
+def _predictions(store: Store, record: Json, part: Part, data_dir: Path | None) -> str:
+    if not store.has_weights(record["job_id"]):
+        raise StoreError(
+            f"Run {record['job_id']} came from an archive, which keeps predicted classes but no "
+            "probabilities. Run the benchmark command again with --force."
+        )
+    arrays = store.predictions(record["job_id"])
+    names = record["data"]["class_names"]
+    logits = arrays[f"{part}_logits"].astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    inputs = _inputs(store, record, arrays[f"{part}_positions"], data_dir)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*inputs, "truth", "predicted", *(f"p_{name}" for name in names)])
+    rows = zip(*inputs.values(), strict=True)
+    truth, predicted = arrays[f"{part}_labels"], logits.argmax(axis=1)
+    for row, true, said, share in zip(rows, truth, predicted, shares, strict=True):
+        table.writerow([*row, names[true], names[said], *share.tolist()])
+    return text.getvalue()
+
+
+def _inputs(
+    store: Store, record: Json, positions: np.ndarray, data_dir: Path | None
+) -> dict[str, Sequence[Any]]:
+    """Position of each sample, and what it consists of where the data set's file is here."""
+    columns: dict[str, Sequence[Any]] = {"position": positions.tolist()}
+    try:
+        prepared = _prepared(store, record, data_dir)
+    except BenchError as error:
+        warn(f"Positions stand alone, without molecules: {error}")
+        return columns
+    tables: dict[str, Sequence[str]] = {
+        "molecule": prepared.smiles,
+        "protein": prepared.proteins,
+        "category": prepared.categories,
+    }
+    return columns | {
+        entity.name: [tables[entity.kind][index] for index in entity.index[positions]]
+        for entity in prepared.entities
+    }
+
+
+def _prepared(store: Store, record: Json, data_dir: Path | None) -> PreparedData:
+    """The samples of the run, which are checked to be those it was made with."""
+    label = record["job"]["dataset"]["label"]
+    part = dataset_part(datasets_of_plans(store).get(label, label))
+    dataset = open_dataset(part)
+    located = obtain(dataset, data_dir=data_dir, download=False)
+    prepared = prepare(part.name, dataset, located.path, located.sha256)
+    if prepared.content_sha256 != record["data"]["content_sha256"]:
+        raise DataError(f"{located.path} holds other samples than those of the run.")
+    return prepared

@@ -1,0 +1,61 @@
+import csv as csv_module
+import io
+
+import pytest
+
+from bench.sweep.store import Store
+
+
+@pytest.fixture
+def done(bench, toy_arguments, tmp_path):
+    assert bench(*toy_arguments("--track", "csv"))[0] == 0
+    return sorted(Store(tmp_path / "results").job_ids())
+
+
+def test_show_says_what_a_run_was_and_how_it_went(bench, done, tmp_path):
+    code, out, _ = bench("show", done[0][:8], "--out", tmp_path / "results")
+    assert code == 0
+    for words in ("balanced_accuracy", "alcohol", "valid loss", "--methods", "Confusion"):
+        assert words in out
+    assert (tmp_path / "results" / "epochs.csv").read_text().count("\n") == 5
+
+
+@pytest.mark.parametrize("part", ["test", "valid"])
+def test_csv_holds_molecules_truth_and_probabilities(bench, done, tmp_path, part):
+    code, out, _ = bench(
+        "show", done[0], "--csv", "-", "--set", part, "--out", tmp_path / "results"
+    )
+    assert code == 0
+    rows = list(csv_module.DictReader(io.StringIO(out)))
+    stored = Store(tmp_path / "results").predictions(done[0])
+    assert len(rows) == len(stored[f"{part}_labels"])
+    names = ["alcohol", "amine", "ring"]
+    for row, logits in zip(rows, stored[f"{part}_logits"], strict=True):
+        assert row["predicted"] == names[logits.argmax()]
+        assert sum(float(row[f"p_{name}"]) for name in names) == pytest.approx(1)
+        molecule = row["smiles"]
+        kind = "ring" if "c1" in molecule else "amine" if molecule.endswith("N") else "alcohol"
+        assert row["truth"] == kind
+
+
+def test_without_the_data_file_positions_stand_alone_and_a_note_says_so(bench, done, tmp_path):
+    (tmp_path / "toy.csv").unlink()
+    to = tmp_path / "to.csv"
+    code, _, err = bench("show", done[0], "--csv", to, "--out", tmp_path / "results")
+    assert code == 0
+    assert to.read_text().startswith("position,truth,predicted,p_alcohol")
+    assert "Positions stand alone" in err
+
+
+def test_bad_requests_end_in_a_sentence(bench, done, tmp_path):
+    results = ("--out", tmp_path / "results")
+    code, _, err = bench("show", "zzz", *results)
+    assert (code, "Expected the name of a run" in err) == (2, True)
+    code, _, err = bench("show", "", *results)
+    assert code == 2
+    code, _, err = bench("show", done[0], "--set", "valid", *results)
+    assert (code, "goes with --csv" in err) == (2, True)
+    code, _, err = bench("show", done[0], "--csv", tmp_path / "no" / "x.csv", *results)
+    assert (code, "Expected a file to write to" in err) == (2, True)
+    code, _, err = bench("show", done[0], "--out", tmp_path / "nothing")
+    assert (code, "Run the benchmark first" in err) == (2, True)
