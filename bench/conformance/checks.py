@@ -25,6 +25,7 @@ from bench.conformance.watch import OneClassBatches, Seen, Watched
 from bench.errors import HiddenLabelsError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
+from bench.objects import objects_from_bytes, objects_to_bytes
 from bench.plain_text import some_of
 
 Check = Callable[[Subject], None]
@@ -180,8 +181,11 @@ def state_in_buffers(subject: Subject) -> None:
 
 @check
 def save_and_load(subject: Subject) -> None:
-    """Saved weights and buffers, loaded into fresh objects, give the same predictions."""
+    """What is saved of a run, loaded into fresh objects, gives the same predictions."""
     run = _first_run(subject)
+    if not isinstance(run.trial, NetworkTrial):
+        _save_and_load_objects(subject, run)
+        return
     trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(subject.case))
     fresh.method.initialise(fresh.network)
     saved = save({name: _contiguous(tensor) for name, tensor in trained.state().items()})
@@ -379,6 +383,28 @@ def _seen(subject: Subject) -> Seen:
     if not method.stages():
         raise NotApplicable("it trains nothing, it works on a finished run")
     return method.watch.seen
+
+
+def _save_and_load_objects(subject: Subject, run: FirstRun) -> None:
+    assert not isinstance(run.trial, NetworkTrial)
+    state = run.trial.state()
+    if state is None:
+        raise NotApplicable("it keeps no model")
+    fresh = subject.untrained(subject.case)
+    assert not isinstance(fresh, NetworkTrial)
+    try:
+        fresh.load(objects_from_bytes(objects_to_bytes(state)))
+        found = fresh.logits()
+    except Exception as error:  # whatever a method makes of a state
+        raise ConformanceError(
+            "a state of arrays and trusted objects of scikit-learn that load_state takes",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    if not np.array_equal(found, run.logits):
+        raise ConformanceError(
+            "the same predictions from what state gave",
+            _difference(found, run.logits),
+        )
 
 
 def _require_network(subject: Subject) -> None:

@@ -124,6 +124,14 @@ class EstimatorTrial:
         """Fit on the training part."""
         complete(self._run)
 
+    def state(self) -> Mapping[str, Any] | None:
+        """What is kept of the run; None where the method keeps no model."""
+        return self.estimator.state()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.estimator.load_state(state)
+
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""
         assert isinstance(self._run, EstimatorRun)
@@ -146,6 +154,14 @@ class EnsembleTrial:
     def train(self) -> None:
         """Choose on the validation part."""
         complete(self._run)
+
+    def state(self) -> Mapping[str, Any] | None:
+        """What is kept of the run; None where the method keeps no model."""
+        return self.ensemble.state()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.ensemble.load_state(state)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test part or for some `positions`, shape (n, K)."""

@@ -76,6 +76,7 @@ class _Request:
     training: TrainingSettings
     seed: int
     device: torch.device
+    jobs: int
     on_epoch: Callable[[str, EpochReport], None] | None
 
 
@@ -144,6 +145,7 @@ def fit_model(
         training,
         seed,
         choose_device(device),
+        jobs,
         on_epoch,
     )
     with threads_of_runs():
@@ -206,21 +208,19 @@ def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
     require_finite_logits(result.valid_logits, "on the validation part")
     members = {role: other.model for role, other in needed.items()}
     card = _card(spec, options, entry.facts, request, result)
-    learned = _learned(begun, request.prepared, request.split, spec)
+    learned = _learned(begun, request, spec)
     model = TrainedModel(card, learned, members if isinstance(begun, EnsembleRun) else {})
     done[spec.label] = _Done(_Fitted(begun, result), model)
     return done[spec.label]
 
 
 def _learned(
-    begun: NetworkRun | EstimatorRun | EnsembleRun,
-    prepared: PreparedData,
-    split: Split,
-    spec: Spec,
+    begun: NetworkRun | EstimatorRun | EnsembleRun, request: _Request, spec: Spec
 ) -> Learned:
     if isinstance(begun, EnsembleRun):
         return Learned(objects=_kept(begun.kept(), spec))
-    training = training_fingerprints(prepared, split.train)
+    prepared = request.prepared
+    training = training_fingerprints(prepared, request.split.train, request.jobs)
     if isinstance(begun, EstimatorRun):
         return Learned(objects=_kept(begun.kept(), spec), training=training)
     weights = {name: tensor.cpu().numpy() for name, tensor in begun.state().items()}
@@ -237,7 +237,7 @@ def _kept(state: Mapping[str, Any] | None, spec: Spec) -> Mapping[str, Any]:
 
 
 def training_fingerprints(
-    prepared: PreparedData, train: np.ndarray, jobs: int = 1
+    prepared: PreparedData, train: np.ndarray, jobs: int
 ) -> dict[str, np.ndarray]:
     """Distinct fingerprints of the samples at `train`, of the last molecule of each."""
     molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]

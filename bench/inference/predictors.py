@@ -111,6 +111,7 @@ class NetworkPredictor:
         method = cls(options, context)
         method.initialise(network)
         state = {name: torch.from_numpy(np.array(a)) for name, a in learned.weights.items()}
+        _require_shapes(network, state)
         load_state(network, method, state)
         self.network: Network = network
         self.method = method
@@ -245,6 +246,18 @@ def _restored(method: Any, card: Card, learned: Learned) -> Any:
         )
     method.load_state(learned.objects)
     return method
+
+
+def _require_shapes(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Buffers of a network as it made them: compiled loops go by the shapes of its weights."""
+    for name, buffer in network.named_buffers():
+        kept = state.get(f"network.{name}")
+        # A single number is stored as a row of one.
+        if kept is not None and kept.shape not in (buffer.shape, buffer.shape or (1,)):
+            raise ModelError(
+                f"Expected {name} of shape {tuple(buffer.shape)} in the network, but got "
+                f"{tuple(kept.shape)}. The folder is damaged, or the encoder has changed."
+            )
 
 
 def _options(options_type: type[Options], part: Part, kind: str) -> Options:

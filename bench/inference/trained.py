@@ -13,10 +13,13 @@ from scipy.special import softmax
 from bench.data.featurise import Progress, fingerprints
 from bench.data.similarity import nearest_similarity
 from bench.dataset import Entity
-from bench.errors import UsageError
+from bench.errors import ModelError, UsageError
 from bench.inference.card import Card
 from bench.inference.predictors import Learned, Predictor, make_predictor, threads_of_runs
 from bench.inference.samples import read_samples
+
+# Of a fingerprint of 2,048 bits.
+_WORDS = 32
 
 Prior = Literal["train", "equal", "as-is"]
 
@@ -167,6 +170,12 @@ class TrainedModel:
 
     def _fingerprints(self) -> np.ndarray | None:
         own = self.learned.training.get("fingerprints")
+        # What compares them is compiled and goes by this shape.
+        if own is not None and (own.dtype != np.uint64 or own.shape[1:] != (_WORDS,)):
+            raise ModelError(
+                f"Expected fingerprints of {_WORDS} words of 64 bits in the model, but got shape "
+                f"{own.shape} of {own.dtype}. The folder is damaged: fit the model again."
+            )
         of_members = (member._fingerprints() for member in self.members.values())
         return own if own is not None else next((f for f in of_members if f is not None), None)
 

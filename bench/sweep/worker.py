@@ -232,7 +232,7 @@ def _train_and_store(
             result.predictions,
             result.weights,
             task.replaces,
-            objects=result.objects,
+            result.objects,
         )
 
 

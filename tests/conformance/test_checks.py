@@ -523,6 +523,24 @@ class GlobalDraw(NearestMean):
         np.random.rand()  # noqa: NPY002
 
 
+class Keeping(NearestMean):
+    def state(self):
+        return {"means": self.means}
+
+    def load_state(self, state):
+        self.means = state["means"]
+
+
+class KeepingSomethingElse(Keeping):
+    def state(self):
+        return {"means": self.means / 2}
+
+
+class KeepingOfItself(Keeping):
+    def state(self):
+        return {"means": self}
+
+
 class Constant(NearestMean):
     def logits(self, samples):
         return 0 * super().logits(samples)
@@ -539,6 +557,12 @@ def test_a_good_estimator_passes_and_what_needs_a_network_is_not_applicable():
         "class_with_one_training_sample", "one_atom_molecules",
     }  # fmt: skip
     assert results["gradients"].text == "it trains no network"
+    assert results["save_and_load"].text == "it keeps no model"
+
+
+def test_an_estimator_that_keeps_a_model_is_loaded_again():
+    [result] = [r for r in run_checks(subject(Keeping)) if r.check == "save_and_load"]
+    assert result.verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -548,6 +572,8 @@ def test_a_good_estimator_passes_and_what_needs_a_network_is_not_applicable():
         (UnseededEstimator, "same_seed_same_result"),
         (GlobalDraw, "global_random_state"),
         (Constant, "learns_a_separable_set"),
+        (KeepingSomethingElse, "save_and_load"),
+        (KeepingOfItself, "save_and_load"),
     ],
 )
 def test_a_broken_estimator_is_caught(cls, check):

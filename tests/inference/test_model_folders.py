@@ -152,6 +152,28 @@ def test_weights_of_another_shape_are_refused(saved):
         load_model(saved)
 
 
+def test_a_buffer_of_another_shape_is_refused(saved):
+    from safetensors.numpy import load, save
+
+    arrays = load((saved / "model.safetensors").read_bytes())
+    [name] = [name for name in arrays if name.endswith("layers.0.norm.running_mean")]
+    _replaced(saved, "model.safetensors", save({**arrays, name: arrays[name][:1]}))
+    with pytest.raises(ModelError, match=r"running_mean of shape \(64,\)"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("change", [lambda f: f[:, :1], lambda f: f.view(np.uint32), np.ravel])
+def test_fingerprints_of_another_shape_are_refused(saved, change):
+    from safetensors.numpy import load, save
+
+    arrays = load((saved / "training.safetensors").read_bytes())
+    changed = np.ascontiguousarray(change(arrays["fingerprints"]))
+    _replaced(saved, "training.safetensors", save({**arrays, "fingerprints": changed}))
+    model = load_model(saved)
+    with pytest.raises(ModelError, match="fingerprints"):
+        model.nearest_similarity(asked("CCO"))
+
+
 def test_a_file_too_large_is_not_read(saved, monkeypatch):
     monkeypatch.setattr(folders, "MOST_ARRAYS", 100)
     with pytest.raises(ModelError, match="expected at most 100"):
