@@ -164,7 +164,8 @@ def _predict(
     return _Predicted(
         model.probabilities(prediction.logits, prior),
         model.nearest_similarity(entities, jobs=jobs),
-        prediction.problems,
+        # One line each, as they are counted and printed, too.
+        [None if text is None else " ".join(text.split()) for text in prediction.problems],
     )
 
 
@@ -184,7 +185,7 @@ def _joined(
             *row,
             *said,
             "" if math.isnan(near) else f"{near:.4f}",
-            " ".join((problem or "").split()),
+            problem or "",
         ]
 
 

@@ -133,7 +133,7 @@ def test_rows_and_columns_stay_and_new_ones_come_behind(fake, table, predicted):
     assert rows[2][3:] == ["", "", "", "", "bad molecule"]
     assert rows[3][3] == "long"
     assert "1 of 3 rows cannot be read" in err
-    assert "bad\nmolecule (1 row, the first is 1)" in err
+    assert "bad molecule (1 row, the first is 1)" in err
     assert "2 of 3 rows predicted" in err
     assert "equally frequent" in err
 
