@@ -164,13 +164,15 @@ def _command(record: Json, store: Store) -> str | None:
         plan = store.read_plan(preset)
         for entry in plan["jobs"]:
             if entry["job_id"] == record["job_id"]:
-                parts = (entry[f"{kind}_label"] for kind in ("dataset", "split", "method"))
-                return command(plan["settings"], *parts, [entry["seed"]])
+                dataset, split, method = (
+                    entry[f"{kind}_label"] for kind in ("dataset", "split", "method")
+                )
+                return command(plan["settings"], dataset, split, method, [entry["seed"]])
     return None
 
 
 def _predictions(store: Store, record: Json, part: Part, data_dir: Path | None) -> str:
-    if not store.has_weights(record["job_id"]):
+    if not store.has_predictions(record["job_id"]):
         raise StoreError(
             f"Run {record['job_id']} came from an archive, which keeps predicted classes but no "
             "probabilities. Run the benchmark command again with --force."

@@ -30,7 +30,7 @@ class TensorBoard(Tracker):
             title = re.sub(r"[^\w=.,\[\]-]+", "_", run.title)[:150]
             folder = own_folder(own_folder(self.out, "tensorboard"), f"{title}_{job_id[:8]}")
             # Of an earlier attempt TensorBoard forgets this epoch and those after it.
-            writer = SummaryWriter(str(folder), purge_step=report.epoch)  # type: ignore[no-untyped-call]
+            writer = SummaryWriter(str(folder), purge_step=report.epoch)
             lines = [f"    {key} = {value}" for key, value in run.settings.items()]
             writer.add_text("settings", "\n".join(lines), report.epoch)
             self._writers[job_id] = writer
