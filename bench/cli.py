@@ -146,6 +146,15 @@ def main() -> int:
     metavar="NAME",
     help="models of runs to keep: all, none, or best (of the seeds)",
 )
+@click.option(
+    "--plugin",
+    "plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Python file of yours with a method, data set, split or encoder; may be repeated, and "
+    "stands before a command",
+)
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(
@@ -172,6 +181,10 @@ def cli(context: click.Context, **arguments: Any) -> int:
     python run_bench.py --preset paper --dry-run
     python run_bench.py --data my.csv --smiles-col smiles --label-col class
     """  # noqa: D301 (\b keeps the lines of the examples apart)
+    if arguments["plugins"]:
+        from bench.plugin_files import add_plugin_files
+
+        add_plugin_files(arguments["plugins"])
     if context.invoked_subcommand is not None:
         return 0
     if arguments["listing"]:

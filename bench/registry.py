@@ -11,13 +11,15 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bench.errors import UnavailableError, UnknownNameError, UsageError
+from bench.plugin_files import import_file, plugin_files
 
 T = TypeVar("T", bound=type)
 
@@ -155,20 +157,26 @@ class Registry(Generic[T]):
         return dict(self._unavailable)
 
     def discover(self) -> None:
-        """Import every module of the package and every entry point, once."""
+        """Import every module of the package, every entry point and every file of the user's, once.
+
+        Those files are named in ``LTDD_PLUGINS``, see :mod:`bench.plugin_files`.
+        """
         if self._discovered:
             return
         self._discovered = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_") and not module.ispkg:
-                self._import(module.name, f"{self._package}.{module.name}")
+                full = f"{self._package}.{module.name}"
+                self._import(module.name, partial(importlib.import_module, full))
         for point in metadata.entry_points(group=self._group):
-            self._import(point.name, point.value)
+            self._import(point.name, partial(importlib.import_module, point.value))
+        for path in plugin_files():
+            self._import(path.stem, partial(import_file, path))
 
-    def _import(self, name: str, module: str) -> None:
+    def _import(self, name: str, load: Callable[[], object]) -> None:
         try:
-            importlib.import_module(module)
+            load()
         except Exception as error:  # a broken plug-in is listed, whatever it raises
             self._unavailable[name] = f"{type(error).__name__}: {error}"
 

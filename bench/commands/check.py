@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from bench.conformance.subject import Subject
 from bench.conformance.trial import FinishedRuns
 from bench.errors import UsageError
 from bench.method import METHODS
+from bench.plugin_files import import_file
 from bench.training.run import choose_device
 
 _STYLES = {"ok": "green", "failed": "bold red", "not applicable": "dim"}
@@ -93,15 +92,8 @@ def _registered_by(path: Path) -> list[str]:
 
 
 def _import(path: Path) -> None:
-    name = f"checked_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # The registry asks for the file of a class, which Python finds through its module.
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        import_file(path)
     except UsageError:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 import bench.methods
-from bench.checkout import PROGRAM
+from bench.checkout import CHECKOUT, PROGRAM
 from bench.commands.console import console
 from bench.errors import StoreError, UsageError
 from bench.method import GROUPS, METHODS
@@ -30,7 +30,7 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     title : str, optional
         Row heading; made from the name when None.
     folder : Path, optional
-        The ``methods`` of this installation when None.
+        When None, ``methods`` of the checkout, or the current folder of an installed package.
 
     Raises
     ------
@@ -40,7 +40,8 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
         The file cannot be written.
     """
     found_by_itself = Path(bench.methods.__path__[0])
-    folder = found_by_itself if folder is None else folder
+    if folder is None:
+        folder = found_by_itself if CHECKOUT else Path()
     _check_name(name, folder)
     title = name.replace("_", " ").capitalize() if title is None else title
     _check_title(title)
@@ -53,7 +54,7 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
         console.print(f"  {PROGRAM} --methods vanilla,{name} --epochs 2")
     else:
         console.print(f"  {PROGRAM} check {path}")
-        console.print(f"  and, to run it, move it to {found_by_itself}")
+        console.print(f"  {PROGRAM} --plugin {path} --methods vanilla,{name} --epochs 2")
     console.print(
         "Until docstring and reference are its own, it passes all checks but description."
     )

@@ -36,6 +36,8 @@ def command(
         return None
     program = settings.get("program", "run_bench.py")
     words = ["python", program] if program.endswith(".py") else [program]
+    for path in settings.get("plugins", ()):
+        words += ["--plugin", path]
     words += ["--preset", settings["preset"]]
     words += ["--datasets", settings["datasets"][dataset], "--splits", split, "--methods", method]
     words += ["--seeds", ",".join(map(str, seeds))]

@@ -18,6 +18,7 @@ from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS
 from bench.options import Options
+from bench.plugin_files import plugin_files
 from bench.spec import Spec, check_options, parse_spec, row_title, specs_of_lists
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
@@ -337,6 +338,7 @@ def plan_document(
         "settings": {
             "preset": resolved.preset,
             **({} if resolved.program is None else {"program": resolved.program}),
+            **({"plugins": plugins} if (plugins := [*map(str, plugin_files())]) else {}),
             "epochs": training.epochs,
             "batch_size": training.batch_size,
             "learning_rate": training.learning_rate,

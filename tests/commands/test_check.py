@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 
@@ -39,7 +41,10 @@ def file(tmp_path):
         path.write_text(text)
         return path
 
-    return write
+    yield write
+    sys.modules.pop("mine", None)
+    if str(tmp_path) in sys.path:
+        sys.path.remove(str(tmp_path))
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_a_file_in_another_folder_is_checked_by_its_path(bench, folder, tmp_path
     code, out, _ = bench("new-method", "elsewhere", "--dir", tmp_path)
     assert code == 0
     assert f"check {tmp_path / 'elsewhere.py'}" in out
-    assert "move it to" in out
+    assert f"--plugin {tmp_path / 'elsewhere.py'} --methods vanilla,elsewhere" in out
     assert not list(folder.iterdir())
 
 
