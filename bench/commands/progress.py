@@ -37,7 +37,7 @@ _PLAIN_LINE_SECONDS = 10.0
 _PLAIN_RUN_SECONDS = 60.0
 
 
-def _is_live(to: Console = console) -> bool:
+def _is_live(to: Console) -> bool:
     """Whether bars can move: on a terminal, and in a notebook that has widgets."""
     return to.is_terminal and not (to.is_jupyter and find_spec("ipywidgets") is None)
 
@@ -124,7 +124,7 @@ class LiveRuns(Watcher):
         self._live = Live(console=console, get_renderable=self._screen, transient=True)
 
     def __enter__(self) -> LiveRuns:
-        if self._jobs and _is_live():
+        if self._jobs and _is_live(console):
             self._live.start()
         return self
 
@@ -161,7 +161,7 @@ class LiveRuns(Watcher):
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
         now = time.monotonic()
-        if not _is_live() and now - self._spoken >= _PLAIN_RUN_SECONDS:
+        if not _is_live(console) and now - self._spoken >= _PLAIN_RUN_SECONDS:
             console.print(f"{job.describe()} · epoch {report.epoch} of {job.training.epochs}")
             self._spoken = now
 

@@ -157,7 +157,7 @@ def _reader_sources(name: str, dataset: Dataset) -> dict[str, str]:
     modules = {base.__module__ for base in type(dataset).__mro__} | DATASETS.get(name).modules
     own = {module for module in modules if not is_installed(module)}
     packages = {module.partition(".")[0] for module in own} - {"bench"}
-    return sources_of(own, within=("bench.dataset", *packages))
+    return sources_of(own, within=("bench.dataset", "bench.datasets", *packages))
 
 
 def _featuriser_sources() -> dict[str, str]:

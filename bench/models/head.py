@@ -65,7 +65,9 @@ class Head(nn.Module):
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Linear):
                 # Drawn by a copy on the CPU: the generator of another device is not seeded here.
-                fresh = copy.deepcopy(layer).cpu()
+                fresh = copy.deepcopy(layer).to_empty(device="cpu")
                 with initial_weights(seed, f"head.{name}"):
                     fresh.reset_parameters()
-                layer.load_state_dict(fresh.state_dict())
+                with torch.no_grad():
+                    for own, drawn in zip(layer.parameters(), fresh.parameters(), strict=True):
+                        own.copy_(drawn)

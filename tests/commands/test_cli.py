@@ -1,9 +1,11 @@
 import hashlib
+import importlib
 import os
 import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,7 @@ def test_two_methods_of_one_name_are_named_with_both_files(bench, tmp_path, monk
         "class Second(Method):\n    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    METHODS._import("second", "second")
+    METHODS._import("second", partial(importlib.import_module, "second"))
     _, out, _ = bench("--list", "methods")
     [line] = [line for line in out.splitlines() if "not available" in line]
     assert str(tmp_path / "second.py") in line

@@ -53,8 +53,8 @@ def test_a_method_is_all_that_it_imports_and_depends_on(method, files):
 def test_a_run_is_told_which_files_register_what_it_is_made_of():
     [job] = _jobs(splits=["random"], methods=["dive"], datasets=["davis"])
     assert registering_modules(job) == {
-        "methods.dive", "methods.balanced_softmax", "datasets.davis", "bench.data.splits.random",
-        "bench.models.gcn",
+        "bench.methods.dive", "bench.methods.balanced_softmax", "bench.datasets.davis",
+        "bench.data.splits.random", "bench.models.gcn",
     }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_package_from_outside_is_looked_for_as_a_whole(plugged):
     )
     [job] = _jobs(splits=["random"], methods=["mine"])
     assert registering_modules(job) == {
-        "bench.data.splits.random", "bench.models.gcn", "datasets.hiv",
+        "bench.data.splits.random", "bench.models.gcn", "bench.datasets.hiv",
     }  # fmt: skip
 
 
