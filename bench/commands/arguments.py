@@ -70,7 +70,7 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     else:
         overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
     resolved = resolve(arguments["preset"], overrides)
-    if arguments["sampler"] is not None and resolved.settings.trials.number is None:
+    if arguments.get("sampler") is not None and resolved.settings.trials.number is None:
         raise UsageError("--sampler goes with --trials N.")
     name = Path(program).name
     if name == _INSTALLED:  # found by its name, wherever it is
