@@ -129,8 +129,10 @@ class EcfpForest(Estimator):
         }
 
     def implied_log_prior(self) -> Tensor:
-        # Trees weight classes to be alike, so what is left is what tau takes off.
-        return log_shares(-self._tau * self.context.log_counts)
+        # Trees are grown until their leaves hold one class, and the weight of a class moves only
+        # where a tree splits: so its votes are as frequent as its samples, less what tau takes
+        # off. Samples of several classes that no fragment tells apart are the exception.
+        return log_shares((1 - self._tau) * self.context.log_counts)
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from bench.api.inputs import TextColumns, text_columns
+from bench.api.inputs import TextColumns, is_missing, text_columns
 from bench.errors import ArgumentError, BenchWarning, ModelError
 from bench.files import MOST_JSON, kind_of, read_regular, temporary_folder, write_new
 
@@ -30,6 +31,8 @@ Prior = Literal["as-is", "train", "equal"] | Sequence[float]
 _ESTIMATOR = "estimator.json"
 _NAMED_ROWS = 5
 _MOST_SEED = 2**31 - 1
+# A truth value is a number as well.
+_KINDS = {"text": str, "truth value": bool | np.bool_, "number": Real}
 
 
 class LongTailClassifier(ClassifierMixin, BaseEstimator):
@@ -358,7 +361,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         classes, places = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ArgumentError(
-                f"Expected at least two classes in y, but got 1 class: {classes[0]!r}."
+                f"Expected at least two classes in y, but got 1 class: {classes.tolist()[0]!r}."
             )
         if not isinstance(self.method, str):
             raise ArgumentError(f"Expected the name of a method, but got {self.method!r}.")
@@ -469,16 +472,42 @@ def _labels(y: Any) -> np.ndarray:
             "class of each sample."
         )
     try:
-        labels = column_or_1d(y, warn=True)
+        # A list as it is: an array of numbers and texts would be one of texts.
+        labels = column_or_1d(
+            np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True
+        )
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise ValueError("Input y contains NaN or infinity.")
-        missing = [value is None or value != value for value in labels.tolist()]
+        missing = [is_missing(value) for value in labels.tolist()]
         if any(missing):
             raise ValueError(f"Input y contains NaN: row {missing.index(True)} has no class.")
+        if labels.dtype.kind not in "biuf":
+            _require_one_kind(labels)
+            labels = np.array(labels.tolist())
         check_classification_targets(labels)
     except ValueError as error:
         raise ArgumentError(str(error)) from None
-    return labels if labels.dtype.kind in "biuf" else np.array(labels.tolist())
+    return labels
+
+
+def _require_one_kind(labels: np.ndarray) -> None:
+    """Refuse classes of several kinds, or of one that would come back as another.
+
+    Raises
+    ------
+    ArgumentError
+        They are neither texts nor truth values nor numbers.
+    """
+    first: dict[str, Any] = {}
+    for value in labels.tolist() if labels.dtype.kind in "OUT" else labels:
+        kind = next((name for name, types in _KINDS.items() if isinstance(value, types)), "")
+        first.setdefault(kind or type(value).__name__, value)
+    if len(first) > 1 or not first.keys() <= _KINDS.keys():
+        raise ArgumentError(
+            "Expected classes that are all text, all numbers or all truth values, but got "
+            f"{' and '.join(f'{value!r} ({kind})' for kind, value in list(first.items())[:3])}. "
+            "Make text of them."
+        )
 
 
 def _named(problems: Mapping[int, str], samples: int) -> str:

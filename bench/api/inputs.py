@@ -94,6 +94,16 @@ def text_columns(x: Any) -> TextColumns:
     return TextColumns(tuple(names), named, values)
 
 
+def is_missing(value: Any) -> bool:
+    """Whether it is None, NaN, or the NA of pandas, which is not even unequal to itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+    except ValueError:  # of an array
+        return False
+
+
 def _columns_of_array(x: Any) -> list[list[Any]]:
     if issparse(x):
         raise ArgumentError("Expected X to be a list or array of SMILES, but got sparse data.")
@@ -120,7 +130,7 @@ def _columns_of_array(x: Any) -> list[list[Any]]:
 def _text(value: Any, row: int) -> str:
     if isinstance(value, str):
         return str(value)
-    if value is None or value != value:  # NaN
+    if is_missing(value):
         return ""
     raise ArgumentError(
         f"Expected SMILES text in X, but got {type(value).__name__} {value!r} in row {row}."

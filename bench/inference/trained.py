@@ -193,4 +193,6 @@ class TrainedModel:
                 f"Expected a prior of {classes} shares, one a class, none below 0 and one above, "
                 f"but got {np.array2string(shares, threshold=6)}."
             )
+        # Their largest first, as the sum of finite shares may be infinite.
+        shares = shares / shares.max()
         return shares / shares.sum()

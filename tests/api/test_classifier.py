@@ -66,6 +66,39 @@ def test_classes_keep_their_type(classes, tmp_path):
     assert again.predict(SMILES).dtype == predicted.dtype
 
 
+@pytest.mark.parametrize(
+    "classes", [[True, False], [3, 1], [np.int64(2), np.int64(7)]], ids=["bools", "ints", "NumPy's"]
+)
+def test_numbers_among_objects_are_classes_as_they_are(classes):
+    y = np.array([classes[0]] * 24 + [classes[1]] * 12, dtype=object)
+    model = quick("ecfp_forest").fit(SMILES, y)
+    assert model.classes_.tolist() == sorted(classes)
+    assert model.classes_.dtype == np.array(classes).dtype
+
+
+@pytest.mark.parametrize(
+    ("y", "names"),
+    [
+        ([1] * 24 + ["1"] * 12, r"1 \(number\) and '1' \(text\)"),
+        (np.array([1] * 24 + ["x"] * 12, object), r"1 \(number\) and 'x' \(text\)"),
+        ([True] * 24 + [2] * 12, r"True \(truth value\) and 2 \(number\)"),
+        (np.array(["2020-01-01"] * 24 + ["2021-01-01"] * 12, "datetime64[ns]"), "datetime64"),
+        ([b"a"] * 24 + [b"b"] * 12, r"b'a' \(bytes\)"),
+        (pd.Series([None, *CLASSES[1:]], dtype="string"), "row 0 has no class"),
+    ],
+    ids=["number and text", "objects", "bool and int", "times", "bytes", "NA"],
+)
+def test_classes_that_would_come_back_as_others_are_refused(y, names):
+    with pytest.raises(ArgumentError, match=names):
+        quick("ecfp_forest").fit(SMILES, y)
+
+
+def test_pandas_na_is_a_missing_molecule():
+    column = pd.Series([pd.NA, *SMILES[1:]], dtype="string")
+    with pytest.raises(ArgumentError, match=r"row 0 \(smiles: the text is empty\)"):
+        quick("ecfp_forest").fit(column, CLASSES)
+
+
 def test_probabilities_scores_and_classes_agree(fitted):
     probabilities = fitted.predict_proba(SMILES)
     assert probabilities.shape == (36, 2)

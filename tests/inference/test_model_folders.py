@@ -293,6 +293,13 @@ def test_no_prior_is_refused(fitted, prior):
         fitted["vanilla"].probabilities(np.zeros((1, 2)), prior)
 
 
+@pytest.mark.parametrize("size", [1e308, 5e-324])
+def test_shares_count_up_to_a_factor_however_large(fitted, size):
+    model, logits = fitted["vanilla"], np.array([[0.5, 1.0]])
+    found = model.probabilities(logits, np.array([size, size]))
+    assert np.array_equal(found, model.probabilities(logits, "equal"))
+
+
 def test_a_prior_cannot_be_changed_where_none_is_known():
     model = fit_model(raw(), name="own", method="focal", training=BRIEF)
     assert model.card.implied_log_prior is None

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
-from bench.method import METHODS, Context, Method, log_shares
+from bench.dataset import Entity
+from bench.method import METHODS, Context, Method, Samples, log_shares
 from tests.methods.toy_run import on_counts
 
 COUNTS = (90, 10)
@@ -100,11 +102,27 @@ def test_weights_by_distances(name, expected):
     assert shares(method) == pytest.approx(expected)
 
 
-def test_a_forest_of_balanced_trees_less_a_power_of_the_prior():
+def test_a_forest_of_full_trees_less_a_power_of_the_prior():
     method = on_counts(METHODS.get("ecfp_forest").cls, COUNTS)
-    assert shares(method) == pytest.approx(EQUAL)
-    method._tau = 0.5  # 90^-0.5 to 10^-0.5
-    assert shares(method) == pytest.approx((0.25, 0.75))
+    assert shares(method) == pytest.approx(AS_DATA)
+    method._tau = 0.5  # 90^0.5 to 10^0.5
+    assert shares(method) == pytest.approx((0.75, 0.25))
+
+
+def test_a_forest_that_learns_nothing_gives_the_shares_of_the_prior_that_is_asked_for():
+    rng = np.random.default_rng(0)
+    atoms = np.array(list("CCCNOS"))
+    smiles = ["".join(rng.choice(atoms, 12)) for _ in range(800)]
+    labels = (np.arange(800) % 10 == 0).astype(np.int64)  # whatever the molecule
+    options = METHODS.get("ecfp_forest").cls.options_type(trees=100, tune=False)
+    forest = METHODS.get("ecfp_forest").cls(options, Context(labels[:400], 2, 1, 0))
+    train, new = (
+        Samples((Entity("smiles", "molecule", smiles[part]),), labels[part])
+        for part in (slice(400), slice(400, 800))
+    )
+    forest.fit(train, train)
+    under_data = forest.logits(new) - forest.implied_log_prior().numpy() + np.log(AS_DATA)
+    assert softmax(under_data, axis=1)[:, 1].mean() == pytest.approx(0.1, abs=0.03)
 
 
 def test_a_stack_that_validation_balances():
