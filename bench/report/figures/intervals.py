@@ -19,6 +19,9 @@ from bench.report.figures.style import PALETTE, WIDTH_INCHES, place
 from bench.report.measures import MAIN, Measure
 
 _BEST, _OTHER, _BAND = PALETTE[0], "#777777", "#e8f1f8"
+# Widths of the methods' range that the line of chance may lie beside it: farther off it would press
+# them into a corner.
+_NEAR = 1.5
 _LETTERS = 34
 _NAMES = {
     "balanced_accuracy": "balanced accuracy (%)",
@@ -61,15 +64,17 @@ def interval_figure(
     grid = figure.subplots(
         len(places), 1, squeeze=False, height_ratios=[count + 1.5 for count in counts]
     )
+    with_chance = False
     for axes, (split, column) in zip(grid[:, 0], places, strict=True):
-        _panel(axes, source, split, column, measure)
+        with_chance |= _panel(axes, source, split, column, measure)
         axes.set_title(place(split, column), loc="left")
     grid[-1, 0].set_xlabel(_NAMES.get(measure.name, measure.heading))
-    _explain(figure, source, places, measure)
+    _explain(figure, source, places, measure, with_chance=with_chance)
     return figure
 
 
-def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Measure) -> None:
+def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Measure) -> bool:
+    """Draw a place; whether the line of a constant prediction is near enough to be in it."""
     cells = {
         row: source.table.cell(split, column, row, measure) for row in source.rows(split, column)
     }
@@ -82,8 +87,11 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
         cell = cells[row]
         if cell is not None and cell.mean is not None:
             _method(axes, number, cell, cell.mean, _BEST if row.label in best else _OTHER)
-    if measure.name == "balanced_accuracy" and (classes := _classes(source, column)):
-        axes.axvline(100 / classes, color="black", linestyle=":", linewidth=1)
+    low, high = axes.get_xlim()
+    chance = 100 / classes if (classes := _classes(source, column)) else -np.inf
+    with_chance = measure.name == "balanced_accuracy" and low - chance < _NEAR * (high - low)
+    if with_chance:
+        axes.axvline(chance, color="black", linestyle=":", linewidth=1)
     axes.set_yticks(
         range(len(order)), [fill(source.heading(split, column, row), _LETTERS) for row in order]
     )
@@ -91,6 +99,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     axes.grid(visible=False, axis="y")
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.0), min(high, 101.0))
+    return with_chance
 
 
 def _method(axes: Axes, number: int, cell: Cell, mean: float, colour: str) -> None:
@@ -120,7 +129,12 @@ def _classes(source: Source, column: Column) -> int:
 
 
 def _explain(
-    figure: Figure, source: Source, places: Sequence[tuple[str, Column]], measure: Measure
+    figure: Figure,
+    source: Source,
+    places: Sequence[tuple[str, Column]],
+    measure: Measure,
+    *,
+    with_chance: bool,
 ) -> None:
     tested = any(_not_different(source, *where, measure) for where in places)
     handles: list[Artist] = [
@@ -131,7 +145,7 @@ def _explain(
     if tested:
         handles.append(Patch(color=_BAND))
         labels.append("not significantly different from the best")
-    if measure.name == "balanced_accuracy":
+    if with_chance:
         handles.append(Line2D([], [], color="black", linestyle=":", linewidth=1))
         labels.append("constant prediction")
     figure.legend(handles, labels, loc="outside lower left", ncols=len(handles), fontsize=7)
