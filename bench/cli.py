@@ -89,9 +89,7 @@ def main() -> int:
     metavar="N",
     help="choose each method's options first: N trials of each, by validation alone",
 )
-@click.option(
-    "--sampler", metavar="NAME", help="of --trials: random, or tpe (Optuna, installed apart)"
-)
+@click.option("--sampler", metavar="NAME", help="with --trials: random, or tpe (needs Optuna)")
 @click.option(
     "--set",
     "assignments",
@@ -107,10 +105,10 @@ def main() -> int:
 @click.option(
     "--group-duplicates/--no-group-duplicates",
     default=None,
-    help="keep equal molecules or reactions in one part of the split",
+    help="keep equal molecules or reactions in one set of the split",
 )
 @_options_of_file
-@click.option("--jobs", "-j", type=int, help="runs side by side; 0: one a core")
+@click.option("--jobs", "-j", type=int, help="runs side by side; 0: one for each core")
 @click.option(
     "--executor",
     metavar="NAME",

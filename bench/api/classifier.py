@@ -39,8 +39,8 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
     """A long-tail method on molecules, as a scikit-learn classifier.
 
     X is SMILES: a list, array or series of n texts, or a frame or array of n rows with several
-    columns where a sample has several molecules, or a molecule and a protein. y is one class a
-    sample, of any type that scikit-learn takes.
+    columns where a sample has several molecules, or a molecule and a protein. y has one class for
+    each sample, of any type that scikit-learn takes.
 
     It trains on all samples but the share on which the epoch, and whatever the method tunes, are
     chosen. The same data, parameters and `random_state` give the same model bit for bit.
@@ -50,7 +50,8 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
     ----------
     method : str
         A method by name, with or without options in brackets: ``"cb[beta=0.99]"``.
-        ``python run_bench.py --list methods`` describes them.
+        ``python run_bench.py --list methods``, or ``ltdd-bench --list methods`` where the package
+        is installed, describes them.
     options : mapping, optional
         Options of the method, stronger than those in brackets.
     backbone : str or mapping
