@@ -366,6 +366,17 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
             )
         if not isinstance(self.method, str):
             raise ArgumentError(f"Expected the name of a method, but got {self.method!r}.")
+        if not isinstance(self.backbone, str | Mapping):
+            raise ArgumentError(
+                f"Expected the name of an encoder, or one a kind of input, in backbone=, but got "
+                f"{self.backbone!r}."
+            )
+        if not isinstance(self.options, Mapping | None):
+            raise ArgumentError(f"Expected options by name, but got {self.options!r}.")
+        if not isinstance(self.valid_share, Real):
+            raise ArgumentError(f"Expected a number in valid_share=, but got {self.valid_share!r}.")
+        if self.device not in ("cpu", "cuda", "auto"):
+            raise ArgumentError(f"Expected the device cpu, cuda or auto, but got {self.device!r}.")
         spec = parse_spec(self.method)
         raw = RawSamples(
             columns.entities(self.protein), places.astype(np.int64), tuple(map(str, classes))
@@ -376,7 +387,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
                 raw,
                 name="X",
                 method=spec.name,
-                options={**spec.options, **(self.options or {})},
+                options={**spec.options, **_plain(self.options or {})},
                 backbones=backbones,
                 training=self._training(),
                 seed=_seed(self.random_state),
@@ -420,7 +431,14 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
             return np.log(self._probabilities(logits))
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        prior = self.prior if isinstance(self.prior, str) else np.asarray(self.prior, np.float64)
+        try:
+            prior = (
+                self.prior if isinstance(self.prior, str) else np.asarray(self.prior, np.float64)
+            )
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"Expected a prior by name, or a share of each class, but got {self.prior!r}."
+            ) from None
         return self.model_.probabilities(logits, prior)
 
     def _require_columns(self, columns: TextColumns) -> None:
@@ -520,13 +538,18 @@ def _named(problems: Mapping[int, str], samples: int) -> str:
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool):
         return int(random_state)
-    return int(check_random_state(random_state).randint(_MOST_SEED))
+    try:
+        return int(check_random_state(random_state).randint(_MOST_SEED))
+    except ValueError as error:
+        raise ArgumentError(f"Expected a random_state: {error}.") from None
 
 
 def _processes(n_jobs: int | None) -> int:
     from bench.sweep.local import default_jobs
 
-    return default_jobs() + 1 + n_jobs if n_jobs is not None and n_jobs < 0 else n_jobs or 1
+    if n_jobs is not None and n_jobs < 0:
+        return max(1, default_jobs() + 1 + n_jobs)
+    return n_jobs or 1
 
 
 def _plain(value: Any) -> Any:

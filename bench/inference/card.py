@@ -6,12 +6,15 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.dataset import EntityKind
 
 FORMAT = 1
 """Of model folders; raise it when older versions cannot read what is written."""
+
+# As many labels are made again of their counts.
+_MOST_SAMPLES = 10**8
 
 _PACKAGES = ("torch", "rdkit", "numpy", "scikit-learn")
 
@@ -87,6 +90,16 @@ class Card(_Frozen):
     implied_log_prior: tuple[float, ...] | None = None
     versions: dict[str, str]
     job_id: str | None = None
+
+    @model_validator(mode="after")
+    def _counts_are_of_the_classes(self) -> Card:
+        for counts in (self.train_counts, self.valid_counts):
+            if len(counts) != self.num_classes or min(counts) < 0 or sum(counts) > _MOST_SAMPLES:
+                raise ValueError(
+                    f"expected counts of samples in {self.num_classes} classes, but got "
+                    f"{str(counts)[:100]}"
+                )
+        return self
 
     @property
     def num_classes(self) -> int:

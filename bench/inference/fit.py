@@ -290,8 +290,13 @@ def _part(spec: Spec, options: Options, facts: Mapping[str, Any]) -> Part:
 
 def _backbones(asked: Mapping[str, str], prepared: PreparedData) -> Backbones:
     kinds = {entity.kind for entity in prepared.entities}
+    usual = BackboneSettings().model_dump()
+    if unknown := asked.keys() - usual.keys():
+        raise UsageError(
+            f"Expected encoders of {', '.join(usual)}, but got one of {min(unknown)!r}."
+        )
     chosen: dict[str, tuple[str, Options]] = {}
-    for kind, text in {**BackboneSettings().model_dump(), **asked}.items():
+    for kind, text in {**usual, **asked}.items():
         if kind not in kinds:
             continue
         spec = parse_spec(text)

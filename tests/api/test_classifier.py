@@ -93,6 +93,35 @@ def test_classes_that_would_come_back_as_others_are_refused(y, names):
         quick("ecfp_forest").fit(SMILES, y)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        ({"backbone": {"molecules": "gcn"}}, "molecules"),
+        ({"backbone": None}, "backbone="),
+        ({"options": "x"}, "options"),
+        ({"valid_share": None}, "valid_share="),
+        ({"device": "tpu"}, "tpu"),
+        ({"random_state": 1.5}, "random_state"),
+    ],
+    ids=lambda one: str(one),
+)
+def test_a_parameter_of_the_wrong_kind_is_refused_in_a_sentence(wrong, names):
+    with pytest.raises((ArgumentError, UsageError), match=names):
+        quick(**wrong).fit(SMILES, CLASSES)
+
+
+def test_a_prior_of_words_is_refused(fitted):
+    model = pickle.loads(pickle.dumps(fitted)).set_params(prior=["a", "b"])
+    with pytest.raises(ArgumentError, match="a share of each class"):
+        model.predict(SMILES)
+
+
+def test_options_are_numbers_of_numpy_and_jobs_more_than_cores():
+    model = quick("ecfp_forest", options={"trees": np.int64(7)}, n_jobs=-1000)
+    assert model.fit(SMILES, CLASSES).model_.card.method.options["trees"] == 7
+    assert len(model.predict(SMILES)) == 36
+
+
 def test_pandas_na_is_a_missing_molecule():
     column = pd.Series([pd.NA, *SMILES[1:]], dtype="string")
     with pytest.raises(ArgumentError, match=r"row 0 \(smiles: the text is empty\)"):

@@ -138,6 +138,14 @@ def test_a_field_that_is_not_known_is_refused(saved):
         load_model(saved)
 
 
+@pytest.mark.parametrize("counts", [[5], [-5, 3], [10**13, 3], [1, 1, 1]])
+@pytest.mark.parametrize("part", ["train_counts", "valid_counts"])
+def test_counts_that_are_not_of_the_classes_are_refused(saved, part, counts):
+    rewrite(saved, **{part: counts})
+    with pytest.raises(ModelError, match=r"expected counts of samples in 2 classes"):
+        load_model(saved)
+
+
 def test_another_version_of_the_method_is_refused(saved):
     rewrite(saved, method={**card_of(saved)["method"], "version": 99})
     with pytest.raises(ModelError, match="version 99"):
@@ -146,7 +154,8 @@ def test_another_version_of_the_method_is_refused(saved):
 
 def test_weights_of_another_shape_are_refused(saved):
     card = card_of(saved)
-    rewrite(saved, class_names=["a", "b", "c"], train_counts=[1, 1, 1])
+    counts = [1, 1, 1]
+    rewrite(saved, class_names=["a", "b", "c"], train_counts=counts, valid_counts=counts)
     assert card["class_names"] == ["no", "yes"]
     with pytest.raises(ModelError, match="size mismatch"):
         load_model(saved)
