@@ -67,6 +67,8 @@ def read_model(folder: Path) -> TrainedModel:
 
 def refusal(folder: Path, reason: object) -> ModelError:
     """What to raise of a model that cannot be read."""
+    if isinstance(reason, OSError) and reason.strerror:
+        reason = reason.strerror
     return ModelError(
         f"Expected a model in {folder}, but {reason}. It is no model of this benchmark, or it is "
         "damaged: fit it again, or copy it again from where it was made."
