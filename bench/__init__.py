@@ -1,7 +1,8 @@
-"""Reference benchmark for long-tailed drug classification on molecular graphs.
+"""A benchmark of long-tail methods on molecular graphs.
 
 From Python: :func:`compare` methods on a table of one's own, :func:`load_results` of an earlier
-benchmark, :class:`LongTailClassifier` for scikit-learn, and the functions of ``bench.losses``.
+benchmark, :class:`LongTailClassifier` for scikit-learn, and the functions of ``bench.losses``. For
+plug-ins: :class:`Method`, :class:`Dataset` and :class:`MoleculeBackbone` with their decorators.
 """
 
 from __future__ import annotations
@@ -9,19 +10,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["LongTailClassifier", "Results", "compare", "load_results"]
+__all__ = [
+    "Dataset",
+    "LongTailClassifier",
+    "Method",
+    "MoleculeBackbone",
+    "Results",
+    "compare",
+    "load_results",
+    "register_backbone",
+    "register_dataset",
+    "register_method",
+]
 
 if TYPE_CHECKING:
     from bench.api.classifier import LongTailClassifier
     from bench.api.compare import compare, load_results
     from bench.api.results import Results
+    from bench.backbone import MoleculeBackbone, register_backbone
+    from bench.dataset import Dataset, register_dataset
+    from bench.method import Method, register_method
 
 # Public name to the module that has it: they import torch, which `import bench` does not wait for.
 _HOMES = {
+    "Dataset": "bench.dataset",
     "LongTailClassifier": "bench.api.classifier",
+    "Method": "bench.method",
+    "MoleculeBackbone": "bench.backbone",
     "Results": "bench.api.results",
     "compare": "bench.api.compare",
     "load_results": "bench.api.compare",
+    "register_backbone": "bench.backbone",
+    "register_dataset": "bench.dataset",
+    "register_method": "bench.method",
 }
 
 
