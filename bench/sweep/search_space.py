@@ -32,7 +32,8 @@ class Numbers:
         """The number at `place` in [0, 1)."""
         low, high = self._ends()
         if self.whole and self.range.scale == "linear":
-            return math.floor(low + place * (high - low + 1))
+            # Just below 1 the sum is rounded up.
+            return min(math.floor(low + place * (high - low + 1)), int(high))
         number = self._back(low + place * (high - low))
         if self.whole:
             return round(number)
@@ -73,7 +74,7 @@ class Values:
 
     def at(self, place: float) -> Any:
         """The value at `place` in [0, 1)."""
-        return self.values[int(place * len(self.values))]
+        return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
 
     def __str__(self) -> str:
         return ", ".join(str(value) for value in self.values)

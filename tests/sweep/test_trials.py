@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +95,8 @@ def test_the_place_of_a_number_is_where_it_was_drawn(scale, place):
 def test_whole_numbers_reach_both_ends_alike():
     numbers = Numbers(Range(1, 3), whole=True)
     assert [numbers.at(place) for place in (0, 0.33, 0.34, 0.66, 0.67, 0.999)] == [1, 1, 2, 2, 3, 3]
+    assert Numbers(Range(5, 20), whole=True).at(math.nextafter(1, 0)) == 20
+    assert Values(tuple(range(49))).at(math.nextafter(1, 0)) == 48
     assert type(Numbers(Range(100, 1000, "log"), whole=True).at(0.5)) is int
 
 
