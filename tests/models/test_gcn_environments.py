@@ -65,7 +65,8 @@ def assert_same(
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 5), min_size=1, max_size=8), st.booleans())
 def test_embeddings_gradients_and_running_statistics_agree(seed, numbers, train):
-    assert_same(*both_ways(random_graphs(seed), numbers, train=train))
+    # Of atoms that hardly differ, norms magnify what was rounded: 1e-9 was seen.
+    assert_same(*both_ways(random_graphs(seed), numbers, train=train), tolerance=1e-8)
 
 
 @settings(deadline=None, max_examples=20)
