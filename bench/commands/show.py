@@ -45,7 +45,7 @@ def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Pa
     job_id : str
         Or how it begins, where only one does.
     part : {"test", "valid"} or None
-        Whose predictions; None for the test part.
+        Whose predictions; None for the test set.
     to : str or None
         The CSV file, ``-`` for standard output; None for the summary.
     data : Path or None
@@ -110,11 +110,11 @@ def _summary(record: Json, store: Store) -> Iterator[str]:
     yield ""
     yield "Settings"
     options = {name: job[name]["options"] for name in ("method", "dataset", "split")}
-    backbones = {f"{kind} by": part["label"] for kind, part in job["backbones"].items()}
+    backbones = {f"encoder of {kind}s": part["label"] for kind, part in job["backbones"].items()}
     for key, value in flat({**backbones, "training": job["training"], **options}).items():
         yield f"  {key}: {value}"
     yield ""
-    yield "Figures of the test part"
+    yield "Figures of the test set"
     for name, value in record["metrics"].items():
         yield f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}"
     yield ""
