@@ -23,6 +23,14 @@ _LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "pre
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
+_setting = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="any other setting, such as training.batch_size=256; may be repeated",
+)
+
 _FILE_OPTIONS = (
     click.option("--data", metavar="FILE", help="a CSV file of yours as the data set"),
     click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data"),
@@ -90,13 +98,7 @@ def main() -> int:
     help="choose each method's options first: N trials of each, by validation alone",
 )
 @click.option("--sampler", metavar="NAME", help="with --trials: random, or tpe (needs Optuna)")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="any other setting, such as training.batch_size=256; may be repeated",
-)
+@_setting
 @click.option(
     "--return-surplus/--discard-surplus",
     default=None,
@@ -405,13 +407,7 @@ def new_method(name: str, title: str | None, folder: Path | None) -> int:
 )
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="of --like")
 @click.option("--preset", default="quick", show_default=True, help="quick, paper or FILE.yaml")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="any other setting, such as training.batch_size=256; may be repeated",
-)
+@_setting
 @click.option("--jobs", "-j", type=click.IntRange(min=0), help="processes that read molecules")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="that trains; default cpu"

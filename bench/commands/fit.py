@@ -21,13 +21,15 @@ from bench.commands.arguments import resolve_arguments
 from bench.commands.console import console, warn
 from bench.commands.own_file import file_as_dataset, refuse_without_file
 from bench.commands.progress import LiveStep
+from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
 from bench.config import Settings
 from bench.data.obtain import obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import MAX_BAD, RawSamples
-from bench.errors import ModelError, UnknownNameError, UsageError
+from bench.errors import ModelError, UsageError
 from bench.files import entries, kind_of, temporary_folder
+from bench.inference.folder import CARD, FILES
 from bench.inference.model import Card, TrainedModel, fit_model
 from bench.method import METHODS
 from bench.report.numbers import counted
@@ -40,10 +42,6 @@ from bench.training.settings import TrainingSettings
 # Of a normal distribution, within which 95 of 100 draws fall.
 _Z = 1.96
 _SHOWN_CLASSES = 40
-_CARD = "card.json"
-_OF_MODELS = frozenset(
-    (_CARD, "model.safetensors", "model.skops", "training.safetensors", "members")
-)
 _PROGRAM = "run_bench.py"
 
 
@@ -149,7 +147,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
             f"{' and '.join(fixed)} cannot go with --like, which takes them from the run. Leave "
             "one of the two out."
         )
-    record = _record(like, out)
+    record = run_by_id(open_results(out), like)
     job = record["job"]
     method = job["method"]
     training = TrainingSettings.model_validate_json(_json(job["training"]))
@@ -205,24 +203,6 @@ def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
             "its path. Its columns are known."
         )
     return dataset_part(run["label"])
-
-
-def _record(like: str, out: Path) -> Mapping[str, Any]:
-    """The record of the run whose id begins with `like`."""
-    store = open_results(out)
-    ids = store.job_ids()
-    if not ids:
-        raise store.without_runs()
-    found = [job_id for job_id in ids if job_id.startswith(like)]
-    if len(found) > 1 and like not in found:
-        raise UsageError(
-            f"Expected the id of one run in {out}, but {len(found)} begin with {like!r}. Write "
-            "more of it."
-        )
-    record = store.read(like if like in found else found[0]) if found else None
-    if record is None:
-        raise UnknownNameError("run", like, ids[:10], where=f"--like; in {out}/runs")
-    return record
 
 
 def _read(recipe: _Recipe, data_dir: Path | None) -> RawSamples:
@@ -341,10 +321,10 @@ def _require_free(to: Path, force: bool) -> None:
     names = {path.name for path in entries(to)}
     if not names:
         return
-    if not (_CARD in names and names <= _OF_MODELS):
+    if not (CARD in names and names <= FILES):
         raise ModelError(
             f"Expected a new or empty folder for the model, but {to} holds other files, such as "
-            f"{min(names - _OF_MODELS or names)}. Name another in --to."
+            f"{min(names - FILES or names)}. Name another in --to."
         )
     if not force:
         raise ModelError(

@@ -11,14 +11,16 @@ from typing import Any, Literal
 
 import click
 import numpy as np
+from scipy.special import softmax
 
 from bench.commands.archive import open_results
 from bench.commands.console import warn
 from bench.commands.repeat import datasets_of_plans
+from bench.commands.run_id import run_by_id
 from bench.data.obtain import obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
-from bench.errors import BenchError, DataError, StoreError, UnknownNameError, UsageError
+from bench.errors import BenchError, DataError, StoreError, UsageError
 from bench.files import write_atomically
 from bench.metrics.confusion import matrix_of_record
 from bench.plain_text import visible
@@ -27,6 +29,7 @@ from bench.report.numbers import counted
 from bench.sweep.plan import dataset_part, open_dataset
 from bench.sweep.store import Store
 from bench.tracking.listener import flat
+from bench.training.kinds import samples_as_text
 
 Json = Mapping[str, Any]
 Part = Literal["test", "valid"]
@@ -57,9 +60,7 @@ def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Pa
         No such run, one without probabilities, or a file that cannot be written.
     """
     store = open_results(out)
-    record = store.read(_whole_id(store, job_id))
-    if record is None:
-        raise StoreError(f"The record of run {job_id} is damaged: run the benchmark command again.")
+    record = run_by_id(store, job_id)
     if to is None:
         if part is not None:
             raise UsageError("--set goes with --csv.")
@@ -75,31 +76,6 @@ def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Pa
         raise UsageError(f"Expected a file to write to, but {to}: {error.strerror}.") from None
     click.echo(f"{to}: {counted(text.count(chr(10)) - 1, 'row')}")
     return 0
-
-
-def _whole_id(store: Store, text: str) -> str:
-    known = store.job_ids()
-    if not known:
-        raise store.without_runs()
-    found = [job_id for job_id in known if text and job_id.startswith(text)]
-    if len(found) > 1 and text not in found:
-        raise UsageError(
-            f"Expected one run whose id begins with {text!r}, but {len(found)} do: "
-            f"{', '.join(found[:5])}. Give more of it."
-        )
-    if not found:
-        if len(known) > 20:
-            known = sorted(known, key=lambda one: _common(one, text), reverse=True)[:5]
-        raise UnknownNameError("run", text, known, where=f"in {store.root}")
-    return text if text in found else found[0]
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
-    return next(
-        (i for i, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1),
-        min(len(one), len(other)),
-    )
 
 
 def _summary(record: Json, store: Store) -> Iterator[str]:
@@ -180,8 +156,7 @@ def _predictions(store: Store, record: Json, part: Part, data_dir: Path | None) 
     arrays = store.predictions(record["job_id"])
     names = record["data"]["class_names"]
     logits = arrays[f"{part}_logits"].astype(np.float64)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = softmax(logits, axis=1)
     inputs = _inputs(store, record, arrays[f"{part}_positions"], data_dir)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -203,15 +178,8 @@ def _inputs(
     except BenchError as error:
         warn(f"Positions stand alone, without molecules: {error}")
         return columns
-    tables: dict[str, Sequence[str]] = {
-        "molecule": prepared.smiles,
-        "protein": prepared.proteins,
-        "category": prepared.categories,
-    }
-    return columns | {
-        entity.name: [tables[entity.kind][index] for index in entity.index[positions]]
-        for entity in prepared.entities
-    }
+    samples = samples_as_text(prepared, positions)
+    return columns | {entity.name: entity.values for entity in samples.entities}
 
 
 def _prepared(store: Store, record: Json, data_dir: Path | None) -> PreparedData:

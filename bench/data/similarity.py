@@ -51,14 +51,26 @@ def sample_fingerprints(
         )
 
     def build() -> dict[str, np.ndarray]:
-        used, place = np.unique(molecules[-1].index, return_inverse=True)
-        smiles = [prepared.smiles[graph] for graph in used]
-        return {"bits": fingerprints(smiles, jobs=jobs, on_progress=on_progress)[place]}
+        return {"bits": fingerprints_of(prepared, jobs=jobs, on_progress=on_progress)}
 
     # The fingerprint of the data covers the file, the sources that read molecules, and RDKit.
     key = {"prepared": prepared.fingerprint}
     folder = cache_dir or cache.default_folder()
     return cache.open_or_build(folder, f"fingerprints-{prepared.name}", key, build)["bits"]
+
+
+def fingerprints_of(
+    prepared: PreparedData,
+    samples: np.ndarray | None = None,
+    *,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> np.ndarray:
+    """Fingerprint of the last molecule of each of `samples`, or of all; (n, W), made anew."""
+    index = [entity.index for entity in prepared.entities if entity.kind == "molecule"][-1]
+    used, place = np.unique(index if samples is None else index[samples], return_inverse=True)
+    smiles = [prepared.smiles[graph] for graph in used]
+    return fingerprints(smiles, jobs=jobs, on_progress=on_progress)[place]
 
 
 def similarity_to_training(

@@ -16,9 +16,10 @@ from torch import Tensor
 import bench
 from bench.backbone import BACKBONES
 from bench.config import BackboneSettings
-from bench.data.featurise import Progress, fingerprints
+from bench.data.featurise import Progress
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
+from bench.data.similarity import fingerprints_of
 from bench.dataset import MAX_BAD, RawSamples
 from bench.errors import ModelError, UsageError
 from bench.inference.card import Card, Input, Part, versions_here
@@ -240,12 +241,9 @@ def training_fingerprints(
     prepared: PreparedData, train: np.ndarray, jobs: int
 ) -> dict[str, np.ndarray]:
     """Distinct fingerprints of the samples at `train`, of the last molecule of each."""
-    molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
-    if not molecules:
+    if not any(entity.kind == "molecule" for entity in prepared.entities):
         return {}
-    used = np.unique(molecules[-1].index[train])
-    bits = fingerprints([prepared.smiles[graph] for graph in used], jobs=jobs)
-    return {"fingerprints": np.unique(bits, axis=0)}
+    return {"fingerprints": np.unique(fingerprints_of(prepared, train, jobs=jobs), axis=0)}
 
 
 def _card(

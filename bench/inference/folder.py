@@ -28,6 +28,9 @@ OBJECTS = "model.skops"
 _TRAINING = "training.safetensors"
 _MEMBERS = "members"
 
+FILES = frozenset((CARD, WEIGHTS, OBJECTS, _TRAINING, _MEMBERS))
+"""What a model folder may hold."""
+
 
 def write_model(model: TrainedModel, folder: Path) -> None:
     """Keep `model` in `folder`, which must not be there yet.

@@ -24,13 +24,11 @@ from bench.method import Part as DataPart
 from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.spec import Spec, check_options
+from bench.sweep.worker import BLAS_THREADS
 from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.kinds import samples_as_text
 from bench.training.settings import TrainingSettings
 from bench.training.state import load_state
-
-# As of runs, since the last bits of a product depend on it.
-BLAS_THREADS = 2
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import softmax
 
-from bench.data.featurise import Progress, fingerprints
-from bench.data.similarity import nearest_similarity
+from bench.data.featurise import Progress
+from bench.data.similarity import fingerprints_of, nearest_similarity
 from bench.dataset import Entity
 from bench.errors import ModelError, UsageError
 from bench.inference.card import Card
@@ -149,11 +149,8 @@ class TrainedModel:
         samples = read_samples(entities, self.card, jobs=jobs)
         similarity = np.full(len(samples.problems), np.nan)
         if len(samples.rows):
-            prepared = samples.prepared
-            molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
-            used, place = np.unique(molecules[-1].index, return_inverse=True)
-            asked = fingerprints([prepared.smiles[graph] for graph in used], jobs=jobs)
-            similarity[samples.rows] = nearest_similarity(asked, known)[place]
+            asked = fingerprints_of(samples.prepared, jobs=jobs)
+            similarity[samples.rows] = nearest_similarity(asked, known)
         return similarity
 
     def save(self, folder: Path) -> None:
