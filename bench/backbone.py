@@ -42,6 +42,15 @@ class Backbone(nn.Module, ABC):
 class MoleculeBackbone(Backbone):
     """Encoder of molecular graphs.
 
+    Attributes
+    ----------
+    by_environment : bool
+        Whether it reads ``graphs.environments``, to compute equal atoms once. Batches carry them
+        for no other.
+    fingerprint_bits : int
+        Of a positive number, batches carry ``graphs.fingerprints`` of that length. May be set in
+        the constructor.
+
     Parameters
     ----------
     num_features : int
@@ -51,6 +60,8 @@ class MoleculeBackbone(Backbone):
     """
 
     entity = "molecule"
+    by_environment: ClassVar[bool] = False
+    fingerprint_bits: int = 0
 
     @abstractmethod
     def __init__(self, num_features: int, options: Options) -> None:

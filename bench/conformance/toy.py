@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bench.data.bond_features import bond_vectors
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
 from bench.split import Split
@@ -54,6 +55,9 @@ def toy_data(
         atom_offsets=np.concatenate([[0], np.cumsum(atoms)]),
         bonds=np.concatenate(bonds).astype(np.int32),
         bond_offsets=np.concatenate([[0], np.cumsum(atoms - 1)]),
+        # As the SMILES has them: single bonds of chains.
+        bond_features=bond_vectors([(1, 0, 0, 0)]),
+        bond_types=np.zeros((atoms - 1).sum(), np.uint8),
     ).with_environments()
     size = len(labels)
     entities = [

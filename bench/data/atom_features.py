@@ -6,7 +6,7 @@ An atom is first described by a tuple of eight small integers. Molecules have fe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,17 +72,18 @@ def feature_vectors(properties: Sequence[AtomProperties]) -> np.ndarray:
     columns = np.array(properties, dtype=np.int64).reshape(-1, 8).T
     element, degree, implicit, charge, radicals, hybridisation, aromatic, hydrogens = columns
     blocks = (
-        _one_hot(element, ELEMENTS.values()),
-        _one_hot(degree, range(MAX_DEGREE + 1)),
-        _one_hot(implicit, range(MAX_IMPLICIT_VALENCE + 1)),
+        one_hot(element, ELEMENTS.values()),
+        one_hot(degree, range(MAX_DEGREE + 1)),
+        one_hot(implicit, range(MAX_IMPLICIT_VALENCE + 1)),
         charge[:, None],
         radicals[:, None],
-        _one_hot(hybridisation, HYBRIDISATIONS),
+        one_hot(hybridisation, HYBRIDISATIONS),
         aromatic[:, None],
-        _one_hot(hydrogens, range(MAX_HYDROGENS + 1)),
+        one_hot(hydrogens, range(MAX_HYDROGENS + 1)),
     )
     return np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def _one_hot(values: np.ndarray, allowed: Any) -> np.ndarray:
+def one_hot(values: np.ndarray, allowed: Iterable[int]) -> np.ndarray:
+    """Which of the `allowed` each of n values is, bool, (n, len(allowed))."""
     return values[:, None] == np.array(list(allowed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TypeVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.data.adjacency import adjacency
+from bench.data.edges import DirectedEdges, directed_edges
 from bench.errors import HiddenLabelsError
 
 Device = torch.device | str | None
@@ -18,16 +20,16 @@ _T = TypeVar("_T", bound="_Tensors")
 
 
 class _Tensors:
-    """Base of frozen dataclasses of which every field is a tensor."""
+    """Base of frozen dataclasses of which every field is a tensor, or None."""
 
     def to(self: _T, device: Device = None, dtype: torch.dtype | None = None) -> _T:
         """The same values on `device`; floating-point tensors become `dtype`."""
         return replace(  # type: ignore[type-var]
             self,
             **{
-                item.name: _to(getattr(self, item.name), device, dtype)
+                item.name: _to(value, device, dtype)
                 for item in fields(self)  # type: ignore[arg-type]
-                if item.init
+                if item.init and (value := getattr(self, item.name)) is not None
             },
         )
 
@@ -74,7 +76,7 @@ class EnvironmentBatch:
 
 @dataclass(frozen=True)
 class GraphBatch(_Tensors):
-    """G molecular graphs laid end to end: N atoms, E bonds, T distinct atom feature vectors.
+    """G molecular graphs end to end: N atoms, E bonds, T and U distinct features of these.
 
     Attributes
     ----------
@@ -86,18 +88,42 @@ class GraphBatch(_Tensors):
         Atoms of graph g are ``atom_offsets[g]:atom_offsets[g + 1]``.
     bonds : Tensor of int64, shape (E, 2)
         Both ends of each bond, each bond once; self loops are not stored.
+    bond_features : Tensor, shape (U, 12)
+        The distinct bond feature vectors, see :mod:`bench.data.bond_features`.
+    bond_types : Tensor of int64, shape (E,)
+        Row of `bond_features` for each bond.
+    fingerprints : Tensor, shape (G, bits), or None
+        How often each circular fragment stands in each molecule, where the encoder reads it, see
+        :func:`bench.data.morgan.morgan_counts`. Of an edited graph, that of its molecule.
 
     Notes
     -----
-    `atom_features` is shared by all batches of a collator and must not be written to.
+    `atom_features` and `bond_features` are shared by all batches of a collator and must not be
+    written to.
+
+    Raises
+    ------
+    ValueError
+        There is not one type a bond.
     """
 
     atom_features: Tensor
     atom_types: Tensor
     atom_offsets: Tensor
     bonds: Tensor
+    bond_features: Tensor
+    bond_types: Tensor
+    fingerprints: Tensor | None = None
     _environments: EnvironmentBatch | None = field(default=None, init=False, repr=False)
     _versions: tuple[int, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # What edits bonds and forgets their types would give bonds the features of others.
+        if len(self.bond_types) != len(self.bonds):
+            raise ValueError(
+                f"Expected a type of each of {len(self.bonds)} bonds, but got "
+                f"{len(self.bond_types)} types. Change `bond_types` along with `bonds`."
+            )
 
     @property
     def environments(self) -> EnvironmentBatch | None:
@@ -123,6 +149,12 @@ class GraphBatch(_Tensors):
         copied = replace(self)
         # Under the names of the cached properties.
         vars(copied).update(graph_index=graph_index, _adjacency=(neighbours, neighbour_offsets))
+        return copied
+
+    def with_fingerprints(self, fingerprints: Tensor | None) -> GraphBatch:
+        """The same graphs, and what is known of them, with these fingerprints."""
+        copied = copy(self)
+        object.__setattr__(copied, "fingerprints", fingerprints)
         return copied
 
     def _now(self) -> tuple[int, ...]:
@@ -176,6 +208,11 @@ class GraphBatch(_Tensors):
     def edges(self) -> tuple[Tensor, Tensor]:
         """Sources and targets of all directed edges, self loops included, (2E + N,) each."""
         return self.neighbours, owners_of(self.neighbour_offsets, len(self.neighbours))
+
+    @cached_property
+    def directed(self) -> DirectedEdges:
+        """Every bond in both directions, for encoders that read bonds."""
+        return directed_edges(self.bonds, self.bond_types, self.num_atoms)
 
     @cached_property
     def _adjacency(self) -> tuple[Tensor, Tensor]:

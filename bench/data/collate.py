@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bench.data.batch import Batch, EnvironmentBatch, GraphBatch, LevelBatch, ValueBatch
 from bench.data.compiled import compiled
+from bench.data.morgan import RADIUS, SparseRows, rows_of_data
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN, PreparedData
 from bench.data.refinement import refine
@@ -32,6 +35,11 @@ class Collator:
         batch there moves its numbers alone; batches of :meth:`epoch` are there.
     dtype : torch.dtype, optional
         Of what encoders read as real numbers; as it is in the data when None.
+    by_environment : bool
+        Whether batches carry environments, where the data has them: for encoders that compute
+        equal atoms once.
+    fingerprint_bits : int
+        Length of the fingerprints of molecules that batches carry; 0 for none.
 
     Raises
     ------
@@ -45,10 +53,19 @@ class Collator:
         protein_rows: np.ndarray | None = None,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        by_environment: bool = True,
+        fingerprint_bits: int = 0,
     ) -> None:
         self._labels = np.asarray(prepared.labels)
         self._device = torch.device("cpu") if device is None else device
-        self._graphs = GraphCollator(prepared.graphs, device, dtype)
+        graphs = prepared.graphs
+        self._graphs = GraphCollator(
+            graphs if by_environment else replace(graphs, environments=None),
+            device,
+            dtype,
+            rows_of_data(prepared, RADIUS, fingerprint_bits) if fingerprint_bits else None,
+        )
         self._indices: dict[str, list[np.ndarray]] = {}
         for entity in prepared.entities:
             self._indices.setdefault(entity.kind, []).append(entity.index)
@@ -129,7 +146,9 @@ class GraphCollator:
     graphs : PackedGraphs
         With environments where encoders shall compute equal atoms once.
     device, dtype : optional
-        Where and as what the distinct atom feature vectors are held.
+        Where and as what the distinct feature vectors are held.
+    fingerprints : SparseRows, optional
+        One a graph, where encoders read them.
     """
 
     def __init__(
@@ -137,9 +156,11 @@ class GraphCollator:
         graphs: PackedGraphs,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
+        fingerprints: SparseRows | None = None,
     ) -> None:
-        self._graphs = graphs
+        self._graphs, self._dtype, self._fingerprints = graphs, dtype, fingerprints
         self._atom_features = torch.from_numpy(np.array(graphs.atom_features)).to(device, dtype)
+        self._bond_features = torch.from_numpy(np.array(graphs.bond_features)).to(device, dtype)
         self._index = (
             None
             if graphs.environments is None or self._atom_features.device.type != "cpu"
@@ -149,18 +170,22 @@ class GraphCollator:
     def __call__(self, numbers: np.ndarray) -> GraphBatch:
         """The graphs with these `numbers`, shape (G,), in that order; repeats are allowed."""
         graphs = self._graphs
-        atoms, atom_types, atom_offsets, bonds = _end_to_end(
+        atoms, atom_types, atom_offsets, bonds, bond_types = _end_to_end(
             numbers.astype(np.int64, copy=False),
             graphs.atom_types,
             graphs.atom_offsets,
             graphs.bonds,
             graphs.bond_offsets,
+            graphs.bond_types,
         )
         batch = GraphBatch(
             atom_features=self._atom_features,
             atom_types=torch.from_numpy(atom_types),
             atom_offsets=torch.from_numpy(atom_offsets),
             bonds=torch.from_numpy(bonds),
+            bond_features=self._bond_features,
+            bond_types=torch.from_numpy(bond_types),
+            fingerprints=self._fingerprints_of(numbers),
         )
         if self._index is None:
             return batch
@@ -168,7 +193,14 @@ class GraphCollator:
 
     def resident(self) -> ResidentGraphs:
         """All graphs, where the feature vectors are held."""
-        return ResidentGraphs(self._graphs, self._atom_features)
+        return ResidentGraphs(
+            self._graphs, self._atom_features, self._bond_features, self._fingerprints
+        )
+
+    def _fingerprints_of(self, numbers: np.ndarray) -> Tensor | None:
+        if self._fingerprints is None:
+            return None
+        return torch.from_numpy(self._fingerprints.dense(numbers)).to(dtype=self._dtype)
 
 
 @compiled
@@ -178,8 +210,9 @@ def _end_to_end(
     atom_offsets: np.ndarray,
     bonds: np.ndarray,
     bond_offsets: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Positions, types and offsets of the atoms of the graphs with `numbers`, and their bonds."""
+    bond_types: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Positions, types and offsets of atoms of the graphs with `numbers`; bonds, their types."""
     graphs = len(numbers)
     new_offsets = np.zeros(graphs + 1, np.int64)
     num_bonds = 0
@@ -192,6 +225,7 @@ def _end_to_end(
     atoms = np.empty(new_offsets[-1], np.int64)
     new_types = np.empty(new_offsets[-1], np.int64)
     new_bonds = np.empty((num_bonds, 2), np.int64)
+    new_bond_types = np.empty(num_bonds, np.int64)
     place = 0
     for graph in range(graphs):
         number, first, last = numbers[graph], new_offsets[graph], new_offsets[graph + 1]
@@ -208,8 +242,12 @@ def _end_to_end(
         for bond in range(len(own_bonds)):
             own_bonds[bond, 0] = ends[bond, 0] + first
             own_bonds[bond, 1] = ends[bond, 1] + first
+        types_there = bond_types[bond_offsets[number] : bond_offsets[number + 1]]
+        own_bond_types = new_bond_types[place : place + len(ends)]
+        for bond in range(len(own_bond_types)):
+            own_bond_types[bond] = types_there[bond]
         place += len(ends)
-    return atoms, new_types, new_offsets, new_bonds
+    return atoms, new_types, new_offsets, new_bonds, new_bond_types
 
 
 def compress(graphs: GraphBatch) -> GraphBatch:

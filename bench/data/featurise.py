@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.data.adjacency import offsets_of
 from bench.data.atom_features import AtomProperties, atom_properties, feature_vectors
+from bench.data.bond_features import BondProperties, bond_properties, bond_vectors
 from bench.data.packed import PackedGraphs
 
 if TYPE_CHECKING:
@@ -63,10 +64,12 @@ class Featurised:
 
 
 class _Chunk(NamedTuple):
-    properties: list[AtomProperties]
-    atom_types: np.ndarray  # rows of `properties`
+    atom_properties: list[AtomProperties]
+    atom_types: np.ndarray  # rows of `atom_properties`
     atom_counts: list[int]
     bonds: np.ndarray
+    bond_properties: list[BondProperties]
+    bond_types: np.ndarray  # rows of `bond_properties`
     bond_counts: list[int]
     keys: bytes
     failures: dict[int, str]
@@ -99,8 +102,10 @@ def featurise(
     keys : bool
         Whether molecules get their canonical keys; without, `Featurised.keys` has no rows.
     """
-    types: dict[AtomProperties, int] = {}
+    atoms: dict[AtomProperties, int] = {}
+    kinds: dict[BondProperties, int] = {}
     atom_types, bonds = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
+    bond_types = [np.empty(0, np.int16)]
     atom_counts: list[int] = []
     bond_counts: list[int] = []
     all_keys: list[bytes] = []
@@ -109,8 +114,10 @@ def featurise(
     work = partial(_featurise_chunk, keyed=keys)
     with closing(_in_chunks(work, smiles, jobs, on_progress)) as chunks:
         for start, chunk in chunks:
-            numbers = [types.setdefault(atom, len(types)) for atom in chunk.properties]
+            numbers = [atoms.setdefault(atom, len(atoms)) for atom in chunk.atom_properties]
             atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
+            numbers = [kinds.setdefault(bond, len(kinds)) for bond in chunk.bond_properties]
+            bond_types.append(np.array(numbers, np.int16)[chunk.bond_types])
             atom_counts += chunk.atom_counts
             bonds.append(chunk.bonds)
             bond_counts += chunk.bond_counts
@@ -121,14 +128,16 @@ def featurise(
             failures |= new
             repaired.update((start + place, what) for place, what in chunk.repaired.items())
 
-    # Sorted rows, so that the table does not depend on which molecule came first.
-    table, row = np.unique(feature_vectors(list(types)), axis=0, return_inverse=True)
+    atom_features, atom_rows = _table(feature_vectors(list(atoms)))
+    bond_features, bond_rows = _table(bond_vectors(list(kinds)))
     graphs = PackedGraphs(
-        atom_features=table,
-        atom_types=row.astype(np.int32).reshape(-1)[np.concatenate(atom_types)],
+        atom_features=atom_features,
+        atom_types=atom_rows.astype(np.int32)[np.concatenate(atom_types)],
         atom_offsets=offsets_of(atom_counts),
         bonds=np.concatenate(bonds),
         bond_offsets=offsets_of(bond_counts),
+        bond_features=bond_features,
+        bond_types=bond_rows.astype(np.uint8)[np.concatenate(bond_types)],
     )
     usable = np.ones(len(smiles), bool)
     usable[list(failures)] = False
@@ -207,12 +216,14 @@ def _in_chunks(
 
 
 def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
-    from bench.data.molecules import adjacent, bonds, canonical_key, parse
+    from bench.data.molecules import canonical_key, parse
 
     types: dict[AtomProperties, int] = {}
+    kinds: dict[BondProperties, int] = {}
     atom_types: list[int] = []
     atom_counts: list[int] = []
-    mols_adjacent: list[np.ndarray] = []
+    bonds: list[tuple[int, int, int]] = []
+    bond_counts: list[int] = []
     keys: list[bytes] = []
     failures: dict[int, str] = {}
     repaired: dict[int, str] = {}
@@ -226,19 +237,34 @@ def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
         atoms = [types.setdefault(atom_properties(atom), len(types)) for atom in mol.GetAtoms()]
         atom_types += atoms
         atom_counts.append(len(atoms))
-        mols_adjacent.append(adjacent(mol))
+        for bond in mol.GetBonds():
+            kind = kinds.setdefault(bond_properties(bond), len(kinds))
+            bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), kind))
+        bond_counts.append(mol.GetNumBonds())
         if keyed:
             keys.append(canonical_key(mol))
+    table = np.array(bonds, np.int32).reshape(-1, 3)
+    ends = np.sort(table[:, :2], axis=1)
+    graphs = np.repeat(np.arange(len(bond_counts)), bond_counts)
+    order = np.lexsort((ends[:, 1], ends[:, 0], graphs))
     return _Chunk(
-        properties=list(types),
+        atom_properties=list(types),
         atom_types=np.array(atom_types, np.int32),
         atom_counts=atom_counts,
-        bonds=bonds(mols_adjacent, atom_counts),
-        bond_counts=[len(places) // 2 for places in mols_adjacent],
+        bonds=ends[order],
+        bond_properties=list(kinds),
+        bond_types=table[order, 2].astype(np.int16),
+        bond_counts=bond_counts,
         keys=b"".join(keys),
         failures=failures,
         repaired=repaired,
     )
+
+
+def _table(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct vectors, sorted, so that it is no matter which came first; the row of each."""
+    table, rows = np.unique(vectors, axis=0, return_inverse=True)
+    return table, rows.reshape(-1)
 
 
 def _scaffold_chunk(smiles: Sequence[str]) -> list[str]:

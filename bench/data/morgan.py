@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.data.adjacency import offsets_of
+from bench.data.adjacency import gather_ranges, offsets_of
 from bench.data.prepared import PreparedData
 from bench.errors import DataError
 from bench.sources import sources_of
+
+RADIUS = 2
+"""Of the fragments in the fingerprints that encoders read."""
 
 
 class SparseRow(NamedTuple):
@@ -19,6 +23,34 @@ class SparseRow(NamedTuple):
 
     places: np.ndarray
     values: np.ndarray
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """The entries of R vectors that are not zero.
+
+    Attributes
+    ----------
+    offsets : ndarray of int64, shape (R + 1,)
+        Those of row r are ``offsets[r]:offsets[r + 1]``.
+    places : ndarray of int32
+    values : ndarray of float32
+    width : int
+        Length of a vector.
+    """
+
+    offsets: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+    width: int
+
+    def dense(self, numbers: np.ndarray) -> np.ndarray:
+        """The rows with these `numbers`, shape (n,), as vectors; float32, (n, width)."""
+        found = np.zeros((len(numbers), self.width), np.float32)
+        entries, ends = gather_ranges(self.offsets, numbers)
+        rows = np.repeat(np.arange(len(numbers)), np.diff(ends))
+        found[rows, self.places[entries]] = self.values[entries]
+        return found
 
 
 Fingerprint = Callable[[str], SparseRow]
@@ -67,15 +99,8 @@ def of_data(prepared: PreparedData, radius: int, bits: int) -> Fingerprint:
 
     Of any other SMILES, such as another spelling, as :func:`each_once` gives them.
     """
-    key = {
-        # Covers the file and RDKit's version.
-        "prepared": prepared.fingerprint,
-        "source": sources_of([__name__], within=("bench.data",)),
-        "radius": radius,
-        "bits": bits,
-    }
-    arrays = prepared.keep(f"morgan-{prepared.name}", key, partial(_build, prepared, radius, bits))
-    ends, places, values = arrays["offsets"].tolist(), arrays["places"], arrays["values"]
+    rows = rows_of_data(prepared, radius, bits)
+    ends, places, values = rows.offsets.tolist(), rows.places, rows.values
     numbers = {smiles: number for number, smiles in enumerate(prepared.smiles)}
     of_other = each_once(radius, bits)
 
@@ -87,6 +112,19 @@ def of_data(prepared: PreparedData, radius: int, bits: int) -> Fingerprint:
         return SparseRow(places[entries], values[entries])
 
     return fingerprint
+
+
+def rows_of_data(prepared: PreparedData, radius: int, bits: int) -> SparseRows:
+    """:func:`morgan_counts` of each graph of a data set, read once and kept beside features."""
+    key = {
+        # Covers the file and RDKit's version.
+        "prepared": prepared.fingerprint,
+        "source": sources_of([__name__], within=("bench.data",)),
+        "radius": radius,
+        "bits": bits,
+    }
+    arrays = prepared.keep(f"morgan-{prepared.name}", key, partial(_build, prepared, radius, bits))
+    return SparseRows(arrays["offsets"], arrays["places"], arrays["values"], bits)
 
 
 def _build(prepared: PreparedData, radius: int, bits: int) -> Mapping[str, np.ndarray]:

@@ -15,14 +15,17 @@ import numpy as np
 from bench.data.adjacency import adjacency, offsets_of
 from bench.data.environments import Environments, find_environments
 
-_ARRAYS = ("atom_features", "atom_types", "atom_offsets", "bonds", "bond_offsets")
+_ARRAYS = (
+    "atom_features", "atom_types", "atom_offsets",
+    "bonds", "bond_offsets", "bond_features", "bond_types",
+)  # fmt: skip
 # Graphs whose neighbours are looked up together.
 _CHUNK = 1 << 15
 
 
 @dataclass(frozen=True)
 class PackedGraphs:
-    """G molecular graphs with N atoms, E bonds and T distinct atom feature vectors.
+    """G molecular graphs: N atoms, E bonds, T and U distinct feature vectors of these.
 
     Attributes
     ----------
@@ -37,6 +40,10 @@ class PackedGraphs:
         stands once; self loops are not stored.
     bond_offsets : ndarray of int64, shape (G + 1,)
         Bonds of graph g are ``bond_offsets[g]:bond_offsets[g + 1]``.
+    bond_features : ndarray of float32, shape (U, 12)
+        The distinct bond feature vectors, see :mod:`bench.data.bond_features`.
+    bond_types : ndarray of uint8, shape (E,)
+        Row of `bond_features` for each bond.
     environments : Environments or None
         Environments of the atoms, see :meth:`with_environments`.
     """
@@ -46,6 +53,8 @@ class PackedGraphs:
     atom_offsets: np.ndarray
     bonds: np.ndarray
     bond_offsets: np.ndarray
+    bond_features: np.ndarray
+    bond_types: np.ndarray
     environments: Environments | None = None
 
     def __len__(self) -> int:

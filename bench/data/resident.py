@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.data.adjacency import offsets_of
 from bench.data.batch import Batch, GraphBatch, ValueBatch, owners_of
+from bench.data.morgan import SparseRows
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN
 from bench.data.stretch import cut_at, send
@@ -28,15 +29,31 @@ class ResidentGraphs:
     graphs : PackedGraphs
     atom_features : Tensor, shape (T, D)
         The distinct atom feature vectors; where they are, the graphs will be.
+    bond_features : Tensor, shape (U, F)
+        The distinct bond feature vectors.
+    fingerprints : SparseRows, optional
+        One a graph, where encoders read them.
     """
 
-    def __init__(self, graphs: PackedGraphs, atom_features: Tensor) -> None:
+    def __init__(
+        self,
+        graphs: PackedGraphs,
+        atom_features: Tensor,
+        bond_features: Tensor,
+        fingerprints: SparseRows | None = None,
+    ) -> None:
         atoms, bonds = np.diff(graphs.atom_offsets), np.diff(graphs.bond_offsets)
         # Of each graph; the host reads sizes from it.
         self._sizes = np.stack([atoms, bonds, atoms + 2 * bonds], axis=1)
-        self._atom_features = atom_features
-        self._atom_types, ends, self._atom_offsets, self._bond_offsets = send(
-            [graphs.atom_types, graphs.bonds, graphs.atom_offsets, graphs.bond_offsets],
+        self._atom_features, self._bond_features = atom_features, bond_features
+        self._atom_types, ends, self._atom_offsets, self._bond_offsets, self._bond_types = send(
+            [
+                graphs.atom_types,
+                graphs.bonds,
+                graphs.atom_offsets,
+                graphs.bond_offsets,
+                graphs.bond_types,
+            ],
             atom_features.device,
         )
         # Bonds and neighbours are counted from the first atom of their graph.
@@ -47,11 +64,21 @@ class ResidentGraphs:
             self._atom_types,
             self._atom_offsets,
             self._bonds + self._atom_offsets[owners, None],
+            bond_features,
+            self._bond_types,
         )
         self._list_offsets = whole.neighbour_offsets[self._atom_offsets]
         owners = owners_of(self._list_offsets, len(whole.neighbours))
         self._neighbours = whole.neighbours - self._atom_offsets[owners]
         self._list_lengths = whole.neighbour_offsets.diff()
+
+        self._bits = 0
+        if fingerprints is not None:
+            self._bits, self._entry_counts = fingerprints.width, np.diff(fingerprints.offsets)
+            self._entry_offsets, self._entry_places, self._entry_values = send(
+                [fingerprints.offsets, fingerprints.places, fingerprints.values],
+                atom_features.device,
+            )
 
     def sizes(self, numbers: np.ndarray) -> np.ndarray:
         """Atoms, bonds and entries of neighbour lists of the graphs with `numbers` together."""
@@ -68,11 +95,25 @@ class ResidentGraphs:
             atom_types=self._atom_types[atom_places],
             atom_offsets=atom_offsets,
             bonds=self._bonds[bond_places] + atom_offsets[graph_of_bond, None],
+            bond_features=self._bond_features,
+            bond_types=self._bond_types[bond_places],
         ).with_lists(
             graph_index,
             self._neighbours[places] + atom_offsets[graph_of_entry],
             _offsets(self._list_lengths[atom_places]),
         )
+
+    def fingerprints(self, numbers: np.ndarray, there: Tensor) -> Tensor | None:
+        """Fingerprints of the graphs with these `numbers`, which are `there` on the device, too."""
+        if not self._bits:
+            return None
+        entries = int(self._entry_counts[numbers].sum())
+        places, _, graphs = _ranges(self._entry_offsets, there, entries)
+        found = self._atom_features.new_zeros(len(numbers), self._bits)
+        # Each place of a graph occurs once, so nothing is added up and all orders are alike.
+        index = graphs * self._bits + self._entry_places[places]
+        found.view(-1).scatter_(0, index, self._entry_values[places].to(found.dtype))
+        return found
 
 
 class ResidentData:
@@ -137,6 +178,7 @@ class ResidentData:
         parts = iter(sent)
         positions, labels_there = ([next(parts) for _ in batches] for _ in range(2))
         values = {kind: [(next(parts), next(parts)) for _ in batches] for kind in distinct}
+        numbers_there = numbers.split(graph_counts)
         graphs: Iterator[GraphBatch] = iter(())
         if "molecule" in self._indices:
             whole = self._graphs.lay_out(numbers, *known[1:, -1].tolist())
@@ -145,7 +187,9 @@ class ResidentData:
             inputs: dict[str, GraphBatch | ValueBatch] = {}
             for kind in self._indices:
                 if kind == "molecule":
-                    inputs[kind] = next(graphs)
+                    inputs[kind] = next(graphs).with_fingerprints(
+                        self._graphs.fingerprints(molecules[number], numbers_there[number])
+                    )
                 else:
                     chosen, index = values[kind][number]
                     inputs[kind] = ValueBatch(self._rows[kind].index_select(0, chosen), index)

@@ -27,10 +27,13 @@ def end_to_end(parts: Sequence[GraphBatch]) -> GraphBatch:
     """The graphs of all `parts`, which share their distinct feature vectors.
 
     One copy of sizes to the device, and no wait. Of no parts, a batch without graphs on the CPU.
+    Fingerprints, long vectors, are left out.
     """
     if not parts:
         none = torch.empty(0, dtype=torch.int64)
-        return GraphBatch(torch.empty(0, 0), none, none.new_zeros(1), none.view(0, 2))
+        return GraphBatch(
+            torch.empty(0, 0), none, none.new_zeros(1), none.view(0, 2), torch.empty(0, 0), none
+        )
     counts = np.array([(part.num_graphs, part.num_atoms, len(part.bonds)) for part in parts])
     cuts = np.stack([offsets_of(column) for column in counts.T])
     graphs, atoms, bonds = send([cuts], parts[0].atom_types.device)[0].view(3, -1)
@@ -43,6 +46,8 @@ def end_to_end(parts: Sequence[GraphBatch]) -> GraphBatch:
         atom_types=torch.cat([part.atom_types for part in parts]),
         atom_offsets=torch.cat([ends.new_zeros(1), ends]),
         bonds=within + atoms[owners_of(bonds, num_bonds), None],
+        bond_features=parts[0].bond_features,
+        bond_types=torch.cat([part.bond_types for part in parts]),
     )
 
 
@@ -99,6 +104,8 @@ def cut_at(graphs: GraphBatch, known: np.ndarray, cuts: Tensor) -> Iterator[Grap
             atom_types=graphs.atom_types[a:a_end],
             atom_offsets=atom_offsets[g + number : g_end + number + 1],
             bonds=bonds[b:b_end],
+            bond_features=graphs.bond_features,
+            bond_types=graphs.bond_types[b:b_end],
         ).with_lists(
             graph_index[a:a_end],
             neighbours[e:e_end],

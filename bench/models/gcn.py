@@ -56,6 +56,7 @@ class GCN(MoleculeBackbone):
     """
 
     options_type = GCNOptions
+    by_environment = True
 
     def __init__(self, num_features: int, options: GCNOptions) -> None:
         super().__init__(num_features, options)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.backbone import BACKBONES, Backbone, ProteinBackbone
+from bench.backbone import BACKBONES, Backbone, MoleculeBackbone, ProteinBackbone
 from bench.data.batch import Batch, GraphBatch
 from bench.data.collate import Collator
 from bench.data.prepared import PreparedData
@@ -53,12 +53,24 @@ class Network(nn.Module):
         Features are held where the network is at this moment, in the precision of its weights.
         """
         weights = next(self.parameters())
-        if "protein" not in self.encoders:
-            return Collator(prepared, None, weights.device, weights.dtype)
-        protein = self.encoders["protein"]
-        assert isinstance(protein, ProteinBackbone)
-        rows = protein.tokenise(prepared.proteins)
-        return Collator(prepared, rows, weights.device, weights.dtype)
+        rows, by_environment, fingerprint_bits = None, False, 0
+        if "protein" in self.encoders:
+            protein = self.encoders["protein"]
+            assert isinstance(protein, ProteinBackbone)
+            rows = protein.tokenise(prepared.proteins)
+        if "molecule" in self.encoders:
+            molecule = self.encoders["molecule"]
+            assert isinstance(molecule, MoleculeBackbone)
+            by_environment = molecule.by_environment
+            fingerprint_bits = molecule.fingerprint_bits
+        return Collator(
+            prepared,
+            rows,
+            weights.device,
+            weights.dtype,
+            by_environment=by_environment,
+            fingerprint_bits=fingerprint_bits,
+        )
 
     def _encode_kind(self, kind: str, batch: Batch) -> Tensor:
         """Embeddings of all entities of one kind, shape (entities, B, features)."""

@@ -61,9 +61,17 @@ def keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch | 
     keep, clear = _are_first(order.numpy(), offsets, counts.numpy())
     if not clear:
         return None
-    arrays = _without_others(keep, graphs.atom_types.numpy(), offsets, graphs.bonds.numpy())
-    types, new_offsets, bonds = map(torch.from_numpy, arrays)
-    return replace(graphs, atom_types=types, atom_offsets=new_offsets, bonds=bonds)
+    arrays = _without_others(
+        keep,
+        graphs.atom_types.numpy(),
+        offsets,
+        graphs.bonds.numpy(),
+        graphs.bond_types.numpy(),
+    )
+    types, new_offsets, bonds, bond_types = map(torch.from_numpy, arrays)
+    return replace(
+        graphs, atom_types=types, atom_offsets=new_offsets, bonds=bonds, bond_types=bond_types
+    )
 
 
 @compiled
@@ -138,9 +146,13 @@ def _are_first(
 
 @compiled
 def _without_others(
-    keep: np.ndarray, atom_types: np.ndarray, offsets: np.ndarray, bonds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Types, offsets and bonds of the graphs with the atoms to `keep` alone."""
+    keep: np.ndarray,
+    atom_types: np.ndarray,
+    offsets: np.ndarray,
+    bonds: np.ndarray,
+    bond_types: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Types and offsets of the atoms to `keep` alone, and bonds between them with their types."""
     new_types, places = np.empty_like(atom_types), np.empty(len(keep) + 1, np.int64)
     places[0] = 0
     for atom in range(len(keep)):
@@ -149,7 +161,7 @@ def _without_others(
     new_offsets = np.empty_like(offsets)
     for graph in range(len(offsets)):
         new_offsets[graph] = places[offsets[graph]]
-    new_bonds, total = np.empty_like(bonds), 0
+    new_bonds, new_bond_types, total = np.empty_like(bonds), np.empty_like(bond_types), 0
     for bond in range(len(bonds)):
         one, other = bonds[bond, 0], bonds[bond, 1]
         if min(one, other) < 0 or max(one, other) >= len(keep):
@@ -157,5 +169,11 @@ def _without_others(
         if keep[one] and keep[other]:
             new_bonds[total, 0] = places[one]
             new_bonds[total, 1] = places[other]
+            new_bond_types[total] = bond_types[bond]
             total += 1
-    return new_types[: places[-1]].copy(), new_offsets, new_bonds[:total].copy()
+    return (
+        new_types[: places[-1]].copy(),
+        new_offsets,
+        new_bonds[:total].copy(),
+        new_bond_types[:total].copy(),
+    )

@@ -58,7 +58,8 @@ def grow_subgraphs(graphs: GraphBatch, ratio: float, generator: Generator) -> Gr
 def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
     """Remove ``floor(ratio e)`` of the e bonds of each graph; join as many random pairs of atoms.
 
-    A drawn pair that is bonded already changes nothing, so a graph may end with fewer bonds.
+    A drawn pair that is bonded already changes nothing, so a graph may end with fewer bonds. Pairs
+    take over the types of the removed bonds, in turn: none is of a type that the graph has not.
     """
     bonds = graphs.bonds
     owners = graphs.graph_index[bonds[:, 0]]
@@ -76,9 +77,15 @@ def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> Gra
     pairs = torch.stack([first + one, first + other], dim=1)
     # Each bond once, whichever end is named first.
     ends = torch.cat([bonds[kept], pairs])
-    keys = torch.unique(ends.amin(dim=1) * graphs.num_atoms + ends.amax(dim=1))
+    keys, numbers = torch.unique(
+        ends.amin(dim=1) * graphs.num_atoms + ends.amax(dim=1), return_inverse=True
+    )
     both = [torch.div(keys, graphs.num_atoms, rounding_mode="floor"), keys % graphs.num_atoms]
-    return replace(graphs, bonds=torch.stack(both, dim=1))
+    # Of equal pairs the first says the type: a bond that stays, if it is one.
+    places = torch.arange(len(ends), device=ends.device)
+    first = torch.full_like(keys, len(ends)).scatter_reduce(0, numbers, places, "amin")
+    types = torch.cat([graphs.bond_types[kept], graphs.bond_types[~kept]])
+    return replace(graphs, bonds=torch.stack(both, dim=1), bond_types=types[first])
 
 
 def drop_bonds_by_degree(
@@ -108,18 +115,18 @@ def drop_bonds_by_degree(
     unlike = torch.where(spread > 1e-9, (importance.max() - importance) / spread, 1.0)
     dropped = (probability * unlike).clamp_max(min(cap, 1.0))
     kept = _uniform(len(bonds), graphs, generator) >= dropped
-    return replace(graphs, bonds=bonds[kept])
+    return replace(graphs, bonds=bonds[kept], bond_types=graphs.bond_types[kept])
 
 
 def mask_atoms(graphs: GraphBatch, ratio: float, generator: Generator) -> GraphBatch:
     """Give ``floor(ratio n)`` atoms of each graph of n atoms a feature vector of zeros."""
     order = _uniform(graphs.num_atoms, graphs, generator)
     features = graphs.atom_features
-    masked = ~_first(graphs, order, ratio)
+    chosen = ~_first(graphs, order, ratio)
     return replace(
         graphs,
         atom_features=torch.cat([features, features.new_zeros(1, features.shape[1])]),
-        atom_types=graphs.atom_types.masked_fill(masked, len(features)),
+        atom_types=graphs.atom_types.masked_fill(chosen, len(features)),
     )
 
 
@@ -130,10 +137,14 @@ def mask_entries(values: ValueBatch, share: float, generator: Generator) -> Valu
     categories or tokens, and no number means "unknown" to every encoder.
     """
     rows = values.rows
-    if not rows.is_floating_point():
-        return values
-    kept = torch.rand(rows.shape, generator=generator, device=rows.device) >= share
-    return replace(values, rows=rows * kept)
+    return (
+        replace(values, rows=masked(rows, share, generator)) if rows.is_floating_point() else values
+    )
+
+
+def masked(rows: Tensor, share: float, generator: Generator) -> Tensor:
+    """`rows` with each entry set to 0 with probability `share`."""
+    return rows * (torch.rand(rows.shape, generator=generator, device=rows.device) >= share)
 
 
 def _uniform(size: int, graphs: GraphBatch, generator: Generator) -> Tensor:
@@ -166,12 +177,13 @@ def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
         if kept is not None:
             return kept
     keep = _first(graphs, order, ratio)
-    before = _counts_before(keep)
+    before, bonded = _counts_before(keep), keep[graphs.bonds].all(dim=1)
     return replace(
         graphs,
         atom_types=graphs.atom_types[keep],
         atom_offsets=before[graphs.atom_offsets],
-        bonds=before[graphs.bonds[keep[graphs.bonds].all(dim=1)]],
+        bonds=before[graphs.bonds[bonded]],
+        bond_types=graphs.bond_types[bonded],
     )
 
 

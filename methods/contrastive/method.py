@@ -26,6 +26,7 @@ from .augmentations import (
     grow_subgraphs,
     mask_atoms,
     mask_entries,
+    masked,
     perturb_bonds,
 )
 
@@ -183,7 +184,9 @@ def augment(
         return batch
 
     def vary(graphs: GraphBatch) -> GraphBatch:
-        return compress(_OF_GRAPHS[augmentation](graphs, ratio, generator))
+        varied = _OF_GRAPHS[augmentation](graphs, ratio, generator)
+        # An encoder that reads no environments gets batches without, and needs none of a view.
+        return varied if graphs.environments is None else compress(varied)
 
     return _variation(batch, vary, generator, mask)
 
@@ -191,8 +194,15 @@ def augment(
 def _variation(
     batch: Batch, vary: Callable[[GraphBatch], GraphBatch], generator: Generator, mask: float
 ) -> Batch:
+    def vary_all(graphs: GraphBatch) -> GraphBatch:
+        varied, fingerprints = vary(graphs), graphs.fingerprints
+        if fingerprints is None:
+            return varied
+        # Those of an edited graph are not known; like other numeric inputs, they are masked.
+        return varied.with_fingerprints(masked(fingerprints, mask, generator))
+
     inputs = {
-        kind: vary(values)
+        kind: vary_all(values)
         if isinstance(values, GraphBatch)
         else mask_entries(values, mask, generator)
         for kind, values in batch.inputs.items()

@@ -12,6 +12,7 @@ from bench.data.batch import GraphBatch, ValueBatch
 from bench.data.collate import Collator, GraphCollator
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
+from tests.bonds import FEATURES
 
 # Propane-like chain, a lone atom, a triangle.
 GRAPHS = PackedGraphs(
@@ -20,6 +21,8 @@ GRAPHS = PackedGraphs(
     atom_offsets=np.array([0, 3, 4, 7]),
     bonds=np.array([[0, 1], [1, 2], [0, 1], [1, 2], [0, 2]], np.int32),
     bond_offsets=np.array([0, 2, 2, 5]),
+    bond_features=FEATURES,
+    bond_types=np.array([0, 2, 1, 0, 1], np.uint8),
 )
 
 

@@ -13,6 +13,7 @@ from bench.data.adjacency import adjacency, gather_ranges, offsets_of
 from bench.data.environments import Environments, find_environments
 from bench.data.packed import PackedGraphs
 from bench.data.selection import EnvironmentIndex
+from tests.bonds import FEATURES, types_of
 
 
 def random_graphs(seed: int, count: int = 6, types: int = 3) -> PackedGraphs:
@@ -26,6 +27,8 @@ def random_graphs(seed: int, count: int = 6, types: int = 3) -> PackedGraphs:
         atom_offsets=offsets_of(sizes),
         bonds=np.concatenate(bonds),
         bond_offsets=offsets_of([len(pairs) for pairs in bonds]),
+        bond_features=FEATURES,
+        bond_types=types_of(sum(map(len, bonds))),
     )
 
 

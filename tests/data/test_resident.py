@@ -21,11 +21,14 @@ from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN
 from bench.data.stretch import cut, end_to_end
 from bench.models.gcn import GCN, GCNOptions
+from tests.bonds import FEATURES, types_of
 from tests.data.test_batch import PROTEIN_ROWS, prepared
 from tests.toy import toy_data
 
 _LISTS = ("graph_index", "neighbours", "neighbour_offsets")
-_FIELDS = ("atom_features", "atom_types", "atom_offsets", "bonds")
+_FIELDS = (
+    "atom_features", "atom_types", "atom_offsets", "bonds", "bond_features", "bond_types",
+)  # fmt: skip
 
 
 def random_graphs(rng, count) -> PackedGraphs:
@@ -39,6 +42,8 @@ def random_graphs(rng, count) -> PackedGraphs:
         atom_offsets=offsets_of(sizes),
         bonds=np.array([bond for of in bonds for bond in of], np.int32).reshape(-1, 2),
         bond_offsets=offsets_of([len(of) for of in bonds]),
+        bond_features=FEATURES,
+        bond_types=types_of(sum(map(len, bonds))),
     )
 
 

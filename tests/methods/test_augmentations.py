@@ -36,6 +36,10 @@ def graphs_of(sizes, bonds) -> GraphBatch:
         atom_types=torch.arange(total),
         atom_offsets=torch.tensor([0, *np.cumsum(sizes)]),
         bonds=torch.tensor(bonds, dtype=torch.int64).reshape(-1, 2),
+        # Each bond has a type of its own, too.
+        bond_features=torch.arange(len(bonds))[:, None].float(),
+        bond_types=torch.arange(len(bonds)),
+        fingerprints=torch.arange(len(sizes))[:, None].float(),
     )
 
 

@@ -10,6 +10,7 @@ from bench.data.batch import GraphBatch
 from bench.data.collate import GraphCollator
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
+from tests.bonds import FEATURES, types_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -38,6 +39,8 @@ def make_graphs() -> Callable[..., PackedGraphs]:
             atom_offsets=np.concatenate([[0], np.cumsum(sizes)]),
             bonds=np.concatenate(bonds),
             bond_offsets=np.concatenate([[0], np.cumsum([len(pairs) for pairs in bonds])]),
+            bond_features=FEATURES,
+            bond_types=types_of(sum(map(len, bonds))),
         )
 
     return make

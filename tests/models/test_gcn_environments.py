@@ -18,6 +18,7 @@ from bench.data.collate import GraphCollator, compress
 from bench.data.packed import PackedGraphs
 from bench.models._atom_norm import AtomNorm
 from bench.models.gcn import GCN, GCNOptions
+from tests.bonds import FEATURES, types_of
 from tests.data.test_environments import random_graphs
 
 
@@ -97,6 +98,8 @@ def test_a_batch_of_a_single_atom_is_normalised_by_the_running_statistics():
         atom_offsets=np.array([0, 1]),
         bonds=np.empty((0, 2), np.int32),
         bond_offsets=np.array([0, 0]),
+        bond_features=FEATURES,
+        bond_types=types_of(0),
     )
     found, expected = both_ways(graphs, [0])
     assert_same(found, expected)
@@ -111,6 +114,8 @@ def test_one_environment_of_many_atoms_has_a_variance_of_zero_not_none():
         atom_offsets=np.array([0, 2]),
         bonds=np.array([[0, 1]], np.int32),
         bond_offsets=np.array([0, 1]),
+        bond_features=FEATURES,
+        bond_types=types_of(1),
     )
     found, expected = both_ways(graphs, [0, 0])
     # Dividing by a standard deviation of 0 + epsilon, three times, magnifies rounding 10^7 times.
@@ -121,7 +126,8 @@ def test_one_environment_of_many_atoms_has_a_variance_of_zero_not_none():
 def test_an_edited_graph_loses_its_environments_and_so_does_one_that_leaves_the_cpu():
     graphs = random_graphs(4)
     batch = GraphCollator(graphs.with_environments())(np.arange(6))
-    assert replace(batch, bonds=batch.bonds[1:]).environments is None
+    edited = replace(batch, bonds=batch.bonds[1:], bond_types=batch.bond_types[1:])
+    assert edited.environments is None
     assert batch.to("cpu", torch.float64).environments is not None
     assert batch.to("meta").environments is None
 
@@ -137,7 +143,7 @@ def test_edited_and_unedited_graphs_can_stand_in_one_step():
 def test_environments_found_in_an_edited_batch_change_nothing():
     graphs = random_graphs(6).with_environments()
     batch = GraphCollator(graphs)(np.arange(6)).to(dtype=torch.float64)
-    edited = replace(batch, bonds=batch.bonds[::2])
+    edited = replace(batch, bonds=batch.bonds[::2], bond_types=batch.bond_types[::2])
     found = compress(edited)
     assert found.environments is not None
     model = encoder(3)
