@@ -1,1 +1,1 @@
-"""What every registered method must do, checked on toy data in seconds."""
+"""What every registered method and encoder must do, checked on toy data in seconds."""

@@ -8,17 +8,15 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load, save
-from torch import Tensor
 
 from bench.backbone import BACKBONES
 from bench.conformance.resume import first_difference, stop_and_go_on
+from bench.conformance.shared import require_buffers, require_texts, saved_and_read, some_names
 from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
 from bench.conformance.trial import Case, NetworkTrial, Trial
 from bench.conformance.watch import OneClassBatches, Seen, Watched
@@ -26,7 +24,6 @@ from bench.errors import HiddenLabelsError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
 from bench.objects import objects_from_bytes, objects_to_bytes
-from bench.plain_text import some_of
 
 Check = Callable[[Subject], None]
 
@@ -40,17 +37,11 @@ _SEPARATED = 0.95
 # its features may separate less well.
 _SEPARATED_WITHOUT_TRAINING = 0.8
 
-# Where nn.Module itself keeps tensors.
-_TENSORS_OF_MODULES = ("_parameters", "_buffers")
-
 # What new-method writes to be replaced.
 _PLACEHOLDERS = {
     "reference": "authors, venue, year, arXiv number or DOI",
     "docstring": "The idea in a sentence.",
 }
-
-# Long lists of names are cut.
-_SHOWN = 4
 
 
 def check(function: Check) -> Check:
@@ -65,27 +56,14 @@ def check(function: Check) -> Check:
 @check
 def description(subject: Subject) -> None:
     """Title, reference, docstring and a description of each option are there and its own."""
-    for fact in ("title", "reference"):
-        if not str(subject.facts[fact]).strip():
-            raise ConformanceError(f"a {fact} in @register_method", "an empty one")
-    docstring = subject.cls.__doc__ or ""
-    if not docstring.strip():
-        raise ConformanceError("a docstring that says what the method does", "none")
-    texts = {"reference": str(subject.facts["reference"]), "docstring": docstring}
-    for what, placeholder in _PLACEHOLDERS.items():
-        if placeholder in texts[what]:
-            raise ConformanceError(
-                f"a {what} of the method's own", f"the placeholder of new-method, {placeholder!r}"
-            )
-    bare = [
-        name
-        for name, field in subject.cls.options_type.model_fields.items()
-        if not (field.description or "").strip()
-    ]
-    if bare:
-        raise ConformanceError(
-            "Field(..., description=...) for each option", f"none for {_some(bare)}"
-        )
+    require_texts(
+        subject.cls,
+        subject.cls.options_type,
+        subject.facts,
+        "register_method",
+        "method",
+        _PLACEHOLDERS,
+    )
 
 
 # ---------------------------------------------------------------- one short training
@@ -107,7 +85,7 @@ def gradients(subject: Subject) -> None:
     if missed := seen.trained - seen.reached:
         raise ConformanceError(
             "a gradient other than zero for every trained parameter at some step",
-            f"none in {_some(missed)}; use it in the loss, freeze it, or make it a buffer",
+            f"none in {some_names(missed)}; use it in the loss, freeze it, or make it a buffer",
         )
 
 
@@ -119,7 +97,7 @@ def frozen_parts(subject: Subject) -> None:
         raise NotApplicable("no stage freezes anything")
     if seen.moved:
         raise ConformanceError(
-            "frozen parts to stay as they are", f"changes in {_some(seen.moved)}"
+            "frozen parts to stay as they are", f"changes in {some_names(seen.moved)}"
         )
 
 
@@ -128,7 +106,7 @@ def inputs_unchanged(subject: Subject) -> None:
     """A training step writes to no part of its batch."""
     if written := _seen(subject).written:
         raise ConformanceError(
-            "the batch as it was after training_step", f"changes in {_some(written)}"
+            "the batch as it was after training_step", f"changes in {some_names(written)}"
         )
 
 
@@ -156,7 +134,7 @@ def global_random_state(subject: Subject) -> None:
     if touched and (touched := touched & subject.watched_run().touched):
         raise ConformanceError(
             "draws from self.context.generator or self.context.rng(...) only",
-            f"a changed global state of {_some(touched)}",
+            f"a changed global state of {some_names(touched)}",
         )
 
 
@@ -164,19 +142,7 @@ def global_random_state(subject: Subject) -> None:
 def state_in_buffers(subject: Subject) -> None:
     """Tensors that a method keeps are buffers or parameters."""
     method = _network_trial(_first_run(subject).trial).method
-    registered = {id(tensor) for tensor in (*method.parameters(), *method.buffers())}
-    loose = {
-        name
-        for module in method.modules()
-        for name, value in vars(module).items()
-        if name not in _TENSORS_OF_MODULES
-        and any(id(tensor) not in registered for tensor in _tensors_in(value))
-    }
-    if loose:
-        raise ConformanceError(
-            "tensors kept with register_buffer or nn.Parameter, so that they move to the device",
-            f"plain attributes {_some(loose)}",
-        )
+    require_buffers(method)
 
 
 @check
@@ -188,9 +154,8 @@ def save_and_load(subject: Subject) -> None:
         return
     trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(subject.case))
     fresh.method.initialise(fresh.network)
-    saved = save({name: _contiguous(tensor) for name, tensor in trained.state().items()})
     try:
-        fresh.load({name: torch.from_numpy(array) for name, array in load(saved).items()})
+        fresh.load(saved_and_read(trained.state()))
     except RuntimeError as error:
         raise ConformanceError(
             "modules and buffers made in setup or initialise, parameters of shapes known there",
@@ -427,26 +392,7 @@ def _require_predictions(trial: Trial, logits: np.ndarray) -> None:
         raise ConformanceError("finite logits", f"{np.count_nonzero(~np.isfinite(logits))} others")
 
 
-def _tensors_in(value: Any) -> list[Tensor]:
-    """The tensors that an attribute holds, itself or in a list, tuple, set or dict."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif isinstance(value, Tensor):
-        value = [value]
-    elif not isinstance(value, (list, tuple, set)):
-        return []
-    return [item for item in value if isinstance(item, Tensor)]
-
-
-def _contiguous(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy())
-
-
 def _difference(got: np.ndarray, expected: np.ndarray) -> str:
     if got.shape != expected.shape:
         return f"shape {got.shape} instead of {expected.shape}"
     return f"logits that differ by up to {np.abs(got - expected).max():.3g}"
-
-
-def _some(names: Collection[str]) -> str:
-    return some_of(sorted(names), _SHOWN)

@@ -1,18 +1,21 @@
-"""Run the checks on a method and word what comes of them."""
+"""Run the checks on a method or an encoder and word what comes of them."""
 
 from __future__ import annotations
 
 import inspect
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
+from bench.backbone import BACKBONES
 from bench.conformance.checks import CHECKS
+from bench.conformance.encoder import EncoderUnderTest
+from bench.conformance.encoder_checks import ENCODER_CHECKS
 from bench.conformance.randomness import keep_global_random_state
 from bench.conformance.subject import ConformanceError, NotApplicable, Subject
 from bench.conformance.trial import CPU, Case, FinishedRuns
@@ -26,7 +29,7 @@ VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "not applicable")
 
 @dataclass(frozen=True)
 class Result:
-    """How one check ended; `text` is the failure or the reason, empty when all is well."""
+    """How one check ended; `text` is the failure, the reason, or a remark where all is well."""
 
     check: str
     verdict: Verdict
@@ -57,31 +60,50 @@ def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) ->
     return Subject(entry.cls, options, entry.facts, finished, Case(device=device))
 
 
-def run_checks(subject: Subject) -> Iterator[Result]:
+def encoder_of(text: str, device: torch.device = CPU) -> EncoderUnderTest:
+    """The registered encoder called `text`, options in brackets allowed.
+
+    Raises
+    ------
+    UsageError
+        No such encoder, or options that it does not take.
+    """
+    spec = parse_spec(text)
+    entry = BACKBONES.get(spec.name)
+    options = check_options(entry.cls.options_type, spec, "backbone")
+    return EncoderUnderTest(entry.cls, options, entry.facts, device)
+
+
+def checks_of(subject: Subject | EncoderUnderTest) -> Mapping[str, Callable[[Any], str | None]]:
+    """What is checked of a method, or of an encoder of this kind, by name."""
+    return CHECKS if isinstance(subject, Subject) else ENCODER_CHECKS[subject.kind]
+
+
+def run_checks(subject: Subject | EncoderUnderTest) -> Iterator[Result]:
     """Every check in turn, each result as soon as it is there."""
-    for name in CHECKS:
+    for name in checks_of(subject):
         yield run_check(name, subject)
 
 
-def run_check(name: str, subject: Subject) -> Result:
-    """One check; whatever the method raises in it is its failure."""
+def run_check(name: str, subject: Subject | EncoderUnderTest) -> Result:
+    """One check; whatever the method or encoder raises in it is its failure."""
     started = time.perf_counter()
     verdict: Verdict = "ok"
     text = ""
     try:
-        with keep_global_random_state(subject.case.device):
-            CHECKS[name](subject)
+        with keep_global_random_state(subject.device):
+            text = checks_of(subject)[name](subject) or ""
     except NotApplicable as reason:
         verdict, text = "not applicable", str(reason)
     except ConformanceError as failure:
         verdict, text = "failed", str(failure)
-    except Exception as error:  # a broken method must not stop the other checks
+    except Exception as error:  # what is broken must not stop the other checks
         verdict, text = "failed", f"expected no error, but got {_describe(error, subject)}"
     return Result(name, verdict, text, time.perf_counter() - started)
 
 
-def _describe(error: Exception, subject: Subject) -> str:
-    """The error and the line of the method's own file that it came from, or else the last line."""
+def _describe(error: Exception, subject: Subject | EncoderUnderTest) -> str:
+    """The error and the line of the file under test that it came from, or else the last line."""
     if isinstance(error, BenchError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.conformance.randomness import global_random_state, keep_global_random_state
 from bench.conformance.trial import Case, FinishedRuns, Trial, untrained
@@ -17,14 +18,14 @@ from bench.options import Options
 
 
 class ConformanceError(Exception):
-    """A method does not do what is expected of it."""
+    """A method or an encoder does not do what is expected of it."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"expected {expected}, but got {got}")
 
 
 class NotApplicable(Exception):  # noqa: N818 - nothing is wrong
-    """The check says nothing about this method, or cannot be made here."""
+    """The check says nothing about this method or encoder, or cannot be made here."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Subject:
     facts: Mapping[str, Any]
     finished: FinishedRuns
     case: Case = field(default_factory=Case)
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks are trained."""
+        return self.case.device
 
     def trained(self, case: Case, *mixins: type[Method]) -> Trial:
         """The method trained on `case`; `mixins` go before it in the order of its bases."""

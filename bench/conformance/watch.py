@@ -44,7 +44,7 @@ class Watched(Method):
     """Goes before a method in the order of its bases; writes down what happens, changes nothing."""
 
     def setup(self) -> None:
-        self.watch = _Watch()
+        self.watch = Watch()
         super().setup()
 
     def begin_stage(self, index: int, network: Network) -> None:
@@ -62,9 +62,9 @@ class Watched(Method):
         return order
 
     def training_step(self, network: Network, batch: Batch) -> Tensor:
-        inputs = _Copies(_parts(batch))
+        inputs = Copies(parts_of(batch))
         loss = super().training_step(network, batch)
-        self.watch.seen.written |= inputs.changed(_parts(batch))
+        self.watch.seen.written |= inputs.changed(parts_of(batch))
         return loss
 
     def report(self) -> Mapping[str, Any]:
@@ -84,20 +84,20 @@ class OneClassBatches(Method):
         return order[np.argsort(self.context.labels[order], kind="stable")]
 
 
-class _Watch:
-    """What a watched method knows; one attribute, so that no name of the method is taken."""
+class Watch:
+    """What is seen of modules in training; one attribute of a method, so that no name is taken."""
 
     def __init__(self) -> None:
         self.seen = Seen()
         self._followed: set[int] = set()
-        self._frozen: _Copies | None = None
+        self._frozen: Copies | None = None
 
     def stage(self, network: Network, stage: Stage) -> None:
         """Remember what `stage`, which begins now, does not train."""
         trained = _by_name(stage.trained(network) if stage.trained else network).values()
         ids = {id(tensor) for tensor in trained}
         self._network = network
-        self._frozen = _Copies({k: v for k, v in _by_name(network).items() if id(v) not in ids})
+        self._frozen = Copies({k: v for k, v in _by_name(network).items() if id(v) not in ids})
         self.seen.frozen |= self._frozen.copies.keys()
 
     def epoch_ends(self) -> None:
@@ -123,7 +123,7 @@ class _Watch:
             self.seen.reached.add(name)
 
 
-class _Copies:
+class Copies:
     """Values of tensors at one moment."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -142,8 +142,8 @@ def _by_name(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
-def _parts(value: Any, name: str = "batch") -> dict[str, Tensor]:
-    """Every tensor of a batch by name."""
+def parts_of(value: Any, name: str = "batch") -> dict[str, Tensor]:
+    """Every tensor of a batch, or of one of its inputs, by name."""
     if isinstance(value, Tensor):
         return {name: value}
     inside: Mapping[str, Any] = {}
@@ -156,5 +156,5 @@ def _parts(value: Any, name: str = "batch") -> dict[str, Tensor]:
     return {
         key: tensor
         for part, item in inside.items()
-        for key, tensor in _parts(item, f"{name}.{part}").items()
+        for key, tensor in parts_of(item, f"{name}.{part}").items()
     }
