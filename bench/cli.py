@@ -366,10 +366,10 @@ def data(
     help="auto, cpu or cuda",
 )
 def check(names: tuple[str, ...], device: str) -> int:
-    """Check methods, by name or by the path of a Python file, against what all of them must do."""
-    from bench.commands.check import check_methods
+    """Check methods or encoders, by name or by the path of a file, against what all must do."""
+    from bench.commands.check import check_named
 
-    return check_methods(names, device)
+    return check_named(names, device)
 
 
 @cli.command("new-method")
@@ -381,6 +381,19 @@ def new_method(name: str, title: str | None, folder: Path | None) -> int:
     from bench.commands.new_method import write_method
 
     return write_method(name, title=title, folder=folder)
+
+
+@cli.command("new-backbone")
+@click.argument("name")
+@click.option("--title", metavar="TEXT", help="name in tables; made from NAME when not given")
+@click.option(
+    "--dir", "folder", type=_FOLDER, help="folder to write to; bench/models when not given"
+)
+def new_backbone(name: str, title: str | None, folder: Path | None) -> int:
+    """Write NAME.py, a short encoder of molecules that passes `check`, to start from."""
+    from bench.commands.new_backbone import write_backbone
+
+    return write_backbone(name, title=title, folder=folder)
 
 
 @cli.command()

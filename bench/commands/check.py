@@ -1,33 +1,40 @@
-"""Check methods against what every method must do."""
+"""Check methods and encoders against what all of them must do."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.text import Text
 
+from bench.backbone import BACKBONES
 from bench.commands.console import console
-from bench.conformance.run import VERDICTS, Result, run_checks, subject_of
+from bench.conformance.encoder import EncoderUnderTest
+from bench.conformance.run import VERDICTS, Result, encoder_of, run_checks, subject_of
 from bench.conformance.subject import Subject
 from bench.conformance.trial import FinishedRuns
-from bench.errors import UsageError
+from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
 from bench.plugin_files import import_file
+from bench.registry import Registry
+from bench.spec import parse_spec
 from bench.training.run import choose_device
 
 _STYLES = {"ok": "green", "failed": "bold red", "not applicable": "dim"}
+_REGISTRIES: tuple[Registry[Any], ...] = (METHODS, BACKBONES)
 
 
-def check_methods(names: Sequence[str], device: str = "cpu") -> int:
-    """Run the checks on each method and print a line as each ends.
+def check_named(names: Sequence[str], device: str = "cpu") -> int:
+    """Run the checks on each method or encoder and print a line as each ends.
 
     Parameters
     ----------
     names : sequence of str
-        Registered methods, with options in brackets or without, or paths of Python files.
+        Registered methods and encoders, with options in brackets or without, or paths of Python
+        files.
     device : str
         Where networks are trained: auto, cpu or cuda.
 
@@ -40,18 +47,54 @@ def check_methods(names: Sequence[str], device: str = "cpu") -> int:
     torch.set_num_threads(1)
     chosen = choose_device(device)
     finished = FinishedRuns()
-    texts = [
-        text
+
+    def subject(text: str, registry: Registry[Any]) -> Subject | EncoderUnderTest:
+        if registry is BACKBONES:
+            return encoder_of(text, chosen)
+        return subject_of(text, finished, chosen)
+
+    found = [
+        pair
         for name in names
-        for text in (_registered_by(Path(name)) if name.endswith(".py") else [name])
+        for pair in (
+            _registered_by(Path(name)) if name.endswith(".py") else [(name, _registry_of(name))]
+        )
     ]
     # All names are looked up before the first check runs.
-    subjects = [(text, subject_of(text, finished, chosen)) for text in texts]
+    subjects = [(text, subject(text, registry)) for text, registry in found]
     failures = [_check(text, subject) for text, subject in subjects]
     return 1 if any(failures) else 0
 
 
-def _check(text: str, subject: Subject) -> int:
+def _registry_of(text: str) -> Registry[Any]:
+    """Whether `text` names a method or an encoder.
+
+    Raises
+    ------
+    UsageError
+        It names neither, or both.
+    UnavailableError
+        It names one that cannot be imported.
+    """
+    name = parse_spec(text).name
+    known = [registry for registry in _REGISTRIES if name in registry]
+    if len(known) > 1:
+        files = " and ".join(registry.get(name).origin for registry in known)
+        raise UsageError(
+            f"Expected the name of one method or encoder, but {name!r} names both: {files}. "
+            "Give the path of the file, or rename one."
+        )
+    if known:
+        return known[0]
+    for registry in _REGISTRIES:
+        if name in registry.unavailable():
+            return registry
+    raise UnknownNameError(
+        "method or encoder", name, [other for registry in _REGISTRIES for other in registry.names()]
+    )
+
+
+def _check(text: str, subject: Subject | EncoderUnderTest) -> int:
     """Print a line a check and a summary; the number of failures."""
     console.print(text, style="bold")
     results = []
@@ -74,21 +117,37 @@ def _show(result: Result) -> None:
     console.print(line)
 
 
-def _registered_by(path: Path) -> list[str]:
-    """Names of the methods that a file registers; it is imported unless it was found by itself."""
+def _registered_by(path: Path) -> list[tuple[str, Registry[Any]]]:
+    """What a file registers; it is imported unless it was found by itself."""
     if not path.is_file():
-        raise UsageError(f"Expected the path of a method's file, but {path} is not there.")
-    before = set(METHODS.names())
-    own = [entry.name for entry in METHODS if Path(entry.origin).resolve() == path.resolve()]
+        raise UsageError(f"Expected the path of a Python file, but {path} is not there.")
+    own = _of_file(path)
     if not own:
+        before = {registry.kind: set(registry.names()) for registry in _REGISTRIES}
         _import(path)
-        own = [name for name in METHODS.names() if name not in before]
+        own = [
+            (name, registry)
+            for registry in _REGISTRIES
+            for name in registry.names()
+            if name not in before[registry.kind]
+        ]
     if not own:
         raise UsageError(
-            f"Expected {path} to register a method, but it does not. Put @register_method(...) "
-            "before its class, as in CONTRIBUTING.md."
+            f"Expected {path} to register a method or an encoder, but it does not. Put "
+            "@register_method(...) or @register_backbone(...) before its class, as in "
+            "CONTRIBUTING.md."
         )
     return own
+
+
+def _of_file(path: Path) -> list[tuple[str, Registry[Any]]]:
+    """What is registered already by a file."""
+    return [
+        (entry.name, registry)
+        for registry in _REGISTRIES
+        for entry in registry
+        if Path(entry.origin).resolve() == path.resolve()
+    ]
 
 
 def _import(path: Path) -> None:

@@ -146,6 +146,7 @@ def save_and_load(subject: EncoderUnderTest) -> None:
 @check()
 def initial_weights(subject: EncoderUnderTest) -> None:
     """Initial weights depend on the seed, and on nothing else."""
+    _trained(subject)
     encoders = [subject.encoder(subject.fresh(seed)) for seed in (0, 0, 1)]
     first, again, other = (
         {name: as_array(tensor) for name, tensor in encoder.state_dict().items()}
@@ -218,6 +219,7 @@ def duplicates(subject: EncoderUnderTest) -> None:
 @check("protein", "category")
 def rows_in_training(subject: EncoderUnderTest) -> None:
     """In training, too, rows are independent: equal ones of a batch are computed once."""
+    _trained(subject)
     network = subject.fresh().train()
     encoder = subject.encoder(network)
     rows = subject.inputs(network)
@@ -234,7 +236,7 @@ def rows_in_training(subject: EncoderUnderTest) -> None:
 @check("protein")
 def tokens_of_one(subject: EncoderUnderTest) -> None:
     """A sequence becomes the same row whatever the sequences beside it."""
-    encoder: Any = subject.encoder(subject.fresh())
+    encoder: Any = subject.encoder(_trained(subject).network)
     sequences = subject.data.proteins
     rows = encoder.tokenise(sequences)
     if not isinstance(rows, np.ndarray) or len(rows) != len(sequences):

@@ -3,7 +3,9 @@ import sys
 import pytest
 import torch
 
+from bench.backbone import BACKBONES
 from bench.conformance.checks import CHECKS
+from bench.conformance.encoder_checks import ENCODER_CHECKS
 from bench.method import METHODS
 
 BROKEN = """
@@ -28,10 +30,32 @@ class Sound(Method):
 """
 
 
+ENCODER = """
+from torch import nn
+
+from bench.backbone import CategoryBackbone, register_backbone
+
+
+@register_backbone("table", title="Table", reference="none")
+class Table(CategoryBackbone):
+    '''A table.'''
+
+    def __init__(self, num_categories, options):
+        super().__init__(num_categories, options)
+        self.table = nn.Embedding(num_categories, 4)
+        self.out_features = 4
+
+    def forward(self, rows):
+        return self.table(rows)
+"""
+
+
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch):
-    METHODS.discover()
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    for registry in (METHODS, BACKBONES):
+        registry.discover()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_unavailable", dict(registry._unavailable))
 
 
 @pytest.fixture
@@ -95,10 +119,69 @@ def test_a_file_in_methods_is_known_already(bench):
     assert out.startswith("vanilla\n")
 
 
+@pytest.mark.parametrize("text", ["gcn[hidden=8]", "category", "conjoint_triad"])
+def test_an_encoder_is_checked_as_a_method_is(bench, text):
+    code, out, _ = bench("check", text)
+    assert code == 0
+    head, *lines, summary = out.splitlines()
+    assert head == text
+    checks = ENCODER_CHECKS[BACKBONES.get(text.partition("[")[0]).cls.entity]
+    assert [line[17:].split(":")[0] for line in lines] == list(checks)
+    assert f"{len(checks)} ok, 0 failed, 0 not applicable in" in summary
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_methods_and_encoders_of_one_file_are_checked(bench, file):
+    code, out, _ = bench("check", file(SOUND + ENCODER))
+    assert code == 0
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == ["sound", "table"]
+
+
+def test_an_encoder_of_a_plugin_is_found_by_its_name(bench, file, monkeypatch):
+    monkeypatch.setenv("LTDD_PLUGINS", "")
+    monkeypatch.setattr(BACKBONES, "_discovered", False)
+    monkeypatch.setattr(METHODS, "_discovered", False)
+    code, out, err = bench("--plugin", file(ENCODER), "check", "table")
+    assert code == 0, err
+    assert out.startswith("table\n")
+
+
+def test_a_broken_encoder_says_what_was_expected_and_where(bench, file):
+    code, out, _ = bench("check", file(ENCODER.replace("self.table(rows)", "self.tabel(rows)")))
+    assert code == 1
+    [line] = [line for line in out.splitlines() if line.startswith("  failed")]
+    assert "trains: expected no error, but got AttributeError" in line
+    assert "mine.py:17" in line
+
+
+def test_a_name_of_both_is_refused_and_can_be_checked_by_its_file(bench, file):
+    path = file(ENCODER.replace('"table"', '"vanilla"'))
+    code, out, _ = bench("check", path)
+    assert code == 0
+    assert out.startswith("vanilla\n")
+    assert "rows_in_training" in out
+    code, out, err = bench("check", "vanilla")
+    assert code == 2
+    words = " ".join(err.split())
+    assert "'vanilla' names both: " in words
+    assert "mine.py" in words
+    assert out == ""
+
+
+def test_what_cannot_be_imported_ends_with_2_and_the_reason(bench, monkeypatch):
+    monkeypatch.setitem(BACKBONES._unavailable, "gnn", "ModuleNotFoundError: No module named 'x'")
+    code, out, err = bench("check", "gnn")
+    assert code == 2
+    assert "The backbone 'gnn' cannot be used here: ModuleNotFoundError" in " ".join(err.split())
+    assert out == ""
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("vanila", "did you mean 'vanilla'"),
+        ("protein_cn", "name of a method or encoder, but got 'protein_cn': did you mean"),
+        ("gcn[width=3]", "width"),
         ("cb[beta=2]", "less than 1"),
         ("cb[", "name[key=value,...]"),
         ("nowhere/mine.py", "is not there"),
@@ -117,6 +200,8 @@ def test_a_name_that_is_not_known_ends_with_2_before_any_check(bench, name, word
         ("import no_such_package\n", "ModuleNotFoundError"),
         ("def (\n", "SyntaxError"),
         ("x = 1\n", "@register_method"),
+        ("x = 1\n", "@register_backbone"),
+        (ENCODER.replace('"table"', '"gcn"'), "Two backbones are called 'gcn'"),
         (SOUND.replace('"sound"', '"vanilla"'), "Two methods are called 'vanilla'"),
         (SOUND.replace('"sound"', '"Not a name"'), "lower-case"),
     ],

@@ -382,7 +382,7 @@ def test_when_training_breaks_only_one_check_says_so():
     assert results["trains"].verdict == "failed"
     assert "AttributeError" in results["trains"].text
     assert "test_encoder_checks.py:" in results["trains"].text
-    without_training = {"trains", "description", "initial_weights"}
+    without_training = {"trains", "description"}
     others = {r.verdict for name, r in results.items() if name not in without_training}
     assert others == {"not applicable"}
 
