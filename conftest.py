@@ -7,6 +7,8 @@ doctest that is silently gone.
 from importlib.util import find_spec
 
 _NEEDS = {
+    "bench/backbones/dgl.py": ("dgl",),
+    "bench/backbones/pyg.py": ("torch_geometric",),
     "bench/models/gcn_dgl.py": ("dgl",),
     "bench/perf/contestants/dgl_stack.py": ("dgl", "dgllife"),
     "bench/perf/contestants/pyg_stack.py": ("torch_geometric",),

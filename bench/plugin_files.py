@@ -17,6 +17,9 @@ from bench.errors import UsageError
 
 VARIABLE = "LTDD_PLUGINS"
 
+# Optional packages that encoders are made of; pip has the same names for them.
+_OPTIONAL = ("dgl", "dgllife", "torch_geometric")
+
 
 def plugin_files() -> list[Path]:
     """The files that ``LTDD_PLUGINS`` names, with the system's path separator between them."""
@@ -57,6 +60,14 @@ def import_file(path: Path) -> None:
         sys.path.append(str(path.parent))
     importlib.invalidate_caches()
     importlib.import_module(path.stem)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a module cannot be imported, in words, and what to install where that would help."""
+    reason = f"{type(error).__name__}: {error}"
+    missing = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    package = missing.partition(".")[0]
+    return f"{reason}. Run: pip install {package}" if package in _OPTIONAL else reason
 
 
 def _require_own_name(path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bench.errors import UnavailableError, UnknownNameError, UsageError
-from bench.plugin_files import import_file, plugin_files
+from bench.plugin_files import import_file, plugin_files, reason_of
 
 T = TypeVar("T", bound=type)
 
@@ -178,7 +178,7 @@ class Registry(Generic[T]):
         try:
             load()
         except Exception as error:  # a broken plug-in is listed, whatever it raises
-            self._unavailable[name] = f"{type(error).__name__}: {error}"
+            self._unavailable[name] = reason_of(error)
 
 
 def _registering_module() -> str:

@@ -86,6 +86,15 @@ def test_broken_file_is_listed_with_its_reason_and_stops_nothing(package):
         registry.get("bad")
 
 
+def test_an_optional_package_that_is_absent_is_named_as_pip_knows_it(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_geometric", None)
+    package("graphs", "import torch_geometric.nn")
+    package("typing_error", "import torch_geometry")
+    reasons = _registry().unavailable()
+    assert reasons["graphs"].endswith(". Run: pip install torch_geometric")
+    assert reasons["typing_error"].endswith("No module named 'torch_geometry'")
+
+
 @pytest.mark.fault(57)
 def test_two_files_with_one_name_are_both_named(package):
     """Of two plug-ins of one name, one replaces the other unseen."""

@@ -18,7 +18,7 @@ from bench.conformance.subject import Subject
 from bench.conformance.trial import FinishedRuns
 from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
-from bench.plugin_files import import_file
+from bench.plugin_files import import_file, reason_of
 from bench.registry import Registry
 from bench.spec import parse_spec
 from bench.training.run import choose_device
@@ -157,5 +157,5 @@ def _import(path: Path) -> None:
         raise
     except Exception as error:
         raise UsageError(
-            f"Expected {path} to be importable, but got {type(error).__name__}: {error}."
+            f"Expected {path} to be importable, but got {reason_of(error)}."
         ) from error

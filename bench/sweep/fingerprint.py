@@ -30,6 +30,7 @@ _SHARED = ("bench.data.prepared_arrays", "bench.models.network", "bench.training
 # Rooms whose code can change a prediction. Others word, check, store and show.
 _ROOMS = (
     "bench.backbone",
+    "bench.backbones",
     "bench.data",
     "bench.dataset",
     "bench.method",
