@@ -7,7 +7,7 @@ import numpy as np
 from bench.data.bond_features import bond_vectors
 
 # Single in a chain, double with stereo, aromatic.
-FEATURES = bond_vectors([(1, 0, 0, 0), (2, 1, 0, 3), (12, 1, 1, 0)])
+FEATURES = bond_vectors([(1, 0, 0, 0), (2, 1, 0, 3), (1.5, 1, 1, 0)])
 
 
 def types_of(count: int) -> np.ndarray:

@@ -6,7 +6,8 @@ An atom is first described by a tuple of eight small integers. Molecules have fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -40,18 +41,32 @@ FEATURE_COUNT = (
 )
 
 
+# What the features of an `rdkit.Chem.Atom` depend on, in the order of the features.
+_READ = tuple(
+    map(
+        methodcaller,
+        (
+            "GetAtomicNum",
+            "GetDegree",
+            "GetNumImplicitHs",  # the implicit valence
+            "GetFormalCharge",
+            "GetNumRadicalElectrons",
+            "GetHybridization",  # an int subclass
+            "GetIsAromatic",
+            "GetTotalNumHs",
+        ),
+    )
+)
+
+
 def atom_properties(atom: Any) -> AtomProperties:
     """What the features of an ``rdkit.Chem.Atom`` depend on, in the order of the features."""
-    return (
-        atom.GetAtomicNum(),
-        atom.GetDegree(),
-        atom.GetNumImplicitHs(),  # the implicit valence
-        atom.GetFormalCharge(),
-        atom.GetNumRadicalElectrons(),
-        atom.GetHybridization(),  # an int subclass
-        atom.GetIsAromatic(),
-        atom.GetTotalNumHs(),
-    )
+    return next(properties_of_atoms([atom]))
+
+
+def properties_of_atoms(atoms: Sequence[Any]) -> Iterator[AtomProperties]:
+    """:func:`atom_properties` of each, in less time together."""
+    return zip(*(map(read, atoms) for read in _READ), strict=True)
 
 
 def feature_vectors(properties: Sequence[AtomProperties]) -> np.ndarray:
@@ -84,6 +99,6 @@ def feature_vectors(properties: Sequence[AtomProperties]) -> np.ndarray:
     return np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def one_hot(values: np.ndarray, allowed: Iterable[int]) -> np.ndarray:
+def one_hot(values: np.ndarray, allowed: Iterable[float]) -> np.ndarray:
     """Which of the `allowed` each of n values is, bool, (n, len(allowed))."""
     return values[:, None] == np.array(list(allowed))

@@ -52,6 +52,11 @@ def directed_edges(bonds: Tensor, bond_types: Tensor, num_atoms: int) -> Directe
     if bonds.device.type == "cpu":
         arrays = _sorted(bonds.numpy(), bond_types.numpy(), num_atoms)
         return DirectedEdges(*map(torch.from_numpy, arrays))
+    return by_one_sort(bonds, bond_types, num_atoms)
+
+
+def by_one_sort(bonds: Tensor, bond_types: Tensor, num_atoms: int) -> DirectedEdges:
+    """:func:`directed_edges` by array operations, for any device."""
     atoms = torch.arange(num_atoms + 1, device=bonds.device)
     begins, ends = bonds.unbind(1)
     keys, order = (torch.cat([ends, begins]) * num_atoms + torch.cat([begins, ends])).sort()

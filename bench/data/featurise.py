@@ -11,13 +11,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
+from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from bench.data.adjacency import offsets_of
-from bench.data.atom_features import AtomProperties, atom_properties, feature_vectors
-from bench.data.bond_features import BondProperties, bond_properties, bond_vectors
+from bench.data.atom_features import AtomProperties, feature_vectors, properties_of_atoms
+from bench.data.bond_features import (
+    BondProperties,
+    bond_properties,
+    bond_vectors,
+    has_plain_bonds,
+)
 from bench.data.packed import PackedGraphs
 
 if TYPE_CHECKING:
@@ -31,6 +37,10 @@ VERSION = 1
 CHUNK = 512
 
 T = TypeVar("T")
+
+# Of the properties of an atom; of a bond.
+_element = itemgetter(0)
+_begin, _end = methodcaller("GetBeginAtomIdx"), methodcaller("GetEndAtomIdx")
 
 Progress = Callable[[int, int], None]
 """Called now and then with the number of molecules done so far and of all."""
@@ -218,12 +228,14 @@ def _in_chunks(
 def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
     from bench.data.molecules import canonical_key, parse
 
-    types: dict[AtomProperties, int] = {}
-    kinds: dict[BondProperties, int] = {}
+    atom_numbers: dict[AtomProperties, int] = {}
+    bond_numbers: dict[BondProperties, int] = {}
     atom_types: list[int] = []
     atom_counts: list[int] = []
-    bonds: list[tuple[int, int, int]] = []
+    bond_types: list[int] = []
     bond_counts: list[int] = []
+    begins: list[int] = []
+    ends: list[int] = []
     keys: list[bytes] = []
     failures: dict[int, str] = {}
     repaired: dict[int, str] = {}
@@ -234,31 +246,52 @@ def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
             continue
         if problem:
             repaired[place] = problem
-        atoms = [types.setdefault(atom_properties(atom), len(types)) for atom in mol.GetAtoms()]
-        atom_types += atoms
+        # By number: the iterators over atoms and bonds take twice as long.
+        atoms = [*map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))]
+        bonds = [*map(mol.GetBondWithIdx, range(mol.GetNumBonds()))]
+        described = [*properties_of_atoms(atoms)]
+        plain = has_plain_bonds(text, map(_element, described))
+        atom_types += [atom_numbers.setdefault(found, len(atom_numbers)) for found in described]
+        bond_types += [
+            bond_numbers.setdefault(found, len(bond_numbers))
+            for found in bond_properties(bonds, plain=plain)
+        ]
+        begins += map(_begin, bonds)
+        ends += map(_end, bonds)
         atom_counts.append(len(atoms))
-        for bond in mol.GetBonds():
-            kind = kinds.setdefault(bond_properties(bond), len(kinds))
-            bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), kind))
-        bond_counts.append(mol.GetNumBonds())
+        bond_counts.append(len(bonds))
         if keyed:
             keys.append(canonical_key(mol))
-    table = np.array(bonds, np.int32).reshape(-1, 3)
-    ends = np.sort(table[:, :2], axis=1)
-    graphs = np.repeat(np.arange(len(bond_counts)), bond_counts)
-    order = np.lexsort((ends[:, 1], ends[:, 0], graphs))
+    pairs, order = _rising(begins, ends, bond_counts, max(atom_counts, default=0))
     return _Chunk(
-        atom_properties=list(types),
+        atom_properties=list(atom_numbers),
         atom_types=np.array(atom_types, np.int32),
         atom_counts=atom_counts,
-        bonds=ends[order],
-        bond_properties=list(kinds),
-        bond_types=table[order, 2].astype(np.int16),
+        bonds=pairs,
+        bond_properties=list(bond_numbers),
+        bond_types=np.array(bond_types, np.int16)[order],
         bond_counts=bond_counts,
         keys=b"".join(keys),
         failures=failures,
         repaired=repaired,
     )
+
+
+def _rising(
+    begins: Sequence[int], ends: Sequence[int], counts: Sequence[int], most_atoms: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bonds of molecules with so many each: the lower atom of a pair first, pairs of one rising.
+
+    Returns
+    -------
+    pairs : ndarray of int32, shape (E, 2)
+    order : ndarray of int64, shape (E,)
+        The place that each had.
+    """
+    pairs = np.sort(np.array([begins, ends], np.int64).T, axis=1)
+    molecules = np.repeat(np.arange(len(counts)), counts)
+    order = np.argsort((molecules * most_atoms + pairs[:, 0]) * most_atoms + pairs[:, 1])
+    return pairs[order].astype(np.int32), order
 
 
 def _table(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from rdkit import Chem, rdBase
 
 # In SMILES ":12]" can only be the atom map that ends a bracket atom.
@@ -19,7 +17,6 @@ _STRANGE = re.compile(r"[^ -~\t]")
 _LOG_PREFIX = re.compile(r"^\[[\d:]+\] (SMILES Parse Error: )?")
 # Atoms up to which the scaffold is RDKit's own; no data set here has a molecule with more.
 _LARGE = 1000
-_MOST_ATOMS_OF_MATRIX = 400
 _ALL_BUT_VALENCE = Chem.SANITIZE_ALL ^ Chem.SANITIZE_PROPERTIES
 
 
@@ -102,36 +99,6 @@ def _without_valence_check(smiles: str) -> Parsed:
     mol = Chem.RemoveHs(mol, sanitize=False)
     Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     return Parsed(mol, f"loaded without the valence check: {words}")
-
-
-def bonds(mols_adjacent: Sequence[np.ndarray], atom_counts: Sequence[int]) -> np.ndarray:
-    """Bonded pairs of atoms of many molecules, one after the other; int32, shape (E, 2).
-
-    The lower atom of a pair stands first, and pairs of a molecule rise.
-
-    Parameters
-    ----------
-    mols_adjacent : sequence of ndarray
-        What :func:`adjacent` gives for each molecule.
-    atom_counts : sequence of int
-    """
-    places = np.concatenate([np.empty(0, np.int64), *mols_adjacent])
-    widths = np.repeat(np.array(atom_counts, np.int64), [len(one) for one in mols_adjacent])
-    begins, ends = np.divmod(places, widths)
-    return np.stack([begins, ends], axis=1)[begins < ends].astype(np.int32)
-
-
-def adjacent(mol: Chem.Mol) -> np.ndarray:
-    """Places in the flattened adjacency matrix that hold a bond, rising: two for each.
-
-    The matrix itself, 800 MB for 10,000 atoms, is only made of few atoms: there it is the fastest.
-    """
-    atoms = mol.GetNumAtoms()
-    if atoms <= _MOST_ATOMS_OF_MATRIX:
-        return np.flatnonzero(Chem.GetAdjacencyMatrix(mol))
-    ends = ((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds())
-    places = (place for i, j in ends for place in (i * atoms + j, j * atoms + i))
-    return np.sort(np.fromiter(places, np.int64))
 
 
 def canonical_key(mol: Chem.Mol) -> bytes:

@@ -76,7 +76,11 @@ class ResidentGraphs:
         if fingerprints is not None:
             self._bits, self._entry_counts = fingerprints.width, np.diff(fingerprints.offsets)
             self._entry_offsets, self._entry_places, self._entry_values = send(
-                [fingerprints.offsets, fingerprints.places, fingerprints.values],
+                [
+                    fingerprints.offsets,
+                    fingerprints.places,
+                    fingerprints.values.astype(np.int64),
+                ],
                 atom_features.device,
             )
 

@@ -66,7 +66,8 @@ def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> Gra
     counts = torch.bincount(owners, minlength=graphs.num_graphs)
     changed = (ratio * counts).long()
     order = _uniform(len(bonds), graphs, generator)
-    kept = _rank_within(owners, order, counts) >= changed[owners]
+    stays = _rank_within(owners, order, counts) >= changed[owners]
+    kept = stays.nonzero()[:, 0]
 
     joined = torch.repeat_interleave(torch.arange(len(changed), device=changed.device), changed)
     first, sizes = graphs.atom_offsets[joined], graphs.atom_offsets.diff()[joined]
@@ -84,7 +85,7 @@ def perturb_bonds(graphs: GraphBatch, ratio: float, generator: Generator) -> Gra
     # Of equal pairs the first says the type: a bond that stays, if it is one.
     places = torch.arange(len(ends), device=ends.device)
     first = torch.full_like(keys, len(ends)).scatter_reduce(0, numbers, places, "amin")
-    types = torch.cat([graphs.bond_types[kept], graphs.bond_types[~kept]])
+    types = graphs.bond_types[torch.cat([kept, (~stays).nonzero()[:, 0]])]
     return replace(graphs, bonds=torch.stack(both, dim=1), bond_types=types[first])
 
 
@@ -114,7 +115,7 @@ def drop_bonds_by_degree(
     # The mean of equal numbers need not equal them to the last digit.
     unlike = torch.where(spread > 1e-9, (importance.max() - importance) / spread, 1.0)
     dropped = (probability * unlike).clamp_max(min(cap, 1.0))
-    kept = _uniform(len(bonds), graphs, generator) >= dropped
+    kept = (_uniform(len(bonds), graphs, generator) >= dropped).nonzero()[:, 0]
     return replace(graphs, bonds=bonds[kept], bond_types=graphs.bond_types[kept])
 
 
@@ -137,9 +138,9 @@ def mask_entries(values: ValueBatch, share: float, generator: Generator) -> Valu
     categories or tokens, and no number means "unknown" to every encoder.
     """
     rows = values.rows
-    return (
-        replace(values, rows=masked(rows, share, generator)) if rows.is_floating_point() else values
-    )
+    if not rows.is_floating_point():
+        return values
+    return replace(values, rows=masked(rows, share, generator))
 
 
 def masked(rows: Tensor, share: float, generator: Generator) -> Tensor:
@@ -177,7 +178,9 @@ def _keep_first(graphs: GraphBatch, order: Tensor, ratio: float) -> GraphBatch:
         if kept is not None:
             return kept
     keep = _first(graphs, order, ratio)
-    before, bonded = _counts_before(keep), keep[graphs.bonds].all(dim=1)
+    before = _counts_before(keep)
+    # Places, not flags: a device waits whenever flags choose.
+    bonded = keep[graphs.bonds].all(dim=1).nonzero()[:, 0]
     return replace(
         graphs,
         atom_types=graphs.atom_types[keep],

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bench.data.batch import GraphBatch, ValueBatch
 from bench.data.collate import Collator, GraphCollator
+from bench.data.morgan import morgan_counts
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
 from tests.bonds import FEATURES
@@ -54,6 +55,8 @@ def prepared(graphs: PackedGraphs = GRAPHS) -> PreparedData:
     )
 
 
+# A SMILES of each graph.
+SMILES = ("CNC", "O", "C1CC1")
 PROTEIN_ROWS = np.array([[1, 1], [2, 2], [3, 3]], np.uint8)
 
 
@@ -155,3 +158,84 @@ def test_batches_are_frozen():
     batch = Collator(prepared(), PROTEIN_ROWS)(np.array([0]))
     with pytest.raises(FrozenInstanceError):
         batch.inputs["molecule"].atom_types = torch.zeros(1)
+
+
+@given(st.lists(st.integers(0, len(GRAPHS) - 1), min_size=1, max_size=12))
+def test_types_of_bonds_stand_in_the_order_of_the_bonds(numbers):
+    batch = collate(GRAPHS, numbers)
+    expected = [
+        kind
+        for number in numbers
+        for kind in GRAPHS.bond_types[slice(*GRAPHS.bond_offsets[number : number + 2])].tolist()
+    ]
+    assert batch.bond_types.tolist() == expected
+    assert batch.bond_types.dtype == torch.int64
+    np.testing.assert_array_equal(batch.bond_features.numpy(), FEATURES)
+
+
+def test_directed_edges_have_the_features_of_their_bond():
+    # The triangle, and before it the chain.
+    batch = collate(GRAPHS, [0, 2])
+    edges = batch.directed
+    assert list(zip(edges.targets.tolist(), edges.sources.tolist(), strict=True)) == [
+        (0, 1), (1, 0), (1, 2), (2, 1),
+        (3, 4), (3, 5), (4, 3), (4, 5), (5, 3), (5, 4),
+    ]  # fmt: skip
+    assert edges.types.tolist() == [0, 0, 2, 2, 1, 1, 1, 0, 1, 0]
+    assert batch.directed is edges
+
+
+@pytest.mark.parametrize("types", [0, 1, 3])
+def test_bonds_without_types_of_their_own_are_refused(types):
+    batch = collate(GRAPHS, [0])
+    with pytest.raises(ValueError, match=rf"2 bonds, but got {types} types. Change `bond_types`"):
+        replace(batch, bond_types=torch.zeros(types, dtype=torch.int64))
+
+
+def fingerprinted(numbers, dtype=None):
+    collator = Collator(
+        replace(prepared(), smiles=SMILES), PROTEIN_ROWS, dtype=dtype, fingerprint_bits=32
+    )
+    return collator(np.array(numbers)).inputs["molecule"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fingerprints_are_the_counts_of_each_molecule(dtype):
+    batch = fingerprinted([3, 0], dtype)
+    # Reactants, then products.
+    for row, number in zip(batch.fingerprints, [0, 0, 2, 1], strict=True):
+        expected = np.zeros(32)
+        entries = morgan_counts(SMILES[number], radius=2, bits=32)
+        expected[entries.places] = entries.values
+        assert row.tolist() == expected.tolist()
+    assert batch.fingerprints.dtype == dtype
+
+
+def test_batches_have_fingerprints_only_where_an_encoder_reads_them():
+    assert Collator(prepared(), PROTEIN_ROWS)(np.array([0])).inputs["molecule"].fingerprints is None
+
+
+def test_fingerprints_are_added_to_what_a_batch_knows():
+    batch = collate(GRAPHS.with_environments(), [0, 2])
+    neighbours = batch.neighbours
+    found = batch.with_fingerprints(torch.ones(2, 4))
+    assert found.fingerprints.shape == (2, 4)
+    assert batch.fingerprints is None
+    assert found.environments is batch.environments is not None
+    assert found.neighbours is neighbours
+    moved = found.to(dtype=torch.float64)
+    assert moved.fingerprints.dtype == moved.bond_features.dtype == torch.float64
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_environments_are_carried_where_an_encoder_reads_them(by_environment):
+    data = prepared(GRAPHS.with_environments())
+    batch = Collator(data, PROTEIN_ROWS, by_environment=by_environment)(np.array([0]))
+    assert (batch.inputs["molecule"].environments is not None) is by_environment
+
+
+def test_without_bond_features_arrays_are_not_those_of_graphs():
+    arrays = GRAPHS.arrays()
+    assert {"bond_features", "bond_types"} <= arrays.keys()
+    with pytest.raises(KeyError, match="bond_types"):
+        PackedGraphs.from_arrays({k: v for k, v in arrays.items() if k != "bond_types"})

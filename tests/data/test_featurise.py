@@ -46,7 +46,8 @@ def test_graphs_equal_those_made_one_atom_at_a_time(smiles):
     made = featurise(smiles)
     graphs = made.graphs
     assert graphs.feature_count == 74
-    assert graphs.bond_offsets[-1] == len(graphs.bonds)
+    assert graphs.bond_offsets[-1] == len(graphs.bonds) == len(graphs.bond_types)
+    assert graphs.bonds.dtype == np.int32
     for number, text in enumerate(smiles):
         g = made.graph_index[number]
         if g < 0 or text == VALENCE:

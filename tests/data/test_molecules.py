@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem, rdBase
 
-from bench.data import molecules
-from bench.data.molecules import adjacent, bonds, canonical_key, parse, scaffold_key
+from bench.data.molecules import canonical_key, parse, scaffold_key
 
 DRUGS = (
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -122,18 +121,6 @@ def test_many_parses_leave_the_log_settings():
     assert [bool(problem) for _, problem in parsed] == [True, True, False] * 300
 
 
-def test_bonds_equal_those_asked_one_by_one():
-    mols = [Chem.MolFromSmiles(smiles) for smiles in ("C", *DRUGS, "[Na+].[Cl-]")]
-    found = bonds([adjacent(mol) for mol in mols], [mol.GetNumAtoms() for mol in mols])
-    asked = [
-        sorted(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds())
-        for mol in mols
-    ]
-    assert found.tolist() == [pair for pairs in asked for pair in pairs]
-    assert found.dtype == np.int32
-    assert bonds([], []).shape == (0, 2)
-
-
 def mapped(smiles: str, generator: np.random.Generator) -> str:
     mol = Chem.MolFromSmiles(smiles)
     for atom in mol.GetAtoms():
@@ -205,15 +192,3 @@ def test_forms_of_a_molecule_are_different_molecules(one, other):
 )
 def test_scaffolds(smiles, scaffold):
     assert scaffold_key(parse(smiles).mol) == scaffold
-
-
-@pytest.mark.parametrize("smiles", ["CCO", "c1ccccc1.[Na+]", "C", "[Na+].[Cl-]", "C1CC2CC1C2"])
-def test_bonds_of_many_atoms_are_found_as_those_of_few(smiles, monkeypatch):
-    """Above some hundred atoms no matrix is made, which 10,000 atoms would need 800 MB for."""
-    mol = parse(smiles).mol
-    few = adjacent(mol)
-    monkeypatch.setattr(molecules, "_MOST_ATOMS_OF_MATRIX", 0)
-    monkeypatch.setattr(molecules.Chem, "GetAdjacencyMatrix", lambda _: pytest.fail("a matrix"))
-    many = adjacent(mol)
-    assert many.dtype == few.dtype
-    np.testing.assert_array_equal(many, few)

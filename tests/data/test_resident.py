@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bench.data import resident
 from bench.data.adjacency import adjacency, offsets_of
 from bench.data.batch import Batch, GraphBatch, ValueBatch, sorted_adjacency
-from bench.data.collate import Collator
+from bench.data.collate import Collator, GraphCollator
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import HIDDEN
 from bench.data.stretch import cut, end_to_end
@@ -25,6 +25,7 @@ from tests.bonds import FEATURES, types_of
 from tests.data.test_batch import PROTEIN_ROWS, prepared
 from tests.toy import toy_data
 
+DATA = toy_data((40, 20))
 _LISTS = ("graph_index", "neighbours", "neighbour_offsets")
 _FIELDS = (
     "atom_features", "atom_types", "atom_offsets", "bonds", "bond_features", "bond_types",
@@ -54,6 +55,13 @@ def require_equal_graphs(one: GraphBatch, other: GraphBatch):
         assert torch.equal(found, expected), name
 
 
+def require_equal_fingerprints(one: GraphBatch, other: GraphBatch):
+    assert (one.fingerprints is None) == (other.fingerprints is None)
+    if one.fingerprints is not None:
+        assert one.fingerprints.dtype == other.fingerprints.dtype
+        assert torch.equal(one.fingerprints, other.fingerprints)
+
+
 def require_equal(one: Batch, other: Batch):
     assert list(one.inputs) == list(other.inputs)
     assert torch.equal(one.positions, other.positions)
@@ -64,6 +72,7 @@ def require_equal(one: Batch, other: Batch):
         expected = other.inputs[kind]
         if isinstance(values, GraphBatch):
             require_equal_graphs(values, expected)
+            require_equal_fingerprints(values, expected)
         else:
             assert isinstance(values, ValueBatch)
             assert torch.equal(values.rows, expected.rows)
@@ -113,6 +122,13 @@ def test_an_epoch_without_batches_is_empty_and_so_is_a_batch_without_samples(kin
     data = replace(data, entities=tuple(e for e in data.entities if e.kind in kinds))
     require_equal_epochs(Collator(data, PROTEIN_ROWS), [])
     require_equal_epochs(Collator(data, PROTEIN_ROWS), [np.empty(0, np.int64)])
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.lists(st.integers(0, 59), max_size=6), min_size=1, max_size=4))
+def test_fingerprints_are_laid_out_as_the_collator_does(chosen):
+    collator = Collator(DATA, dtype=torch.float64, fingerprint_bits=64)
+    require_equal_epochs(collator, [np.array(numbers, np.int64) for numbers in chosen])
 
 
 def test_batches_of_an_epoch_share_memory_and_know_their_neighbours():
@@ -184,6 +200,15 @@ def test_batches_laid_end_to_end_are_cut_into_themselves(chosen):
     together = collator(np.array([n for part in chosen for n in part], np.int64)).inputs["molecule"]
     require_equal_graphs(whole, together)
     for part, found in zip(parts, cut(whole, [len(numbers) for numbers in chosen]), strict=True):
+        require_equal_graphs(found, part)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1))
+def test_types_of_bonds_are_laid_end_to_end_and_cut_with_them(seed, chosen):
+    collator = GraphCollator(random_graphs(np.random.default_rng(seed), 10))
+    parts = [collator(np.array(numbers, np.int64)) for numbers in chosen]
+    for part, found in zip(parts, cut(end_to_end(parts), list(map(len, chosen))), strict=True):
         require_equal_graphs(found, part)
 
 

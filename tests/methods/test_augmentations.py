@@ -58,6 +58,12 @@ def bond_list(graphs) -> list[tuple[int, int]]:
     return [(a, b) for a, b in torch.stack(graphs.edges).T.tolist() if a < b]
 
 
+def typed_bonds(graphs) -> dict[frozenset[int], int]:
+    """Type of each bond, by the atoms it joins as they were numbered before any were dropped."""
+    pairs = graphs.atom_types[graphs.bonds].tolist()
+    return dict(zip(map(frozenset, pairs), graphs.bond_types.tolist(), strict=True))
+
+
 def require_valid(graphs):
     assert graphs.atom_offsets[0] == graphs.neighbour_offsets[0] == 0
     assert graphs.atom_offsets[-1] == graphs.num_atoms
@@ -72,9 +78,14 @@ def require_valid(graphs):
 
 
 def equal(a, b) -> bool:
-    return torch.equal(a.features, b.features) and all(
-        torch.equal(getattr(a, name), getattr(b, name))
-        for name in ("neighbours", "neighbour_offsets", "atom_offsets")
+    same_types = torch.equal(a.directed.types, b.directed.types)
+    return (
+        same_types
+        and torch.equal(a.features, b.features)
+        and all(
+            torch.equal(getattr(a, name), getattr(b, name))
+            for name in ("neighbours", "neighbour_offsets", "atom_offsets")
+        )
     )
 
 
@@ -105,6 +116,50 @@ def test_another_state_of_the_generator_gives_another_variation(augment):
     generator = seeded()
     first = augment(graphs, 0.4, generator)
     assert not equal(first, augment(graphs, 0.4, generator))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([drop_atoms, grow_subgraphs, perturb_bonds, drop_bonds_by_degree]),
+    st.sampled_from([0.0, 0.2, 0.5, 0.99]),
+    st.booleans(),
+)
+def test_bonds_that_stay_keep_their_types(seed, augment, ratio, loops):
+    graphs = random_graphs(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if not loops:
+            patch.setattr(_dropping, "in_loops", lambda graphs: False)
+        found = augment(graphs, ratio, seeded(seed))
+    before, after = typed_bonds(graphs), typed_bonds(found)
+    kept = before.keys() & after.keys()
+    changed = len(after) - len(kept)
+    if augment is perturb_bonds:
+        # A removed pair that is drawn again has the type of any removed bond.
+        assert all(after[pair] in before.values() for pair in after)
+        assert sum(after[pair] != before[pair] for pair in kept) + changed <= int(
+            ratio * len(before)
+        )
+        owners = {bond: graphs.graph_index[ends[0]] for bond, ends in enumerate(graphs.bonds)}
+        there = found.graph_index[found.bonds[:, 0]].tolist()
+        assert [owners[bond] for bond in found.bond_types.tolist()] == there
+    else:
+        assert not changed
+        assert all(after[pair] == before[pair] for pair in kept)
+    assert torch.equal(found.bond_features, graphs.bond_features)
+
+
+def test_a_joined_pair_takes_over_the_type_of_a_removed_bond():
+    # In each graph of three atoms one of two bonds goes; a pair is joined by a bond of its type.
+    graphs = graphs_of([3] * 50, [(3 * g + a, 3 * g + a + 1) for g in range(50) for a in range(2)])
+    found = perturb_bonds(graphs, 0.5, seeded())
+    before, after = typed_bonds(graphs), typed_bonds(found)
+    joined = after.keys() - before.keys()
+    assert len(joined) > 5
+    for pair in joined:
+        others = {kind for kind in after.values() if kind // 2 == min(pair) // 3} - {after[pair]}
+        assert after[pair] // 2 == min(pair) // 3
+        assert after[pair] not in others
 
 
 @settings(deadline=None, max_examples=40)

@@ -117,6 +117,32 @@ def test_molecules_of_a_reaction_vary_independently():
     assert torch.equal(view.positions, batch.positions)
 
 
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_environments_of_views_are_found_where_they_are_read(by_environment):
+    batch = Collator(toy_data((40,)), by_environment=by_environment)(np.arange(20))
+    view = augment(batch, "drop_atoms", torch.Generator(), ratio=0.5, mask=0.1)
+    assert (view.inputs["molecule"].environments is not None) is by_environment
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_fingerprints_of_views_are_masked(together):
+    data = toy_data((40,), most_atoms=9)
+    found = ready("bcl", mask=0.5)
+    batch = Collator(data, fingerprint_bits=128)(np.arange(40))
+    if together:
+        (viewed,) = found.method.with_views(0, iter([batch]))
+        views = viewed.views
+    else:
+        views = found.method.views(batch)
+    full = batch.inputs["molecule"].fingerprints
+    first, second = (view.inputs["molecule"].fingerprints for view in views)
+    assert not torch.equal(first, second)
+    for seen in (first, second):
+        assert torch.equal(seen[seen != 0], full[seen != 0])
+        assert 0.3 < (seen != 0).sum() / (full != 0).sum() < 0.7
+    assert (full != 0).sum() > 100
+
+
 def test_other_inputs_are_masked_and_none_leaves_the_batch_as_it_is():
     found = ready("bcl")
     batch = batch_of(found)

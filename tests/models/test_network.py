@@ -6,15 +6,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from bench.backbone import BACKBONES
+from bench.backbone import BACKBONES, MoleculeBackbone
+from bench.conformance.toy import toy_data
 from bench.data.prepared import PreparedData
 from bench.errors import UnknownNameError
 from bench.models.category import CategoryOptions
 from bench.models.conjoint_triad import ConjointTriadOptions
-from bench.models.gcn import GCNOptions
+from bench.models.gcn import GCN, GCNOptions
 from bench.models.network import Network, build_network
 from bench.models.protein_cnn import ProteinCNNOptions
 from bench.models.protein_transformer import ProteinTransformerOptions
+from bench.options import Options
 
 BACKBONES_USED = {
     "molecule": ("gcn", GCNOptions()),
@@ -181,3 +183,36 @@ def test_every_registered_backbone_encodes_a_known_kind():
     facts = {entry.name: entry.facts["entity"] for entry in BACKBONES}
     assert {"molecule", "protein", "category"} == set(facts.values())
     assert not {"head", "network"} & set(facts)
+
+
+class ReadsFingerprints(MoleculeBackbone):
+    """Embeds a molecule by the first places of its fingerprint."""
+
+    def __init__(self, num_features, options):
+        super().__init__(num_features, options)
+        self.fingerprint_bits = 16
+        self.out_features = 16
+        self.weight = nn.Parameter(torch.ones(16))
+
+    def forward(self, graphs):
+        return graphs.fingerprints * self.weight
+
+
+def test_batches_carry_what_the_encoder_of_molecules_reads():
+    prepared = toy_data((6, 4))
+    batches = {}
+    for encoder in (GCN(74, GCNOptions()), ReadsFingerprints(74, Options())):
+        network = Network(["molecule"], {"molecule": encoder}, 2).double()
+        batch = network.collator(prepared)(np.arange(4))
+        assert network(batch).shape == (4, 2)
+        batches[type(encoder)] = batch.inputs["molecule"]
+    assert batches[GCN].environments is not None
+    assert batches[GCN].fingerprints is None
+    assert batches[ReadsFingerprints].environments is None
+    assert batches[ReadsFingerprints].fingerprints.shape == (4, 16)
+    assert batches[ReadsFingerprints].fingerprints.dtype == torch.float64
+
+
+def test_encoders_say_what_they_read_of_a_batch():
+    assert not MoleculeBackbone.by_environment
+    assert MoleculeBackbone.fingerprint_bits == 0
