@@ -2,7 +2,8 @@ import pytest
 
 from bench.backbone import BACKBONES
 from bench.conformance.encoder_checks import ENCODER_CHECKS
-from bench.conformance.run import encoder_of, run_check
+from bench.conformance.run import encoder_of, run_check, run_checks
+from bench.training.run import choose_device
 
 _OF = {name: encoder_of(name) for name in BACKBONES.names()}
 _CASES = [(name, check) for name, encoder in _OF.items() for check in ENCODER_CHECKS[encoder.kind]]
@@ -19,3 +20,11 @@ def test_encoder(name, check):
 
 def test_every_encoder_but_one_that_needs_another_package_can_be_imported():
     assert BACKBONES.unavailable().keys() <= {"gcn_dgl"}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in _OF if not name.endswith("_dgl")])
+def test_encoder_on_a_gpu(name):
+    """Rounding of its own, atomic sums, and tensors left behind."""
+    results = list(run_checks(encoder_of(name, choose_device("cuda"))))
+    assert {r.check: r.text for r in results if r.verdict == "failed"} == {}
