@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import torch
@@ -25,6 +26,9 @@ from bench.spec import check_options, parse_spec
 
 Verdict = Literal["ok", "failed", "not applicable"]
 VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "not applicable")
+
+# Characters of an error that are shown.
+_LONGEST = 400
 
 
 @dataclass(frozen=True)
@@ -110,4 +114,6 @@ def _describe(error: Exception, subject: Subject | EncoderUnderTest) -> str:
     own = inspect.getsourcefile(subject.cls)
     frame = ([frame for frame in frames if frame.filename == own] or frames)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
-    return f"{type(error).__name__}: {error} ({place}: {frame.line})"
+    # Some of torch's list all that it could do elsewhere.
+    words = shorten(str(error), _LONGEST, placeholder=" ...")
+    return f"{type(error).__name__}: {words} ({place}: {frame.line})"

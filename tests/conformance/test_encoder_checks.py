@@ -387,6 +387,18 @@ def test_when_training_breaks_only_one_check_says_so():
     assert others == {"not applicable"}
 
 
+def test_an_error_of_many_lines_is_cut():
+    class Raises(Molecules):
+        def forward(self, graphs):
+            raise NotImplementedError("No such kernel.\n" + "Registered elsewhere.\n" * 99)
+
+    (text,) = {r.text for r in run_checks(subject(Raises)) if r.check == "trains"}
+    assert text.startswith("expected no error, but got NotImplementedError: No such kernel. Reg")
+    assert " ... (test_encoder_checks.py:" in text
+    assert "\n" not in text
+    assert len(text) < 600
+
+
 @pytest.mark.parametrize("fact", ["title", "reference"])
 def test_an_empty_fact_is_caught(fact):
     result = run_check("description", subject(Molecules, **{fact: " "}))
