@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from bench.models.dmpnn import DMPNN, DMPNNOptions, others_to_sources
+
+
+def made(seed: int = 0, features: int = 74, **options) -> DMPNN:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return DMPNN(features, DMPNNOptions(**options))
+
+
+def reference(model: DMPNN, graphs, *, mean: bool) -> np.ndarray:
+    """The same mathematics bond by bond in NumPy."""
+    state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    x = graphs.features.numpy()
+    features = graphs.bond_features.numpy()[graphs.bond_types.numpy()]
+    described = {}
+    for (one, other), row in zip(graphs.bonds.tolist(), features, strict=True):
+        described[one, other] = described[other, one] = row
+    start = {
+        (v, w): state["W_i.weight"] @ np.concatenate([x[v], row])
+        for (v, w), row in described.items()
+    }
+    bonds = {edge: np.maximum(row, 0) for edge, row in start.items()}
+    nothing = np.zeros(state["W_h.weight"].shape[0])
+    for _ in range(model.rounds):
+        heard = {
+            (v, w): sum((h for (a, b), h in bonds.items() if b == v and a != w), nothing)
+            for v, w in bonds
+        }
+        bonds = {
+            edge: np.maximum(start[edge] + state["W_h.weight"] @ heard[edge], 0) for edge in bonds
+        }
+    embeddings = []
+    for first, last in zip(graphs.atom_offsets[:-1], graphs.atom_offsets[1:], strict=True):
+        atoms = []
+        for v in range(first, last):
+            heard = sum((h for (_, b), h in bonds.items() if b == v), nothing)
+            read = state["W_o.weight"] @ np.concatenate([x[v], heard]) + state["W_o.bias"]
+            atoms.append(np.maximum(read, 0))
+        read = np.mean(atoms, axis=0) if mean else np.sum(atoms, axis=0)
+        embeddings.append(state["output.weight"] @ read + state["output.bias"])
+    return np.stack(embeddings)
+
+
+@pytest.mark.parametrize("read_out", ["mean", "sum"])
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_embeddings_equal_a_plain_bond_by_bond_computation(make_batch, layers, read_out):
+    graphs = make_batch().to(dtype=torch.float64)
+    model = made(layers=layers, read_out=read_out, hidden=7, out=5).double()
+    expected = reference(model, graphs, mean=read_out == "mean")
+    np.testing.assert_allclose(model(graphs).detach().numpy(), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_all_gradients_equal_finite_differences(make_batch):
+    graphs = make_batch([0, 1, 2]).to(dtype=torch.float64)
+    model = made(hidden=4, out=3).double()
+    names, values = zip(*model.named_parameters(), strict=True)
+
+    def embed(*parameters):
+        return torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), graphs)
+
+    torch.autograd.gradcheck(embed, values)
+
+
+def test_messages_never_turn_back(make_batch):
+    graphs = make_batch().to(dtype=torch.float64)
+    edges = graphs.directed
+    bonds = torch.randn(len(edges), 3, dtype=torch.float64, requires_grad=True)
+    heard = others_to_sources(bonds, edges)
+    ends = list(zip(edges.sources.tolist(), edges.targets.tolist(), strict=True))
+    for number, (v, w) in enumerate(ends):
+        into = [e for e, (a, b) in enumerate(ends) if b == v and a != w]
+        torch.testing.assert_close(heard[number], bonds[into].sum(0))
+    torch.autograd.gradcheck(lambda rows: others_to_sources(rows, edges), [bonds])
+
+
+def test_one_molecule_of_one_atom(make_batch):
+    graphs = make_batch([2])
+    assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
+    model = made()
+    model(graphs).sum().backward()
+    expected = reference(model.double(), graphs.to(dtype=torch.float64), mean=True)
+    np.testing.assert_allclose(model(graphs.to(dtype=torch.float64)).detach(), expected)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("read_out", ["mean", "sum"])
+def test_values_and_gradients_equal_those_of_chemprop(make_batch, dtype, read_out):
+    chemprop = pytest.importorskip("chemprop")
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
+    graphs = make_batch().to(dtype=dtype)
+    edges = graphs.directed
+    ours = made(read_out=read_out).to(dtype)
+    theirs = chemprop.nn.BondMessagePassing(74, 12, d_h=128, depth=3).to(dtype)
+    weights = {n: p for n, p in ours.state_dict().items() if not n.startswith("output")}
+    theirs.load_state_dict(weights)
+    kind = {"mean": chemprop.nn.MeanAggregation, "sum": chemprop.nn.SumAggregation}[read_out]
+    packed = SimpleNamespace(
+        V=graphs.features,
+        E=graphs.bond_features[edges.types],
+        edge_index=torch.stack([edges.sources, edges.targets]),
+        rev_edge_index=edges.reverse,
+        batch=graphs.graph_index,
+    )
+    expected = ours.output(kind()(theirs(packed), packed.batch))
+    found = ours(graphs)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    coefficients = torch.randn_like(found)
+    (found * coefficients).sum().backward()
+    (expected * coefficients).sum().backward()
+    mine = dict(ours.named_parameters())
+    for name, parameter in theirs.named_parameters():
+        scale = parameter.grad.abs().max().item()
+        torch.testing.assert_close(
+            mine[name].grad, parameter.grad, rtol=tolerance, atol=tolerance * max(scale, 1)
+        )
