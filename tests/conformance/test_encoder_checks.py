@@ -187,6 +187,15 @@ class OrderOfBonds(Molecules):
         return x + torch.zeros_like(x).index_add(0, graphs.bonds[:, 1], sent)
 
 
+class AnotherByEnvironment(Molecules):
+    """Where equal atoms are computed once, something else comes out."""
+
+    by_environment = True
+
+    def forward(self, graphs):
+        return super().forward(graphs) * (1.0 if graphs.environments is None else 1.01)
+
+
 class Centred(Molecules):
     """Subtracts the mean of the batch, in evaluation, too."""
 
@@ -209,6 +218,23 @@ class Leaks(Molecules):
     def forward(self, graphs):
         found = super().forward(graphs)
         return found + 1e-5 * found.tanh().mean(dim=0)
+
+
+class LeaksFingerprints(Molecules):
+    """Adds a little of the fingerprints of all."""
+
+    fingerprint_bits = OUT
+
+    def forward(self, graphs):
+        return super().forward(graphs) + 1e-6 * graphs.fingerprints.mean(dim=0)
+
+
+class LeaksBondFeatures(Molecules):
+    """Adds a little of the features of all bonds."""
+
+    def forward(self, graphs):
+        bonds = graphs.bond_features.index_select(0, graphs.bond_types)
+        return super().forward(graphs) + 1e-6 * bonds[:, :OUT].sum(dim=0)
 
 
 class NeedsBonds(Molecules):
@@ -273,12 +299,12 @@ BROKEN = {
     "save_and_load": [CountsBatches, LateModule],
     "initial_weights": [WeightsFromNumPy, SeedsItself],
     "same_seed_same_result": [UnseededNoise],
-    "renumbering": [OrderOfAtoms, OrderOfBonds],
+    "renumbering": [OrderOfAtoms, OrderOfBonds, AnotherByEnvironment],
     "embedding_of_one": [Centred, CategoriesOfABatch],
     "duplicates": [PlaceInBatch],
     "rows_in_training": [NormOverProteins],
     "tokens_of_one": [PadsToTheLongest],
-    "no_leak": [Leaks],
+    "no_leak": [Leaks, LeaksFingerprints, LeaksBondFeatures],
     "one_atom_molecules": [NeedsBonds, NoGradientOfOneAtom],
     "batch_of_one": [NormOverMolecules],
     "double_precision": [SinglePrecision, RoundsToSingle],
