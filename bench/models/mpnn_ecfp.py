@@ -52,11 +52,11 @@ class MPNNECFP(MoleculeBackbone):
 
     def __init__(self, num_features: int, options: MPNNECFPOptions) -> None:
         super().__init__(num_features, options)
-        shape = {"hidden": options.hidden, "layers": options.layers, "out": options.out}
+        hidden, layers, out = options.hidden, options.layers, options.out
         self.graph: MoleculeBackbone = (
-            GCN(num_features, GCNOptions(**shape))
+            GCN(num_features, GCNOptions(hidden=hidden, layers=layers, out=out))
             if options.graph == "gcn"
-            else DMPNN(num_features, DMPNNOptions(**shape))
+            else DMPNN(num_features, DMPNNOptions(hidden=hidden, layers=layers, out=out))
         )
         self.fingerprint_bits = options.bits
         self.dropout = nn.Dropout(options.dropout)
