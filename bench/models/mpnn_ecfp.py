@@ -20,6 +20,8 @@ class MPNNECFPOptions(Options):
     """Shape of the encoder."""
 
     graph: Literal["gcn", "dmpnn"] = Field("gcn", description="encoder of the graph part")
+    hidden: int = Field(64, ge=1, le=4096, description="features of an atom or bond in that part")
+    layers: int = Field(3, ge=1, le=32, description="rounds of message passing in that part")
     bits: int = Field(2048, ge=16, le=65536, description="places that fragments are hashed to")
     fragments: int = Field(128, ge=1, le=4096, description="features read from the fragments")
     dropout: float = Field(0.5, ge=0, lt=1, description="dropout of fragments and their features")
@@ -50,10 +52,11 @@ class MPNNECFP(MoleculeBackbone):
 
     def __init__(self, num_features: int, options: MPNNECFPOptions) -> None:
         super().__init__(num_features, options)
+        hidden, layers, out = options.hidden, options.layers, options.out
         self.graph: MoleculeBackbone = (
-            GCN(num_features, GCNOptions(out=options.out))
+            GCN(num_features, GCNOptions(hidden=hidden, layers=layers, out=out))
             if options.graph == "gcn"
-            else DMPNN(num_features, DMPNNOptions(out=options.out))
+            else DMPNN(num_features, DMPNNOptions(hidden=hidden, layers=layers, out=out))
         )
         self.fingerprint_bits = options.bits
         self.dropout = nn.Dropout(options.dropout)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.models.attentivefp import AttentiveFP, AttentiveFPOptions
+from bench.models.attentivefp import AttentiveFP, AttentiveFPOptions, GatedUnit
 
 
 def made(seed: int = 0, features: int = 74, **options) -> AttentiveFP:
@@ -36,8 +36,8 @@ def softmax(scores):
 
 def unit(state, name, x, h):
     """A gated recurrent unit (Cho et al., 2014, arXiv 1406.1078), as torch lays its weights out."""
-    of_x = np.split(state[f"{name}.weight_ih"] @ x + state[f"{name}.bias_ih"], 3)
-    of_h = np.split(state[f"{name}.weight_hh"] @ h + state[f"{name}.bias_hh"], 3)
+    of_x = np.split(state[f"{name}.of_input.weight"] @ x + state[f"{name}.of_input.bias"], 3)
+    of_h = np.split(state[f"{name}.of_state.weight"] @ h + state[f"{name}.of_state.bias"], 3)
     reset, update = sigmoid(of_x[0] + of_h[0]), sigmoid(of_x[1] + of_h[1])
     return (1 - update) * np.tanh(of_x[2] + reset * of_h[2]) + update * h
 
@@ -133,6 +133,17 @@ def test_one_molecule_of_one_atom(make_batch):
     np.testing.assert_allclose(model(graphs).detach(), expected, rtol=1e-10)
 
 
+def test_gated_units_equal_torchs():
+    ours, theirs = GatedUnit(5).double(), torch.nn.GRUCell(5, 5).double()
+    state = ours.state_dict().values()
+    theirs.load_state_dict(
+        dict(zip(("weight_ih", "bias_ih", "weight_hh", "bias_hh"), state, strict=True))
+    )
+    x, h = torch.randn(2, 7, 5, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(ours(x, h), theirs(x, h), rtol=1e-12, atol=1e-12)
+    torch.autograd.gradcheck(ours, (x, h))
+
+
 # Ours to the names of PyTorch Geometric.
 _NAMES = {
     "input": "lin1",
@@ -156,7 +167,11 @@ _NAMES = {
 def their_name(name: str) -> str:
     if name in _NAMES:
         return _NAMES[name]
-    return ".".join(_NAMES.get(part, part) for part in name.split("."))
+    name = ".".join(_NAMES.get(part, part) for part in name.split("."))
+    for ours, theirs in (("of_input", "ih"), ("of_state", "hh")):
+        for kind in ("weight", "bias"):
+            name = name.replace(f"{ours}.{kind}", f"{kind}_{theirs}")
+    return name
 
 
 def with_bonds(convolution):
