@@ -207,7 +207,7 @@ class SimulatedDevice(TorchDispatchMode):
         if draws and not self.is_seeded:
             self.count("unseeded", name)
         with self._own_draws() if draws else nullcontext():
-            result = _ON_OTHER_DEVICES_ONLY.get(name, func)(
+            result = func(
                 *_each(_numbers_of, args),
                 **{key: _each(_numbers_of, value) for key, value in kwargs.items()},
             )
@@ -277,47 +277,6 @@ def simulated_device(clock: int = 0) -> Iterator[SimulatedDevice]:
         device,
     ):
         yield device
-
-
-def _gru_cell(
-    of_input: Tensor,
-    of_state: Tensor,
-    state: Tensor,
-    input_bias: Tensor | None = None,
-    state_bias: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The next state of a gated recurrent unit, and what its gradient needs."""
-    if input_bias is not None and state_bias is not None:
-        of_input, of_state = of_input + input_bias, of_state + state_bias
-    (reset, keep, new), (state_reset, state_keep, state_new) = (
-        gates.chunk(3, 1) for gates in (of_input, of_state)
-    )
-    reset, keep = (reset + state_reset).sigmoid(), (keep + state_keep).sigmoid()
-    new = (new + reset * state_new).tanh()
-    return new + keep * (state - new), torch.cat([reset, keep, new, state, state_new], 1)
-
-
-def _gru_cell_backward(
-    grad: Tensor | None, kept: Tensor, has_bias: bool
-) -> tuple[Tensor | None, ...]:
-    """Gradients of :func:`_gru_cell` for its arguments."""
-    if grad is None:
-        return (None,) * 5
-    reset, keep, new, state, state_new = kept.chunk(5, 1)
-    to_keep = grad * (state - new) * keep * (1 - keep)
-    to_new = grad * (1 - keep) * (1 - new.square())
-    to_reset = to_new * state_new * reset * (1 - reset)
-    to_input = torch.cat([to_reset, to_keep, to_new], 1)
-    to_state = torch.cat([to_reset, to_keep, to_new * reset], 1)
-    biases = (to_input.sum(0), to_state.sum(0)) if has_bias else (None, None)
-    return to_input, to_state, grad * keep, *biases
-
-
-# Torch has them for accelerators alone; on the CPU it computes the same step by step.
-_ON_OTHER_DEVICES_ONLY: dict[str, Callable[..., Any]] = {
-    "_thnn_fused_gru_cell": _gru_cell,
-    "_thnn_fused_gru_cell_backward": _gru_cell_backward,
-}
 
 
 def _tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -200,26 +200,3 @@ def test_a_method_is_checked_on_the_device_that_is_asked_for(present):
     for check in ("save_and_load", "goes_on_after_a_stop", "double_precision"):
         assert run_check(check, subject).text == ""
     assert {case.device for *_, case in finished._trials} <= {present.device}
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_gated_recurrent_unit_computes_what_it_does_on_the_cpu(bias):
-    """Torch has a kernel of its own for it, which the CPU lacks."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        unit = torch.nn.GRUCell(3, 4, bias=bias).double()
-        inputs = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
-
-    def passes(unit, tensors):
-        x, state = (tensor.detach().requires_grad_() for tensor in tensors)
-        found = unit(unit(x.tanh() @ x.new_ones(3, 3), state)[:, :3], state)
-        found.square().sum().backward()
-        gradients = [x.grad, state.grad, *(p.grad for p in unit.parameters())]
-        return [tensor.cpu() for tensor in (found.detach(), *gradients)]
-
-    expected = passes(unit, inputs)
-    unit.zero_grad()
-    with simulated_device() as device:
-        got = passes(unit.to(device.device), [tensor.to(device.device) for tensor in inputs])
-        for one, other in zip(got, expected, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
