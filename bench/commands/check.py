@@ -18,7 +18,7 @@ from bench.conformance.subject import Subject
 from bench.conformance.trial import FinishedRuns
 from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
-from bench.plugin_files import import_file, reason_of
+from bench.plugin_files import import_file, plugin_files, reason_of
 from bench.registry import Registry
 from bench.spec import parse_spec
 from bench.training.run import choose_device
@@ -72,7 +72,7 @@ def _registry_of(text: str) -> Registry[Any]:
     Raises
     ------
     UsageError
-        It names neither, or both.
+        It names neither, or both, or what a file of the user's might have registered.
     UnavailableError
         It names one that cannot be imported.
     """
@@ -89,6 +89,9 @@ def _registry_of(text: str) -> Registry[Any]:
     for registry in _REGISTRIES:
         if name in registry.unavailable():
             return registry
+    for path in plugin_files():
+        if reason := METHODS.unavailable().get(path.stem):
+            raise UsageError(f"Expected {path} to be importable, but got {reason}.")
     raise UnknownNameError(
         "method or encoder", name, [other for registry in _REGISTRIES for other in registry.names()]
     )

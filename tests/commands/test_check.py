@@ -146,6 +146,20 @@ def test_an_encoder_of_a_plugin_is_found_by_its_name(bench, file, monkeypatch):
     assert out.startswith("table\n")
 
 
+def test_a_name_that_a_broken_plugin_would_have_registered_ends_with_its_reason(
+    bench, file, monkeypatch
+):
+    monkeypatch.setenv("LTDD_PLUGINS", "")
+    monkeypatch.setattr(BACKBONES, "_discovered", False)
+    monkeypatch.setattr(METHODS, "_discovered", False)
+    path = file("import no_such_package\n" + ENCODER)
+    code, out, err = bench("--plugin", path, "check", "table")
+    assert code == 2
+    words = " ".join(err.split())
+    assert "mine.py to be importable, but got ModuleNotFoundError" in words
+    assert out == ""
+
+
 def test_a_broken_encoder_says_what_was_expected_and_where(bench, file):
     code, out, _ = bench("check", file(ENCODER.replace("self.table(rows)", "self.tabel(rows)")))
     assert code == 1
