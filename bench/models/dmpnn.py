@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import MoleculeBackbone, register_backbone
@@ -119,6 +120,7 @@ class _OthersToSources(torch.autograd.Function):
         return _without_own(bonds, edges).index_select(0, edges.reverse)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         # An edge w -> v is in the sums of the edges out of v, but of v -> w.
         edges, grad = ctx.edges, grad.contiguous()

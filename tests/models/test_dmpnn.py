@@ -81,6 +81,14 @@ def test_messages_never_turn_back(make_batch):
     torch.autograd.gradcheck(lambda rows: others_to_sources(rows, edges), [bonds])
 
 
+def test_second_derivatives_are_refused_and_not_wrong(make_batch):
+    model = made(hidden=4)
+    first = model(make_batch()).square().sum()
+    (grad,) = torch.autograd.grad(first, model.W_i.weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
 def test_one_molecule_of_one_atom(make_batch):
     graphs = make_batch([2])
     assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
