@@ -115,7 +115,7 @@ def featurise(
     atoms: dict[AtomProperties, int] = {}
     kinds: dict[BondProperties, int] = {}
     atom_types, bonds = [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
-    bond_types = [np.empty(0, np.int16)]
+    bond_types = [np.empty(0, np.uint8)]
     atom_counts: list[int] = []
     bond_counts: list[int] = []
     all_keys: list[bytes] = []
@@ -127,7 +127,7 @@ def featurise(
             numbers = [atoms.setdefault(atom, len(atoms)) for atom in chunk.atom_properties]
             atom_types.append(np.array(numbers, np.int32)[chunk.atom_types])
             numbers = [kinds.setdefault(bond, len(kinds)) for bond in chunk.bond_properties]
-            bond_types.append(np.array(numbers, np.int16)[chunk.bond_types])
+            bond_types.append(np.array(numbers, np.uint8)[chunk.bond_types])
             atom_counts += chunk.atom_counts
             bonds.append(chunk.bonds)
             bond_counts += chunk.bond_counts
@@ -269,7 +269,7 @@ def _featurise_chunk(smiles: Sequence[str], *, keyed: bool) -> _Chunk:
         atom_counts=atom_counts,
         bonds=pairs,
         bond_properties=list(bond_numbers),
-        bond_types=np.array(bond_types, np.int16)[order],
+        bond_types=np.array(bond_types, np.uint8)[order],
         bond_counts=bond_counts,
         keys=b"".join(keys),
         failures=failures,

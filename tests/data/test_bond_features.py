@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from bench.conformance.toy import toy_data
 from bench.data.bond_features import (
     NUM_BOND_FEATURES,
     bond_properties,
@@ -126,6 +127,14 @@ def test_rows_are_distinct_sorted_and_all_occur():
     np.testing.assert_array_equal(graphs.bond_features, np.unique(graphs.bond_features, axis=0))
     assert set(graphs.bond_types) == set(range(len(graphs.bond_features)))
     assert len(graphs.bond_types) == len(graphs.bonds) == graphs.bond_offsets[-1]
+
+
+def test_made_up_molecules_have_the_bonds_that_their_smiles_say():
+    made_up = toy_data((20,) * 12, most_atoms=7)
+    read, graphs = featurise(made_up.smiles).graphs, made_up.graphs
+    for name in ("atom_offsets", "bonds", "bond_offsets", "bond_features", "bond_types"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(graphs, name), err_msg=name)
+        assert getattr(read, name).dtype == getattr(graphs, name).dtype
 
 
 @pytest.mark.parametrize("smiles", [[], ["C", "[Na+].[Cl-]"], ["C1CC"]])

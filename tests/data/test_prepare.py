@@ -506,8 +506,8 @@ def test_all_that_a_reader_and_the_featuriser_import_is_behind_the_cache(tmp_pat
     mine = importlib.import_module("readers.mine").Mine
     found = prepare_module._reader_sources("hiv", mine.__new__(mine))
     assert {"readers/mine.py", "readers/parse.py", "bench/datasets/_table.py"} <= found.keys()
-    parts = ("adjacency", "atom_features", "conflicts", "environments", "featurise", "left_out",
-             "molecules", "packed", "prepared_arrays")  # fmt: skip
+    parts = ("adjacency", "atom_features", "bond_features", "conflicts", "environments",
+             "featurise", "left_out", "molecules", "packed", "prepared_arrays")  # fmt: skip
     assert {
         f"bench/data/{part}.py" for part in parts
     } <= prepare_module._featuriser_sources().keys()
