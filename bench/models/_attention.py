@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 from bench.data.edges import DirectedEdges
@@ -62,6 +63,7 @@ class _RepeatValues(torch.autograd.Function):
         return x.index_select(0, owners)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (offsets,) = ctx.saved_tensors
         return _segment_sum(grad, offsets), None, None
@@ -75,6 +77,7 @@ class _SumOfSources(torch.autograd.Function):
         return _weighted_sum(x, weights, edges)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weights = ctx.saved_tensors
         edges, grad = ctx.edges, grad.contiguous()
@@ -94,6 +97,7 @@ class _SegmentSoftmax(torch.autograd.Function):
         return shares
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         shares, offsets, owners = ctx.saved_tensors
         weighted = shares * grad

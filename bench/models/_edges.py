@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bench.data.edges import DirectedEdges
 from bench.models._segments import counting, gather_rows_sum
@@ -31,6 +32,7 @@ class _GatherSources(torch.autograd.Function):
         return x.index_select(0, edges.sources)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         # The edges out of an atom are the reverse of those into it.
         return gather_rows_sum(grad.contiguous(), ctx.edges.reverse, ctx.edges.offsets), None
@@ -43,5 +45,6 @@ class _SumToTargets(torch.autograd.Function):
         return gather_rows_sum(messages, counting(len(messages), edges.offsets), edges.offsets)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad.index_select(0, ctx.edges.targets), None

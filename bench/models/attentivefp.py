@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import MoleculeBackbone, register_backbone
@@ -213,6 +214,7 @@ class _Gates(torch.autograd.Function):
         return torch.lerp(new, state, update)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, new, of_state, state = ctx.saved_tensors
         width = state.shape[1]

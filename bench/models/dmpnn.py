@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import MoleculeBackbone, register_backbone
@@ -18,13 +19,18 @@ from bench.models._linear import Linear
 from bench.models._segments import counting, gather_rows_sum, graph_sum
 from bench.options import Options
 
+# What chemprop's command divides sums by.
+_NORM = 100
+
 
 class DMPNNOptions(Options):
     """Shape of the encoder."""
 
     hidden: int = Field(128, ge=1, le=4096, description="features of a bond; chemprop's are 300")
     layers: int = Field(3, ge=1, le=32, description="states of a bond; messages are sent between")
-    read_out: Literal["mean", "sum"] = Field("mean", description="how atoms make a molecule")
+    read_out: Literal["mean", "sum", "norm"] = Field(
+        "mean", description="how atoms make a molecule; norm: a hundredth of the sum"
+    )
     out: int = Field(256, ge=1, le=4096, description="length of a molecule's embedding")
 
 
@@ -55,8 +61,8 @@ class DMPNN(MoleculeBackbone):
     ----------
     Yang et al., "Analyzing learned molecular representations for property prediction", J. Chem.
     Inf. Model. 2019, doi 10.1021/acs.jcim.9b00237, equations 1 to 7. As chemprop's
-    ``BondMessagePassing``, ``W_h`` is shared by all layers, and the mean is its read-out by
-    default.
+    ``BondMessagePassing``, ``W_h`` is shared by all layers. The read-out of its command is
+    ``norm`` by default, that of its examples in Python ``mean``.
     """
 
     options_type = DMPNNOptions
@@ -69,14 +75,16 @@ class DMPNN(MoleculeBackbone):
         self.W_o = Linear(num_features + hidden, hidden)
         self.output = Linear(hidden, options.out)
         self.rounds = options.layers - 1
-        self.takes_mean = options.read_out == "mean"
+        self.read_out = options.read_out
         self.out_features = options.out
 
     def forward(self, graphs: GraphBatch) -> Tensor:
         """Embeddings of the G graphs, shape (G, out)."""
         read = graph_sum(self.atoms(graphs), graphs.atom_offsets, graphs.graph_index)
-        if self.takes_mean:
+        if self.read_out == "mean":
             read = read / graphs.atom_offsets.diff().to(read.dtype)[:, None]
+        elif self.read_out == "norm":
+            read = read / _NORM
         return self.output(read)
 
     def atoms(self, graphs: GraphBatch) -> Tensor:
@@ -119,6 +127,7 @@ class _OthersToSources(torch.autograd.Function):
         return _without_own(bonds, edges).index_select(0, edges.reverse)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         # An edge w -> v is in the sums of the edges out of v, but of v -> w.
         edges, grad = ctx.edges, grad.contiguous()

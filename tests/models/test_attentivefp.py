@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.models._attention import segment_softmax
 from bench.models.attentivefp import AttentiveFP, AttentiveFPOptions, GatedUnit
 
 
@@ -122,6 +123,14 @@ def test_all_gradients_equal_finite_differences(make_batch):
     torch.autograd.gradcheck(embed, values)
 
 
+def test_second_derivatives_are_refused_and_not_wrong(make_batch):
+    model = made(hidden=4)
+    first = model(make_batch()).square().sum()
+    (grad,) = torch.autograd.grad(first, model.input.weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
 def test_one_molecule_of_one_atom(make_batch):
     graphs = make_batch([2])
     assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
@@ -131,6 +140,15 @@ def test_one_molecule_of_one_atom(make_batch):
     graphs = graphs.to(dtype=torch.float64)
     expected = reference(model.double(), graphs)
     np.testing.assert_allclose(model(graphs).detach(), expected, rtol=1e-10)
+
+
+def test_weights_of_large_scores_and_of_empty_segments_are_finite():
+    scores = torch.tensor([1e4, 1e4, -1e4, 0.0], dtype=torch.float64, requires_grad=True)
+    offsets, owners = torch.tensor([0, 3, 3, 4]), torch.tensor([0, 0, 0, 2])
+    weights = segment_softmax(scores, offsets, owners)
+    assert weights.tolist() == [0.5, 0.5, 0, 1]
+    weights[0].backward()
+    assert scores.grad.tolist() == [0.25, -0.25, 0, 0]
 
 
 def test_gated_units_equal_torchs():

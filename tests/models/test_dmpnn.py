@@ -15,7 +15,7 @@ def made(seed: int = 0, features: int = 74, **options) -> DMPNN:
         return DMPNN(features, DMPNNOptions(**options))
 
 
-def reference(model: DMPNN, graphs, *, mean: bool) -> np.ndarray:
+def reference(model: DMPNN, graphs) -> np.ndarray:
     """The same mathematics bond by bond in NumPy."""
     state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
     x = graphs.features.numpy()
@@ -44,17 +44,18 @@ def reference(model: DMPNN, graphs, *, mean: bool) -> np.ndarray:
             heard = sum((h for (_, b), h in bonds.items() if b == v), nothing)
             read = state["W_o.weight"] @ np.concatenate([x[v], heard]) + state["W_o.bias"]
             atoms.append(np.maximum(read, 0))
-        read = np.mean(atoms, axis=0) if mean else np.sum(atoms, axis=0)
+        divisor = {"mean": len(atoms), "sum": 1, "norm": 100}[model.read_out]
+        read = np.sum(atoms, axis=0) / divisor
         embeddings.append(state["output.weight"] @ read + state["output.bias"])
     return np.stack(embeddings)
 
 
-@pytest.mark.parametrize("read_out", ["mean", "sum"])
+@pytest.mark.parametrize("read_out", ["mean", "sum", "norm"])
 @pytest.mark.parametrize("layers", [1, 2, 4])
 def test_embeddings_equal_a_plain_bond_by_bond_computation(make_batch, layers, read_out):
     graphs = make_batch().to(dtype=torch.float64)
     model = made(layers=layers, read_out=read_out, hidden=7, out=5).double()
-    expected = reference(model, graphs, mean=read_out == "mean")
+    expected = reference(model, graphs)
     np.testing.assert_allclose(model(graphs).detach().numpy(), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -81,18 +82,26 @@ def test_messages_never_turn_back(make_batch):
     torch.autograd.gradcheck(lambda rows: others_to_sources(rows, edges), [bonds])
 
 
+def test_second_derivatives_are_refused_and_not_wrong(make_batch):
+    model = made(hidden=4)
+    first = model(make_batch()).square().sum()
+    (grad,) = torch.autograd.grad(first, model.W_i.weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
 def test_one_molecule_of_one_atom(make_batch):
     graphs = make_batch([2])
     assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
     model = made()
     model(graphs).sum().backward()
-    expected = reference(model.double(), graphs.to(dtype=torch.float64), mean=True)
+    expected = reference(model.double(), graphs.to(dtype=torch.float64))
     np.testing.assert_allclose(model(graphs.to(dtype=torch.float64)).detach(), expected)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("read_out", ["mean", "sum"])
+@pytest.mark.parametrize("read_out", ["mean", "sum", "norm"])
 def test_values_and_gradients_equal_those_of_chemprop(make_batch, dtype, read_out):
     chemprop = pytest.importorskip("chemprop")
     tolerance = 1e-5 if dtype == torch.float32 else 1e-10
@@ -102,7 +111,7 @@ def test_values_and_gradients_equal_those_of_chemprop(make_batch, dtype, read_ou
     theirs = chemprop.nn.BondMessagePassing(74, 12, d_h=128, depth=3).to(dtype)
     weights = {n: p for n, p in ours.state_dict().items() if not n.startswith("output")}
     theirs.load_state_dict(weights)
-    kind = {"mean": chemprop.nn.MeanAggregation, "sum": chemprop.nn.SumAggregation}[read_out]
+    kind = getattr(chemprop.nn, f"{read_out.title()}Aggregation")
     packed = SimpleNamespace(
         V=graphs.features,
         E=graphs.bond_features[edges.types],
