@@ -41,6 +41,7 @@ def compare(
     methods: str | Sequence[str] = DEFAULT_METHODS,
     splits: str | Sequence[str] = ("random",),
     seeds: Sequence[int] = (0, 1, 2),
+    backbones: str | Sequence[str] | Mapping[str, str] | None = None,
     epochs: int | None = None,
     preset: str = "quick",
     name: str | None = None,
@@ -77,6 +78,9 @@ def compare(
         ``"random"`` (stratified), ``"standard"`` (balanced test set) or ``"scaffold"``.
     seeds : sequence of int
         One run each. From two seeds on, differences between methods can be tested.
+    backbones : sequence of str, optional
+        Encoders of molecules, each with every method: ``["gcn", "gcn[layers=5]"]``. A mapping
+        names one encoder for each kind of input: ``{"molecule": "gcn"}``.
     epochs : int, optional
         Of every run; that of the preset, 10 for ``"quick"``, when None.
     preset : str
@@ -131,6 +135,10 @@ def compare(
     """
     policy = policy_of({key: settings.pop(key, default) for key, default in _POLICY.items()})
     options = {key: settings.pop(key) for key in _FILE if key in settings}
+    if isinstance(backbones, Mapping):
+        settings["backbones"] = backbones
+    elif backbones is not None:
+        settings["encoders"] = _names("backbones", backbones)
     overrides = {
         "methods": _names("methods", methods),
         "splits": _names("splits", splits),
