@@ -31,10 +31,13 @@ def encoder_texts(table: Table) -> dict[str, str]:
     methods = [name for name, of_method in rows.items() if len(of_method) > 1]
     if len(methods) < 2 or len(encoders) < 2:
         return {}
-    parts = ["# Method or encoder?", "Balanced accuracy in percent, mean ± standard deviation over "
-             "seeds, of all methods that run with several encoders. Shares are of the sum of "
-             "squares, in an analysis of variance with the seed as block (Montgomery 2013, section "
-             "5.6). Test sets of several seeds share samples, so p values are rather too small."]  # fmt: skip
+    parts = [
+        "# Method or encoder?",
+        "Balanced accuracy in percent, mean ± standard deviation over "
+        "seeds, of all methods that run with several encoders. Shares are of the sum of "
+        "squares, in an analysis of variance with the seed as block (Montgomery 2013, section "
+        "5.6). Test sets of several seeds share samples: p values are rather too small.",
+    ]
     lines: list[list[str]] = []
     for split in table.splits:
         for column in table.columns:
@@ -66,7 +69,7 @@ def encoder_texts(table: Table) -> dict[str, str]:
 def sentence(found: TwoWay | None) -> str:
     """Which of the two matters more, and whether that can be told."""
     if found is None:
-        return "Nothing can be told: every method needs a run with every encoder on two seeds at least."
+        return "Nothing can be told: each method needs runs with each encoder on two seeds."
     method, encoder = found.method, found.encoder
     shares = ", ".join(f"{name} {100 * getattr(found, name).share:.0f} %" for name in _PARTS)
     told = [
@@ -78,11 +81,10 @@ def sentence(found: TwoWay | None) -> str:
         verdict = "Neither method nor encoder stands out from the noise of training"
     else:
         larger = "method" if method.share > encoder.share else "encoder"
-        verdict = f"The {larger} makes the larger difference"
-        verdict += (
-            "; both stand out from the noise of training"
+        verdict = (
+            f"The {larger} makes the larger difference; both stand out from the noise of training"
             if len(told) == 2
-            else f"; only the {told[0]} stands out from the noise of training"
+            else f"The {told[0]} matters more: it alone stands out from the noise of training"
         )
     tested = ", ".join(
         f"{name} p = {part.p:.3f}"
