@@ -17,6 +17,7 @@ from bench.commands.console import called_from_python
 from bench.commands.run import carry_out
 from bench.config import resolve
 from bench.errors import ArgumentError, BenchWarning
+from bench.report.registered import with_registered_names
 from bench.report.write import write_report
 from bench.spec import split_list
 
@@ -156,7 +157,7 @@ def compare(
         done = carry_out(
             resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
         )
-        results = results_of(done.store, done.plan)
+        results = results_of(done.store, with_registered_names(done.plan))
         write_report(own.folder, results.source.table)
     _warn_of_failures(results)
     return results
@@ -181,8 +182,6 @@ def load_results(folder: str | PathLike[str], preset: str | None = None) -> Resu
     bench.errors.StoreError
         There is no benchmark, or its records break a rule.
     """
-    from bench.report.registered import with_registered_names
-
     with called_from_python(progress=False, on_warning=_warn):
         store = open_results(Path(folder))
         return results_of(store, with_registered_names(store.read_plan(preset)))
