@@ -86,6 +86,9 @@ def main() -> int:
 )
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
 @click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")
+@click.option(
+    "--backbones", metavar="LIST", help="encoders of molecules, each with every method: gcn,gin"
+)
 @click.option("--seeds", metavar="LIST", help="whole numbers: 0,1,2")
 @click.option("--epochs", type=int, help="epochs of every run, all stages together")
 @click.option(

@@ -97,6 +97,9 @@ class Settings(Options):
     )
     split: SplitSettings = SplitSettings()
     backbones: BackboneSettings = BackboneSettings()
+    encoders: tuple[str, ...] = Field(
+        (), description="encoders of molecules, each with every method; none: backbones.molecule"
+    )
     method_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="options of a method wherever its plain name is run"
     )

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+# In the brackets of a method: the encoder of molecules that its networks have.
+ENCODER = "backbone"
+
 
 class Options(BaseModel):
     """Settings of a component: frozen, strictly typed, unknown keys refused.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bench.errors import UnavailableError, UnknownNameError, UsageError
+from bench.options import ENCODER
 from bench.plugin_files import import_file, plugin_files, reason_of
 
 T = TypeVar("T", bound=type)
@@ -105,6 +106,12 @@ class Registry(Generic[T]):
             raise UsageError(
                 f"Expected the name of a {self.kind} to match {NAME_PATTERN.pattern}, but got "
                 f"{name!r} in {origin}. Use lower-case letters, digits and underscores."
+            )
+        options = getattr(cls, "options_type", None)
+        if self.kind == "method" and options is not None and ENCODER in options.model_fields:
+            raise UsageError(
+                f"Expected no option {ENCODER!r} of the method {name!r} in {origin}: in the "
+                "brackets of a method it names the encoder of molecules. Rename the option."
             )
         known = self._entries.get(name)
         if known is not None and (known.origin, known.cls.__qualname__) != (

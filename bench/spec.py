@@ -12,10 +12,14 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 
 from bench.errors import UsageError, nearest
+from bench.options import ENCODER as ENCODER
 from bench.options import Options
 from bench.strict_yaml import parse_value
 
 _SPEC = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>.*)\])?\s*", re.DOTALL)
+
+# How the title of the control ends, which is called by its encoder.
+_USUAL_TITLE = "GCN"
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 
@@ -54,8 +58,22 @@ def parse_spec(text: str) -> Spec:
             raise UsageError(f"Expected key=value inside the brackets of {text!r}, got {part!r}.")
         if key.strip() in options:
             raise UsageError(f"The option {key.strip()!r} stands twice in {text!r}.")
-        options[key.strip()] = parse_value(value)
+        read = _encoders if key.strip() == ENCODER else parse_value
+        options[key.strip()] = read(value)
     return Spec(match["name"], options)
+
+
+def _encoders(text: str) -> Any:
+    """The value of ``backbone``: an encoder, which may have brackets of its own, or a list."""
+    text = text.strip()
+    return split_list(text[1:-1]) if text.startswith("[") and text.endswith("]") else text
+
+
+def without_encoder(spec: Spec) -> tuple[Spec, str | None]:
+    """`spec` without the reserved key ``backbone``, and that key's value."""
+    options = dict(spec.options)
+    encoder = options.pop(ENCODER, None)
+    return Spec(spec.name, options), encoder
 
 
 def specs_of_lists(spec: Spec, options_type: type[Options]) -> list[Spec]:
@@ -101,10 +119,28 @@ def _kinds(annotation: Any) -> Iterator[Any]:
             yield from _kinds(argument)
 
 
-def row_title(title: str, label: str) -> str:
-    """Row heading of a method called `title`; options set by hand, in its label, follow it."""
+def row_title(title: str, label: str, encoder: str | None = None) -> str:
+    """Row heading of a method or encoder called `title`; options in its label follow it.
+
+    A title that names the usual encoder names the method's own instead; another method says its
+    encoder where its label does: ``Vanilla GIN``, ``BS, GIN``.
+
+    Parameters
+    ----------
+    title, label : str
+    encoder : str, optional
+        Title of the encoder of molecules.
+    """
+    named = None
+    if f"{ENCODER}=" in label:
+        spec, named = without_encoder(parse_spec(label))
+        label = spec.label
     _, bracket, options = label.partition("[")
-    return f"{title}{' ' if bracket else ''}{bracket}{options}"
+    options = f"{' ' if bracket else ''}{bracket}{options}"
+    base = title.removesuffix(f" {_USUAL_TITLE}")
+    if encoder is not None and base != title:
+        return f"{base} {encoder}{options}"
+    return f"{title}{options}" + (f", {encoder or named}" if named is not None else "")
 
 
 def split_list(text: str) -> list[str]:

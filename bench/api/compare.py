@@ -17,6 +17,7 @@ from bench.commands.console import called_from_python
 from bench.commands.run import carry_out
 from bench.config import resolve
 from bench.errors import ArgumentError, BenchWarning
+from bench.report.registered import with_registered_names
 from bench.report.write import write_report
 from bench.spec import split_list
 
@@ -41,6 +42,7 @@ def compare(
     methods: str | Sequence[str] = DEFAULT_METHODS,
     splits: str | Sequence[str] = ("random",),
     seeds: Sequence[int] = (0, 1, 2),
+    backbones: str | Sequence[str] | Mapping[str, str] | None = None,
     epochs: int | None = None,
     preset: str = "quick",
     name: str | None = None,
@@ -77,6 +79,9 @@ def compare(
         ``"random"`` (stratified), ``"standard"`` (balanced test set) or ``"scaffold"``.
     seeds : sequence of int
         One run each. From two seeds on, differences between methods can be tested.
+    backbones : sequence of str, optional
+        Encoders of molecules, each with every method: ``["gcn", "gcn[layers=5]"]``. A mapping
+        names one encoder for each kind of input: ``{"molecule": "gcn"}``.
     epochs : int, optional
         Of every run; that of the preset, 10 for ``"quick"``, when None.
     preset : str
@@ -131,6 +136,10 @@ def compare(
     """
     policy = policy_of({key: settings.pop(key, default) for key, default in _POLICY.items()})
     options = {key: settings.pop(key) for key in _FILE if key in settings}
+    if isinstance(backbones, Mapping):
+        settings["backbones"] = backbones
+    elif backbones is not None:
+        settings["encoders"] = _names("backbones", backbones)
     overrides = {
         "methods": _names("methods", methods),
         "splits": _names("splits", splits),
@@ -148,7 +157,7 @@ def compare(
         done = carry_out(
             resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
         )
-        results = results_of(done.store, done.plan)
+        results = results_of(done.store, with_registered_names(done.plan))
         write_report(own.folder, results.source.table)
     _warn_of_failures(results)
     return results
@@ -173,8 +182,6 @@ def load_results(folder: str | PathLike[str], preset: str | None = None) -> Resu
     bench.errors.StoreError
         There is no benchmark, or its records break a rule.
     """
-    from bench.report.registered import with_registered_names
-
     with called_from_python(progress=False, on_warning=_warn):
         store = open_results(Path(folder))
         return results_of(store, with_registered_names(store.read_plan(preset)))

@@ -402,7 +402,7 @@ class Results:
     def _repr_html_(self) -> str:
         """What a notebook shows: the table, and a sentence for each data set and split."""
         table = self.table
-        shown = table.drop(columns=["title", "failed", "planned", "best"]).copy()
+        shown = table.drop(columns=["title", "backbone", "failed", "planned", "best"]).copy()
         for measure in _SUMMARISED:
             shown[measure.name] = [
                 _figure(mean, std)
@@ -443,6 +443,7 @@ class Results:
         table = self.source.table
         values: dict[str, Any] = {
             "dataset": column.label, "split": split, "method": row.label, "title": row.heading,
+            "backbone": row.encoder,
         }  # fmt: skip
         for measure in _SUMMARISED:
             cell = table.cell(split, column, row, measure)

@@ -19,6 +19,7 @@ _SETTINGS = {
     "methods": "methods",
     "datasets": "datasets",
     "splits": "splits",
+    "backbones": "encoders",
     "seeds": "seeds",
     "epochs": "training.epochs",
     "trials": "trials.number",
@@ -35,7 +36,7 @@ _SETTINGS = {
 _PROGRAM = "run_bench.py"
 _INSTALLED = "ltdd-bench"
 _MOST_MINUTES = 100_000
-_LISTS = ("methods", "datasets", "splits", "seeds", "track")
+_LISTS = ("methods", "datasets", "splits", "backbones", "seeds", "track")
 
 
 def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> Resolved:

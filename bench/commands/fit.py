@@ -129,7 +129,10 @@ def _recipe(arguments: Mapping[str, Any]) -> _Recipe:
         dataset=grid.datasets[0],
         method=method.name,
         options=_chosen(method.name, method.options.model_dump(mode="json")),
-        backbones=resolved.settings.backbones.model_dump(),
+        backbones={
+            **resolved.settings.backbones.model_dump(),
+            **({} if method.backbone is None else {"molecule": method.backbone.label}),
+        },
         training=training,
         seed=grid.seeds[0],
     )

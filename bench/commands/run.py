@@ -24,6 +24,7 @@ from bench.data.same_bytes import read_bytes_of
 from bench.errors import StoreError, UnavailableError
 from bench.method import METHODS
 from bench.report.numbers import counted
+from bench.report.registered import with_registered_names
 from bench.sweep.archive import archived_records
 from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
@@ -78,7 +79,7 @@ def run_benchmark(
     if dry_run:
         return _dry_run(resolved, policy, out, data_dir)
     done = carry_out(resolved, policy, out=out, data_dir=data_dir)
-    code = show_report(done.store, done.plan)
+    code = show_report(done.store, with_registered_names(done.plan))
     show_failures(done.store, done.jobs)
     return code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +29,7 @@ from bench.inference.trained import TrainedModel
 from bench.method import METHODS
 from bench.options import Options
 from bench.seeds import derive_seed
-from bench.spec import Spec, check_options, parse_spec
+from bench.spec import Spec, check_options, parse_spec, without_encoder
 from bench.split import Split
 from bench.training.finite import require_finite_logits
 from bench.training.kinds import Backbones, EnsembleRun, EstimatorRun, NetworkRun, begin
@@ -183,8 +183,14 @@ class _Done:
 
 def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
     """Train `spec` after what it builds on; each run once."""
-    if spec.label in done:
-        return done[spec.label]
+    spec, encoder = without_encoder(spec)
+    if encoder is not None:
+        own = _backbones({"molecule": encoder}, request.prepared)
+        molecule = {kind: part for kind, part in own.items() if kind == "molecule"}
+        request = replace(request, backbones={**request.backbones, **molecule})
+    key = f"{spec.label} {sorted(request.backbones.items())}"
+    if key in done:
+        return done[key]
     entry = METHODS.get(spec.name)
     options = check_options(entry.cls.options_type, spec, "method")
     needed = {
@@ -211,8 +217,8 @@ def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
     card = _card(spec, options, entry.facts, request, result)
     learned = _learned(begun, request, spec)
     model = TrainedModel(card, learned, members if isinstance(begun, EnsembleRun) else {})
-    done[spec.label] = _Done(_Fitted(begun, result), model)
-    return done[spec.label]
+    done[key] = _Done(_Fitted(begun, result), model)
+    return done[key]
 
 
 def _learned(

@@ -278,8 +278,12 @@ def _earlier_code(table: Table) -> list[tuple[str, str]]:
 
 
 def _backbones(table: Table) -> list[tuple[str, str]]:
-    used = table.settings.get("backbones", {})
-    encoders = ", ".join(f"{label} ({kind})" for kind, label in sorted(used.items()))
+    usual = table.settings.get("backbones", {})
+    used = {kind: [label] for kind, label in usual.items()}
+    for row in table.rows:
+        if row.encoder and row.encoder not in used.setdefault("molecule", []):
+            used["molecule"].append(row.encoder)
+    encoders = ", ".join(f"{', '.join(used[kind])} ({kind})" for kind in sorted(used))
     return [("Encoders", f"{encoders}.")] if encoders else []
 
 

@@ -113,12 +113,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A method with its options; `heading` is what tables print."""
+    """A method with its options; `heading` is what tables print, `encoder` that of molecules."""
 
     label: str
     name: str
     heading: str
     group: str
+    encoder: str = ""
 
 
 @dataclass(frozen=True)

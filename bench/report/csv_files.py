@@ -21,7 +21,7 @@ from bench.report.tail import tail_interval
 _TABLE2_HEADER = [
     "dataset", "split", "method", "title", "metric", "mean", "std", "n", "published", "difference",
     "low", "high", "in_best_group", "expected", "failed", "wilson_low", "wilson_high",
-    "stands_in_for", "classes_used", "classes",
+    "stands_in_for", "classes_used", "classes", "backbone",
 ]  # fmt: skip
 _TABLE2_DECIMALS = 4
 # What a spreadsheet takes for the beginning of a formula.
@@ -56,6 +56,7 @@ def table2_csv(table: Table) -> str:
             *_bounds(tail_interval(cell)),
             _stands_in_for(column),
             *_classes(cell),
+            _text(row.encoder),
         ]
         for chosen in (measures.MAIN, measures.FURTHER)
         for split in table.splits
@@ -74,14 +75,16 @@ def runs_csv(table: Table) -> str:
         "dataset", "split", "method", "seed", "status", *metrics,
         "selected_epoch", "valid_balanced_accuracy", "epochs", "seconds", "parameters", "device",
         "split_hash", "data_sha256", "job_id", "reason",
-        "stands_in_for", "earlier_code", "command",
+        "stands_in_for", "earlier_code", "backbone", "command",
     ]  # fmt: skip
+    encoders = {row.label: row.encoder for row in table.rows}
     stands_in_for = {column.label: _stands_in_for(column) for column in table.columns}
     lines = (
         [
             *_run(run, metrics),
             stands_in_for[run.dataset],
             _earlier_code(run),
+            _text(encoders[run.method]),
             _command(table, run),
         ]
         for run in table.runs

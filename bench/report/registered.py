@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.backbone import BACKBONES
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
-from bench.errors import UsageError
-from bench.method import METHODS
-from bench.spec import Spec, check_options, parse_spec, row_title
+from bench.errors import BenchError, UsageError
+from bench.method import METHODS, Method
+from bench.spec import ENCODER, Spec, check_options, parse_spec, row_title, without_encoder
 
 Json = Mapping[str, Any]
 
@@ -24,14 +25,49 @@ def with_registered_names(plan: Json) -> dict[str, Any]:
 
     A method that is not registered here keeps what the plan calls it, with a mark.
     """
-    return {**plan, "jobs": [{**job, **_names(job)} for job in plan["jobs"]]}
+    return {
+        **plan,
+        "jobs": [
+            {**job, **_names(job, plan), "backbone": encoder_of(job, plan)} for job in plan["jobs"]
+        ],
+    }
 
 
-def _names(job: Json) -> dict[str, str]:
+def encoder_of(job: Json, plan: Json) -> str:
+    """Label of the encoder of molecules that a planned run has, nothing for one without."""
+    if job["method"] not in METHODS:
+        return ""
+    try:
+        spec = parse_spec(job["method_label"])
+        follows = _follows(spec)
+    except BenchError:
+        return ""
+    usual = str(plan["settings"].get("backbones", {}).get("molecule", ""))
+    return str(spec.options.get(ENCODER, usual)) if follows else ""
+
+
+def _follows(spec: Spec) -> bool:
+    """Whether a method's network, or one that it builds on, has the encoder of its row."""
+    cls = METHODS.get(spec.name).cls
+    if issubclass(cls, Method):
+        return True
+    options = check_options(cls.options_type, without_encoder(spec)[0], "method")
+    needed = [parse_spec(text) for text in cls.requires(options).values()]
+    return any(ENCODER not in other.options and _follows(other) for other in needed)
+
+
+def _names(job: Json, plan: Json) -> dict[str, str]:
     if job["method"] not in METHODS:
         return {"title": f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"}
     facts = METHODS.get(job["method"]).facts
-    return {"title": row_title(facts["title"], job["method_label"]), "group": facts["group"]}
+    title = row_title(facts["title"], job["method_label"], _title(encoder_of(job, plan)))
+    return {"title": title, "group": facts["group"]}
+
+
+def _title(encoder: str) -> str | None:
+    """What tables call an encoder; None for one that is not registered here."""
+    name = encoder.partition("[")[0]
+    return row_title(BACKBONES.get(name).facts["title"], encoder) if name in BACKBONES else None
 
 
 def breaches_of_names(plan: Json) -> list[Breach]:
@@ -39,7 +75,7 @@ def breaches_of_names(plan: Json) -> list[Breach]:
     found = {}
     for job in plan["jobs"]:
         if job["method"] in METHODS:
-            for key, name in _names(job).items():
+            for key, name in _names(job, plan).items():
                 if job[key] != name:
                     found[job["method_label"], key] = Breach(
                         "as registered",
@@ -59,6 +95,9 @@ def breaches_of_label(job: Json, record: Json) -> list[Breach]:
         return [Breach("as planned", name_of(record), f"label {label!r}: {error}")]
     pairs = {"name": (said.name, ran["name"])} if said.name != ran["name"] else {}
     for key, value in said.options.items():
+        if key == ENCODER:
+            pairs |= _other_encoder(str(value), record["job"]["backbones"].get("molecule"))
+            continue
         got = ran["options"].get(key)
         if not _means(ran["name"], key, value, got):
             pairs[key] = (value, got)
@@ -70,6 +109,16 @@ def breaches_of_label(job: Json, record: Json) -> list[Breach]:
         )
         for key, (value, got) in pairs.items()
     ]
+
+
+def _other_encoder(said: str, ran: Json | None) -> dict[str, tuple[Any, Any]]:
+    """What differs between the encoder that a label names and the one that a run had."""
+    spec = parse_spec(said)
+    got = {} if ran is None else ran
+    same = spec.name == got.get("name") and all(
+        value == got["options"].get(key) for key, value in spec.options.items()
+    )
+    return {} if same else {ENCODER: (said, got.get("label"))}
 
 
 def _means(method: str, key: str, value: Any, got: Any) -> bool:

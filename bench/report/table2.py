@@ -124,6 +124,7 @@ def _rows(jobs: Sequence[Json]) -> tuple[Row, ...]:
             )
     shared = Counter(title for _, title, _ in facts.values())
     earlier = {job["method_label"] for job in jobs if "changed" in job}
+    encoders = {job["method_label"]: job.get("backbone", "") for job in jobs}
     rows = [
         Row(
             label,
@@ -131,6 +132,7 @@ def _rows(jobs: Sequence[Json]) -> tuple[Row, ...]:
             (title if shared[title] == 1 else f"{title} ({label})")
             + f" ({EARLIER_CODE})" * (label in earlier),
             group,
+            encoders[label],
         )
         for label, (name, title, group) in facts.items()
     ]

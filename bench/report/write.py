@@ -9,12 +9,14 @@ from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.report.cells import Table
 from bench.report.csv_files import runs_csv, table2_csv
+from bench.report.encoders import encoder_texts
 from bench.report.markdown import markdown
 
 
 def write_report(folder: Path, table: Table) -> list[Path]:
     """Write ``table2.md``, ``table2.csv`` and ``runs.csv`` into `folder`, which is made if absent.
 
+    A table of several methods with several encoders has ``encoders.md`` and ``encoders.csv``, too.
     Equal tables give equal bytes.
 
     Returns
@@ -31,6 +33,7 @@ def write_report(folder: Path, table: Table) -> list[Path]:
         "table2.md": markdown(table),
         "table2.csv": table2_csv(table),
         "runs.csv": runs_csv(table),
+        **encoder_texts(table),
     }
     write_texts(folder, texts)
     return [folder / name for name in texts]

@@ -13,13 +13,21 @@ from typing import Any, TypeVar
 
 from bench.backbone import BACKBONES
 from bench.compliance.identity import job_id_of
-from bench.config import Resolved, Settings
+from bench.config import BackboneSettings, Resolved, Settings
 from bench.dataset import DATASETS, Dataset
 from bench.errors import UnknownNameError, UsageError
-from bench.method import GROUPS, METHODS
+from bench.method import GROUPS, METHODS, Method
 from bench.options import Options
 from bench.plugin_files import plugin_files
-from bench.spec import Spec, check_options, parse_spec, row_title, specs_of_lists
+from bench.spec import (
+    ENCODER,
+    Spec,
+    check_options,
+    parse_spec,
+    row_title,
+    specs_of_lists,
+    without_encoder,
+)
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
@@ -49,10 +57,16 @@ P = TypeVar("P", bound=Part)
 
 @dataclass(frozen=True)
 class MethodPart(Part):
-    """A method, and the methods whose runs it builds on, by role."""
+    """A method, and the methods whose runs it builds on, by role.
+
+    `backbone` is its encoder of molecules where that is not the grid's. A method without a network
+    does not `follow` the grid's.
+    """
 
     requires: Mapping[str, MethodPart]
     contrastive: bool
+    backbone: Part | None = None
+    follows: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,12 @@ class Job:
     @property
     def title(self) -> str:
         """Row heading."""
-        return row_title(self.method.facts["title"], self.method.label)
+        encoder = self.backbones.get("molecule") if self.method.follows else None
+        return row_title(
+            self.method.facts["title"],
+            self.method.label,
+            None if encoder is None else row_title(encoder.facts["title"], encoder.label),
+        )
 
     def describe(self) -> str:
         """One line for people."""
@@ -130,10 +149,12 @@ def expand(settings: Settings) -> Grid:
         for text in settings.splits
         for spec in _specs(SPLITS, parse_spec(text))
     ]
+    usual = _encoder_part(settings.backbones.molecule)
     methods = [
-        method_part(spec, settings.method_options)
+        method_part(spec, settings.method_options, usual=usual, encoder=encoder)
         for text in settings.methods
         for spec in _methods_named(text)
+        for encoder in [_encoder_part(name) for name in settings.encoders] or [usual]
     ]
     unknown = set(settings.method_options) - set(METHODS.names())
     if unknown:
@@ -183,11 +204,16 @@ def make_jobs(
         if method.contrastive:
             training = training.model_copy(update={"batch_size": grid.contrastive_batch_size})
         kinds = sorted(set(entity_kinds[dataset.label]))
+        backbones = dict(grid.backbones)
+        if not method.follows:  # no other encoder may give another id to the same run
+            backbones["molecule"] = _encoder_part(BackboneSettings().molecule)
+        elif method.backbone is not None:
+            backbones["molecule"] = method.backbone
         return Job(
             dataset=dataset,
             split=split,
             method=method,
-            backbones={kind: grid.backbones[kind] for kind in kinds},
+            backbones={kind: backbones[kind] for kind in kinds},
             seed=seed,
             training=training,
             content_sha256=content_sha256[dataset.label],
@@ -272,21 +298,75 @@ def open_dataset(part: Part) -> Dataset:
     return dataset
 
 
+def _encoder_part(text: str) -> Part:
+    """An encoder of molecules.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or option, or an encoder of something else.
+    """
+    part = _part(BACKBONES, parse_spec(str(text)), "backbone")
+    if part.facts["entity"] != "molecule":
+        raise UsageError(
+            f"Expected a backbone for a molecule, but {part.name!r} encodes a "
+            f"{part.facts['entity']}. Choose another, or set backbones.{part.facts['entity']}."
+        )
+    return part
+
+
 def method_part(
-    spec: Spec, method_options: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()
+    spec: Spec,
+    method_options: Mapping[str, Mapping[str, Any]],
+    above: tuple[str, ...] = (),
+    *,
+    usual: Part | None = None,
+    encoder: Part | None = None,
 ) -> MethodPart:
-    """A method with the methods it requires; shared options hold for those too."""
+    """A method with the methods it requires; shared options hold for those too.
+
+    So does the encoder of molecules: the one in the brackets of `spec`, or else `encoder`. What a
+    label does not name is `usual`, the grid's.
+    """
+    asked = spec
+    spec, named = without_encoder(spec)
+    if named is not None:
+        encoder = _encoder_part(named)
+    if usual is not None and encoder is not None and _same(encoder, usual):
+        encoder = None
     if spec.name in above:
         raise UsageError(
             f"Methods require each other in a circle: {' > '.join((*above, spec.name))}."
         )
     part = _part(METHODS, _with_options(spec, method_options), "method", spec.label)
     cls = METHODS.get(spec.name).cls
+    needed = {role: parse_spec(text) for role, text in cls.requires(part.options).items()}
     requires = {
-        role: method_part(parse_spec(text), method_options, (*above, spec.name))
-        for role, text in cls.requires(part.options).items()
+        role: method_part(other, method_options, (*above, spec.name), usual=usual, encoder=encoder)
+        for role, other in needed.items()
     }
-    return MethodPart(part.name, part.label, part.options, part.facts, requires, cls.contrastive)
+    follows = issubclass(cls, Method) or any(
+        requires[role].follows and ENCODER not in other.options for role, other in needed.items()
+    )
+    if named is not None and not follows:
+        raise UsageError(
+            f"Expected no {ENCODER} for {spec.name!r}, which has no network that follows it, but "
+            f"got {asked.label!r}. Leave it out."
+        )
+    backbone = encoder if follows else None
+    label = part.label
+    if backbone is not None:
+        label = Spec(spec.name, {**spec.options, ENCODER: backbone.label}).label
+    return MethodPart(
+        part.name, label, part.options, part.facts, requires, cls.contrastive, backbone, follows
+    )
+
+
+def _same(one: Part | None, other: Part | None) -> bool:
+    """Whether both are the same plug-in with equal options, however they are written."""
+    if one is None or other is None:
+        return one is other
+    return (one.name, one.options) == (other.name, other.options)
 
 
 def _split_part(spec: Spec, settings: Settings) -> Part:
@@ -311,7 +391,12 @@ def _unique(kind: str, parts: Sequence[P], *, merge: bool = False) -> tuple[P, .
     """
     unique: list[P] = []
     for part in parts:
-        same = [o for o in unique if (o.name, o.options) == (part.name, part.options)]
+        same = [
+            other
+            for other in unique
+            if _same(other, part)
+            and _same(getattr(other, ENCODER, None), getattr(part, ENCODER, None))
+        ]
         if same and not merge:
             raise UsageError(f"The {kind} {part.label!r} is asked for twice.")
         if not same and any(other.label == part.label for other in unique):
@@ -346,7 +431,10 @@ def plan_document(
             "schedule": training.schedule,
             "seeds": list(resolved.settings.seeds),
             "method_options": _changed_options(jobs),
-            "backbones": {kind: part.label for job in jobs for kind, part in job.backbones.items()},
+            "backbones": {
+                kind: parse_spec(getattr(resolved.settings.backbones, kind)).label
+                for kind in dict.fromkeys(kind for job in jobs for kind in job.backbones)
+            },
             **({} if trials is None else {"trials": trials}),
             "selection": "best validation balanced accuracy",
             "datasets": {job.dataset.label: _as_asked(job.dataset) for job in jobs},
@@ -383,6 +471,7 @@ _GRID_OR_PLACE = frozenset(
     (
         "datasets",
         "methods",
+        "encoders",
         "splits",
         "seeds",
         "jobs",

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from bench.backbone import BACKBONES
 from bench.errors import BenchError, StoreError
-from bench.method import METHODS
+from bench.method import METHODS, Method
 from bench.registry import Registry
-from bench.spec import Spec, check_options
+from bench.spec import Spec, check_options, parse_spec, without_encoder
 from bench.split import SPLITS
 from bench.sweep.plan import Job, MethodPart, Part, dataset_part
 from bench.training.settings import TrainingSettings
@@ -47,6 +47,11 @@ def job_of(record: Json, records: Mapping[str, Json], datasets: Mapping[str, str
             for role, job_id in asked["requires"].items()
         }
         method = part_of(METHODS, asked["method"], "method")
+        cls = METHODS.get(method.name).cls
+        _, named = without_encoder(parse_spec(method.label))
+        encoders = {
+            kind: part_of(BACKBONES, part, "backbone") for kind, part in asked["backbones"].items()
+        }
         job = Job(
             dataset=dataset_part(datasets.get(label, label)),
             split=part_of(SPLITS, asked["split"], "split"),
@@ -56,12 +61,11 @@ def job_of(record: Json, records: Mapping[str, Json], datasets: Mapping[str, str
                 method.options,
                 method.facts,
                 {role: needed.method for role, needed in requires.items()},
-                METHODS.get(method.name).cls.contrastive,
+                cls.contrastive,
+                None if named is None else encoders.get("molecule"),
+                issubclass(cls, Method) or any(job.method.follows for job in requires.values()),
             ),
-            backbones={
-                kind: part_of(BACKBONES, part, "backbone")
-                for kind, part in asked["backbones"].items()
-            },
+            backbones=encoders,
             seed=asked["seed"],
             training=TrainingSettings.model_validate_json(json.dumps(asked["training"])),
             content_sha256=record["data"]["content_sha256"],

@@ -97,7 +97,8 @@ def check_trials(settings: Settings) -> None:
 
 def key_of(part: MethodPart) -> str:
     """The same for equal methods with equal options, whatever they are called."""
-    return f"{part.name} {part.options.model_dump_json()}"
+    encoder = "" if part.backbone is None else f" {part.backbone.label}"
+    return f"{part.name} {part.options.model_dump_json()}{encoder}"
 
 
 def has_choice(row: MethodPart) -> bool:

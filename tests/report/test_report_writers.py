@@ -253,6 +253,7 @@ def test_csv_gives_main_figures_first_and_keeps_the_line_of_an_empty_cell():
         "stands_in_for": "",
         "classes_used": "2",
         "classes": "2",
+        "backbone": "",
     }
     assert (rows[2]["mean"], rows[2]["n"], rows[2]["published"]) == ("", "0", "73.1200")
     assert {row["metric"]: row["mean"] for row in rows[4:] if row["method"] == "vanilla"} == {
