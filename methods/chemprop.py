@@ -253,7 +253,7 @@ def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
     from lightning import pytorch as pl
     from lightning.pytorch.callbacks import EarlyStopping
 
-    class Best(pl.Callback):  # type: ignore[misc]
+    class Best(pl.Callback):
         """The weights that its checkpoint would hold, without a file."""
 
         epoch, loss, weights = 0, float("inf"), None
@@ -269,7 +269,7 @@ def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
 
     handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
 
-    class OwnSignals(pl.Callback):  # type: ignore[misc]
+    class OwnSignals(pl.Callback):
         """Signals do what they did before lightning took them."""
 
         def on_fit_start(self, trainer: Any, module: Any) -> None:
