@@ -37,9 +37,9 @@ from bench.options import Options
 from bench.registry import Registry
 from bench.seeds import derive_seed
 
-Group = Literal["paper", "control", "extension"]
+Group = Literal["paper", "control", "peer", "extension"]
 Part = Literal["train", "valid"]
-GROUPS: tuple[Group, ...] = ("paper", "control", "extension")
+GROUPS: tuple[Group, ...] = ("paper", "control", "peer", "extension")
 
 
 class DataView(Protocol):
