@@ -29,7 +29,7 @@ class DMPNNOptions(Options):
     hidden: int = Field(128, ge=1, le=4096, description="features of a bond; chemprop's are 300")
     layers: int = Field(3, ge=1, le=32, description="states of a bond; messages are sent between")
     read_out: Literal["mean", "sum", "norm"] = Field(
-        "mean", description="how atoms make a molecule; norm: a hundredth of the sum"
+        "sum", description="how atoms make a molecule; norm: a hundredth of the sum"
     )
     out: int = Field(256, ge=1, le=4096, description="length of a molecule's embedding")
 
@@ -62,7 +62,10 @@ class DMPNN(MoleculeBackbone):
     Yang et al., "Analyzing learned molecular representations for property prediction", J. Chem.
     Inf. Model. 2019, doi 10.1021/acs.jcim.9b00237, equations 1 to 7. As chemprop's
     ``BondMessagePassing``, ``W_h`` is shared by all layers. The read-out of its command is
-    ``norm`` by default, that of its examples in Python ``mean``.
+    ``norm`` by default, that of its examples in Python ``mean``. Here it is ``sum``: a mean of
+    atoms differs little between molecules, and under the benchmark's head a network learnt slowly
+    from it or not at all. Balanced accuracy on validation, sum / mean, of one run of balanced
+    softmax, random split, seed 100: chembl_ki 82.6 / 71.0 (10 epochs), hiv 72.6 / 50.0 (8).
     """
 
     options_type = DMPNNOptions
