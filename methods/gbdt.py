@@ -40,6 +40,9 @@ class GbdtOptions(Options):
     feature_share: Annotated[float, Range(0.1, 1.0)] = Field(
         0.3, gt=0, le=1, description="part of the columns that a tree may use, drawn for each"
     )
+    balance: Annotated[float, Range(0.0, 1.0)] = Field(
+        0.5, ge=0, le=1, description="power of the weights that make up for class sizes"
+    )
     rounds: Annotated[int, NotSearched()] = Field(
         1000, ge=1, le=100_000, description="rounds of boosting, at most"
     )
@@ -68,8 +71,8 @@ class GbdtOptions(Options):
 class Gbdt(Estimator):
     """Boosted trees on counts of circular fragments and RDKit's descriptors.
 
-    Formula: cross-entropy in which class k weighs ``N / (K n_k)``, minimised by trees that are
-    added one after the other; of the rounds the first with the best balanced accuracy on
+    Formula: cross-entropy in which class k weighs ``(N / (K n_k))^balance``, minimised by
+    trees that are added one after the other; of the rounds the first with the best balanced accuracy on
     validation. Then ``z = log p - tau log pi``, ``pi`` the class shares in training and ``tau``
     chosen on validation as in ``ecfp_forest``.
 
@@ -78,7 +81,7 @@ class Gbdt(Estimator):
     column for each category seen in training.
 
     Settings: ``learning_rate`` 0.05, ``leaves`` 31, ``leaf_samples`` 20, ``feature_share`` 0.3,
-    ``rounds`` 1,000, ``patience`` 100, ``radius`` 2, ``bits`` 2,048, ``combine``, ``tune``. The
+    ``balance`` 0.5, ``rounds`` 1,000, ``patience`` 100, ``radius`` 2, ``bits`` 2,048, ``combine``, ``tune``. The
     epochs of the benchmark do not count.
     Cost: minutes on one core, times the number of classes; no GPU. Descriptors are computed once a
     data set.
@@ -144,8 +147,8 @@ class Gbdt(Estimator):
             self._take(state["trees"])
 
     def implied_log_prior(self) -> Tensor:
-        # All classes weigh alike in training, and tau then takes powers of their shares off.
-        return log_shares(-self._tau * self.context.log_counts)
+        # In all, class k weighs n_k^(1 - balance) in training; tau then takes more off.
+        return log_shares((1 - self.options.balance - self._tau) * self.context.log_counts)
 
     def logits(self, samples: Samples) -> np.ndarray:
         return self._log_probabilities(samples) - self._tau * self._log_prior
@@ -166,7 +169,7 @@ class Gbdt(Estimator):
         train_set = lightgbm.Dataset(
             self._features(train),
             label=places,
-            weight=(len(places) / (len(known) * counts))[places],
+            weight=((len(places) / (len(known) * counts)) ** self.options.balance)[places],
             params=parameters,
         )
         # Labels of validation are compared in `scored`, as LightGBM knows only those of training.
@@ -194,7 +197,7 @@ class Gbdt(Estimator):
         self._trees, self._booster = trees, booster_of_arrays(trees)
 
     def _log_probabilities(self, samples: Samples) -> np.ndarray:
-        """Logarithms of class probabilities, (n, K), under equal class shares."""
+        """Logarithms of class probabilities, (n, K), as the trees were trained."""
         count, num_classes = len(samples.entities[0].values), self.context.num_classes
         unseen = -np.log(num_classes * (len(self.context.labels) + 1))
         found = np.full((count, num_classes), unseen)
