@@ -124,16 +124,25 @@ def nearest_similarity(
 
 
 @compiled
+def similarities(query: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Tanimoto similarity of one fingerprint (W,) to each of `references` (M, W); float64, (M,)."""
+    found = np.empty(len(references))
+    for r in range(len(references)):
+        common = either = np.uint64(0)
+        for word in range(len(query)):
+            common += _ones(query[word] & references[r, word])
+            either += _ones(query[word] | references[r, word])
+        found[r] = common / max(either, np.uint64(1))
+    return found
+
+
+@compiled
 def _nearest(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Largest Tanimoto similarity, |a & b| / |a | b|, of each query to any reference."""
     nearest = np.zeros(len(queries))
     for q in range(len(queries)):
-        for r in range(len(references)):
-            common = either = np.uint64(0)
-            for word in range(queries.shape[1]):
-                common += _ones(queries[q, word] & references[r, word])
-                either += _ones(queries[q, word] | references[r, word])
-            nearest[q] = max(nearest[q], common / max(either, np.uint64(1)))
+        for similarity in similarities(queries[q], references):
+            nearest[q] = max(nearest[q], similarity)
     return nearest
 
 
