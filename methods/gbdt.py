@@ -43,10 +43,10 @@ class GbdtOptions(Options):
     balance: Annotated[float, Range(0.0, 1.0)] = Field(
         0.5, ge=0, le=1, description="power of the weights that make up for class sizes"
     )
-    rounds: Annotated[int, NotSearched()] = Field(
+    rounds: Annotated[int, Range(300, 3000, "log")] = Field(
         1000, ge=1, le=100_000, description="rounds of boosting, at most"
     )
-    patience: Annotated[int, NotSearched()] = Field(
+    patience: Annotated[int, Range(50, 200, "log")] = Field(
         100, ge=1, description="rounds without a better balanced accuracy on validation, to stop"
     )
     radius: Annotated[int, Range(1, 3)] = Field(
