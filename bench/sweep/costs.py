@@ -21,12 +21,12 @@ SIZE = "the same method on other data sets, by the number of samples"
 GUESS = "other methods on other data sets, by the number of samples"
 RULE = (
     "a rule of thumb, as nothing was measured here: 40 microseconds a sample and epoch, "
-    "3 times that with contrast, 10 times with another encoder than gcn"
+    "3 times that with contrast, 5 times with another encoder than gcn"
 )
 BASES = (SAME, RATIO, OTHER, SIZE, GUESS, RULE)
 
 # `python -m bench.perf` measures them, as seconds of an epoch.
-_RULE_SECONDS, _RULE_CONTRAST, _RULE_ENCODER = 40e-6, 3, 10
+_RULE_SECONDS, _RULE_CONTRAST, _RULE_ENCODER = 40e-6, 3, 5
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Costs:
     def _from_others(self, dataset: str, method: _Row, epochs: int) -> Iterator[Cost]:
         """Costs that use no run of this method on this data set, the surest first.
 
-        Only ratios use runs with another encoder.
+        Only ratios rest on runs with another encoder.
         """
         datasets = sorted({d for d, _ in self._measured} - {dataset})
         methods = sorted({m for _, m in self._measured} - {method})

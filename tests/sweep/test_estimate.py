@@ -79,7 +79,7 @@ def test_an_encoder_costs_what_its_own_runs_took():
     records = [_record("hiv", "cb", 50)]
     seconds, basis = _cost(records, method=row)
     assert basis == RULE
-    assert seconds == pytest.approx(10 * 1000 * 10 * 40e-6)
+    assert seconds == pytest.approx(5 * 1000 * 10 * 40e-6)
     records.append(_record("hiv", "vanilla[backbone=dmpnn]", 90, encoder="dmpnn"))
     assert _cost(records, method=row) == (90, OTHER)
     assert _cost(records) == (50, SAME)
