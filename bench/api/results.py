@@ -187,8 +187,9 @@ class Results:
         -------
         DataFrame
             ``dataset``, ``split``, ``method``, ``backbone``, ``seed``; ``status`` (complete, failed
-            or missing) and ``reason``; the figures of the test set, shares in percent; ``selected_epoch``,
-            ``valid_balanced_accuracy``, ``seconds``, ``parameters``, ``job_id``.
+            or missing) and ``reason``; the figures of the test set, shares in percent;
+            ``selected_epoch``, ``valid_balanced_accuracy``, ``seconds``, ``parameters``,
+            ``job_id``.
         """
         import pandas as pd
 
