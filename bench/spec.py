@@ -76,6 +76,22 @@ def without_encoder(spec: Spec) -> tuple[Spec, str | None]:
     return Spec(spec.name, options), encoder
 
 
+def label_and_encoder(label: str) -> tuple[str, str | None]:
+    """The label of a row without the encoder that it names, and that encoder.
+
+    Examples
+    --------
+    >>> label_and_encoder("cb[backbone=gin,beta=0.9]")
+    ('cb[beta=0.9]', 'gin')
+    >>> label_and_encoder("cb")
+    ('cb', None)
+    """
+    if f"{ENCODER}=" not in label:
+        return label, None
+    spec, named = without_encoder(parse_spec(label))
+    return (label, None) if named is None else (spec.label, named)
+
+
 def specs_of_lists(spec: Spec, options_type: type[Options]) -> list[Spec]:
     """One spec for each value of a list, for several lists their product, the last fastest.
 
@@ -131,10 +147,7 @@ def row_title(title: str, label: str, encoder: str | None = None) -> str:
     encoder : str, optional
         Title of the encoder of molecules.
     """
-    named = None
-    if f"{ENCODER}=" in label:
-        spec, named = without_encoder(parse_spec(label))
-        label = spec.label
+    label, named = label_and_encoder(label)
     _, bracket, options = label.partition("[")
     options = f"{' ' if bracket else ''}{bracket}{options}"
     base = title.removesuffix(f" {_USUAL_TITLE}")

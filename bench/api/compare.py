@@ -80,8 +80,8 @@ def compare(
     seeds : sequence of int
         One run each. From two seeds on, differences between methods can be tested.
     backbones : sequence of str, optional
-        Encoders of molecules, each with every method: ``["gcn", "gcn[layers=5]"]``. A mapping
-        names one encoder for each kind of input: ``{"molecule": "gcn"}``.
+        Encoders of molecules, each with every method that has a network: ``["gcn", "gin"]``. A
+        mapping names one encoder for each kind of input: ``{"molecule": "gin"}``.
     epochs : int, optional
         Of every run; that of the preset, 10 for ``"quick"``, when None.
     preset : str

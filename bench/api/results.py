@@ -153,8 +153,9 @@ class Results:
         Returns
         -------
         DataFrame
-            ``dataset``, ``split``, ``method``, ``title``; ``balanced_accuracy``, ``balanced_f1``
-            and ``recall_tail`` (mean recall of the rare classes) in percent, each with ``_std``;
+            ``dataset``, ``split``, ``method``, ``title``; ``backbone``, the encoder of molecules,
+            empty for a method without a network; ``balanced_accuracy``, ``balanced_f1`` and
+            ``recall_tail`` (mean recall of the rare classes) in percent, each with ``_std``;
             ``n`` runs in the mean, of ``planned``; ``failed``; and ``best``: whether balanced
             accuracy is not significantly different from the highest of the data set and split
             (family-wise alpha 0.05), None where nothing can be tested.
@@ -185,13 +186,14 @@ class Results:
         Returns
         -------
         DataFrame
-            ``dataset``, ``split``, ``method``, ``seed``; ``status`` (complete, failed or missing)
-            and ``reason``; the figures of the test set, shares in percent; ``selected_epoch``,
-            ``valid_balanced_accuracy``, ``seconds``, ``parameters``, ``job_id``.
+            ``dataset``, ``split``, ``method``, ``backbone``, ``seed``; ``status`` (complete, failed
+            or missing) and ``reason``; the figures of the test set, shares in percent;
+            ``selected_epoch``, ``valid_balanced_accuracy``, ``seconds``, ``parameters``,
+            ``job_id``.
         """
         import pandas as pd
 
-        return pd.DataFrame([_run(run) for run in self.source.table.runs])
+        return pd.DataFrame([_run(run, self._encoders) for run in self.source.table.runs])
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
@@ -200,19 +202,24 @@ class Results:
         Returns
         -------
         DataFrame
-            ``dataset``, ``split``, ``method``, ``seed``, ``class``; ``support`` (test samples) and
-            ``train_count``; ``recall`` with Wilson's 95 % interval ``recall_low`` and
+            ``dataset``, ``split``, ``method``, ``backbone``, ``seed``, ``class``; ``support`` (test
+            samples) and ``train_count``; ``recall`` with Wilson's 95 % interval ``recall_low`` and
             ``recall_high``, ``precision``, ``f1`` and ``auroc`` in percent, NaN where undefined.
         """
         import pandas as pd
 
         frames = [
-            pd.DataFrame(_classes(run, self.source.records[run.job_id]))
+            pd.DataFrame(_classes(run, self.source.records[run.job_id], self._encoders))
             for run in self.source.table.runs
             if run.result is not None
         ]
-        columns = ["dataset", "split", "method", "seed", "class", *_OF_CLASSES]
+        columns = ["dataset", "split", "method", "backbone", "seed", "class", *_OF_CLASSES]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+    @property
+    def _encoders(self) -> dict[str, str]:
+        """Label of each method to that of its encoder of molecules."""
+        return {row.label: row.encoder for row in self.source.table.rows}
 
     @property
     def failed(self) -> pd.DataFrame:
@@ -512,11 +519,12 @@ def results_of(store: Store, plan: Mapping[str, Any]) -> Results:
     return Results(store, Source(table, done, left))
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run, encoders: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {
         "dataset": run.dataset,
         "split": run.split,
         "method": run.method,
+        "backbone": encoders[run.method],
         "seed": run.seed,
         "status": run.status,
         "reason": run.reason,
@@ -536,7 +544,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _classes(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
+def _classes(run: Run, record: Mapping[str, Any], encoders: Mapping[str, str]) -> dict[str, Any]:
     """Columns of the frame of a run's classes."""
     names = record["data"]["class_names"]
     figures = {
@@ -547,8 +555,8 @@ def _classes(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
         for name in _OF_CLASSES
     }
     return {
-        "dataset": run.dataset, "split": run.split, "method": run.method, "seed": run.seed,
-        "class": names, **figures,
+        "dataset": run.dataset, "split": run.split, "method": run.method,
+        "backbone": encoders[run.method], "seed": run.seed, "class": names, **figures,
     }  # fmt: skip
 
 

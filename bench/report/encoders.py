@@ -12,12 +12,13 @@ import numpy as np
 from bench.plain_text import visible
 from bench.report.cells import Row, Table
 from bench.report.measures import MAIN
-from bench.spec import parse_spec, without_encoder
+from bench.spec import label_and_encoder
 from bench.statistics.two_way import TwoWay, two_way
 
 _LEVEL = 0.05
 _HEADER = ["dataset", "split", "kind", "method", "backbone", "mean", "std", "n", "degrees",
            "share", "p"]  # fmt: skip
+FILES = ("encoders.md", "encoders.csv")
 _PARTS = ("method", "encoder", "interaction", "seed", "residual")
 
 
@@ -26,7 +27,7 @@ def encoder_texts(table: Table) -> dict[str, str]:
     rows: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in table.rows:
         if row.encoder:
-            rows[_plain(row.label)][row.encoder] = row
+            rows[label_and_encoder(row.label)[0]][row.encoder] = row
     encoders = list(dict.fromkeys(row.encoder for row in table.rows if row.encoder))
     methods = [name for name, of_method in rows.items() if len(of_method) > 1]
     if len(methods) < 2 or len(encoders) < 2:
@@ -63,13 +64,13 @@ def encoder_texts(table: Table) -> dict[str, str]:
                               f"{part.share:.4f}", p])  # fmt: skip
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([_HEADER, *lines])
-    return {"encoders.md": "\n\n".join(parts) + "\n", "encoders.csv": out.getvalue()}
+    return dict(zip(FILES, ("\n\n".join(parts) + "\n", out.getvalue()), strict=True))
 
 
 def sentence(found: TwoWay | None) -> str:
-    """Which of the two matters more, and whether that can be told."""
+    """Which of the two matters more, and whether that is more than noise."""
     if found is None:
-        return "Nothing can be told: each method needs runs with each encoder on two seeds."
+        return "Nothing can be tested: each method needs runs with each encoder on two seeds."
     method, encoder = found.method, found.encoder
     shares = ", ".join(f"{name} {100 * getattr(found, name).share:.0f} %" for name in _PARTS)
     told = [
@@ -84,7 +85,7 @@ def sentence(found: TwoWay | None) -> str:
         verdict = (
             f"The {larger} makes the larger difference; both stand out from the noise of training"
             if len(told) == 2
-            else f"The {told[0]} matters more: it alone stands out from the noise of training"
+            else f"Only the {told[0]} stands out from the noise of training"
         )
     tested = ", ".join(
         f"{name} p = {part.p:.3f}"
@@ -92,11 +93,6 @@ def sentence(found: TwoWay | None) -> str:
         if part.p is not None
     )
     return f"{verdict} ({tested or 'no test'}). Of the variance: {shares}."
-
-
-def _plain(label: str) -> str:
-    spec, named = without_encoder(parse_spec(label))
-    return label if named is None else spec.label
 
 
 def _analysis(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
+from bench.spec import label_and_encoder
 
 PAPER = "arXiv 2504.04647"
 # Data sets that stand where one of the paper's stands; never called by its name.
@@ -122,17 +123,15 @@ def comparable(
     """Whether a cell repeats what the paper ran, as far as it says what that was.
 
     It does not with options of the data set (but for reactions as one graph) or the method,
-    written behind the name or set by a preset, and with another encoder of molecules. Presets
-    ``paper``, ``table3`` and ``table4`` may set options of methods: they have those that were best
-    on validation, as the paper names none of its own. A file of the user's is never the paper's
-    data set, whatever it is called.
+    written behind the name or set by a preset, and with another encoder of molecules, be it the
+    row's or the table's. Presets ``paper``, ``table3`` and ``table4`` may set options of methods:
+    they have those that were best on validation, as the paper names none of its own. A file of the
+    user's is never the paper's data set, whatever it is called.
     """
     changed = () if settings.get("preset") in _TUNED else settings.get("method_options", {})
-    return (
-        dataset_label in (dataset, _ONE_GRAPH)
-        and method_label not in changed
-        and settings.get("backbones", {}).get("molecule", "gcn") in _ENCODERS
-    )
+    plain, named = label_and_encoder(method_label)
+    encoder = named or settings.get("backbones", {}).get("molecule", "gcn")
+    return dataset_label in (dataset, _ONE_GRAPH) and plain not in changed and encoder in _ENCODERS
 
 
 def read_published(folder: Path) -> Published:

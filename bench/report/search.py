@@ -14,7 +14,14 @@ from bench.method import METHODS
 from bench.report.cells import Column
 from bench.report.comparison import sampling_error
 from bench.report.numbers import DECIMALS
-from bench.spec import Spec, check_options, parse_spec
+from bench.spec import (
+    ENCODER,
+    Spec,
+    check_options,
+    label_and_encoder,
+    parse_spec,
+    without_encoder,
+)
 
 Json = Mapping[str, Any]
 
@@ -208,11 +215,11 @@ def search_of(
         )
     runs: dict[str, dict[str, list[Json]]] = {}
     for job in jobs:
-        for row in job.get("trial_of", [job["method"]]):
+        for row in job.get("trial_of", [_with_defaults(job)]):
             runs.setdefault(row, {}).setdefault(job["method_label"], []).append(job)
 
     def trial(label: str, tried: list[Json]) -> Trial:
-        spec = parse_spec(label)
+        spec, _ = without_encoder(parse_spec(label))
         options = {**set_by_plan.get(spec.name, {}), **spec.options}
         ids = {job["dataset_label"]: job["job_id"] for job in tried}
         return Trial(
@@ -238,6 +245,12 @@ def search_of(
         trials,
         failed_lose="trials" in plan["settings"],
     )
+
+
+def _with_defaults(job: Json) -> str:
+    """A job's method with its encoder and no other option."""
+    _, named = label_and_encoder(job["method_label"])
+    return Spec(job["method"], {} if named is None else {ENCODER: named}).label
 
 
 def is_default(method: str, options: Mapping[str, Any]) -> bool:

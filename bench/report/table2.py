@@ -18,6 +18,7 @@ from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
 from bench.report.numbers import EARLIER_CODE
 from bench.report.published import comparable, published
+from bench.spec import label_and_encoder
 
 Json = Mapping[str, Any]
 
@@ -213,5 +214,6 @@ def _cell(
     figure = None
     if comparable(plan["settings"], dataset=name, dataset_label=dataset, method_label=method):
         # Labels of split and method, not names: the paper printed no figure for other options.
-        figure = published().figures.get((split, method, name, measure.name))
+        plain, _ = label_and_encoder(method)
+        figure = published().figures.get((split, plain, name, measure.name))
     return Cell(measure, tuple(runs), values, figure)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.report.cells import Table
 from bench.report.csv_files import runs_csv, table2_csv
-from bench.report.encoders import encoder_texts
+from bench.report.encoders import FILES, encoder_texts
 from bench.report.markdown import markdown
 
 
@@ -35,12 +35,13 @@ def write_report(folder: Path, table: Table) -> list[Path]:
         "runs.csv": runs_csv(table),
         **encoder_texts(table),
     }
-    write_texts(folder, texts)
+    # Those of an earlier plan would stand beside tables that know nothing of them.
+    write_texts(folder, texts, gone=[name for name in FILES if name not in texts])
     return [folder / name for name in texts]
 
 
-def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files of a report by name into `folder`, which is made if absent.
+def write_texts(folder: Path, texts: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+    """Write files of a report by name into `folder`, which is made if absent; remove those `gone`.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_atomically(folder / name, text.encode())
+        for name in gone:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise not_writable(folder, error) from error
 

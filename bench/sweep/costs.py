@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
+from bench.method import METHODS, Method
+from bench.spec import label_and_encoder
 from bench.sweep.plan import Job
 
 # What the cost of a run can rest on, the surest first.
@@ -19,12 +21,12 @@ SIZE = "the same method on other data sets, by the number of samples"
 GUESS = "other methods on other data sets, by the number of samples"
 RULE = (
     "a rule of thumb, as nothing was measured here: 40 microseconds a sample and epoch, "
-    "3 times that with contrast"
+    "3 times that with contrast, 5 times with another encoder than gcn"
 )
 BASES = (SAME, RATIO, OTHER, SIZE, GUESS, RULE)
 
-# `python -m bench.perf` measures both, as seconds of an epoch.
-_RULE_SECONDS, _RULE_CONTRAST = 40e-6, 3
+# `python -m bench.perf` measures them, as seconds of an epoch.
+_RULE_SECONDS, _RULE_CONTRAST, _RULE_ENCODER = 40e-6, 3, 5
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,14 @@ class _Measured:
         return self.besides + epochs * self.an_epoch
 
 
-_Measurements = dict[tuple[str, str], list[_Measured]]
+class _Row(NamedTuple):
+    """Label of a method without its encoder of molecules, and the encoder's."""
+
+    method: str
+    encoder: str
+
+
+_Measurements = dict[tuple[str, _Row], list[_Measured]]
 
 
 class Costs:
@@ -71,16 +80,17 @@ class Costs:
         self._samples = dict(samples)
         self._device = device
         self._by_device: dict[str, _Measurements] = {}
-        self._costs: dict[tuple[str, str, int], Cost | None] = {}
+        self._costs: dict[tuple[str, _Row, int], Cost | None] = {}
         for record in records:
             self.add(record)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Learn from the record of a finished run."""
         job = record["job"]
-        dataset, method = job["dataset"]["label"], job["method"]["label"]
+        dataset, encoder = job["dataset"]["label"], job["backbones"].get("molecule", {})
+        row = _row(job["method"]["label"], encoder.get("label", ""))
         measured = self._by_device.setdefault(record["provenance"]["device"], defaultdict(list))
-        measured[dataset, method].append(_measured(record))
+        measured[dataset, row].append(_measured(record))
         self._samples.setdefault(dataset, record["data"]["samples"])
         self._costs.clear()
 
@@ -94,7 +104,9 @@ class Costs:
 
     def of(self, job: Job) -> Cost | None:
         """The cost of `job`, or None when nothing is known that it could rest on."""
-        key = (job.dataset.label, job.method.label, job.training.epochs)
+        encoder = job.backbones.get("molecule")
+        row = _row(job.method.label, "" if encoder is None else encoder.label)
+        key = (job.dataset.label, row, job.training.epochs)
         if key not in self._costs:
             seconds = self._seconds(*key)
             self._costs[key] = None if seconds is None else Cost(seconds, SAME)
@@ -123,15 +135,22 @@ class Costs:
         if samples is None:
             return None
         factor = _RULE_CONTRAST if job.method.contrastive else 1
+        encoder = job.backbones.get("molecule")
+        trains = issubclass(METHODS.get(job.method.name).cls, Method)
+        if trains and encoder is not None and encoder.name != "gcn":
+            factor *= _RULE_ENCODER
         return Cost(factor * samples * job.training.epochs * _RULE_SECONDS, RULE)
 
-    def _seconds(self, dataset: str, method: str, epochs: int) -> float | None:
+    def _seconds(self, dataset: str, method: _Row, epochs: int) -> float | None:
         """Seconds as measured; the median, as a machine that paused spoils a mean."""
         runs = self._measured.get((dataset, method))
         return median(run.seconds(epochs) for run in runs) if runs else None
 
-    def _from_others(self, dataset: str, method: str, epochs: int) -> Iterator[Cost]:
-        """Costs that use no run of this method on this data set, the surest first."""
+    def _from_others(self, dataset: str, method: _Row, epochs: int) -> Iterator[Cost]:
+        """Costs that use no run of this method on this data set, the surest first.
+
+        Only ratios rest on runs with another encoder.
+        """
         datasets = sorted({d for d, _ in self._measured} - {dataset})
         methods = sorted({m for _, m in self._measured} - {method})
         here = {m: s for m in methods if (s := self._seconds(dataset, m, epochs)) is not None}
@@ -143,11 +162,12 @@ class Costs:
                 by_ratio.append(here[other] * own / theirs)
         if by_ratio:
             yield Cost(median(by_ratio), RATIO)
-        if here:
-            yield Cost(median(here.values()), OTHER)
+        alike = [other for other in methods if other.encoder == method.encoder]
+        if costs := [here[other] for other in alike if other in here]:
+            yield Cost(median(costs), OTHER)
         if dataset not in self._samples:
             return
-        for basis, known in ((SIZE, [method]), (GUESS, methods)):
+        for basis, known in ((SIZE, [method]), (GUESS, alike)):
             by_size = [
                 seconds * self._samples[dataset] / self._samples[elsewhere]
                 for elsewhere, name in product(datasets, known)
@@ -155,6 +175,10 @@ class Costs:
             ]
             if by_size:
                 yield Cost(median(by_size), basis)
+
+
+def _row(label: str, encoder: str) -> _Row:
+    return _Row(label_and_encoder(label)[0], encoder)
 
 
 def _measured(record: Mapping[str, Any]) -> _Measured:

@@ -23,6 +23,7 @@ from bench.spec import (
     ENCODER,
     Spec,
     check_options,
+    label_and_encoder,
     parse_spec,
     row_title,
     specs_of_lists,
@@ -150,11 +151,12 @@ def expand(settings: Settings) -> Grid:
         for spec in _specs(SPLITS, parse_spec(text))
     ]
     usual = _encoder_part(settings.backbones.molecule)
+    encoders = _unique("backbone", [_encoder_part(text) for text in settings.encoders])
     methods = [
         method_part(spec, settings.method_options, usual=usual, encoder=encoder)
         for text in settings.methods
         for spec in _methods_named(text)
-        for encoder in [_encoder_part(name) for name in settings.encoders] or [usual]
+        for encoder in encoders or [usual]
     ]
     unknown = set(settings.method_options) - set(METHODS.names())
     if unknown:
@@ -443,9 +445,12 @@ def plan_document(
                 for key, value in sorted(resolved.given.items())
                 if key.partition(".")[0] not in _GRID_OR_PLACE
             ]
-            # The labels say what was chosen: a repeat of an entry needs no trials of the preset's.
+            # Labels say what was chosen: a repeat of an entry needs neither trials nor encoders of
+            # the preset's.
             + ["trials.number=null"]
-            * (trials is not None and "trials.number" not in resolved.given),
+            * (trials is not None and "trials.number" not in resolved.given)
+            + ["encoders=[]"]
+            * (bool(resolved.settings.encoders) and "encoders" not in resolved.given),
         },
         "jobs": [
             {
@@ -523,8 +528,8 @@ def _inside(value: Any) -> str:
 def _changed_options(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
     """Options that differ from a method's defaults without standing in its label, by label."""
     return {
-        job.method.label: changed
+        job.method.name: changed
         for job in jobs
-        if "[" not in job.method.label
+        if job.method.name == label_and_encoder(job.method.label)[0]
         and (changed := job.method.options.model_dump(mode="json", exclude_defaults=True))
     }

@@ -53,6 +53,19 @@ def test_without_a_folder_the_results_are_below_the_working_directory(tmp_path, 
     assert other.folder != done.folder
 
 
+def test_every_method_runs_with_every_encoder_and_frames_name_it(tmp_path):
+    toy = "gcn[hidden=8,layers=1]"
+    methods = ["vanilla", "ecfp_forest"]
+    done = compare(frame(), out=tmp_path, seeds=[0], methods=methods, backbones=["gcn", toy])
+    encoders = {"vanilla": "gcn", f"vanilla[backbone={toy}]": toy, "ecfp_forest": ""}
+    for found in (done.table, done.runs, done.per_class):
+        assert dict(zip(found["method"], found["backbone"], strict=True)) == encoders
+    card = done.model(f"vanilla[backbone={toy}]").card
+    assert card.backbones["molecule"].options["hidden"] == 8
+    other = compare(frame(), out=tmp_path, seeds=[0], methods=methods, backbones={"molecule": toy})
+    assert set(other.runs["job_id"]) < set(done.runs["job_id"])
+
+
 def test_columns_by_name_are_a_frame_and_only_named_columns_are_kept(tmp_path):
     columns = {**frame().to_dict("list"), "secret": ["x"] * len(frame())}
     done = compare(columns, out=tmp_path, seeds=[0], methods=["ecfp_forest"])

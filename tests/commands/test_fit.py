@@ -58,6 +58,9 @@ def test_rows_left_out_are_counted(fit, csv, tmp_path):
 def test_encoder_of_molecules_is_chosen(fit, tmp_path):
     assert fit(*NETWORK, "--backbone", "gcn[hidden=8]")[0] == 0
     assert load_model(tmp_path / "model").card.backbones["molecule"].options["hidden"] == 8
+    of_row = ("--method", "vanilla_tuned[backbone=gcn[hidden=8]]", *NETWORK[2:])
+    assert fit(*of_row, to="row")[0] == 0
+    assert load_model(tmp_path / "row").card.backbones["molecule"].options["hidden"] == 8
     code, _, err = fit(*NETWORK, "--backbone", "conjoint_triad", to="other")
     assert code == 2
     assert "Expected a backbone for a molecule" in err

@@ -24,6 +24,7 @@ from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, style
+from bench.report.registered import with_registered_names
 from tests.report.report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,30 @@ def test_ticks_of_many_classes_are_turned_on_panels_without_a_run_too(monkeypatc
     (figure,) = drawn(gain_figures(source(jobs, left_out=missing))).values()
     for axes in figure.axes:
         assert {label.get_rotation() for label in axes.get_xticklabels()} == {turned}
+
+
+def test_the_baseline_of_a_gain_is_named_where_encoders_differ():
+    labels = ("vanilla[backbone=gin]", "cb[backbone=gin]", "cb")
+    plan = make_plan(make_grid(methods=labels))
+    plan["settings"]["backbones"] = {"molecule": "gcn"}
+    records = [make_record(job) for job in plan["jobs"]]
+    (figure,) = drawn(gain_figures(source_of(with_registered_names(plan), records, {}))).values()
+    assert figure.get_suptitle().startswith("Gain over Vanilla GIN by class")
+    assert len(figure.axes) == 2
+
+
+def test_a_legend_of_costs_is_no_wider_than_its_figure():
+    jobs = [
+        {**job, "title": f"{job['method']} with a title of many words"}
+        for job in make_grid(methods=("vanilla", "cb", "sdr", "ib"))
+    ]
+    with style():
+        (figure,) = dict(cost_figures(source(jobs))).values()
+        figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_no_gain_without_the_baseline():

@@ -245,6 +245,26 @@ def test_changed_options_and_encoders_are_not_compared(settings, compared):
     assert (cell_of(table).published is not None) == compared
 
 
+@pytest.mark.parametrize(
+    ("usual", "label", "compared"),
+    [
+        ("gcn", "vanilla[backbone=gin]", False),
+        ("gcn", "vanilla[backbone=gcn_dgl]", True),
+        ("gcn", "vanilla[backbone=gcn[hidden=32]]", False),
+        ("gin", "vanilla", False),
+        ("gin", "vanilla[backbone=gcn]", True),
+        ("gin", "cb[backbone=gcn]", True),
+        ("gin", "cb[backbone=gcn,beta=0.9]", False),
+    ],
+)
+def test_the_encoder_of_a_row_decides_whether_it_is_compared(usual, label, compared):
+    job = make_job(method=label)
+    plan = make_plan([job])
+    plan["settings"]["backbones"] = {"molecule": usual}
+    cell = cell_of(table2(plan, [make_record(job)], {}), method=label)
+    assert (cell.published is not None) == compared
+
+
 def test_share_of_test_samples_is_that_of_the_class_where_it_is_largest():
     """A test set cut down to the smallest class still holds all test samples of that class."""
     record = make_record(make_job(), [[20, 0], [0, 20]])

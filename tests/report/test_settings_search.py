@@ -16,6 +16,7 @@ from bench.errors import StoreError
 from bench.report.csv_files import sheet_csv
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
+from bench.report.search import is_default as registered_default
 from bench.report.search import search_of, validation_of
 from bench.report.settings import preset_snippet, settings_markdown, settings_sheet
 from bench.spec import parse_spec
@@ -58,6 +59,22 @@ def search(scores, failed=()):
         elif job["method_label"] in failed:
             reasons[job["job_id"]] = "ran out of memory"
     return search_of(make_plan(jobs), found, reasons, is_default)
+
+
+def test_an_encoder_is_a_row_of_its_own_with_its_own_defaults():
+    labels = ("cb", "cb[beta=0.9]", "cb[backbone=gin]", "cb[backbone=gin,beta=0.9]")
+    jobs = make_grid(("hiv",), ("random",), labels, (100,))
+    scores = dict(zip(labels, (0.5, 0.6, 0.8, 0.7), strict=True))
+    found = {job["job_id"]: validation_of(scored(job, scores[job["method_label"]])) for job in jobs}
+    of_plan = search_of(make_plan(jobs), found, {}, registered_default)
+    assert {row: of_plan.chosen(row).label for row in of_plan.trials} == {
+        "cb": "cb[beta=0.9]",
+        "cb[backbone=gin]": "cb[backbone=gin]",
+    }
+    assert of_plan.default("cb[backbone=gin]").label == "cb[backbone=gin]"
+    text = preset_snippet(of_plan)
+    assert "cb: {beta: 0.9}" in text
+    assert "# cb[backbone=gin]: cb[backbone=gin]" in text
 
 
 CLEAR = {"cb[beta=0.9]": (0.7, 0.8), "cb[beta=0.9999]": (0.6, 0.6), "cb[beta=0.99]": (0.9, 0.5)}

@@ -1,14 +1,19 @@
 """Encoders as an axis of the grid."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from bench.config import resolve
 from bench.errors import UsageError
 from bench.method import METHODS, Method
 from bench.options import Options
+from bench.report.command import command
 from bench.report.registered import encoder_of
 from bench.spec import parse_spec, row_title
-from bench.sweep.plan import Grid, Job, expand, make_jobs
+from bench.strict_yaml import parse_value
+from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document
 
 TOY = "gcn[hidden=8,layers=1]"
 
@@ -85,6 +90,49 @@ def test_no_encoder_for_a_method_without_a_network() -> None:
 def test_an_encoder_of_something_else_is_refused() -> None:
     with pytest.raises(UsageError, match="encodes a protein"):
         labels(["vanilla[backbone=conjoint_triad]"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"encoders": ["gcm"]}, "[Dd]id you mean.*gcn"),
+        ({"encoders": ["gcn", "gcn"]}, "'gcn' is asked for twice"),
+        ({"encoders": ["gcn", "gcn[layers=3]"]}, "'gcn.layers=3.' is asked for twice"),
+        ({"encoders": ["gcn[layers=0]"]}, "greater than or equal to 1, but got 0"),
+        ({"encoders": ["gcn[layer=2]"]}, "did you mean layers"),
+        ({"encoders": ["protein_cnn"]}, "encodes a protein"),
+    ],
+)
+def test_wrong_encoders_are_refused(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        labels(["vanilla"], **wrong)
+
+
+def test_a_printed_command_repeats_one_row_of_a_preset_with_encoders(tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text(f"encoders: [gcn, '{TOY}']\nseeds: [0]\nsplits: [random]\n")
+    resolved = resolve(str(preset), {"methods": ["vanilla"], "datasets": ["hiv"]})
+    asked = expand(resolved.settings)
+    plan = plan_document(resolved, make_jobs(asked, {"hiv": "0" * 64}, {"hiv": ["molecule"]}))
+    for entry in plan["jobs"]:
+        words = shlex.split(command(plan["settings"], "hiv", "random", entry["method_label"], [0]))
+        given = dict(zip(words[2::2], words[3::2], strict=True))
+        key, _, value = given["--set"].partition("=")
+        again = resolve(
+            given["--preset"],
+            {"methods": [given["--methods"]], "datasets": ["hiv"], key: parse_value(value)},
+        )
+        (job,) = make_jobs(expand(again.settings), {"hiv": "0" * 64}, {"hiv": ["molecule"]})
+        assert job.job_id == entry["job_id"]
+
+
+def test_options_of_a_method_that_no_label_names_are_said_whatever_its_encoder() -> None:
+    options = {"cb": {"beta": 0.9}}
+    resolved = resolve("quick", {"methods": [f"cb[backbone={TOY}]"], "method_options": options})
+    asked = expand(resolved.settings)
+    name = asked.datasets[0].label
+    plan = plan_document(resolved, make_jobs(asked, {name: "0" * 64}, {name: ["molecule"]}))
+    assert plan["settings"]["method_options"] == options
 
 
 def test_an_option_called_backbone_is_refused() -> None:

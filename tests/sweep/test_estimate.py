@@ -5,12 +5,15 @@ from bench.sweep.estimate import estimate, in_words, makespan, time_left
 from tests.sweep.test_plan import _jobs
 
 
-def _record(dataset, method, seconds, epochs=10, samples=1000, besides=0.0, device="cpu"):
+def _record(
+    dataset, method, seconds, epochs=10, samples=1000, besides=0.0, device="cpu", encoder="gcn"
+):
     return {
         "provenance": {"device": device},
         "job": {
             "dataset": {"label": dataset},
             "method": {"label": method},
+            "backbones": {"molecule": {"label": encoder}},
             "training": {"epochs": epochs},
         },
         "data": {"samples": samples},
@@ -69,6 +72,22 @@ def test_another_data_set_by_its_size():
     samples = {"hiv": 400}
     assert _cost(records, samples) == (80, GUESS)
     assert _cost([*records, _record("davis", "cb", 30, samples=100)], samples) == (120, SIZE)
+
+
+def test_an_encoder_costs_what_its_own_runs_took():
+    row = "cb[backbone=dmpnn]"
+    records = [_record("hiv", "cb", 50)]
+    seconds, basis = _cost(records, method=row)
+    assert basis == RULE
+    assert seconds == pytest.approx(5 * 1000 * 10 * 40e-6)
+    records.append(_record("hiv", "vanilla[backbone=dmpnn]", 90, encoder="dmpnn"))
+    assert _cost(records, method=row) == (90, OTHER)
+    assert _cost(records) == (50, SAME)
+    records += [_record("davis", "cb", 30), _record("davis", row, 120, encoder="dmpnn")]
+    assert _cost(records, method=row) == (200, RATIO)
+    # The same run as the row of a plan whose default is this encoder.
+    records.append(_record("hiv", "cb", 210, encoder="dmpnn"))
+    assert _cost(records, method=row) == (210, SAME)
 
 
 def test_a_cost_that_was_asked_for_changes_with_a_new_record():

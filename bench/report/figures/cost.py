@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +22,8 @@ from bench.report.figures.style import (
     panels,
     say_empty,
 )
+
+_FONT = 7  # of the legend
 
 
 def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -44,12 +46,19 @@ def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             handles,
             labels,
             loc="outside lower center",
-            ncols=4,
-            fontsize=7,
+            ncols=_columns(figure, labels),
+            fontsize=_FONT,
             title="whiskers: standard deviation over seeds, if n > 1; hollow: runs are missing",
         )
         figure.suptitle(f"Score against training cost, {split} split")
         yield file_name("cost", split), figure
+
+
+def _columns(figure: Figure, labels: Sequence[str]) -> int:
+    """How many of the longest label stand side by side in a legend, four at most."""
+    # A letter is about half as wide as its font is high; a marker and gaps take 30 points.
+    widest = 0.5 * _FONT * max(map(len, labels)) + 30
+    return max(1, min(4, int(72 * figure.get_figwidth() / widest)))
 
 
 def _styles(source: Source) -> dict[str, tuple[str, str]]:

@@ -23,21 +23,19 @@ from bench.report.figures.style import (
     say_empty,
 )
 from bench.report.paired_cells import said_of
+from bench.spec import label_and_encoder
 
 
 def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """One figure a split and data set, a panel a method."""
     for split, column in source.places():
         rows = source.rows(split, column)
-        base = {
-            seed: record
-            for row in rows
-            if row.label == BASELINE
-            for seed, record in source.runs(split, column, row).items()
-        }
-        others = [row for row in rows if row.label != BASELINE]
-        if not base or not others:
+        first = next((row for row in rows if label_and_encoder(row.label)[0] == BASELINE), None)
+        base = {} if first is None else source.runs(split, column, first)
+        others = [row for row in rows if row is not first]
+        if first is None or not base or not others:
             continue
+        several = len({row.encoder for row in rows if row.encoder}) > 1
         figure, grid = panels(len(others), 4, 1.2, sharex=True, sharey=True)
         most = 0
         for axes, row in zip(grid, others, strict=True):
@@ -51,7 +49,8 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             else:
                 say_empty(axes)
         _turn_long_rows_of_ticks(grid)
-        _explain(figure, split, column, said_of(most))
+        name = first.heading if several else BASELINE
+        _explain(figure, split, column, said_of(most), name)
         yield file_name("gain", split, column.label), figure
 
 
@@ -86,9 +85,9 @@ def _turn_long_rows_of_ticks(grid: list[Axes]) -> None:
             axes.tick_params(axis="x", rotation=90, labelsize=6)
 
 
-def _explain(figure: Figure, split: str, column: Column, pairs: str) -> None:
-    figure.suptitle(f"Gain over vanilla by class{pairs}: {place(split, column)}")
-    figure.supylabel("recall minus vanilla's [points]", fontsize=8)
+def _explain(figure: Figure, split: str, column: Column, pairs: str, base: str) -> None:
+    figure.suptitle(f"Gain over {base} by class{pairs}: {place(split, column)}")
+    figure.supylabel(f"recall minus {base}'s [points]", fontsize=8)
     handles = [
         Patch(facecolor=GROUP_COLOURS[group], hatch=GROUP_HATCHES[group], label=group)
         for group in GROUP_COLOURS
