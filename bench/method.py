@@ -20,8 +20,9 @@ depends on the epoch alone is set in ``begin_epoch``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -76,6 +77,21 @@ class FinishedRun:
     network_state: Mapping[str, Tensor]
 
 
+class EpochDone(Protocol):
+    """Hears that an epoch is done of a method that has its own loop."""
+
+    def __call__(
+        self, epoch: int, *, train_loss: float, learning_rate: float, valid_logits: np.ndarray
+    ) -> None:
+        """`epoch` counts from 1; `valid_logits`, (n, K), are those of the validation part."""
+
+
+def unheard(
+    epoch: int, *, train_loss: float, learning_rate: float, valid_logits: np.ndarray
+) -> None:
+    """Nobody hears of the epoch."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method may know of the run it is part of.
@@ -100,6 +116,9 @@ class Context:
         SMILES. Those of a data set on disk are kept there, so that they are made once.
     descriptors : callable
         Gives what gives :func:`~bench.data.descriptors.descriptors` of a SMILES; kept likewise.
+    on_epoch : EpochDone
+        To be called after each epoch by an estimator that has such, for people who watch the run.
+        It changes no result.
     """
 
     labels: np.ndarray
@@ -111,6 +130,7 @@ class Context:
     data_view: DataView | None = None
     fingerprints: Callable[[int, int], Fingerprint] = morgan.each_once
     descriptors: Callable[[], Describe] = descriptors.each_once
+    on_epoch: EpochDone = unheard
 
     @property
     def view(self) -> DataView:
@@ -154,7 +174,38 @@ class Stage:
     trained: Callable[[Network], nn.Module] | None = None
 
 
-class Method(nn.Module):
+class _Demands:
+    """What a method of whatever kind asks for before it can be trained."""
+
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Packages that do not come with the benchmark, each with how to install it.
+
+    They are imported no sooner than a run needs them.
+    """
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Which of the packages is not here and how to install it; None where all are."""
+        for package, how in cls.needs.items():
+            if find_spec(package) is None:
+                return f"it needs the package {package}, which is not installed. Run: {how}"
+        return None
+
+    @classmethod
+    def refusal(cls, options: Options, kinds: Collection[str]) -> str | None:
+        """Why it cannot take samples with inputs of these kinds; None where it can.
+
+        Asked when runs are planned, before any of them starts.
+        """
+        return None
+
+    @classmethod
+    def epochs(cls, options: Options) -> int | None:
+        """Epochs of a loop of its own, which ``context.on_epoch`` hears of; None: the run's."""
+        return None
+
+
+class Method(_Demands, nn.Module):
     """Cross-entropy on shuffled batches; subclasses override what they change.
 
     Parameters
@@ -320,7 +371,7 @@ class Samples:
         return self.known_labels
 
 
-class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
+class _WithoutNetwork(_Demands, ABC):
     """What methods that train no network have in common.
 
     Parameters
@@ -408,6 +459,11 @@ AnyMethod = type[Method] | type[Estimator] | type[Ensemble]
 METHODS: Registry[AnyMethod] = Registry("method", "bench.methods", "ltdd_bench.methods")
 
 M = TypeVar("M", bound=AnyMethod)
+
+
+def usable_methods() -> list[str]:
+    """Names of the registered methods whose packages are all here, sorted."""
+    return [entry.name for entry in METHODS if entry.cls.missing() is None]
 
 
 def register_method(

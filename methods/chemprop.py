@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from bench.data.molecules import parse
-from bench.errors import DataError, UnavailableError
-from bench.method import Context, Estimator, Samples, register_method
+from bench.errors import DataError
+from bench.method import Context, Estimator, Samples, log_shares, register_method
 from bench.options import NotSearched, Options
 
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
@@ -58,8 +59,13 @@ class Chemprop(Estimator):
     What differs: nothing, unless ``tune`` is set. A molecule that chemprop's reader refuses, where
     its command would stop, is read as the benchmark reads it, without the check of valences. More
     molecules in a sample are chemprop's components. Inputs that are no molecules are refused.
+
+    Installation: ``pip install '.[chemprop]'`` in an environment of its own, as chemprop 2.3.1
+    needs an RDKit older than that of ``requirements.txt``. Splits and job ids are the same in both,
+    so runs from there stand in one table with others of the same ``--out``.
     """
 
+    needs = {"chemprop": "pip install '.[chemprop]' in an environment of its own"}  # noqa: RUF012
     options_type = ChempropOptions
     options: ChempropOptions
 
@@ -67,19 +73,28 @@ class Chemprop(Estimator):
         super().__init__(options, context)
         self._tau = 0.0
 
+    @classmethod
+    def refusal(cls, options: Options, kinds: Collection[str]) -> str | None:
+        others = sorted({*kinds} - {"molecule"})
+        if kinds and not others:
+            return None
+        got = " and ".join(others) or "none"
+        return f"Expected inputs that are molecules, but got {got}. Leave chemprop out here."
+
+    @classmethod
+    def epochs(cls, options: Options) -> int | None:
+        assert isinstance(options, ChempropOptions)
+        return options.epochs
+
     def fit(self, train: Samples, valid: Samples) -> None:
-        _require_molecules(train)
-        if self.options.class_balance and self.context.num_classes != 2:
-            raise DataError(
-                "Expected two classes for chemprop[class_balance=true], as chemprop balances class "
-                f"1 against class 0, but got {self.context.num_classes}. Leave class_balance out."
-            )
-        _require_package()
+        if self.options.class_balance:
+            require_two_classes(self.context)
         from chemprop.data import build_dataloader
 
         args = self._arguments()
-        train_data = _data_of(train, train.labels)
-        valid_data = _data_of(valid, valid.labels)
+        train_data, odd_in_train = _data_of(train, train.labels)
+        valid_data, odd_in_valid = _data_of(valid, valid.labels)
+        self._odd = odd_in_train + odd_in_valid
         train_data.cache = valid_data.cache = True
         loaders = (
             build_dataloader(
@@ -92,7 +107,7 @@ class Chemprop(Estimator):
             torch.manual_seed(args.pytorch_seed)
             self._components = len(train.entities)
             self._model = _model(args, train_data)
-            self._best_epoch = _train(self._model, loaders, args.epochs)
+            self._best_epoch = _train(self._model, loaders, args.epochs, self._epoch_done)
         if self.options.tune:
             scores = self._scores(valid)
             self._tau = choose_tau(
@@ -103,7 +118,14 @@ class Chemprop(Estimator):
             )
 
     def report(self) -> Mapping[str, Any]:
-        return {"tau": self._tau, "best_epoch": self._best_epoch}
+        return {
+            "tau": self._tau, "best_epoch": self._best_epoch, "molecules_it_refuses": self._odd
+        }  # fmt: skip
+
+    def implied_log_prior(self) -> Tensor:
+        # As many samples of either class are the prior of its training with class_balance.
+        power = 0 if self.options.class_balance else 1
+        return log_shares((power - self._tau) * self.context.log_counts)
 
     def state(self) -> Mapping[str, Any]:
         weights = {
@@ -117,11 +139,10 @@ class Chemprop(Estimator):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        _require_package()
         self._tau, self._best_epoch = float(state["tau"]), int(state["best epoch"])
         self._components = int(state["components"])
         # The widths of features follow from any molecule.
-        carbon = _data([["C"]] * self._components, np.zeros(1))
+        carbon, _ = _data([["C"]] * self._components, np.zeros(1))
         with torch.random.fork_rng(devices=[]):
             self._model = _model(self._arguments(), carbon)
         self._model.load_state_dict(
@@ -156,19 +177,28 @@ class Chemprop(Estimator):
         """Logits as trained, float64, (n, K); of two classes the first has zeros."""
         from chemprop.data import build_dataloader
 
-        _require_molecules(samples)
-        count = len(samples.entities[0].values)
-        data = _data_of(samples, np.zeros(count))
+        data, _ = _data_of(samples, np.zeros(len(samples.entities[0].values)))
         loader = build_dataloader(data, 64, 0, shuffle=False, drop_last=False)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             found = [
                 self._model.predictor.train_step(self._model.fingerprint(*batch[:3]))
                 for batch in loader
             ]
-        logits = torch.cat(found).double().reshape(count, -1).numpy()
+        logits = torch.cat(found).double().reshape(len(data), -1).numpy()
         if self.context.num_classes == 2:
             return np.concatenate([np.zeros_like(logits), logits], axis=1)
         return logits
+
+    def _epoch_done(self, epoch: int, loss: float, rate: float, valid: np.ndarray) -> None:
+        shares = valid.reshape(len(valid), -1).astype(np.float64)
+        if self.context.num_classes == 2:
+            shares = np.concatenate([1 - shares, shares], axis=1)
+        self.context.on_epoch(
+            epoch,
+            train_loss=loss,
+            learning_rate=rate,
+            valid_logits=np.log(shares.clip(np.finfo(np.float32).tiny)),
+        )
 
 
 def command_options(options: ChempropOptions, num_classes: int, seed: int) -> list[str]:
@@ -183,55 +213,51 @@ def command_options(options: ChempropOptions, num_classes: int, seed: int) -> li
     return [*task, "--epochs", str(options.epochs), *seeds, *balance]
 
 
-def _require_molecules(samples: Samples) -> None:
-    others = [entity for entity in samples.entities if entity.kind != "molecule"]
-    if others or not samples.entities:
+def require_two_classes(context: Context) -> None:
+    """Raise a :class:`.DataError` where chemprop has no two classes to balance."""
+    if context.num_classes != 2:
         raise DataError(
-            "Expected inputs that are molecules for chemprop, but got "
-            + (", ".join(f"{one.name!r} ({one.kind})" for one in others) or "none")
-            + ". Leave chemprop out on this data set."
+            "Expected two classes for chemprop[class_balance=true], as chemprop balances class 1 "
+            f"against class 0, but got {context.num_classes}. Leave class_balance out."
+        )
+    if not context.class_counts.all():
+        raise DataError(
+            "Expected training samples of both classes for chemprop[class_balance=true], but got "
+            f"{context.class_counts.tolist()}. Leave class_balance out."
         )
 
 
-def _require_package() -> None:
-    try:
-        import chemprop  # noqa: F401
-    except ImportError as error:
-        raise UnavailableError(
-            "Expected the package chemprop for the method chemprop, but it cannot be imported "
-            f"({error}). Install the extra: pip install 'ltdd-bench[chemprop]'."
-        ) from error
-
-
-def _data_of(samples: Samples, labels: np.ndarray) -> Any:
+def _data_of(samples: Samples, labels: np.ndarray) -> tuple[Any, int]:
     return _data([list(entity.values) for entity in samples.entities], labels)
 
 
-def _data(columns: list[list[str]], labels: np.ndarray) -> Any:
-    """A data set of chemprop: one of molecules, or several side by side."""
+def _data(columns: list[list[str]], labels: np.ndarray) -> tuple[Any, int]:
+    """A data set of chemprop, and how many of its molecules chemprop alone could not read.
+
+    It is one of molecules, or several side by side.
+    """
     from chemprop.data import MoleculeDatapoint, MoleculeDataset, MulticomponentDataset
 
     targets = labels.astype(np.float32)[:, None]
+    read = [[_molecule(smiles) for smiles in column] for column in columns]
     sets = [
         MoleculeDataset(
-            [
-                MoleculeDatapoint(_molecule(smiles), target)
-                for smiles, target in zip(column, targets, strict=True)
-            ]
+            [MoleculeDatapoint(mol, target) for (mol, _), target in zip(one, targets, strict=True)]
         )
-        for column in columns
+        for one in read
     ]
-    return sets[0] if len(sets) == 1 else MulticomponentDataset(sets)
+    refused = sum(odd for one in read for _, odd in one)
+    return (sets[0] if len(sets) == 1 else MulticomponentDataset(sets)), refused
 
 
-def _molecule(smiles: str) -> Any:
-    """As chemprop reads it; where it cannot, as the benchmark does."""
+def _molecule(smiles: str) -> tuple[Any, bool]:
+    """As chemprop reads it; where it cannot, as the benchmark does, and whether that is so."""
     from chemprop.utils import make_mol
     from rdkit import rdBase
 
     try:
         with rdBase.BlockLogs():
-            return make_mol(smiles)
+            return make_mol(smiles), False
     except RuntimeError:
         parsed = parse(smiles)
         if parsed.mol is None:
@@ -239,7 +265,7 @@ def _molecule(smiles: str) -> Any:
                 f"Expected a SMILES that can be read, but got {smiles!r}: {parsed.problem}. Mend "
                 "or remove it."
             ) from None
-        return parsed.mol
+        return parsed.mol, True
 
 
 def _model(args: Any, data: Any) -> Any:
@@ -248,8 +274,16 @@ def _model(args: Any, data: Any) -> Any:
     return build_model(args, data, None, normalize_inputs(data, None, args))
 
 
-def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
-    """Train in place, as chemprop's ``train_model``; the epoch whose weights it has, from 1."""
+def _train(
+    model: Any,
+    loaders: tuple[Any, Any],
+    epochs: int,
+    told: Callable[[int, float, float, np.ndarray], None],
+) -> int:
+    """Train in place, as chemprop's ``train_model``; the epoch whose weights it has, from 1.
+
+    `told` hears of each epoch: number, loss, learning rate and shares of classes on validation.
+    """
     from lightning import pytorch as pl
     from lightning.pytorch.callbacks import EarlyStopping
 
@@ -267,6 +301,21 @@ def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
                 self.loss = float("inf") if np.isnan(loss) else loss
                 self.weights = {k: v.clone() for k, v in module.state_dict().items()}
 
+    shares: list[Tensor] = []
+
+    class Told(pl.Callback):
+        """What validation has computed anyway, once the loss of the epoch is known."""
+
+        def on_validation_epoch_start(self, trainer: Any, module: Any) -> None:
+            shares.clear()
+
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+            loss = float(trainer.callback_metrics["train_loss_epoch"])
+            told(trainer.current_epoch + 1, loss, rate, torch.cat(shares).numpy())
+
+    # It is called as a whole in validation only, for metrics.
+    hook = model.register_forward_hook(lambda _, __, found: shares.append(found))
     handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
 
     class OwnSignals(pl.Callback):
@@ -282,8 +331,8 @@ def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
         stopping = EarlyStopping("val_loss", patience=epochs, mode="min", min_delta=0.0)
         pl.Trainer(
             accelerator="cpu", devices=1, max_epochs=epochs, deterministic=True,
-            callbacks=[OwnSignals(), best, stopping], logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False,
+            callbacks=[OwnSignals(), best, Told(), stopping], logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         ).fit(model, *loaders)  # fmt: skip
     except SystemExit as error:
         # Lightning turns an interruption into an exit.
@@ -291,6 +340,7 @@ def _train(model: Any, loaders: tuple[Any, Any], epochs: int) -> int:
             raise error.__context__ from None
         raise
     finally:
+        hook.remove()
         _set_handlers(handlers)
         torch.use_deterministic_algorithms(deterministic)
     model.load_state_dict(best.weights)

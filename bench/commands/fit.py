@@ -230,7 +230,9 @@ def _read(recipe: _Recipe, data_dir: Path | None) -> RawSamples:
 def _fit(
     recipe: _Recipe, raw: RawSamples, valid_share: float, arguments: Mapping[str, Any]
 ) -> TrainedModel:
-    dataset, epochs = open_dataset(recipe.dataset), recipe.training.epochs
+    dataset, cls = open_dataset(recipe.dataset), METHODS.get(recipe.method).cls
+    options = check_options(cls.options_type, Spec(recipe.method, {**recipe.options}), "method")
+    epochs = cls.epochs(options) or recipe.training.epochs
     with LiveStep(f"Training {recipe.method}") as step:
 
         def on_epoch(method: str, report: EpochReport) -> None:

@@ -57,6 +57,8 @@ def _show(name: str, registry: Registry[Any], *, long: bool) -> None:
     for entry in entries:
         facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
         console.print(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
+        if name == "methods" and (reason := entry.cls.missing()):
+            console.print(f"  {'':24} not available here: {reason}")
         if long:
             _show_card(entry)
     for module, reason in sorted(registry.unavailable().items()):

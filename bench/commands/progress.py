@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.console import console, warn
+from bench.method import METHODS
 from bench.sweep.costs import Costs
 from bench.sweep.estimate import in_words, time_left
 from bench.sweep.executor import Watcher
@@ -142,12 +143,12 @@ class LiveRuns(Watcher):
         self._waiting.pop(job_id, None)
         self._since[job_id] = time.monotonic()
         self._epoch_seconds[job_id] = []
-        self._left_epochs[job_id] = job.training.epochs
+        self._left_epochs[job_id] = _epochs(job)
         if job_id in self._bars:
             self._progress.reset(self._bars[job_id])
         else:
             self._bars[job_id] = self._progress.add_task(
-                job.describe(), total=job.training.epochs, score=""
+                job.describe(), total=_epochs(job), score=""
             )
 
     def epoch(self, job_id: str, report: Any) -> None:
@@ -156,13 +157,13 @@ class LiveRuns(Watcher):
             self.started(job_id)
         job = self._jobs[job_id]
         self._epoch_seconds[job_id].append(report.seconds)
-        self._left_epochs[job_id] = job.training.epochs - report.epoch
+        self._left_epochs[job_id] = _epochs(job) - report.epoch
         score = f"validation BA {100 * report.valid_balanced_accuracy:.1f}"
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
         now = time.monotonic()
         if not _is_live(console) and now - self._spoken >= _PLAIN_RUN_SECONDS:
-            console.print(f"{job.describe()} · epoch {report.epoch} of {job.training.epochs}")
+            console.print(f"{job.describe()} · epoch {report.epoch} of {_epochs(job)}")
             self._spoken = now
 
     def finished(self, outcome: Outcome, record: Mapping[str, Any] | None) -> None:
@@ -221,3 +222,9 @@ class LiveRuns(Watcher):
         whole = self._seconds(job)
         gone = time.monotonic() - self._since[job.job_id]
         return None if whole is None else max(whole - gone, 0.0)
+
+
+def _epochs(job: Job) -> int:
+    """Those that a run tells of."""
+    own = METHODS.get(job.method.name).cls.epochs(job.method.options)
+    return own or job.training.epochs

@@ -34,9 +34,11 @@ from bench.sweep.plan import (
     Grid,
     Job,
     expand,
+    left_out,
     make_jobs,
     open_dataset,
     plan_document,
+    require_packages,
     with_required,
 )
 from bench.sweep.policy import Policy
@@ -118,6 +120,8 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
         hashes = make_splits(jobs, ready, cache, cores)
         needed = with_required(jobs)
         stored = read_stored(store.records(), needed, samples, policy, place.name)
+        done = set() if policy.force else stored.done()
+        require_packages([job for job in needed if job.job_id not in done])
         for line in stored.notes():
             warn(line)
         write_plan(stored)
@@ -170,7 +174,8 @@ def _grid(resolved: Resolved) -> Grid:
     require_trackers(resolved.settings.track)
     grid = expand(resolved.settings)
     check_trials(resolved.settings)
-    for name, reason in sorted(METHODS.unavailable().items()):
+    absent = METHODS.unavailable() | left_out(resolved.settings.methods)
+    for name, reason in sorted(absent.items()):
         warn(f"The method {name} is left out, as it cannot be used here: {reason}")
     return grid
 
@@ -245,6 +250,10 @@ def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | Non
         console.print(f"{state:7} {job.describe()}")
     for line in stored.notes():
         console.print(line)
+    try:
+        require_packages(missing)
+    except UnavailableError as error:
+        console.print(str(error))
     runs_a_dataset = len(grid.splits) * len(grid.seeds) * len(grid.methods)
     unlisted = (len(grid.datasets) - len(here.datasets)) * runs_a_dataset + later
     if later:

@@ -20,7 +20,7 @@ from bench.conformance.encoder_checks import ENCODER_CHECKS
 from bench.conformance.randomness import keep_global_random_state
 from bench.conformance.subject import ConformanceError, NotApplicable, Subject
 from bench.conformance.trial import CPU, Case, FinishedRuns
-from bench.errors import BenchError
+from bench.errors import BenchError, UnavailableError
 from bench.method import METHODS
 from bench.spec import check_options, parse_spec
 
@@ -57,9 +57,13 @@ def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) ->
     ------
     UsageError
         No such method, or options that it does not take.
+    UnavailableError
+        It lacks a package.
     """
     spec = parse_spec(text)
     entry = METHODS.get(spec.name)
+    if reason := entry.cls.missing():
+        raise UnavailableError(f"The method {spec.name!r} cannot be checked here: {reason}")
     options = check_options(entry.cls.options_type, spec, "method")
     return Subject(entry.cls, options, entry.facts, finished, Case(device=device))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.backbone import BACKBONES
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
-from bench.errors import BenchError, ModelError
+from bench.errors import BenchError, ModelError, UnavailableError
 from bench.inference.card import Card, Part
 from bench.inference.order import EnvironmentOrder
 from bench.inference.samples import read_samples
@@ -67,11 +67,15 @@ def make_predictor(card: Card, learned: Learned, members: Mapping[str, Predictor
     ------
     ModelError
         What was kept does not fit the method as it is here.
+    UnavailableError
+        The method lacks a package.
     """
     try:
         entry = METHODS.get(card.method.name)
         _require_version(card.method, entry.facts, "method")
         cls, options = entry.cls, _options(entry.cls.options_type, card.method, "method")
+        if reason := cls.missing():
+            raise UnavailableError(f"The model {card.method.label!r} cannot predict here: {reason}")
         if issubclass(cls, Estimator):
             return EstimatorPredictor(cls, options, card, learned)
         if issubclass(cls, Ensemble):

@@ -15,8 +15,8 @@ from bench.backbone import BACKBONES
 from bench.compliance.identity import job_id_of
 from bench.config import BackboneSettings, Resolved, Settings
 from bench.dataset import DATASETS, Dataset
-from bench.errors import UnknownNameError, UsageError
-from bench.method import GROUPS, METHODS, Method
+from bench.errors import DataError, UnavailableError, UnknownNameError, UsageError
+from bench.method import GROUPS, METHODS, Method, usable_methods
 from bench.options import Options
 from bench.plugin_files import plugin_files
 from bench.spec import (
@@ -199,9 +199,14 @@ def make_jobs(
     ------
     UsageError
         Two of the jobs are the same run.
+    DataError
+        A method cannot take the inputs of a data set.
     """
 
     def make(dataset: Part, split: Part, seed: int, method: MethodPart) -> Job:
+        cls = METHODS.get(method.name).cls
+        if reason := cls.refusal(method.options, entity_kinds[dataset.label]):
+            raise DataError(f"{dataset.label} · {method.label}: {reason}")
         training = grid.training
         if method.contrastive:
             training = training.model_copy(update={"batch_size": grid.contrastive_batch_size})
@@ -258,10 +263,29 @@ def with_required(jobs: Sequence[Job]) -> list[Job]:
     return list(ordered.values())
 
 
+def require_packages(jobs: Sequence[Job]) -> None:
+    """Raise an :class:`.UnavailableError` where a method of `jobs` lacks a package."""
+    for job in jobs:
+        if reason := METHODS.get(job.method.name).cls.missing():
+            raise UnavailableError(
+                f"The method {job.method.name!r} cannot be trained here: {reason}"
+            )
+
+
+def left_out(methods: Sequence[str]) -> dict[str, str]:
+    """What ``all`` or the name of a group among `methods` leaves out, and why."""
+    return {
+        entry.name: reason
+        for entry in METHODS
+        if (reason := entry.cls.missing()) and not {"all", entry.facts["group"]}.isdisjoint(methods)
+    }
+
+
 def _methods_named(text: str) -> list[Spec]:
     """The specs meant by a name, by ``all``, or by the name of a group."""
     if text == "all" or text in GROUPS:
-        return [Spec(entry.name) for entry in METHODS if text in ("all", entry.facts["group"])]
+        usable = usable_methods()
+        return [Spec(name) for name in usable if text in ("all", METHODS.get(name).facts["group"])]
     return _specs(METHODS, parse_spec(text))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import bench
 from bench.checkout import CHECKOUT
 
-_PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas")
+_PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas", "chemprop")
 _CODE = ("bench", "datasets", "methods")
 _CPUINFO = Path("/proc/cpuinfo")
 

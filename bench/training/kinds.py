@@ -5,6 +5,7 @@ Whatever is begun here knows no label of the test part; conformance begins metho
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from torch import Tensor
 from bench.data import descriptors, morgan
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
+from bench.errors import DataError, UnavailableError
 from bench.method import AnyMethod, Context, Ensemble, Estimator, FinishedRun, Method, Samples
 from bench.metrics.confusion import balanced_accuracy
 from bench.models.network import build_network
@@ -24,7 +26,7 @@ from bench.options import Options
 from bench.split import Split
 from bench.training.checkpoint import CheckpointFile
 from bench.training.clock import Clock
-from bench.training.evaluation import EvaluationBatches, predict_logits
+from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
 from bench.training.loop import EpochReport, TrainingResult, train
 from bench.training.settings import TrainingSettings
 from bench.training.state import state_of
@@ -157,12 +159,17 @@ class EstimatorRun(_WithoutNetwork):
             context,
             fingerprints=partial(morgan.of_data, prepared),
             descriptors=partial(descriptors.of_data, prepared),
+            on_epoch=self._epoch_done,
         )
+        self._on_epoch: Callable[[EpochReport], None] | None = None
         self.estimator = cls(options, context)
         self._prepared, self._split = prepared, split
 
-    def fit(self, **_: object) -> TrainingResult:
-        """Fit on the training part, as a whole."""
+    def fit(
+        self, *, on_epoch: Callable[[EpochReport], None] | None = None, **_: object
+    ) -> TrainingResult:
+        """Fit on the training part, as a whole; `on_epoch` hears what it tells of epochs."""
+        self._on_epoch, self._since = on_epoch, time.perf_counter()
         labels = self._prepared.labels
         train, valid = (
             replace(samples_as_text(self._prepared, part), known_labels=labels[part])
@@ -170,6 +177,26 @@ class EstimatorRun(_WithoutNetwork):
         )
         self.estimator.fit(train, valid)
         return _chosen(self.estimator, self.logits(self._split.valid), labels[self._split.valid])
+
+    def _epoch_done(
+        self, epoch: int, *, train_loss: float, learning_rate: float, valid_logits: np.ndarray
+    ) -> None:
+        if self._on_epoch is None:
+            return
+        now = time.perf_counter()
+        labels = self._prepared.labels[self._split.valid]
+        classes = self._prepared.num_classes
+        report = EpochReport(
+            epoch=epoch,
+            stage="train",
+            train_loss=train_loss,
+            learning_rate=learning_rate,
+            valid_balanced_accuracy=balanced_accuracy(labels, valid_logits.argmax(1), classes),
+            seconds=now - self._since,
+            valid_loss=mean_cross_entropy(labels, valid_logits),
+        )
+        self._since = now
+        self._on_epoch(report)
 
     def kept(self) -> Mapping[str, Any] | None:
         """What the estimator keeps, see :meth:`bench.method.Estimator.state`."""
@@ -234,7 +261,20 @@ def begin(
     runs: Mapping[str, Prerequisite],
     dtype: torch.dtype | None = None,
 ) -> Begun:
-    """A method of whatever kind before it is fitted, see :func:`bench.training.run.run`."""
+    """A method of whatever kind before it is fitted, see :func:`bench.training.run.run`.
+
+    Raises
+    ------
+    DataError
+        The method cannot take samples like these.
+    UnavailableError
+        It lacks a package.
+    """
+    if reason := cls.missing():
+        raise UnavailableError(f"{cls.__name__} cannot be trained here: {reason}")
+    kinds = [entity.kind for entity in prepared.entities]
+    if reason := cls.refusal(options, kinds):
+        raise DataError(reason)
     # From here on nobody has the labels that predictions are scored against.
     prepared = prepared.knowing(split.train, split.valid)
     context = Context(

@@ -3,12 +3,12 @@ import pytest
 from bench.conformance.checks import CHECKS
 from bench.conformance.run import run_check, subject_of
 from bench.conformance.trial import FinishedRuns
-from bench.method import METHODS
+from bench.method import METHODS, usable_methods
 
 _FINISHED = FinishedRuns()
 
 
-@pytest.fixture(scope="module", params=METHODS.names())
+@pytest.fixture(scope="module", params=usable_methods())
 def subject(request):
     return subject_of(request.param, _FINISHED)
 

@@ -13,7 +13,7 @@ import torch
 
 from bench.conformance.run import run_check, subject_of
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
-from bench.method import METHODS
+from bench.method import usable_methods
 from bench.metrics import balanced_accuracy
 from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
@@ -32,7 +32,7 @@ CHECKS = ("trains", "gradients", "inputs_unchanged", "global_random_state", "sav
 
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("toy", SETS)
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", usable_methods())
 def test_a_short_training_on_other_sets(name, toy):
     """A parameter without gradient, a changed input or a lost buffer that one set does not show."""
     subject = replace(subject_of(name, FINISHED), case=SETS[toy])
@@ -44,7 +44,7 @@ def test_a_short_training_on_other_sets(name, toy):
 @pytest.mark.slow
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("counts", [(500, 100), (200,) * 4], ids=["two", "four"])
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", usable_methods())
 def test_separable_sets_are_learned_in_200_steps(name, counts):
     """A gradient of the wrong sign or size; the set of three classes is in the conformance."""
     found = subject_of(name, FINISHED).trained(

@@ -25,7 +25,7 @@ LATE = {"warm_up": 0.5}
 
 # Nothing to go on with: an estimator is fitted as a whole, a post-hoc method trains nothing.
 NOT_IN_EPOCHS = {
-    "calibrated_stack", "ecfp_forest", "logit_adjustment_posthoc", "ncm", "tau_norm",
+    "calibrated_stack", "chemprop", "ecfp_forest", "logit_adjustment_posthoc", "ncm", "tau_norm",
     "vanilla_tuned",
 }  # fmt: skip
 IN_EPOCHS = [name for name in METHODS.names() if name not in NOT_IN_EPOCHS]

@@ -53,7 +53,7 @@ NONE = {
 # In tests of their own: what they learn decides.
 LEARNED = {
     "vanilla_tuned", "sdr", "sdr_joint", "sdr_la", "sdr_released", "ecfp_forest",
-    "calibrated_stack",
+    "calibrated_stack", "chemprop",
 }  # fmt: skip
 
 
