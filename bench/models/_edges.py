@@ -20,6 +20,11 @@ def gather_sources(x: Tensor, edges: DirectedEdges) -> Tensor:
     return _GatherSources.apply(x, edges)
 
 
+def gather_targets(x: Tensor, edges: DirectedEdges) -> Tensor:
+    """The row of each edge's target, shape (2E, D), from `x` (N, D)."""
+    return _GatherTargets.apply(x, edges)
+
+
 def sum_to_targets(messages: Tensor, edges: DirectedEdges) -> Tensor:
     """Sum of the rows of the edges into each atom, shape (N, D), from `messages` (2E, D)."""
     return _SumToTargets.apply(messages, edges)
@@ -38,13 +43,29 @@ class _GatherSources(torch.autograd.Function):
         return gather_rows_sum(grad.contiguous(), ctx.edges.reverse, ctx.edges.offsets), None
 
 
+class _GatherTargets(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, edges: DirectedEdges) -> Tensor:
+        ctx.edges = edges
+        return x.index_select(0, edges.targets)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _sum(grad.contiguous(), ctx.edges), None
+
+
 class _SumToTargets(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, messages: Tensor, edges: DirectedEdges) -> Tensor:
         ctx.edges = edges
-        return gather_rows_sum(messages, counting(len(messages), edges.offsets), edges.offsets)
+        return _sum(messages, edges)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad.index_select(0, ctx.edges.targets), None
+
+
+def _sum(rows: Tensor, edges: DirectedEdges) -> Tensor:
+    return gather_rows_sum(rows, counting(len(rows), edges.offsets), edges.offsets)

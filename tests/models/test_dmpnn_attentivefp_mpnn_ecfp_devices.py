@@ -12,7 +12,7 @@ from tests.simulated_device.device import simulated_device
 from tests.simulated_device.subjects import train, train_and_repeat, train_without_waits
 
 CASE = Case(counts=(20, 10), epochs=2)
-ENCODERS = ("dmpnn", "attentivefp", "mpnn_ecfp")
+ENCODERS = ("gin", "gine", "gat", "dmpnn", "attentivefp", "mpnn_ecfp")
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
