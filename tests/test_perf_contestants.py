@@ -141,7 +141,6 @@ def peers(request, prepared) -> list[Contestant]:
 
 
 def test_a_peer_has_the_logits_of_an_encoder_and_as_many_weights(peers):
-    # Float32 magnifies what is rounded before a normalisation by ten samples: logits of up to 40.
     require_equal_logits(peers, EVERYONE)
     ours, other = (contestant.predict(EVERYONE[::-1]) for contestant in peers)
     np.testing.assert_allclose(other, ours, rtol=1e-4, atol=1e-4)

@@ -21,8 +21,8 @@ from bench.perf.measures.device import (
     host_and_device,
     require_equal_losses,
 )
-from bench.perf.measures.shares import Laps, shares
 from bench.perf.measures.encoders import ENCODERS, encoders
+from bench.perf.measures.shares import Laps, shares
 from bench.perf.method_run import MethodSteps, begin_run
 from bench.perf.results import OURS, Comparison, Remark, Row, WholeJob
 from bench.perf.workload import Workload
@@ -132,7 +132,7 @@ def test_every_encoder_is_measured_beside_gcn_and_its_peer(workload, effort):
         assert row.spreads[OURS] == ratio.second[1]
         peer = None if name == "attentivefp" else available_peer(name.partition("[")[0])
         assert set(row.spreads) == {OURS, *([peer.title] if peer else [])}
-    known = {entry.name for entry in BACKBONES.entries() if entry.cls.entity == "molecule"}
+    known = {entry.name for entry in BACKBONES if entry.cls.entity == "molecule"}
     assert known - {"gcn", "gcn_dgl"} == {name.partition("[")[0] for name in ENCODERS}
 
 
