@@ -30,7 +30,7 @@ from bench.perf.workload import Workload
 ENCODERS_REMARK = (
     "Epochs of an encoder: the steps of the training part at the measured step, without "
     "validation, with batches put together; turns of the encoder, of the same one on its "
-    "publishers' or PyTorch Geometric's layers, and of gcn. All have the same logits from the same "
+    "authors' or PyTorch Geometric's layers, and of gcn. All have the same logits from the same "
     "weights, which is asserted first, and read the same atoms and bonds."
 )
 
