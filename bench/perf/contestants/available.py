@@ -44,7 +44,8 @@ def remark_on_missing_peers() -> str:
     absent = " and ".join(f"{title} for {', '.join(names)}" for title, names in missing.items())
     return absent and (
         f"Beside encoders, {absent}: left out, as the packages are not installed; "
-        "pip install -r requirements-perf.txt"
+        "pip install -r requirements-perf.txt, and for chemprop, which wants an older RDKit, "
+        "pip install chemprop==2.3.1 into an environment of its own"
     )
 
 
