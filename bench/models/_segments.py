@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
+
+from bench.data.compiled import compiled
 
 
 def neighbour_sum(x: Tensor, neighbours: Tensor, offsets: Tensor) -> Tensor:
@@ -51,6 +55,23 @@ def graph_sum(x: Tensor, offsets: Tensor, graph_index: Tensor) -> Tensor:
     Tensor, shape (G, D)
     """
     return _GraphSum.apply(x, offsets, graph_index)
+
+
+def list_sum(x: Tensor, lists: Tensor, offsets: Tensor) -> Tensor:
+    """Sum of the rows in each list, on the CPU, in the order of the lists.
+
+    Parameters
+    ----------
+    x : Tensor, shape (S, D)
+    lists : Tensor of int32, shape (A,)
+        Rows of list r are ``lists[offsets[r]:offsets[r + 1]]``.
+    offsets : Tensor of int, shape (R + 1,)
+
+    Returns
+    -------
+    Tensor, shape (R, D)
+    """
+    return _AnyListSum.apply(x, lists, offsets.to(lists.dtype))
 
 
 def graph_max(x: Tensor, graph_index: Tensor, num_graphs: int) -> Tensor:
@@ -98,6 +119,35 @@ class _ListSum(torch.autograd.Function):
         lists, offsets, users, user_offsets = ctx.saved_tensors
         summed = _ListSum.apply(grad, users, user_offsets, lists, offsets)
         return summed, None, None, None, None
+
+
+class _AnyListSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, lists: Tensor, offsets: Tensor) -> Tensor:
+        ctx.save_for_backward(lists, offsets)
+        ctx.rows = len(x)
+        return gather_rows_sum(x, lists, offsets)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        lists, offsets = ctx.saved_tensors
+        arrays = grad.contiguous().numpy(), lists.numpy(), offsets.numpy()
+        return torch.from_numpy(_scattered(*arrays, ctx.rows)), None, None
+
+
+@compiled
+def _scattered(grad: np.ndarray, lists: np.ndarray, offsets: np.ndarray, rows: int) -> np.ndarray:
+    """Sum over the lists that a row stands in of what came to them, shape (rows, D)."""
+    width = grad.shape[1]
+    result = np.zeros((rows, width), grad.dtype)
+    for number in range(len(offsets) - 1):
+        given = grad[number]
+        for place in range(offsets[number], offsets[number + 1]):
+            to = result[lists[place]]
+            for h in range(width):
+                to[h] += given[h]
+    return result
 
 
 class _GraphSum(torch.autograd.Function):

@@ -8,12 +8,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.backbone import MoleculeBackbone, register_backbone
-from bench.data.batch import GraphBatch
+from bench.data.batch import EnvironmentBatch, GraphBatch
 from bench.data.bond_features import NUM_BOND_FEATURES
 from bench.models._atom_norm import AtomNorm
 from bench.models._edges import gather_sources, sum_to_targets
-from bench.models._linear import Linear
-from bench.models._segments import graph_sum, neighbour_sum
+from bench.models._linear import Linear, is_hooked
+from bench.models._plain import is_plain
+from bench.models._segments import graph_sum, list_sum, neighbour_sum
 from bench.options import Options
 
 
@@ -34,6 +35,9 @@ class GIN(MoleculeBackbone):
     layer, the sum of a molecule's atoms goes through one linear layer. The paper also normalises
     inside the perceptron, and reads out every layer.
 
+    As :class:`bench.models.gcn.GCN`, it computes a batch that knows its environments once for each,
+    with the same embeddings and gradients.
+
     Parameters
     ----------
     num_features : int
@@ -46,6 +50,7 @@ class GIN(MoleculeBackbone):
     """
 
     options_type = GINOptions
+    by_environment = True
 
     def __init__(self, num_features: int, options: GINOptions) -> None:
         super().__init__(num_features, options)
@@ -56,10 +61,28 @@ class GIN(MoleculeBackbone):
 
     def forward(self, graphs: GraphBatch) -> Tensor:
         """Embeddings of the G graphs, shape (G, out)."""
+        environments = graphs.environments
+        if environments is not None and self._compresses(graphs, environments):
+            return self.output(self._read_environments(graphs, environments))
         x = graphs.features
         for layer in self.layers:
             x = layer(neighbour_sum(x, graphs.neighbours, graphs.neighbour_offsets))
         return self.output(graph_sum(x, graphs.atom_offsets, graphs.graph_index))
+
+    def _compresses(self, graphs: GraphBatch, environments: EnvironmentBatch) -> bool:
+        """Whether computing by environment is the same thing here; else atoms it is."""
+        return (
+            len(environments.levels) == len(self.layers)
+            and is_plain(graphs.atom_features)
+            and all(type(layer) is Update and layer.is_plain for layer in self.layers)
+        )
+
+    def _read_environments(self, graphs: GraphBatch, environments: EnvironmentBatch) -> Tensor:
+        """What `output` reads, with every distinct environment computed once."""
+        x = graphs.atom_features.index_select(0, environments.types)
+        for layer, level in zip(self.layers, environments.levels, strict=True):
+            x = layer(list_sum(x, level.neighbours, level.offsets), level.counts)
+        return list_sum(x, environments.rows, graphs.atom_offsets)
 
 
 @register_backbone("gine", title="GINE", reference="Hu et al. (2020, arXiv 1905.12265)")
@@ -114,6 +137,20 @@ class Update(nn.Module):
         self.second = Linear(out_features, out_features, bias=False)
         self.norm = AtomNorm(out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape (N, out_features), from `x` (N, in_features)."""
-        return self.norm(self.second(self.first(x).relu_())).relu_()
+    def forward(self, x: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Shape (N, out_features), from `x` (N, in_features), whose rows count `counts` each."""
+        return self.norm(self.second(self.first(x).relu_()), counts).relu_()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the parts are as they were made: not replaced, wrapped or hooked."""
+        first, second, norm = self.first, self.second, self.norm
+        return (
+            type(first) is Linear
+            and type(second) is Linear
+            and type(norm) is AtomNorm
+            and norm.affine
+            and norm.momentum is not None
+            and norm.running_mean is not None
+            and not any(map(is_hooked, (self, first, second, norm)))
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -13,13 +13,14 @@ from bench.data.batch import GraphBatch
 from bench.models._linear import Linear
 from bench.models.dmpnn import DMPNN, DMPNNOptions
 from bench.models.gcn import GCN, GCNOptions
+from bench.models.gin import GINE, GINOptions
 from bench.options import Options
 
 
 class MPNNECFPOptions(Options):
     """Shape of the encoder."""
 
-    graph: Literal["gcn", "dmpnn"] = Field("gcn", description="encoder of the graph part")
+    graph: Literal["gcn", "dmpnn", "gine"] = Field("gcn", description="encoder of the graph part")
     hidden: int = Field(64, ge=1, le=4096, description="features of an atom or bond in that part")
     layers: int = Field(3, ge=1, le=32, description="rounds of message passing in that part")
     bits: int = Field(2048, ge=16, le=65536, description="places that fragments are hashed to")
@@ -52,12 +53,16 @@ class MPNNECFP(MoleculeBackbone):
 
     def __init__(self, num_features: int, options: MPNNECFPOptions) -> None:
         super().__init__(num_features, options)
-        hidden, layers, out = options.hidden, options.layers, options.out
-        self.graph: MoleculeBackbone = (
-            GCN(num_features, GCNOptions(hidden=hidden, layers=layers, out=out))
-            if options.graph == "gcn"
-            else DMPNN(num_features, DMPNNOptions(hidden=hidden, layers=layers, out=out))
-        )
+        shape: dict[str, Any] = {
+            "hidden": options.hidden,
+            "layers": options.layers,
+            "out": options.out,
+        }
+        self.graph: MoleculeBackbone = {
+            "gcn": lambda: GCN(num_features, GCNOptions(**shape)),
+            "dmpnn": lambda: DMPNN(num_features, DMPNNOptions(**shape)),
+            "gine": lambda: GINE(num_features, GINOptions(**shape)),
+        }[options.graph]()
         self.fingerprint_bits = options.bits
         self.dropout = nn.Dropout(options.dropout)
         self.fragments = Linear(options.bits, options.fragments)

@@ -22,7 +22,7 @@ def graphs(make_batch):
     return batch.with_fingerprints(torch.from_numpy(counts).float())
 
 
-@pytest.mark.parametrize("graph", ["gcn", "dmpnn"])
+@pytest.mark.parametrize("graph", ["gcn", "dmpnn", "gine"])
 def test_embeddings_equal_a_plain_computation_beside_the_graph_encoder(graphs, graph):
     graphs = graphs.to(dtype=torch.float64)
     model = made(graph=graph).double().eval()
@@ -34,7 +34,7 @@ def test_embeddings_equal_a_plain_computation_beside_the_graph_encoder(graphs, g
     np.testing.assert_allclose(model(graphs).detach(), expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("graph", ["gcn", "dmpnn"])
+@pytest.mark.parametrize("graph", ["gcn", "dmpnn", "gine"])
 def test_gradients_reach_every_parameter(graphs, graph):
     model = made(graph=graph)
     model(graphs).square().sum().backward()
