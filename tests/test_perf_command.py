@@ -64,6 +64,13 @@ def test_options_of_the_processors_part_are_refused_beside_a_gpus(perf, option):
     assert f"Expected --gpu without {option.partition('=')[0]}, which says nothing" in err
 
 
+@pytest.mark.parametrize("option", ["--threads=2", "--whole-jobs", "--gpu"])
+def test_options_of_other_parts_are_refused_beside_encoders(perf, option):
+    code, _, err = perf("--encoders", option)
+    assert code == 2
+    assert f"Expected --encoders without {option.partition('=')[0]}, which says nothing" in err
+
+
 @pytest.mark.gpu
 def test_the_quick_benchmark_measures_a_gpu(perf):
     if not torch.cuda.is_available():

@@ -11,11 +11,17 @@ from bench.data.checksums import sha256_of
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
-from bench.perf.contestants.available import available_stacks, remark_on_missing
+from bench.perf.contestants.available import (
+    available_peer,
+    available_stacks,
+    remark_on_missing,
+    remark_on_missing_peers,
+)
 from bench.perf.contestants.contestant import Contestant
 from bench.perf.contestants.equality import UnequalLogitsError, require_equal_logits
 from bench.perf.contestants.ours import Ours
 from bench.perf.measures.training_step import TrainingStep
+from bench.spec import parse_spec
 
 # Rings, chains, charges, salts, stereo centres, single atoms, and an aluminium compound that
 # RDKit's valence check refuses.
@@ -115,4 +121,79 @@ def test_without_its_packages_a_stack_is_left_out(monkeypatch, package, module, 
     assert title not in {stack.title for stack in stacks}
     remark = remark_on_missing(stacks)
     assert title in remark
+    assert "pip install -r requirements-perf.txt" in remark
+
+
+@pytest.fixture(
+    params=["gin", "gine", "gat", "dmpnn", "dmpnn[read_out=norm]", "attentivefp[bonds=scores]"]
+)
+def peers(request, prepared) -> list[Contestant]:
+    """An encoder of ours and another package's with the same weights."""
+    peer = available_peer(parse_spec(request.param).name)
+    if peer is None:
+        pytest.skip(remark_on_missing_peers())
+    ours = Ours(prepared, request.param)
+    with torch.no_grad():  # so that a shift that is not taken over shows
+        for parameter in ours.network.encoders.parameters():
+            if parameter.ndim == 1:
+                parameter.uniform_(0.5, 1.5)
+    return [ours, peer(prepared, EVERYONE, ours.network)]
+
+
+def test_a_peer_has_the_logits_of_an_encoder_and_as_many_weights(peers):
+    require_equal_logits(peers, EVERYONE)
+    ours, other = (contestant.predict(EVERYONE[::-1]) for contestant in peers)
+    np.testing.assert_allclose(other, ours, rtol=1e-4, atol=1e-4)
+    sizes = [sum(p.numel() for p in peer.network.parameters()) for peer in peers]
+    assert sizes[0] == sizes[1]
+
+
+def test_the_gradients_of_a_peer_are_as_long_as_an_encoders(peers):
+    lengths = []
+    for contestant in peers:
+        contestant.network.double().train()
+        batch = contestant.cast(contestant.collate(EVERYONE), torch.float64)
+        cross_entropy(contestant.network(batch), contestant.labels(batch)).backward()
+        gradients = [p.grad.square().sum() for p in contestant.network.parameters()]
+        lengths.append(sorted(map(float, gradients)))
+    # Whatever the weights are called.
+    np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-8, atol=1e-20)
+
+
+def test_a_training_step_changes_the_logits_of_peers_alike(peers):
+    before = [contestant.predict(EVERYONE) for contestant in peers]
+    for contestant in peers:
+        contestant.network.train()
+        TrainingStep(contestant)(EVERYONE)
+    after = [contestant.predict(EVERYONE) for contestant in peers]
+    assert np.abs(after[0] - before[0]).max() > 1e-3
+    assert np.abs(after[1] - before[1]).max() > 1e-3
+
+
+def test_a_peer_with_other_weights_is_refused(peers):
+    with torch.no_grad():
+        next(peers[1].network.encoders.parameters()).add_(0.1)
+    with pytest.raises(UnequalLogitsError, match=r"Expected the same logits .* in training mode"):
+        require_equal_logits(peers, EVERYONE)
+
+
+def test_an_encoder_that_no_package_has_stands_alone():
+    assert available_peer("mpnn_ecfp") is None
+    assert "mpnn_ecfp" not in remark_on_missing_peers()
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "said"),
+    [
+        ("torch_geometric", "pyg_encoders", "PyG for gin, gine, gat, attentivefp"),
+        ("chemprop", "chemprop_encoder", "chemprop for dmpnn"),
+    ],
+)
+def test_without_its_package_a_peer_is_said_to_be_absent(monkeypatch, package, module, said):
+    monkeypatch.delitem(sys.modules, f"bench.perf.contestants.{module}", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    remark = remark_on_missing_peers()
+    assert said in remark
     assert "pip install -r requirements-perf.txt" in remark

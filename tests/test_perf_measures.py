@@ -8,6 +8,9 @@ import pytest
 
 import bench.methods.contrastive.method as contrastive_method
 import bench.methods.sdr as sdr
+from bench.backbone import BACKBONES
+from bench.errors import UsageError
+from bench.perf.contestants.available import available_peer
 from bench.perf.effort import FULL, QUICK, Effort
 from bench.perf.measures import whole_jobs as jobs
 from bench.perf.measures.contrastive import contrastive
@@ -18,9 +21,10 @@ from bench.perf.measures.device import (
     host_and_device,
     require_equal_losses,
 )
+from bench.perf.measures.encoders import ENCODERS, encoders
 from bench.perf.measures.shares import Laps, shares
 from bench.perf.method_run import MethodSteps, begin_run
-from bench.perf.results import Remark, WholeJob
+from bench.perf.results import OURS, Comparison, Remark, Row, WholeJob
 from bench.perf.workload import Workload
 from bench.seeds import derive_seed
 from bench.split import Split
@@ -114,6 +118,27 @@ def test_time_of_an_inner_part_is_not_that_of_the_outer_one(monkeypatch):
     pass_time(1000)
     timed()
     assert laps.seconds == {"outer": 202, "inner": 20}
+
+
+def test_every_encoder_is_measured_beside_gcn_and_its_peer(workload, effort):
+    found = encoders("toy", BATCH, effort, None)
+    rows = [each for each in found if isinstance(each, Row)]
+    assert [row.what for row in rows] == [f"epoch of {name} (steps only)" for name in ENCODERS]
+    assert {row.batch_size for row in rows} == {BATCH}
+    ratios = [each for each in found if isinstance(each, Comparison)]
+    assert [each.first[0] for each in ratios] == ["gcn"] * len(ENCODERS)
+    assert [each.second[0] for each in ratios] == list(ENCODERS)
+    for name, row, ratio in zip(ENCODERS, rows, ratios, strict=True):
+        assert row.spreads[OURS] == ratio.second[1]
+        peer = None if name == "attentivefp" else available_peer(name.partition("[")[0])
+        assert set(row.spreads) == {OURS, *([peer.title] if peer else [])}
+    known = {entry.name for entry in BACKBONES if entry.cls.entity == "molecule"}
+    assert known - {"gcn", "gcn_dgl"} == {name.partition("[")[0] for name in ENCODERS}
+
+
+def test_batches_of_encoders_larger_than_the_training_part_are_refused(workload, effort):
+    with pytest.raises(UsageError, match="Expected --batch-sizes of at most"):
+        encoders("toy", 10_000, effort, None)
 
 
 def test_host_and_device_are_measured_alike(workload, effort):

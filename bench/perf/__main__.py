@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -31,6 +32,11 @@ from bench.commands.streams import prepare_streams
     is_flag=True,
     help="instead of all this: training on a GPU beside one thread of the processor",
 )
+@click.option(
+    "--encoders",
+    is_flag=True,
+    help="instead of all this: every encoder beside PyTorch Geometric's or chemprop's",
+)
 @click.option("--markdown", is_flag=True, help="print the tables as the README shows them")
 @click.option(
     "--data-dir",
@@ -44,21 +50,26 @@ def perf(
     quick: bool,
     whole_jobs: bool | None,
     gpu: bool,
+    encoders: bool,
     markdown: bool,
     data_dir: Path | None,
 ) -> int:
     """Time featurising, loading, training and evaluation beside dgllife + DGL and PyG.
 
-    Then contrastive methods beside plain training, the parts of a step, two jobs at once, and
-    whole jobs. Progress goes to standard error, the tables to standard output. The other stacks are
-    installed by ``pip install -r requirements-perf.txt``; without them, ours is timed alone.
+    Then two jobs at once, the parts of a step, encoders beside other packages', contrastive methods
+    beside plain training, and whole jobs. Progress goes to standard error, the tables to standard
+    output. The other packages are installed by ``pip install -r requirements-perf.txt``; without
+    them, ours is timed alone.
     """
-    from bench.perf.benchmark import DevicePlan, Plan, measure, measure_device
+    from bench.perf.benchmark import DevicePlan, Plan, measure, measure_device, measure_encoders
     from bench.perf.effort import FULL, QUICK
     from bench.perf.table import render
 
     effort = QUICK if quick else FULL
     names = _names(_given(datasets, "hiv" if quick else "hiv,uspto_50k"))
+    if encoders:
+        given = {"--threads": threads, "--whole-jobs": whole_jobs, "--gpu": gpu}
+        _require_without("--encoders", given, "encoders")
     if gpu:
         _require_gpu(threads, whole_jobs)
         sizes = _numbers("--batch-sizes", _given(batch_sizes, "128" if quick else "128,512,2048"))
@@ -74,7 +85,7 @@ def perf(
             data_dir=data_dir,
             whole_jobs=not quick if whole_jobs is None else whole_jobs,
         )
-        results = measure(plan)
+        results = measure_encoders(plan) if encoders else measure(plan)
     click.echo(render(results, markdown=markdown))
     return 0
 
@@ -82,16 +93,22 @@ def perf(
 def _require_gpu(threads: str | None, whole_jobs: bool | None) -> None:
     import torch
 
-    for option, value in (("--threads", threads), ("--whole-jobs", whole_jobs)):
-        if value:
-            raise click.UsageError(
-                f"Expected --gpu without {option}, which says nothing about a GPU. Leave one out."
-            )
+    given = {"--threads": threads, "--whole-jobs": whole_jobs}
+    _require_without("--gpu", given, "a GPU")
     if not torch.cuda.is_available():
         raise click.UsageError(
             "Expected a CUDA device for --gpu, but torch finds none. Leave --gpu out, or run it "
             "where there is one, with a torch build for CUDA."
         )
+
+
+def _require_without(option: str, given: Mapping[str, object], what: str) -> None:
+    for other, value in given.items():
+        if value:
+            raise click.UsageError(
+                f"Expected {option} without {other}, which says nothing about {what}. Leave one "
+                "out."
+            )
 
 
 def _given(text: str | None, default: str) -> str:

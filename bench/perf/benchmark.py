@@ -6,13 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.perf.contestants.available import available_stacks, remark_on_missing
+from bench.perf.contestants.available import (
+    available_stacks,
+    remark_on_missing,
+    remark_on_missing_peers,
+)
 from bench.perf.effort import Effort
 from bench.perf.fresh_process import in_fresh_process
 from bench.perf.machine import gpu_facts, machine_facts
 from bench.perf.measures.contest import contest
 from bench.perf.measures.contrastive import contrastive
 from bench.perf.measures.device import host_and_device
+from bench.perf.measures.encoders import encoders
 from bench.perf.measures.features import features
 from bench.perf.measures.shares import shares
 from bench.perf.measures.side_by_side import side_by_side
@@ -21,6 +26,13 @@ from bench.perf.progress import say
 from bench.perf.results import Finding, Results
 from bench.perf.table import in_short
 from bench.perf.workload import Workload
+
+ENCODERS_REMARK = (
+    "Epochs of an encoder: the steps of the training part at the measured step, without "
+    "validation, with batches put together; turns of the encoder, of the same one on its "
+    "authors' or PyTorch Geometric's layers, and of gcn. All have the same logits from the same "
+    "weights, which is asserted first, and read the same atoms and bonds."
+)
 
 REMARKS = (
     "Medians with quartiles in brackets; contestants take turns, batch by batch the same samples. "
@@ -33,6 +45,7 @@ REMARKS = (
     "rate measured in the same turns, by the library named, the fastest one here.",
     "Contrastive epochs: the same budget and batch as vanilla's; second / first is times vanilla's "
     "epoch, validation included, that of sdr with its share of clustering.",
+    ENCODERS_REMARK,
     "Parts of a step: sdr after warm-up; forward is all that is left of the loss, encoders above "
     "all; environments of views are looked for while views are made, and counted by themselves.",
 )
@@ -79,9 +92,23 @@ def measure(plan: Plan) -> Results:
     UnequalLogitsError
         The contestants do not compute the same.
     """
-    missing = remark_on_missing(available_stacks())
-    remarks = [*REMARKS, *([missing] if missing else [])]
+    missing = remark_on_missing(available_stacks()), remark_on_missing_peers()
+    remarks = [*REMARKS, *(text for text in missing if text)]
     return _collected(Results(machine_facts(), remarks), _measurements(plan))
+
+
+def measure_encoders(plan: Plan) -> Results:
+    """Measure the encoders of `plan` alone.
+
+    Raises
+    ------
+    UnequalLogitsError
+        An encoder and its peer do not compute the same.
+    """
+    missing = remark_on_missing_peers()
+    remarks = ["Medians with quartiles in brackets.", ENCODERS_REMARK]
+    results = Results(machine_facts(), [*remarks, *([missing] if missing else [])])
+    return _collected(results, _measurements_of_encoders(plan))
 
 
 def measure_device(plan: DevicePlan) -> Results:
@@ -120,10 +147,21 @@ def _measurements(plan: Plan) -> Iterator[Finding]:
         yield side_by_side(dataset, plan.batch_sizes[0], effort, data_dir)
     for dataset in plan.datasets:
         yield in_fresh_process(1, shares, dataset, plan.batch_sizes[0], effort, data_dir)
+    yield from _measurements_of_encoders(plan)
     for dataset in plan.datasets:
         yield from in_fresh_process(1, contrastive, dataset, effort, data_dir)
     if plan.whole_jobs:
         yield from whole_jobs(data_dir)
+
+
+def _measurements_of_encoders(plan: Plan) -> Iterator[Finding]:
+    for dataset in plan.datasets:
+        say(f"{dataset}: opening or building features")
+        Workload.open(dataset, plan.data_dir)
+    for dataset in plan.datasets:
+        yield from in_fresh_process(
+            1, encoders, dataset, plan.batch_sizes[0], plan.effort, plan.data_dir
+        )
 
 
 def _measurements_on_device(plan: DevicePlan) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from bench.sweep.provenance import cpu_model
 
-_PACKAGES = ("torch", "numpy", "rdkit", "dgl", "dgllife", "torch_geometric")
+_PACKAGES = ("torch", "numpy", "rdkit", "dgl", "dgllife", "torch_geometric", "chemprop")
 
 
 def machine_facts() -> dict[str, str]:

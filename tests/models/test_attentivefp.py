@@ -9,7 +9,7 @@ from bench.models.attentivefp import AttentiveFP, AttentiveFPOptions, GatedUnit
 
 
 def made(seed: int = 0, features: int = 74, **options) -> AttentiveFP:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AttentiveFP(features, AttentiveFPOptions(**options))
         for name, parameter in model.named_parameters():  # so that a missing bias would show

@@ -10,7 +10,7 @@ from bench.models.dmpnn import DMPNN, DMPNNOptions, others_to_sources
 
 
 def made(seed: int = 0, features: int = 74, **options) -> DMPNN:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return DMPNN(features, DMPNNOptions(**options))
 

@@ -11,7 +11,7 @@ OPTIONS = [{}, {"layers": 1, "hidden": 6, "heads": 3, "out": 3}, {"heads": 1}]
 
 
 def made(features: int = 74, **options) -> GAT:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = GAT(features, GATOptions(**options))
         for parameter in model.parameters():  # so that a missing shift would show

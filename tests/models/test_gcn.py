@@ -14,7 +14,7 @@ from bench.models.gcn import GCN, GCNOptions
 
 
 def small_gcn(features: int = 74, seed: int = 0, **options: int) -> GCN:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = GCN(features, GCNOptions(**options))
         for module in model.modules():  # so that a missing bias or weight would show

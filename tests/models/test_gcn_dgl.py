@@ -30,7 +30,7 @@ def dgl_class():
 
 def step(encoder: nn.Module, graphs: GraphBatch, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """Logits, loss gradients and running statistics after one training step's passes."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         head = Head(encoder.out_features, 3)
     model = nn.Sequential(encoder, head).to(dtype).train()
@@ -44,7 +44,7 @@ def step(encoder: nn.Module, graphs: GraphBatch, dtype: torch.dtype) -> dict[str
 
 
 def assert_equal_steps(dgl_class, graphs: GraphBatch, dtype: torch.dtype, tolerance: float) -> None:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         ours = GCN(74, GCNOptions())
     theirs = dgl_class(74, GCNOptions())
@@ -112,7 +112,7 @@ def test_both_encoders_agree_on_real_molecules(
 def test_both_encoders_start_from_the_same_weights(dgl_class):
     states = []
     for encoder in (GCN, dgl_class):
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
             states.append(encoder(74, GCNOptions()).state_dict())
     assert list(states[0]) == list(states[1])

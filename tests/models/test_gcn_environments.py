@@ -23,7 +23,7 @@ from tests.data.test_environments import random_graphs
 
 
 def encoder(features: int, layers: int = 3) -> GCN:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = GCN(features, GCNOptions(hidden=5, layers=layers, out=4)).double()
         # With shifts of 0, an atom that is bonded to all others receives the sum of normalised

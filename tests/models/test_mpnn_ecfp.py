@@ -10,7 +10,7 @@ BITS = 32
 
 
 def made(seed: int = 0, **options) -> MPNNECFP:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MPNNECFP(74, MPNNECFPOptions(bits=BITS, **options))
 

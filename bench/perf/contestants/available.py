@@ -6,12 +6,47 @@ import importlib
 from collections.abc import Sequence
 
 from bench.perf.contestants.contestant import Contestant
+from bench.perf.contestants.encoder_peer import EncoderPeer
 from bench.perf.contestants.stack import Stack
 
 _STACKS = {
     "dgllife + DGL": ("bench.perf.contestants.dgl_stack", "DGLStack"),
     "PyG": ("bench.perf.contestants.pyg_stack", "PyGStack"),
 }
+
+# By the encoders whose mathematics they share.
+_PEERS = {
+    "gin": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGIN"),
+    "gine": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGINE"),
+    "gat": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGAT"),
+    "dmpnn": ("chemprop", "bench.perf.contestants.chemprop_encoder", "ChempropDMPNN"),
+    "attentivefp": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGAttentiveFP"),
+}
+
+
+def available_peer(encoder: str) -> type[EncoderPeer] | None:
+    """The same `encoder` of another package; None where there is none, or it is not installed."""
+    if encoder not in _PEERS:
+        return None
+    _, module, name = _PEERS[encoder]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, OSError):
+        return None
+
+
+def remark_on_missing_peers() -> str:
+    """One line on the packages whose encoders are left out; empty when there are none."""
+    missing: dict[str, list[str]] = {}
+    for encoder, (title, *_) in _PEERS.items():
+        if available_peer(encoder) is None:
+            missing.setdefault(title, []).append(encoder)
+    absent = " and ".join(f"{title} for {', '.join(names)}" for title, names in missing.items())
+    return absent and (
+        f"Beside encoders, {absent}: left out, as the packages are not installed; "
+        "pip install -r requirements-perf.txt, and for chemprop, which wants an older RDKit, "
+        "pip install chemprop==2.3.1 into an environment of its own"
+    )
 
 
 def available_stacks() -> list[type[Stack]]:

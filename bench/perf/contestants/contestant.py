@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,11 +23,6 @@ class Contestant(ABC):
 
     title: ClassVar[str]
     network: nn.Module
-
-    @staticmethod
-    @abstractmethod
-    def featurise(smiles: Sequence[str]) -> Any:
-        """Graphs with atom features of these SMILES, and nothing else, in this process."""
 
     @abstractmethod
     def collate(self, positions: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""The benchmark's own route: packed arrays and the encoder `gcn`."""
+"""The benchmark's own route: packed arrays and its own encoders."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.backbone import BACKBONES
 from bench.data.batch import Batch
 from bench.data.featurise import featurise
 from bench.data.prepared import PreparedData
 from bench.method import METHODS, Context, Method
-from bench.models.gcn import GCNOptions
 from bench.models.network import Network, build_network
 from bench.perf.contestants.contestant import Contestant
 from bench.perf.results import OURS
+from bench.spec import check_options, parse_spec
 from bench.training.evaluation import EvaluationBatches, predict_logits
 
 
@@ -26,13 +27,17 @@ class Ours(Contestant):
     Parameters
     ----------
     prepared : PreparedData
+    encoder : str
+        NAME or NAME[key=value], of an encoder of molecules.
     """
 
     title = OURS
     network: Network
 
-    def __init__(self, prepared: PreparedData) -> None:
-        self.network = build_network(prepared, {"molecule": ("gcn", GCNOptions())}, seed=0)
+    def __init__(self, prepared: PreparedData, encoder: str = "gcn") -> None:
+        spec = parse_spec(encoder)
+        options = check_options(BACKBONES.get(spec.name).cls.options_type, spec, "backbone")
+        self.network = build_network(prepared, {"molecule": (spec.name, options)}, seed=0)
         self._collator = self.network.collator(prepared)
         vanilla = METHODS.get("vanilla").cls
         assert issubclass(vanilla, Method)
@@ -42,6 +47,7 @@ class Ours(Contestant):
 
     @staticmethod
     def featurise(smiles: Sequence[str]) -> Any:
+        """Packed graphs with atom features of these SMILES, in this process."""
         return featurise(smiles, keys=False)
 
     def collate(self, positions: np.ndarray) -> Batch:

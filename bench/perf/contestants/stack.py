@@ -1,4 +1,4 @@
-"""What the contestants on a graph library share: graphs as objects in memory, and a network."""
+"""What the contestants on a library share: graphs as objects in memory, and a network."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class StackNetwork(nn.Module):
         return self.head(torch.cat(embeddings.chunk(self._molecules), dim=1))
 
 
-class Stack(Contestant):
+class GraphObjects(Contestant):
     """A contestant that keeps a graph object of every molecule.
 
     Parameters
@@ -63,12 +63,14 @@ class Stack(Contestant):
         Its entities are molecules.
     positions : ndarray of int, shape (n,)
         Samples whose graphs are made; no others can be asked for.
-    weights : mapping of str to Tensor
-        State of our network, which this one takes over.
+    encoder : nn.Module
+        From a batched graph of G molecules to embeddings, (G, D).
+    embedding : int
+        D.
     """
 
     def __init__(
-        self, prepared: PreparedData, positions: np.ndarray, weights: Mapping[str, Tensor]
+        self, prepared: PreparedData, positions: np.ndarray, encoder: nn.Module, embedding: int
     ) -> None:
         self._indices = [np.asarray(entity.index) for entity in prepared.entities]
         self._labels = prepared.labels
@@ -76,22 +78,13 @@ class Stack(Contestant):
             number: self.graph_of(prepared, number)
             for number in np.unique(self._numbers(positions)).tolist()
         }
-        options = GCNOptions()
-        widths = [prepared.graphs.feature_count, *[options.hidden] * options.layers]
-        encoder = self.encoder(widths, options.out)
-        self.network = StackNetwork(encoder, options.out, len(self._indices), prepared.num_classes)
-        self.network.load_state_dict(weights)
+        self.network = StackNetwork(encoder, embedding, len(self._indices), prepared.num_classes)
         self._again: tuple[np.ndarray, list[StackBatch]] | None = None
 
     @staticmethod
     @abstractmethod
-    def encoder(widths: Sequence[int], out: int) -> nn.Module:
-        """The encoder `gcn` on this library, with atom features of `widths` from layer to layer."""
-
-    @staticmethod
-    @abstractmethod
     def graph_of(prepared: PreparedData, number: int) -> Any:
-        """A graph object of one molecule, with self loops and the 74 atom features."""
+        """A graph object of one molecule, with what the encoder reads."""
 
     @staticmethod
     @abstractmethod
@@ -102,10 +95,6 @@ class Stack(Contestant):
     @abstractmethod
     def cast_graph(graph: Any, dtype: torch.dtype) -> None:
         """Change the atom features of a batched graph to `dtype`, in place."""
-
-    @abstractmethod
-    def save_and_opener(self, folder: Path) -> Any:
-        """Write all graphs under `folder`, and return what opens them again when called."""
 
     @property
     def num_graphs(self) -> int:
@@ -142,3 +131,39 @@ class Stack(Contestant):
 
     def _numbers(self, positions: np.ndarray) -> np.ndarray:
         return np.concatenate([index[positions] for index in self._indices])
+
+
+class Stack(GraphObjects):
+    """The encoder `gcn` on a graph library, and how that makes and saves graphs.
+
+    Parameters
+    ----------
+    prepared : PreparedData
+        Its entities are molecules.
+    positions : ndarray of int, shape (n,)
+        Samples whose graphs are made; no others can be asked for.
+    weights : mapping of str to Tensor
+        State of our network, which this one takes over.
+    """
+
+    def __init__(
+        self, prepared: PreparedData, positions: np.ndarray, weights: Mapping[str, Tensor]
+    ) -> None:
+        options = GCNOptions()
+        widths = [prepared.graphs.feature_count, *[options.hidden] * options.layers]
+        super().__init__(prepared, positions, self.encoder(widths, options.out), options.out)
+        self.network.load_state_dict(weights)
+
+    @staticmethod
+    @abstractmethod
+    def featurise(smiles: Sequence[str]) -> Any:
+        """Graphs with atom features of these SMILES, and nothing else, in this process."""
+
+    @staticmethod
+    @abstractmethod
+    def encoder(widths: Sequence[int], out: int) -> nn.Module:
+        """The encoder `gcn` on this library, with atom features of `widths` from layer to layer."""
+
+    @abstractmethod
+    def save_and_opener(self, folder: Path) -> Any:
+        """Write all graphs under `folder`, and return what opens them again when called."""

@@ -12,8 +12,8 @@ import numpy as np
 from bench.data.featurise import featurise as featurise_ours
 from bench.data.prepare import prepare
 from bench.perf.contestants.available import available_stacks
-from bench.perf.contestants.contestant import Contestant
 from bench.perf.contestants.ours import Ours
+from bench.perf.contestants.stack import Stack
 from bench.perf.effort import Effort
 from bench.perf.progress import say
 from bench.perf.results import Comparison, Row
@@ -43,10 +43,10 @@ def features(dataset: str, effort: Effort, data_dir: Path | None) -> list[Row | 
 def _featurising(workload: Workload, effort: Effort) -> list[Row]:
     smiles = workload.smiles(effort.molecules)
 
-    def featurise(contestant: type[Contestant]) -> Callable[[int], object]:
+    def featurise(contestant: type[Ours | Stack]) -> Callable[[int], object]:
         return lambda _round: contestant.featurise(smiles)
 
-    contestants: list[type[Contestant]] = [Ours, *available_stacks()]
+    contestants: list[type[Ours | Stack]] = [Ours, *available_stacks()]
     tasks = {contestant.title: featurise(contestant) for contestant in contestants}
     tasks[_WHOLE] = lambda _round: featurise_ours(smiles).graphs.with_environments()
     spreads = interleaved(tasks, effort.long_rounds)

@@ -1,0 +1,102 @@
+"""Epochs of every encoder, beside another package's and beside those of `gcn`."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import UsageError
+from bench.perf.contestants.available import available_peer
+from bench.perf.contestants.contestant import Contestant
+from bench.perf.contestants.equality import require_equal_logits
+from bench.perf.contestants.ours import Ours
+from bench.perf.effort import Effort
+from bench.perf.measures.training_step import TrainingStep
+from bench.perf.progress import say
+from bench.perf.results import OURS, Comparison, Row
+from bench.perf.spread import interleaved
+from bench.perf.workload import Workload
+from bench.spec import parse_spec
+
+_REFERENCE = "gcn"
+# PyTorch Geometric's AttentiveFP reads bonds in scores alone, ours in messages, too, by default.
+ENCODERS = ("gin", "gine", "gat", "dmpnn", "attentivefp", "attentivefp[bonds=scores]", "mpnn_ecfp")
+_ALONE = ("attentivefp",)
+# Fewer than in the contest: graphs of each encoder's peer are made anew.
+_POOLED_SAMPLES = 4096
+
+
+def encoders(
+    dataset: str, batch_size: int, effort: Effort, data_dir: Path | None
+) -> list[Row | Comparison]:
+    """Epochs of each encoder, without validation, in turns with its peer's and with `gcn`'s.
+
+    Raises
+    ------
+    UnequalLogitsError
+        An encoder and its peer do not compute the same.
+    """
+    workload = Workload.open(dataset, data_dir)
+    pool = workload.training_samples(max(_POOLED_SAMPLES, batch_size))
+    if len(pool) < batch_size:
+        raise UsageError(
+            f"Expected --batch-sizes of at most {len(pool)}, the training samples of {dataset}, "
+            f"but got {batch_size}."
+        )
+    rng = np.random.default_rng(batch_size)
+    batches = [
+        [rng.choice(pool, batch_size, replace=False) for _ in range(effort.steps)]
+        for _ in range(effort.rounds)
+    ]
+    found: list[Row | Comparison] = []
+    for encoder in ENCODERS:
+        say(f"{dataset}: {encoder}, steps of {batch_size} samples")
+        found += _epochs(workload, encoder, pool, batches)
+    return found
+
+
+def _epochs(
+    workload: Workload, encoder: str, pool: np.ndarray, batches: list[list[np.ndarray]]
+) -> list[Row | Comparison]:
+    size = len(batches[0][0])
+    contestants = _contestants(workload, encoder, pool)
+    require_equal_logits(contestants, pool[:size])
+    tasks = {contestant.title: _training(contestant, batches) for contestant in contestants}
+    tasks[_REFERENCE] = _training(Ours(workload.prepared, _REFERENCE), batches)
+    # A garbage collection would walk through the graph objects while others are timed.
+    gc.collect()
+    spreads = interleaved(tasks, len(batches))
+    scale = len(workload.split.train) // size / len(batches[0])
+    epochs = {title: spread.times(scale) for title, spread in spreads.items()}
+    reference = epochs.pop(_REFERENCE)
+    return [
+        Row(f"epoch of {encoder} (steps only)", workload.name, epochs, "s", size),
+        Comparison(
+            f"epoch of an encoder (steps only), batch {size}",
+            workload.name,
+            "s",
+            (_REFERENCE, reference),
+            (encoder, epochs[OURS]),
+        ),
+    ]
+
+
+def _contestants(workload: Workload, encoder: str, pool: np.ndarray) -> list[Contestant]:
+    ours = Ours(workload.prepared, encoder)
+    peer = None if encoder in _ALONE else available_peer(parse_spec(encoder).name)
+    return [ours] if peer is None else [ours, peer(workload.prepared, pool, ours.network)]
+
+
+def _training(contestant: Contestant, batches: list[list[np.ndarray]]) -> Callable[[int], None]:
+    """Training steps on every batch of a round."""
+    contestant.network.train()
+    step = TrainingStep(contestant)
+
+    def run(number: int) -> None:
+        for positions in batches[number]:
+            step(positions)
+
+    return run
