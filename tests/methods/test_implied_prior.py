@@ -30,6 +30,7 @@ KNOWN = {
     ("acl", ()): AS_DATA,
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
+    ("majority", ()): AS_DATA,
 }
 
 # Methods whose logits are no posterior under a prior that follows from their formula, and why.
@@ -44,6 +45,7 @@ NONE = {
     "lws": "factors alone are trained, and a factor moves no logit across 0",
     "mixup": "labels are mixed, on samples that are never predicted",
     "ncm": "logits are distances",
+    "nearest_neighbour": "logits are similarities",
     "pb_sampling": "shares change every epoch",
     "remix": "as mixup",
     "tau_norm": "rows are rescaled and biases dropped after training",
@@ -53,7 +55,7 @@ NONE = {
 # In tests of their own: what they learn decides.
 LEARNED = {
     "vanilla_tuned", "sdr", "sdr_joint", "sdr_la", "sdr_released", "ecfp_forest",
-    "calibrated_stack", "chemprop",
+    "calibrated_stack", "chemprop", "gbdt", "balanced_forest",
 }  # fmt: skip
 
 
