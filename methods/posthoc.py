@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from bench.method import Ensemble, register_method
-from bench.options import Options
+from bench.options import NamesMethod, Options
 
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
@@ -19,7 +19,7 @@ _ROLE = "first_stage"
 class PosthocOptions(Options):
     """Whose predictions are moved."""
 
-    method: str = Field(
+    method: Annotated[str, NamesMethod()] = Field(
         "vanilla", min_length=1, description="a method, with its options in brackets of its own"
     )
 
