@@ -19,7 +19,6 @@ from bench.commands.exit_code import exit_code_of
 from bench.commands.streams import prepare_streams
 
 _NOT_WINDOWS = "ltdd-bench runs on Linux and macOS; on Windows, run it in WSL (wsl --install)."
-_LISTS = click.Choice(["all", "methods", "datasets", "splits", "backbones", "presets"])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -165,12 +164,13 @@ def main() -> int:
 @click.option(
     "--list",
     "listing",
-    type=_LISTS,
+    metavar="WHAT",
     is_flag=False,
     flag_value="all",
-    help="show what is registered: methods, datasets, splits, backbones, presets",
+    help="show what is registered: methods, datasets, splits, backbones, presets, or the card of "
+    "one, such as cb",
 )
-@click.option("--long", is_flag=True, help="with --list: the whole description")
+@click.option("--long", is_flag=True, help="with --list: every card")
 @click.version_option(__version__, prog_name="ltdd-bench")
 @click.pass_context
 def cli(context: click.Context, **arguments: Any) -> int:
@@ -529,12 +529,12 @@ def predict(
     )
 
 
-@cli.command("update-readme", hidden=True)
-def update_readme() -> int:
-    """Bring the table of methods in README.md up to date."""
-    from bench.commands.readme_table import write_methods_table
+@cli.command("update-methods", hidden=True)
+def update_methods() -> int:
+    """Bring METHODS.md up to date."""
+    from bench.commands.methods_page import write_methods_page
 
-    return write_methods_table()
+    return write_methods_page()
 
 
 if __name__ == "__main__":

@@ -54,3 +54,8 @@ class Choices:
 @dataclass(frozen=True)
 class NotSearched:
     """Mark of an option that a search leaves as it is."""
+
+
+@dataclass(frozen=True)
+class NamesMethod:
+    """Mark of an option that names the one run a method builds on: a search draws its options."""

@@ -9,6 +9,7 @@ from bench.backbone import BACKBONES
 from bench.commands.console import console
 from bench.config import PRESETS, Resolved, describe, preset_names
 from bench.dataset import DATASETS
+from bench.errors import UnavailableError, UsageError, nearest
 from bench.method import GROUPS, METHODS
 from bench.options import Choices, NotSearched, Range
 from bench.registry import Entry, Registry
@@ -25,7 +26,17 @@ _REGISTRIES: dict[str, Registry[Any]] = {
 
 
 def show_registered(which: str, *, long: bool) -> int:
-    """Print the entries of one registry or of all, and what could not be imported."""
+    """Print the entries of one registry or of all, and what could not be imported.
+
+    Of anything else that is registered under the name `which`, print the card.
+
+    Raises
+    ------
+    UsageError
+        Nothing is called `which`.
+    """
+    if which not in ("all", "presets", *_REGISTRIES):
+        return _show_named(which)
     for name, registry in _REGISTRIES.items():
         if which in ("all", name):
             _show(name, registry, long=long)
@@ -42,6 +53,25 @@ def show_registered(which: str, *, long: bool) -> int:
     return 0
 
 
+def _show_named(name: str) -> int:
+    found = [registry for registry in _REGISTRIES.values() if name in registry]
+    reasons = [r.unavailable()[name] for r in _REGISTRIES.values() if name in r.unavailable()]
+    if reasons and not found:
+        raise UnavailableError(f"{name!r} cannot be used here: {reasons[0]}")
+    if not found:
+        kinds = ["all", "presets", *_REGISTRIES]
+        known = [*kinds, *(name for registry in _REGISTRIES.values() for name in registry.names())]
+        near = nearest(name, known)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(
+            f"Expected one of {', '.join(kinds)}, or the name of something registered, after "
+            f"--list, but got {name!r}. {hint}--list alone shows all names."
+        )
+    for registry in found:
+        _show_entry(registry.get(name), long=True)
+    return 0
+
+
 def show_settings(resolved: Resolved) -> int:
     """Print each setting, its value and where it came from."""
     rows = describe(resolved)
@@ -55,14 +85,18 @@ def _show(name: str, registry: Registry[Any], *, long: bool) -> None:
     console.print(name, style="bold")
     entries = sorted(registry, key=lambda entry: (_group_rank(entry), entry.name))
     for entry in entries:
-        facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
-        console.print(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
-        if name == "methods" and (reason := entry.cls.missing()):
-            console.print(f"  {'':24} not available here: {reason}")
-        if long:
-            _show_card(entry)
+        _show_entry(entry, long=long)
     for module, reason in sorted(registry.unavailable().items()):
         console.print(f"  {module:24} not available: {reason}")
+
+
+def _show_entry(entry: Entry[Any], *, long: bool) -> None:
+    facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
+    console.print(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
+    if "group" in entry.facts and (reason := entry.cls.missing()):
+        console.print(f"  {'':24} not available here: {reason}")
+    if long:
+        _show_card(entry)
 
 
 def _show_card(entry: Entry[Any]) -> None:

@@ -1,7 +1,9 @@
 """Settings that are tried for a method: the same number for each, the defaults first.
 
 Draws come from sha256 of (seed, method, option, number of the trial), so that they depend neither
-on other methods nor on how many there are: twenty trials hold the ten of ten.
+on other methods nor on how many there are: twenty trials hold the ten of ten. Of a method that
+names another one (:class:`bench.options.NamesMethod`), the options of that one are drawn, and as
+for its own row, so that both share their runs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 from bench.config import Settings
 from bench.errors import UnavailableError, UsageError
 from bench.method import METHODS
+from bench.options import NamesMethod
 from bench.seeds import derive_seed
 from bench.spec import Spec, parse_spec
 from bench.sweep.plan import Grid, MethodPart, method_part
@@ -123,16 +126,30 @@ def grid_of_trials(
 
 
 def _free_options(row: MethodPart) -> dict[str, Searched]:
-    """What of a method's options is drawn: all but those in its brackets."""
+    """What of the options of the searched method is drawn: all but those in its brackets."""
+    row, _ = _searched_of(row)
     fixed = parse_spec(row.label).options
     space = search_space(METHODS.get(row.name).cls.options_type)
     return {key: searched for key, searched in space.items() if key not in fixed}
+
+
+def _searched_of(row: MethodPart) -> tuple[MethodPart, str | None]:
+    """The method whose options are drawn, and the option of `row` that names it.
+
+    That is `row` itself, unless it has such an option.
+    """
+    for key, field in METHODS.get(row.name).cls.options_type.model_fields.items():
+        if any(isinstance(item, NamesMethod) for item in field.metadata):
+            [named] = row.requires.values()
+            return named, key
+    return row, None
 
 
 def _random(
     space: Mapping[str, Searched], row: MethodPart, seed: int, number: int, attempt: int
 ) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
+    row, _ = _searched_of(row)
     for key, searched in space.items():
         bits = derive_seed(seed, "trial", row.name, key, str(number), str(attempt))
         if _matters(searched, row, drawn):
@@ -171,9 +188,16 @@ def _with_drawn(
     row: MethodPart, method_options: _MethodOptions, drawn: Mapping[str, Any]
 ) -> MethodPart:
     """`row` with options that were drawn; its label names those that are not as they were."""
-    named = {key: value for key, value in drawn.items() if value != getattr(row.options, key)}
-    spec = parse_spec(row.label)
-    return method_part(Spec(spec.name, {**spec.options, **named}), method_options)
+    searched, key = _searched_of(row)
+    named = {
+        name: value for name, value in drawn.items() if value != getattr(searched.options, name)
+    }
+    spec = parse_spec(searched.label)
+    spec = Spec(spec.name, {**spec.options, **named})
+    if key is not None:
+        outer = parse_spec(row.label)
+        spec = Spec(outer.name, {**outer.options, key: spec.label})
+    return method_part(spec, method_options)
 
 
 def _propose(
@@ -191,7 +215,7 @@ def _propose(
     for part in tried:
         score = scores[key_of(part)]
         if score is not None:
-            places, ranges = _as_optuna(part, space)
+            places, ranges = _as_optuna(_searched_of(part)[0], space)
             study.add_trial(
                 optuna.trial.create_trial(params=places, distributions=ranges, value=score)
             )
@@ -200,7 +224,7 @@ def _propose(
         trial = study.ask()
         drawn: dict[str, Any] = {}
         for key, searched in space.items():
-            if _matters(searched, row, drawn):
+            if _matters(searched, _searched_of(row)[0], drawn):
                 domain = searched.domain
                 drawn[key] = (
                     domain.at(min(trial.suggest_float(key, 0, 1), 1 - 2**-53))

@@ -49,6 +49,24 @@ def test_list_of_one_kind_with_cards(bench):
     assert "  hiv " not in out
 
 
+def test_list_of_a_name_shows_its_card_alone(bench):
+    code, out, _ = bench("--list", "cb")
+    assert code == 0
+    assert "Reference: Cui et al." in out
+    assert "Option beta = 0.9999" in out
+    assert "Reference: " not in out.replace("Reference: Cui", "", 1)
+    assert "  standard " in bench("--list", "standard")[1]
+
+
+def test_list_of_what_is_not_there_offers_the_nearest(bench):
+    code, _, err = bench("--list", "balanced_sofmax")
+    assert code == 2
+    assert "Did you mean balanced_softmax" in " ".join(err.split())
+    code, _, err = bench("--list", "nothing_of_the_kind_9")
+    assert code == 2
+    assert "shows all names" in " ".join(err.split())
+
+
 def test_print_config_shows_origins(bench):
     code, out, _ = bench("--print-config", "--epochs", 3, "--preset", "paper")
     assert code == 0

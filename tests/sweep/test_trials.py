@@ -54,7 +54,7 @@ def test_draws_depend_on_no_other_method_and_no_order(names):
 
 
 def test_every_method_gets_as_many_trials_unless_there_are_no_more():
-    small = {"calibrated_stack": 4, "class_balanced_sampling": 2}
+    small = {"aglu": 2, "calibrated_stack": 4, "class_balanced_sampling": 2, "gda": 2}
     counts = {row: len(labels) for row, labels in tried("all", number=5).items()}
     for name, count in counts.items():
         free = search_space(METHODS.get(name).cls.options_type)
@@ -107,6 +107,26 @@ def test_options_that_are_set_are_not_drawn():
         assert {"alpha": 100, "start": 0.25}.items() <= parse_spec(label).options.items()
     every = "cb[base=cross_entropy,beta=0.99]"
     assert tried(every)[every] == [every]
+
+
+def test_a_method_that_names_another_is_tried_with_what_is_drawn_for_that_one():
+    own, wrapped = tried("ib", "posthoc[method=ib]").values()
+    assert wrapped[0] == "posthoc[method=ib]"
+    assert wrapped == [f"posthoc[method={label}]" for label in own]
+    fixed = "posthoc[method=ib[alpha=100,start=0.25]]"
+    for label in tried(fixed)[fixed]:
+        assert "alpha=100" in label
+        assert "start=0.25" in label
+    assert tried("posthoc[method=vanilla]") == {
+        "posthoc[method=vanilla]": ["posthoc[method=vanilla]"]
+    }
+    wanted = asked("posthoc[method=cb]", method_options={"cb": {"beta": 0.99}})
+    [row] = expand(wanted).methods
+    first, *others = proposals(row, wanted, {})
+    assert first.requires["first_stage"].options.beta == 0.99
+    plain = proposals(expand(asked("cb")).methods[0], asked("cb"), {})
+    inner = [part.requires["first_stage"].options for part in others]
+    assert inner == [part.options for part in plain[1:]]
 
 
 def test_the_settings_of_a_preset_are_where_a_search_starts():
