@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from .ldam import logits_less_margins
 from .ride import expert_divergences
 
-# Larger evidence counts as exp(30). Beyond, sums of log-gamma cancel even in float64.
+# Of a logit. Sums of log-gamma cancel: in float64 they are off by 0.1 at 30, by 1e-5 at 20.
 _LARGEST = 30.0
 
 
