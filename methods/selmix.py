@@ -54,7 +54,8 @@ class SelMix(OnFirstStage):
     ``b ~ U(least, 1)`` for each pair. Classes of a pair are drawn by
     ``P_ij ~ exp(G_ij / (temperature mean |mu_k|^2))`` where ``G_ij > 0``; ``G_ij`` is the slope
     of mean recall along a step on that loss, from the confusion matrix and the class means
-    ``mu_k`` of the validation part, afresh every epoch. Samples are uniform in their class.
+    ``mu_k`` of the validation part, afresh every epoch. Pairs follow the mean of these shares so
+    far and of equal ones. Samples are uniform in their class.
 
     Settings: ``share`` in (0, 1], 0.3 here; ``least`` in [0, 1], 0.6; ``temperature`` > 0, 0.1;
     ``eta`` >= 0, 0: with more, the smallest recalls count more; ``first_stage``. Cost: the first
@@ -66,7 +67,9 @@ class SelMix(OnFirstStage):
 
     What differs: labels of the validation part decide about the pairs and, as in every row, about
     the epoch, so its score is more flattering here than elsewhere. The authors renew P every 50
-    steps and use SGD at 3e-4; here it is once an epoch and the common optimiser. Gains are divided
+    steps and use SGD at 3e-4; here it is once an epoch and the common optimiser, whose steps are
+    larger, hence the mean over epochs: without it, two classes take turns in being predicted
+    alone. Gains are divided
     by the size of the features, on which the temperature would depend otherwise. The released
     code uses ``mu_i`` for the mixture in one place, and a confusion matrix that is right for
     balanced validation sets only.
@@ -82,8 +85,7 @@ class SelMix(OnFirstStage):
         return {"first_stage": options.first_stage}
 
     def setup(self) -> None:
-        classes = self.context.num_classes
-        self.register_buffer("pairs", torch.zeros(classes, classes, dtype=torch.float64))
+        self.register_buffer("pairs", uniform_shares(self.context.class_counts > 0))
         self.visited, self.rng = 0, self.context.rng("shares")
 
     def stages(self) -> tuple[Stage, ...]:
@@ -115,13 +117,14 @@ class SelMix(OnFirstStage):
         )
         # Of classes that are not known, the mean is 0.
         size = (means**2).sum() / known.sum()
-        self.pairs.copy_(
-            pair_shares(
-                gains / size.clamp_min(torch.finfo(size.dtype).tiny),
-                trained.to(means.device),
-                temperature=self.options.temperature,
-            )
+        shares = pair_shares(
+            gains / size.clamp_min(torch.finfo(size.dtype).tiny),
+            trained.to(means.device),
+            temperature=self.options.temperature,
         )
+        # The mean of all so far. Where one class alone gains, an epoch of its pairs would teach
+        # the network to predict nothing else.
+        self.pairs.lerp_(shares, 1 / (epoch + 1))
 
     def sample_epoch(self, epoch: int) -> np.ndarray:
         """Samples whose labels count and their partners, taking turns, (2n,)."""
@@ -137,6 +140,19 @@ class SelMix(OnFirstStage):
         share = drawn.to(hidden, non_blocking=True)
         mixed = share * hidden[first] + (1 - share) * hidden[second]
         return cross_entropy(network.head.classifier(mixed), batch.labels[first])
+
+
+def uniform_shares(possible: Tensor) -> Tensor:
+    """Equal shares for all pairs of the classes that are possible, float64, (K, K).
+
+    Examples
+    --------
+    >>> uniform_shares(torch.tensor([True, False]))
+    tensor([[1., 0.],
+            [0., 0.]], dtype=torch.float64)
+    """
+    shares = (possible[:, None] & possible).double()
+    return shares / shares.sum()
 
 
 def draw_pairs(labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:

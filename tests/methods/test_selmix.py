@@ -51,16 +51,34 @@ def pairs_by_hand(found, options, excluded=()):
     return pair_shares(gains / size, possible, temperature=options.temperature)
 
 
-def test_pairs_follow_validation():
-    found = started(Case(counts=(60, 30, 15)))
-    # Worse than it was, so that some pair gains.
+def miss_half_of(found, label):
+    """Raise the logit of class 0 until half of another class is taken for it."""
+    view, network = found.method.context.view, found.network
+    logits = view.logits(network, "valid")[view.labels("valid") == label]
     with torch.no_grad():
-        found.network.head.classifier.bias[0] += 3
+        network.head.classifier.bias[0] += (logits[:, label] - logits[:, 0]).median()
+
+
+def test_pairs_follow_validation_and_are_averaged_over_epochs():
+    found = started(Case(counts=(60, 30, 15)))
+    expected = torch.full((3, 3), 1 / 9, dtype=torch.float64)
+    assert torch.equal(found.method.pairs, expected)
+    for epoch, label in ((1, 1), (2, 2), (3, 1)):
+        miss_half_of(found, label)
+        found.method.begin_epoch(epoch, found.network)
+        own = pairs_by_hand(found, found.method.options)
+        assert own.std() > 0
+        expected = (epoch * expected + own) / (epoch + 1)
+        assert torch.allclose(found.method.pairs, expected, atol=1e-6)
+        assert found.method.pairs.sum().item() == pytest.approx(1)
+
+
+def test_no_class_is_left_out_where_another_one_alone_gains():
+    found = started(Case(counts=(60, 30)))
+    miss_half_of(found, 1)
     found.method.begin_epoch(1, found.network)
-    expected = pairs_by_hand(found, found.method.options)
-    assert torch.allclose(found.method.pairs, expected, atol=1e-6)
-    assert found.method.pairs.sum().item() == pytest.approx(1)
-    assert found.method.pairs.std() > 0
+    assert pairs_by_hand(found, found.method.options)[0].tolist() == [0, 0]
+    assert found.method.pairs.sum(dim=1).tolist() == pytest.approx([0.25, 0.75])
 
 
 def test_a_class_that_cannot_be_drawn_is_in_no_pair():
@@ -68,7 +86,13 @@ def test_a_class_that_cannot_be_drawn_is_in_no_pair():
     found.method.begin_epoch(1, found.network)
     assert not found.method.pairs[1].any()
     assert not found.method.pairs[:, 1].any()
-    expected = pairs_by_hand(found, found.method.options, excluded=[1])
+    own = pairs_by_hand(found, found.method.options, excluded=[1])
+    expected = (
+        own
+        + (own * 0).index_put(
+            (torch.tensor([0, 0, 2, 2]), torch.tensor([0, 2, 0, 2])), torch.tensor(0.25).double()
+        )
+    ) / 2
     assert torch.allclose(found.method.pairs, expected, atol=1e-6)
 
 
