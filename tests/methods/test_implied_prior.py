@@ -27,6 +27,8 @@ KNOWN = {
     ("logit_adjustment", (("tau", 2.0),)): (0.1, 0.9),
     ("logit_adjustment", (("tau", 0.0),)): AS_DATA,
     ("logit_adjustment_posthoc", (("tau", 0.5),)): (0.75, 0.25),
+    ("ride", (("base", "cross_entropy"), ("beta", 0.9))): (0.85428, 0.14572),
+    ("rf_dlc", ()): EQUAL,
     ("acl", ()): AS_DATA,
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
@@ -39,6 +41,7 @@ NONE = {
     "cdt": "logits are divided by temperatures in training and not in prediction",
     "dive": "what is learned is partly the flattened prediction of a teacher",
     "focal": "the focal loss is not proper",
+    "imbsam": "the tail's loss is taken at other weights than those predicted with",
     "ib": "a sample's weight depends on what is predicted for it",
     "ldam_drw": "margins; the logits are scaled cosines",
     "lws": "factors alone are trained, and a factor moves no logit across 0",
@@ -46,6 +49,9 @@ NONE = {
     "ncm": "logits are distances",
     "pb_sampling": "shares change every epoch",
     "remix": "as mixup",
+    "ride": "as ldam_drw",
+    "selmix": "as mixup",
+    "tlc": "as ldam_drw; evidence for other classes costs extra",
     "tau_norm": "rows are rescaled and biases dropped after training",
     "vs": "as cdt",
 }
@@ -78,6 +84,11 @@ def test_none_where_no_prior_follows(name):
 
 def test_none_under_the_focal_base():
     assert on_counts(METHODS.get("cb").cls, COUNTS, base="focal").implied_log_prior() is None
+
+
+@pytest.mark.parametrize("options", [{"penalty": 0.5}, {"base": "ldam"}])
+def test_none_where_particles_decide_by_utilities_or_cosines(options):
+    assert on_counts(METHODS.get("rf_dlc").cls, COUNTS, **options).implied_log_prior() is None
 
 
 def test_a_tuned_power_of_the_prior():
