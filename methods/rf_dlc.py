@@ -49,7 +49,7 @@ class RFDLC(Experts):
 
     Settings: ``experts`` >= 1, 3 here; ``tau`` > 0, 0.2; ``start`` in [0, 1), 0.8; ``penalty``
     >= 0, 0 (``argmax p``); ``base``, and with ldam ``max_margin`` and ``scale``. Cost: two more
-    heads, 1.2 to 1.5 times vanilla.
+    heads, about 1.5 times vanilla.
 
     When it helps: the repulsion keeps particles apart early and is gone in the end, the weights
     correct the prior. A ``penalty`` takes predictions from larger classes only: with two classes

@@ -105,8 +105,7 @@ class SelMix(OnFirstStage):
             of_training = network.head.hidden(view.embeddings(network, "train"))
             others = _class_means(of_training, view.labels("train"), classes)
             means = torch.where(seen.to(means.device)[:, None], means, others)
-        known = (trained | seen).to(means.device)
-        recalls = row_normalised_confusion(labels, predicted, classes) * known[:, None]
+        recalls = row_normalised_confusion(labels, predicted, classes)
         layer = network.head.classifier
         gains = mixing_gains(
             recall_slopes(recalls, eta=self.options.eta),
@@ -115,10 +114,11 @@ class SelMix(OnFirstStage):
             layer.bias.double(),
             least=self.options.least,
         )
-        # Of classes that are not known, the mean is 0.
-        size = (means**2).sum() / known.sum()
+        # A class of which nothing is known has mean 0, and so no part in any gain. Where all
+        # features are 0, nothing gains.
+        size = (means**2).sum() / int((trained | seen).sum())
         shares = pair_shares(
-            gains / size.clamp_min(torch.finfo(size.dtype).tiny),
+            gains / size,
             trained.to(means.device),
             temperature=self.options.temperature,
         )

@@ -13,8 +13,7 @@ def recall_slopes(recalls: Tensor, *, eta: float = 0.0) -> Tensor:
     Parameters
     ----------
     recalls : Tensor, shape (K, K)
-        R, the confusion matrix, each row divided by its sum; a class whose row is 0 does not
-        count.
+        R, the confusion matrix, each row divided by its sum.
     eta : float
         Not negative. 0: mean recall, ``s_k = 1``. Else the smallest recalls count more, as for
         the least recall of all: ``s_k ~ exp(-eta R_kk)`` with a mean of 1.

@@ -117,12 +117,6 @@ def test_shares_of_small_recalls():
     assert torch.allclose(recall_slopes(RECALLS, eta=0.0), recall_slopes(RECALLS))
 
 
-def test_a_class_that_nobody_knows_does_not_count():
-    recalls = RECALLS.clone()
-    recalls[2] = 0
-    assert not recall_slopes(recalls)[2].any()
-
-
 def test_pairs_that_cannot_be_drawn_have_no_share():
     possible = torch.tensor([True, False, True])
     for found in (gains(), -torch.ones(3, 3, dtype=torch.float64)):

@@ -81,6 +81,15 @@ def test_no_class_is_left_out_where_another_one_alone_gains():
     assert found.method.pairs.sum(dim=1).tolist() == pytest.approx([0.25, 0.75])
 
 
+def test_features_that_are_all_zero_leave_pairs_alike():
+    found = started()
+    with torch.no_grad():
+        for parameter in found.network.head.layers[-1].parameters():
+            parameter.zero_()
+    found.method.begin_epoch(1, found.network)
+    assert torch.allclose(found.method.pairs, torch.full_like(found.method.pairs, 1 / 9))
+
+
 def test_a_class_that_cannot_be_drawn_is_in_no_pair():
     found = started(Case(counts=(60, 30, 15), train_counts=((1, 0),)))
     found.method.begin_epoch(1, found.network)
