@@ -35,8 +35,11 @@ from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import draw_mixing, mix, mixup_loss
 from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.rf_dlc import expected_utilities, rf_dlc_loss
+from bench.methods.losses.ride import diversity_temperatures, ride_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import supcon_loss
+from bench.methods.losses.tlc import tlc_loss, trusted_logits
 from bench.methods.losses.vs import vs_loss
 
 __all__ = [
@@ -47,8 +50,10 @@ __all__ = [
     "class_temperatures",
     "cosine_similarities",
     "distillation_loss",
+    "diversity_temperatures",
     "draw_mixing",
     "effective_number_weights",
+    "expected_utilities",
     "influence_balanced_loss",
     "inverse_frequency_weights",
     "ldam_loss",
@@ -57,9 +62,13 @@ __all__ = [
     "mix",
     "mixup_loss",
     "remix_label_shares",
+    "rf_dlc_loss",
+    "ride_loss",
     "softmax_focal_loss",
     "subcluster_loss",
     "supcon_loss",
+    "tlc_loss",
+    "trusted_logits",
     "virtual_examples",
     "vs_loss",
     "weighted_cross_entropy",

@@ -18,15 +18,19 @@ from .losses.balanced_softmax import log_prior
 PRIOR_POWERS = tuple(step / 20 for step in range(-20, 61))
 
 
-class OnVanilla(Method):
-    """Starts from the weights of the vanilla run with the same data, split, seed and budget."""
+class OnFirstStage(Method):
+    """Starts from the weights of a finished run with the same data, split, seed and budget."""
+
+    def initialise(self, network: Network) -> None:
+        network.load_state_dict(self.context.runs["first_stage"].network_state)
+
+
+class OnVanilla(OnFirstStage):
+    """Starts from the weights of the vanilla run."""
 
     @classmethod
     def requires(cls, options: Options) -> Mapping[str, str]:
         return {"first_stage": "vanilla"}
-
-    def initialise(self, network: Network) -> None:
-        network.load_state_dict(self.context.runs["first_stage"].network_state)
 
 
 class PostHoc(OnVanilla):

@@ -14,6 +14,7 @@ from bench.models.head import Head
 from bench.models.network import Network
 from bench.seeds import derive_seed
 
+from ._pairs import pair_places
 from .losses.mixup import mixup_loss
 from .sampling import draw_by_shares, power_shares
 
@@ -78,16 +79,10 @@ class BilateralBranch(Method):
         return mixed_logits(network.head(embeddings), self.second_head(embeddings), 0.5)
 
     def _pairs(self, size: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """Places of the pairs' samples in the next batch of `size`; an odd one is left over.
-
-        A batch of one sample is its own partner.
-        """
-        first = self.visited % 2
+        """Places of the pairs' samples in the next batch of `size`."""
+        first, second = pair_places(size, self.visited, device)
         self.visited += size
-        places = torch.arange(max(1, size - size % 2), device=device)
-        if size == 1:
-            return places, places
-        return places[first::2], places[1 - first :: 2]
+        return first, second
 
 
 def branch_share(epoch: int, epochs: int) -> float:

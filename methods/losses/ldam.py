@@ -53,6 +53,21 @@ def cosine_similarities(features: Tensor, weight: Tensor) -> Tensor:
     return linear(normalize(features, dim=1), normalize(weight, dim=1))
 
 
+def logits_less_margins(
+    cosines: Tensor, target: Tensor, margins: Tensor, *, scale: float
+) -> Tensor:
+    """``s (c - m_y e_y)``, shape (B, K): the logits that :func:`ldam_loss` trains.
+
+    Examples
+    --------
+    >>> cosines, margins = torch.tensor([[0.75, 0.25]]), torch.tensor([0.1, 0.5])
+    >>> logits_less_margins(cosines, torch.tensor([1]), margins, scale=8.0)
+    tensor([[ 6., -2.]])
+    """
+    own = one_hot(target, len(margins)).to(cosines.dtype)
+    return scale * (cosines - own * margins.to(cosines.dtype))
+
+
 def ldam_loss(
     cosines: Tensor,
     target: Tensor,
@@ -88,8 +103,7 @@ def ldam_loss(
     >>> round(loss.item(), 4)
     21.0
     """
-    own = one_hot(target, len(margins)).to(cosines.dtype)
-    logits = scale * (cosines - own * margins.to(cosines.dtype))
+    logits = logits_less_margins(cosines, target, margins, scale=scale)
     if weights is None:
         return cross_entropy(logits, target)
     return weighted_cross_entropy(logits, target, weights, reduction="normalised")

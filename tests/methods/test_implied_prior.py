@@ -31,6 +31,8 @@ KNOWN = {
     ("smote", ()): EQUAL,
     ("aglu", ()): EQUAL,
     ("aglu", (("adjust", "rel"),)): (0.1, 0.9),
+    ("ride", (("base", "cross_entropy"), ("beta", 0.9))): (0.85428, 0.14572),
+    ("rf_dlc", ()): EQUAL,
     ("acl", ()): AS_DATA,
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
@@ -44,6 +46,7 @@ NONE = {
     "cdt": "logits are divided by temperatures in training and not in prediction",
     "dive": "what is learned is partly the flattened prediction of a teacher",
     "focal": "the focal loss is not proper",
+    "imbsam": "the tail's loss is taken at other weights than those predicted with",
     "ib": "a sample's weight depends on what is predicted for it",
     "ldam_drw": "margins; the logits are scaled cosines",
     "lws": "factors alone are trained, and a factor moves no logit across 0",
@@ -53,6 +56,9 @@ NONE = {
     "pb_sampling": "shares change every epoch",
     "posthoc": "the method that it builds on may be any",
     "remix": "as mixup",
+    "ride": "as ldam_drw",
+    "selmix": "as mixup",
+    "tlc": "as ldam_drw; evidence for other classes costs extra",
     "tau_norm": "rows are rescaled and biases dropped after training",
     "vs": "as cdt",
 }
@@ -85,6 +91,11 @@ def test_none_where_no_prior_follows(name):
 
 def test_none_under_the_focal_base():
     assert on_counts(METHODS.get("cb").cls, COUNTS, base="focal").implied_log_prior() is None
+
+
+@pytest.mark.parametrize("options", [{"penalty": 0.5}, {"base": "ldam"}])
+def test_none_where_particles_decide_by_utilities_or_cosines(options):
+    assert on_counts(METHODS.get("rf_dlc").cls, COUNTS, **options).implied_log_prior() is None
 
 
 def test_a_tuned_power_of_the_prior():

@@ -38,7 +38,7 @@ def test_a_draw_elsewhere_is_seen():
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 @pytest.mark.parametrize("size", [1, 8, 9])
-@pytest.mark.parametrize("name", ["mixup", "remix", "bbn", "vanilla"])
+@pytest.mark.parametrize("name", ["mixup", "remix", "bbn", "ride", "tlc", "rf_dlc", "vanilla"])
 def test_a_step_waits_for_nothing_on_the_device(name, size, monkeypatch):
     found = trial(name)
     network, method = found.network.to(META), found.method.to(META)

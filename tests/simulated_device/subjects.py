@@ -25,6 +25,8 @@ _VARIANTS = (
     "cb[base=focal]",
     "class_balanced_sampling[redraw=every_epoch]",
     "dive[base=cross_entropy]",
+    "ride[base=cross_entropy]",
+    "rf_dlc[base=ldam,penalty=0.5]",
 )
 _PROTEINS = ("conjoint_triad", "protein_cnn", "protein_transformer")
 
