@@ -23,6 +23,7 @@ A linear classifier under balanced softmax; prediction uses the logits as they a
 1.0
 """
 
+from bench.methods.losses.asl import asymmetric_sigmoid_loss, asymmetric_softmax_loss
 from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
 from bench.methods.losses.bcl import balanced_contrastive_loss
@@ -30,6 +31,7 @@ from bench.methods.losses.cdt import cdt_loss, class_temperatures
 from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
 from bench.methods.losses.cross_entropy import weighted_cross_entropy
 from bench.methods.losses.distillation import distillation_loss, virtual_examples
+from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
@@ -41,6 +43,8 @@ from bench.methods.losses.vs import vs_loss
 
 __all__ = [
     "asymmetric_focal_contrastive_loss",
+    "asymmetric_sigmoid_loss",
+    "asymmetric_softmax_loss",
     "balanced_contrastive_loss",
     "balanced_softmax_loss",
     "cdt_loss",
@@ -49,6 +53,7 @@ __all__ = [
     "distillation_loss",
     "draw_mixing",
     "effective_number_weights",
+    "encouraging_loss",
     "influence_balanced_loss",
     "inverse_frequency_weights",
     "ldam_loss",

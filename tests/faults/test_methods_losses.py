@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, normalize
 import bench.methods.losses
 from bench.errors import TrainingError
 from bench.method import METHODS
+from bench.methods.losses.asl import asymmetric_sigmoid_loss, asymmetric_softmax_loss
 from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
 from bench.methods.losses.bcl import balanced_contrastive_loss
@@ -18,6 +19,7 @@ from bench.methods.losses.cdt import cdt_loss, class_temperatures
 from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
 from bench.methods.losses.cross_entropy import weighted_cross_entropy
 from bench.methods.losses.distillation import distillation_loss
+from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
@@ -71,6 +73,14 @@ def prototypes(features, target):
 
 # By the file in methods/losses; each takes logits (B, K), labels (B,) and counts (K,).
 LOSSES = {
+    "asl": [
+        lambda z, y, n: asymmetric_sigmoid_loss(
+            z, y, gamma_positive=1.0, gamma_negative=4.0, clip=0.05
+        ),
+        lambda z, y, n: asymmetric_softmax_loss(
+            z, y, gamma_positive=0.5, gamma_negative=0.5, epsilon=0.1
+        ),
+    ],
     "asymmetric": [
         partial(
             contrast,
@@ -91,6 +101,9 @@ LOSSES = {
         for reduction in ("plain", "normalised")
     ],
     "distillation": [lambda z, y, n: distillation_loss(z, -z.detach(), temperature=2.0, power=0.5)],
+    "encouraging": [
+        lambda z, y, n, end=end: encouraging_loss(z, y, tangent_from=end) for end in (0.0, 0.5, 1.0)
+    ],
     "focal": [focal],
     "influence_balanced": [partial(influence_balanced, detach=detach) for detach in (True, False)],
     "ldam": [ldam],
@@ -171,6 +184,11 @@ EQUAL, UNEQUAL = (40, 40, 40), (100, 20, 5)
     [
         ("vanilla", {}, UNEQUAL),
         ("focal", {"gamma": 0.0}, UNEQUAL),
+        (
+            "asl",
+            {"form": "softmax", "gamma_positive": 0.0, "gamma_negative": 0.0, "epsilon": 0.0},
+            UNEQUAL,
+        ),
         ("cb", {"beta": 0.0}, UNEQUAL),
         ("cb", {}, EQUAL),
         ("cb_focal", {"beta": 0.0, "gamma": 0.0}, UNEQUAL),

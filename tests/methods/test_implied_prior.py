@@ -30,14 +30,17 @@ KNOWN = {
     ("acl", ()): AS_DATA,
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
+    ("asl", (("form", "softmax"), ("epsilon", 0.0), ("gamma_positive", 0.0))): AS_DATA,
 }
 
 # Methods whose logits are no posterior under a prior that follows from their formula, and why.
 NONE = {
+    "asl": "focused sigmoids are no softmax, and softened labels no shares",
     "bbn": "two heads, each trained under its own prior, in shares that change",
     "cb_focal": "the focal loss is not proper: its best logits are no posterior",
     "cdt": "logits are divided by temperatures in training and not in prediction",
     "dive": "what is learned is partly the flattened prediction of a teacher",
+    "encouraging": "it rewards certainty beyond the shares of the classes",
     "focal": "the focal loss is not proper",
     "ib": "a sample's weight depends on what is predicted for it",
     "ldam_drw": "margins; the logits are scaled cosines",
