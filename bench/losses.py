@@ -23,6 +23,7 @@ A linear classifier under balanced softmax; prediction uses the logits as they a
 1.0
 """
 
+from bench.methods.losses.anyloss import amplified_probabilities, metric_loss
 from bench.methods.losses.asl import asymmetric_sigmoid_loss, asymmetric_softmax_loss
 from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
@@ -42,6 +43,7 @@ from bench.methods.losses.supcon import supcon_loss
 from bench.methods.losses.vs import vs_loss
 
 __all__ = [
+    "amplified_probabilities",
     "asymmetric_focal_contrastive_loss",
     "asymmetric_sigmoid_loss",
     "asymmetric_softmax_loss",
@@ -59,6 +61,7 @@ __all__ = [
     "ldam_loss",
     "ldam_margins",
     "log_prior",
+    "metric_loss",
     "mix",
     "mixup_loss",
     "remix_label_shares",

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, normalize
 import bench.methods.losses
 from bench.errors import TrainingError
 from bench.method import METHODS
+from bench.methods.losses.anyloss import metric_loss
 from bench.methods.losses.asl import asymmetric_sigmoid_loss, asymmetric_softmax_loss
 from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
@@ -73,6 +74,10 @@ def prototypes(features, target):
 
 # By the file in methods/losses; each takes logits (B, K), labels (B,) and counts (K,).
 LOSSES = {
+    "anyloss": [
+        lambda z, y, n, metric=metric: metric_loss(z, y, amplification=73.0, metric=metric)
+        for metric in ("balanced_accuracy", "g_mean", "macro_f1")
+    ],
     "asl": [
         lambda z, y, n: asymmetric_sigmoid_loss(
             z, y, gamma_positive=1.0, gamma_negative=4.0, clip=0.05

@@ -35,6 +35,7 @@ KNOWN = {
 
 # Methods whose logits are no posterior under a prior that follows from their formula, and why.
 NONE = {
+    "anyloss": "a metric is made large, no likelihood",
     "asl": "focused sigmoids are no softmax, and softened labels no shares",
     "bbn": "two heads, each trained under its own prior, in shares that change",
     "cb_focal": "the focal loss is not proper: its best logits are no posterior",
