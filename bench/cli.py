@@ -82,7 +82,9 @@ def main() -> int:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "--methods", metavar="LIST", help="all, paper, control, or names: cb,cb[beta=[0.99,0.999]]"
+    "--methods",
+    metavar="LIST",
+    help="all, paper, control, peer, or names: cb,cb[beta=[0.99,0.999]]",
 )
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
 @click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")

@@ -28,8 +28,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.data import descriptors, morgan
 from bench.data.batch import Batch
-from bench.data.morgan import Fingerprint, each_once
+from bench.data.descriptors import Describe
+from bench.data.morgan import Fingerprint
 from bench.dataset import Entity
 from bench.errors import HiddenLabelsError
 from bench.models.network import Network
@@ -96,6 +98,8 @@ class Context:
     fingerprints : callable
         Gives, from radius and bits, what gives :func:`~bench.data.morgan.morgan_counts` of a
         SMILES. Those of a data set on disk are kept there, so that they are made once.
+    descriptors : callable
+        Gives what gives :func:`~bench.data.descriptors.descriptors` of a SMILES; kept likewise.
     """
 
     labels: np.ndarray
@@ -105,7 +109,8 @@ class Context:
     generator: torch.Generator = field(default_factory=torch.Generator)
     runs: Mapping[str, FinishedRun] = field(default_factory=dict)
     data_view: DataView | None = None
-    fingerprints: Callable[[int, int], Fingerprint] = each_once
+    fingerprints: Callable[[int, int], Fingerprint] = morgan.each_once
+    descriptors: Callable[[], Describe] = descriptors.each_once
 
     @property
     def view(self) -> DataView:
@@ -328,6 +333,8 @@ class _WithoutNetwork(ABC):  # noqa: B024 (its kinds have the abstract methods)
 
     options_type: ClassVar[type[Options]] = Options
     contrastive: ClassVar[bool] = False
+    # False for a baseline whose predictions depend on no input, so that nothing is learnt of them.
+    reads_inputs: ClassVar[bool] = True
 
     def __init__(self, options: Options, context: Context) -> None:
         self.options = options
@@ -412,7 +419,7 @@ def register_method(
     ----------
     title : str
         Row heading in tables.
-    group : {"paper", "control", "extension"}
+    group : {"paper", "control", "peer", "extension"}
         Which block of the table the row stands in.
     reference : str
         Publication with year and arXiv number or DOI.

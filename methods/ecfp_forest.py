@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from bench.data.morgan import SparseRow
 from bench.method import Context, Estimator, Samples, log_shares, register_method
-from bench.models.conjoint_triad import NUM_TRIADS, conjoint_triads
 from bench.options import Choices, NotSearched, Options, Range
 
+from ._fingerprint_features import Combine, FingerprintFeatures
 from ._forest_arrays import arrays_of_forest, forest_of_arrays
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+    from sklearn.ensemble import RandomForestClassifier
 
 
 class EcfpForestOptions(Options):
@@ -35,7 +34,7 @@ class EcfpForestOptions(Options):
     bits: Annotated[int, Choices(1024, 2048, 4096)] = Field(
         2048, ge=16, le=65_536, description="length of a fingerprint"
     )
-    combine: Annotated[Literal["difference", "concatenate"], NotSearched()] = Field(
+    combine: Annotated[Combine, NotSearched()] = Field(
         "difference", description="two molecules: second minus first, or side by side"
     )
     tune: bool = Field(True, description="choose the power of the prior on validation")
@@ -75,27 +74,17 @@ class EcfpForest(Estimator):
 
     def __init__(self, options: EcfpForestOptions, context: Context) -> None:
         super().__init__(options, context)
-        # Each distinct molecule and protein once, whatever part of the data it is in.
-        self._fingerprint = context.fingerprints(options.radius, options.bits)
-        self._triads = cache(_triads)
-        self._categories: dict[str, dict[str, int]] = {}
+        # Each distinct molecule once, whatever part of the data it is in.
+        fingerprint = context.fingerprints(options.radius, options.bits)
+        self._features = FingerprintFeatures(
+            fingerprint, options.bits, options.combine, presence=True
+        )
         self._tau = 0.0
 
     def fit(self, train: Samples, valid: Samples) -> None:
-        from sklearn.ensemble import RandomForestClassifier
-
-        self._categories = {
-            entity.name: {name: place for place, name in enumerate(sorted(set(entity.values)))}
-            for entity in train.entities
-            if entity.kind == "category"
-        }
-        self._forest = RandomForestClassifier(
-            self.options.trees,
-            class_weight="balanced_subsample",
-            n_jobs=1,
-            random_state=int(self.context.rng("forest").integers(2**31)),
-        )
-        self._forest.fit(self._features(train), train.labels)
+        self._features.learn_categories(train)
+        seed = int(self.context.rng("forest").integers(2**31))
+        self._forest = self._fitted(self._features(train), train.labels, seed)
         if self.options.tune:
             scores = self._log_probabilities(valid)
             self._tau = choose_tau(
@@ -109,24 +98,25 @@ class EcfpForest(Estimator):
         return {"tau": self._tau}
 
     def state(self) -> Mapping[str, Any]:
-        categories = {
-            f"categories of {name}": np.array(list(places), str)
-            for name, places in self._categories.items()
-        }
         return {
-            "forest": arrays_of_forest(self._forest), "tau": np.array(self._tau), **categories,
-        }  # fmt: skip
+            "forest": arrays_of_forest(self._forest),
+            "tau": np.array(self._tau),
+            **self._features.state(),
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self._forest = forest_of_arrays(state["forest"])
         self._tau = float(state["tau"])
-        self._categories = {
-            name.removeprefix("categories of "): {
-                category: place for place, category in enumerate(categories.tolist())
-            }
-            for name, categories in state.items()
-            if name.startswith("categories of ")
-        }
+        self._features.load_state(state)
+
+    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+        """The forest, of `features` (n, D) and `labels` (n,)."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        forest = RandomForestClassifier(
+            self.options.trees, class_weight="balanced_subsample", n_jobs=1, random_state=seed
+        )
+        return forest.fit(features, labels)
 
     def implied_log_prior(self) -> Tensor:
         # Trees are grown until their leaves hold one class, and the weight of a class moves only
@@ -149,62 +139,3 @@ class EcfpForest(Estimator):
             self._features(samples)
         )
         return np.log(votes / (trees + 1))
-
-    def _features(self, samples: Samples) -> csr_array:
-        """What the forest reads, (n, D)."""
-        from scipy.sparse import hstack
-
-        blocks = self._of_molecules(samples)
-        for entity in samples.entities:
-            if entity.kind == "protein":
-                blocks.append(_stack([self._triads(text) for text in entity.values], NUM_TRIADS))
-            elif entity.kind == "category":
-                blocks.append(_one_hot(entity.values, self._categories[entity.name]))
-        return hstack(blocks, format="csr", dtype=np.float32)
-
-    def _of_molecules(self, samples: Samples) -> list[csr_array]:
-        """Blocks of columns for a sample's molecules, of which there may be none."""
-        counts = [
-            _stack([self._fingerprint(smiles) for smiles in entity.values], self.options.bits)
-            for entity in samples.entities
-            if entity.kind == "molecule"
-        ]
-        if len(counts) == 1:
-            return [counts[0].sign()]
-        if len(counts) == 2 and self.options.combine == "difference":
-            return [counts[1] - counts[0]]
-        return counts
-
-
-def _row(entries: Mapping[int, float]) -> SparseRow:
-    return SparseRow(
-        np.fromiter(entries.keys(), np.int32, len(entries)),
-        np.fromiter(entries.values(), np.float32, len(entries)),
-    )
-
-
-def _triads(sequence: str) -> SparseRow:
-    triads = conjoint_triads(sequence)
-    places = np.flatnonzero(triads)
-    return SparseRow(places.astype(np.int32), triads[places])
-
-
-def _one_hot(names: Sequence[str], places: Mapping[str, int]) -> csr_array:
-    """One column for each category of the training part; zeros for one that is not there."""
-    known = [{places[name]: 1.0} if name in places else {} for name in names]
-    return _stack([_row(entries) for entries in known], len(places))
-
-
-def _stack(rows: Sequence[SparseRow], width: int) -> csr_array:
-    """The rows one below the other, float32, shape (len(rows), width)."""
-    from scipy.sparse import csr_array
-
-    ends = np.cumsum([0, *(len(row.places) for row in rows)], dtype=np.int32)
-    return csr_array(
-        (
-            np.concatenate([row.values for row in rows]),
-            np.concatenate([row.places for row in rows]),
-            ends,
-        ),
-        shape=(len(rows), width),
-    )

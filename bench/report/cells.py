@@ -15,7 +15,9 @@ from bench.report.measures import Measure
 from bench.statistics import Group, Summary, summarise
 
 # Blocks of rows in printing order, with their headings.
-GROUPS = {"paper": "Paper", "control": "Controls", "extension": "Extensions"}
+GROUPS = {
+    "paper": "Paper", "control": "Controls", "peer": "Peers", "extension": "Extensions",
+}  # fmt: skip
 # Two means of the same values may differ by rounding.
 _NO_SPREAD = 1e-9
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.morgan import of_data
+from bench.data import descriptors, morgan
 from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.method import AnyMethod, Context, Ensemble, Estimator, FinishedRun, Method, Samples
@@ -153,7 +153,11 @@ class EstimatorRun(_WithoutNetwork):
         split: Split,
         context: Context,
     ) -> None:
-        context = replace(context, fingerprints=partial(of_data, prepared))
+        context = replace(
+            context,
+            fingerprints=partial(morgan.of_data, prepared),
+            descriptors=partial(descriptors.of_data, prepared),
+        )
         self.estimator = cls(options, context)
         self._prepared, self._split = prepared, split
 
