@@ -50,6 +50,7 @@ NONE = {
     "ncm": "logits are distances",
     "pb_sampling": "shares change every epoch",
     "remix": "as mixup",
+    "self_paced_ensemble": "which samples a tree sees depends on what is predicted for them",
     "tau_norm": "rows are rescaled and biases dropped after training",
     "vs": "as cdt",
 }
