@@ -38,6 +38,7 @@ from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import draw_mixing, mix, mixup_loss
 from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.score import facility_location_loss, graph_cut_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import supcon_loss
 from bench.methods.losses.vs import vs_loss
@@ -56,6 +57,8 @@ __all__ = [
     "draw_mixing",
     "effective_number_weights",
     "encouraging_loss",
+    "facility_location_loss",
+    "graph_cut_loss",
     "influence_balanced_loss",
     "inverse_frequency_weights",
     "ldam_loss",

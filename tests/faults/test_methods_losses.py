@@ -26,6 +26,7 @@ from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import mixup_loss
 from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.score import facility_location_loss, graph_cut_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import contrast_losses, supcon_loss
 from bench.methods.losses.vs import vs_loss
@@ -65,6 +66,10 @@ def contrast(logits, target, counts, *, of):
     """Two views of unit length; the first are where the logits point."""
     first = normalize(logits, dim=1)
     return of(torch.cat([first, first.roll(1, dims=1)]), target)
+
+
+def contrast_of_one_view(logits, target, counts, *, of):
+    return of(normalize(logits, dim=1), target)
 
 
 def prototypes(features, target):
@@ -114,6 +119,9 @@ LOSSES = {
     "ldam": [ldam],
     "mixup": [lambda z, y, n: mixup_loss(z, y, y.flip(0), 0.3)],
     "remix": [remix],
+    "score": [
+        partial(contrast_of_one_view, of=of) for of in (graph_cut_loss, facility_location_loss)
+    ],
     "subcluster": [
         partial(contrast, of=lambda f, y: subcluster_loss(f, y, y, tau1=0.1, tau2=0.1, beta=0.25))
     ],
@@ -204,6 +212,8 @@ EQUAL, UNEQUAL = (40, 40, 40), (100, 20, 5)
         ("balanced_softmax", {}, EQUAL),
         ("logit_adjustment", {"tau": 0.0}, UNEQUAL),
         ("logit_adjustment", {}, EQUAL),
+        ("contrast_to_ce", {}, UNEQUAL),
+        ("score", {}, UNEQUAL),
         ("vs", {"gamma": 0.0, "tau": 0.0}, UNEQUAL),
         ("vs", {}, EQUAL),
         ("lws", {}, UNEQUAL),

@@ -30,6 +30,9 @@ KNOWN = {
     ("acl", ()): AS_DATA,
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
+    ("contrast_to_ce", ()): AS_DATA,
+    ("contrast_to_ce", (("balanced", True),)): EQUAL,
+    ("score", ()): AS_DATA,
     ("asl", (("form", "softmax"), ("epsilon", 0.0), ("gamma_positive", 0.0))): AS_DATA,
 }
 
