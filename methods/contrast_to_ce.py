@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -93,9 +93,6 @@ class ContrastToCrossEntropy(ContrastiveMethod):
         # The samples as they are come last, so that batch norm's running statistics lean to them.
         classification = self.loss(network(batch), batch.labels)
         return self.share * contrast + (1 - self.share) * classification
-
-    def report(self) -> Mapping[str, Any]:
-        return {"share_of_contrast": self.share}
 
     def implied_log_prior(self) -> Tensor:
         # Cross-entropy alone trains the last layer, on samples as they are.
