@@ -34,6 +34,7 @@ from bench.methods.losses.cross_entropy import weighted_cross_entropy
 from bench.methods.losses.distillation import distillation_loss, virtual_examples
 from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
+from bench.methods.losses.gml import class_contrastive_loss, class_log_means
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import draw_mixing, mix, mixup_loss
@@ -51,6 +52,8 @@ __all__ = [
     "balanced_contrastive_loss",
     "balanced_softmax_loss",
     "cdt_loss",
+    "class_contrastive_loss",
+    "class_log_means",
     "class_temperatures",
     "cosine_similarities",
     "distillation_loss",

@@ -22,6 +22,7 @@ from bench.methods.losses.cross_entropy import weighted_cross_entropy
 from bench.methods.losses.distillation import distillation_loss
 from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
+from bench.methods.losses.gml import class_contrastive_loss
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import mixup_loss
@@ -66,6 +67,15 @@ def contrast(logits, target, counts, *, of):
     """Two views of unit length; the first are where the logits point."""
     first = normalize(logits, dim=1)
     return of(torch.cat([first, first.roll(1, dims=1)]), target)
+
+
+def class_contrast(logits, target, counts):
+    """Each sample with all samples as keys."""
+    features = normalize(logits, dim=1)
+    everything = torch.ones(len(target), len(target), dtype=torch.bool)
+    return class_contrastive_loss(
+        features @ features.T / 0.1, target, target, log_prior(counts), everything
+    )
 
 
 def contrast_of_one_view(logits, target, counts, *, of):
@@ -115,6 +125,7 @@ LOSSES = {
         lambda z, y, n, end=end: encouraging_loss(z, y, tangent_from=end) for end in (0.0, 0.5, 1.0)
     ],
     "focal": [focal],
+    "gml": [class_contrast],
     "influence_balanced": [partial(influence_balanced, detach=detach) for detach in (True, False)],
     "ldam": [ldam],
     "mixup": [lambda z, y, n: mixup_loss(z, y, y.flip(0), 0.3)],
@@ -210,6 +221,7 @@ EQUAL, UNEQUAL = (40, 40, 40), (100, 20, 5)
         ("cdt", {"gamma": 0.0}, UNEQUAL),
         ("cdt", {}, EQUAL),
         ("balanced_softmax", {}, EQUAL),
+        ("gml", {}, EQUAL),
         ("logit_adjustment", {"tau": 0.0}, UNEQUAL),
         ("logit_adjustment", {}, EQUAL),
         ("contrast_to_ce", {}, UNEQUAL),

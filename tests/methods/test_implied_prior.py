@@ -23,6 +23,7 @@ KNOWN = {
     ("decoupling", ()): EQUAL,
     ("balanced_softmax", ()): EQUAL,
     ("bcl", ()): EQUAL,
+    ("gml", ()): EQUAL,
     ("logit_adjustment", (("tau", 0.5),)): (0.75, 0.25),
     ("logit_adjustment", (("tau", 2.0),)): (0.1, 0.9),
     ("logit_adjustment", (("tau", 0.0),)): AS_DATA,
