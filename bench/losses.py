@@ -40,6 +40,7 @@ from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margi
 from bench.methods.losses.mixup import draw_mixing, mix, mixup_loss
 from bench.methods.losses.remix import remix_label_shares
 from bench.methods.losses.score import facility_location_loss, graph_cut_loss
+from bench.methods.losses.spcl import prototype_contrastive_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import supcon_loss
 from bench.methods.losses.vs import vs_loss
@@ -70,6 +71,7 @@ __all__ = [
     "metric_loss",
     "mix",
     "mixup_loss",
+    "prototype_contrastive_loss",
     "remix_label_shares",
     "softmax_focal_loss",
     "subcluster_loss",

@@ -28,6 +28,7 @@ from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margi
 from bench.methods.losses.mixup import mixup_loss
 from bench.methods.losses.remix import remix_label_shares
 from bench.methods.losses.score import facility_location_loss, graph_cut_loss
+from bench.methods.losses.spcl import prototype_contrastive_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import contrast_losses, supcon_loss
 from bench.methods.losses.vs import vs_loss
@@ -132,6 +133,11 @@ LOSSES = {
     "remix": [remix],
     "score": [
         partial(contrast_of_one_view, of=of) for of in (graph_cut_loss, facility_location_loss)
+    ],
+    "spcl": [
+        lambda z, y, n: prototype_contrastive_loss(
+            z, y, torch.eye(3, dtype=z.dtype), n > 0, temperature=0.1, floor=0.3
+        )
     ],
     "subcluster": [
         partial(contrast, of=lambda f, y: subcluster_loss(f, y, y, tau1=0.1, tau2=0.1, beta=0.25))

@@ -55,6 +55,7 @@ NONE = {
     "pb_sampling": "shares change every epoch",
     "remix": "as mixup",
     "self_paced_ensemble": "which samples a tree sees depends on what is predicted for them",
+    "spcl": "which samples an epoch visits depends on how hard they are",
     "tau_norm": "rows are rescaled and biases dropped after training",
     "vs": "as cdt",
 }
