@@ -33,7 +33,7 @@ class ScoreOptions(ProjectionOptions):
     "score",
     title="SCoRe",
     group="extension",
-    reference="Majee et al., 2023, arXiv 2310.00165",
+    reference="Majee et al., ICML 2024, arXiv 2310.00165",
 )
 class Score(ProjectingMethod):
     """Classes of a batch are to be alike within and unlike others, as sets and not pair by pair.

@@ -28,7 +28,7 @@ def graph_cut_loss(features: Tensor, labels: Tensor, *, factor: float = 0.5) -> 
 
     References
     ----------
-    Majee et al., "SCoRe: Submodular Combinatorial Representation Learning", 2023,
+    Majee et al., "SCoRe: Submodular Combinatorial Representation Learning", ICML 2024,
     arXiv 2310.00165, graph cut.
 
     Examples
@@ -68,7 +68,7 @@ def facility_location_loss(features: Tensor, labels: Tensor, *, factor: float = 
 
     References
     ----------
-    Majee et al., "SCoRe: Submodular Combinatorial Representation Learning", 2023,
+    Majee et al., "SCoRe: Submodular Combinatorial Representation Learning", ICML 2024,
     arXiv 2310.00165, facility location.
 
     Examples
