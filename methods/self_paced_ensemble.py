@@ -59,7 +59,8 @@ class SelfPacedEnsemble(EcfpForest):
 
     Settings: ``trees`` 100, ``bins`` 5, ``least`` 50; ``radius``, ``bits``, ``combine`` and
     ``tune``, off here, as ``ecfp_forest``, whose features it has.
-    Cost: some minutes, whatever the number of epochs; each tree predicts the training set; no GPU.
+    Cost: seconds to minutes, whatever the number of epochs; each tree predicts the training set;
+    no GPU.
 
     When it helps: where a few boundary samples of a large class matter and most are easy: early
     trees draw bins by 1/h, late ones all bins alike, so that hard samples get an ever larger
