@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,16 +55,27 @@ def forest_of_arrays(arrays: Mapping[str, np.ndarray]) -> RandomForestClassifier
     ValueError
         The arrays are no forest: scikit-learn would follow them anywhere in memory.
     """
-    from sklearn.ensemble import RandomForestClassifier
-
     _require_forest(arrays)
     ends, features = arrays["ends"].tolist(), int(arrays["features"])
-    forest = RandomForestClassifier(len(ends), n_jobs=1)
-    _as_fitted(forest, arrays["classes"], features)
-    forest.estimators_ = [
+    trees = [
         _tree({name: arrays[name][first:last] for name in (*_OF_NODES, "shares")}, features)
         for first, last in zip([0, *ends], ends, strict=False)
     ]
+    return forest_of_trees(trees, arrays["classes"], features)
+
+
+def forest_of_trees(
+    trees: Sequence[DecisionTreeClassifier], classes: np.ndarray, features: int
+) -> RandomForestClassifier:
+    """A forest that predicts the mean of `trees`, fitted to the places of labels in `classes`.
+
+    `features` is the number of columns that they read. Every tree has seen all of the classes.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(len(trees), n_jobs=1)
+    _as_fitted(forest, classes, features)
+    forest.estimators_ = list(trees)
     return forest
 
 

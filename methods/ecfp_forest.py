@@ -118,7 +118,7 @@ class EcfpForest(Estimator):
         )
         return forest.fit(features, labels)
 
-    def implied_log_prior(self) -> Tensor:
+    def implied_log_prior(self) -> Tensor | None:
         # Trees are grown until their leaves hold one class, and the weight of a class moves only
         # where a tree splits: so its votes are as frequent as its samples, less what tau takes
         # off. Samples of several classes that no fragment tells apart are the exception.

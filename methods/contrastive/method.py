@@ -52,7 +52,15 @@ _BY_BATCH = ("drop_bonds", "none")
 _TOGETHER = 1 << 21
 
 
-class ContrastiveOptions(Options):
+class ProjectionOptions(Options):
+    """Space in which a method compares samples."""
+
+    projection: Literal["mlp", "none"] = Field(
+        "mlp", description="before the contrast: perceptron to 128 features, or the embedding"
+    )
+
+
+class ContrastiveOptions(ProjectionOptions):
     """Views and space of a contrastive method."""
 
     augmentation: Augmentation = Field(
@@ -64,16 +72,13 @@ class ContrastiveOptions(Options):
     mask: Annotated[float, Range(0.05, 0.3)] = Field(
         0.1, ge=0, lt=1, description="share of the entries of other numeric inputs set to 0"
     )
-    projection: Literal["mlp", "none"] = Field(
-        "mlp", description="before the contrast: perceptron to 128 features, or the embedding"
-    )
 
 
-class ContrastiveMethod(Method):
-    """Base of methods that compare two augmented views of each sample."""
+class ProjectingMethod(Method):
+    """Base of methods that compare samples, in a space of their own."""
 
     contrastive = True
-    options: ContrastiveOptions
+    options: ProjectionOptions
     projection: nn.Module
 
     def initialise(self, network: Network) -> None:
@@ -82,6 +87,16 @@ class ContrastiveMethod(Method):
             with initial_weights(self.context.seed, "projection"):
                 self.projection = perceptron(network.embedding_features)
         self.projection.to(next(network.parameters()))
+
+    def project(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (n, d) in the space of the contrast: unit length, (n, D)."""
+        return normalize(self.projection(embeddings), dim=1)
+
+
+class ContrastiveMethod(ProjectingMethod):
+    """Base of methods that compare two augmented views of each sample."""
+
+    options: ContrastiveOptions
 
     def views(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two independent variations of `batch`."""
@@ -121,10 +136,6 @@ class ContrastiveMethod(Method):
                 for _ in range(2)
             )
             yield replace(batch, views=tuple(views))
-
-    def project(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (n, d) in the space of the contrast: unit length, (n, D)."""
-        return normalize(self.projection(embeddings), dim=1)
 
     def project_views(self, network: Network, batch: Batch) -> Tensor:
         """First views of the samples in the space of the contrast, then second ones, (2B, D)."""

@@ -29,4 +29,4 @@ def test_each_says_its_shapes():
 
 
 # Their summary line has the shapes in brackets.
-_SHORT = {"log_prior", "mix", "cosine_similarities"}
+_SHORT = {"amplified_probabilities", "log_prior", "mix", "cosine_similarities"}

@@ -11,6 +11,8 @@ from torch.nn.functional import cross_entropy, normalize
 import bench.methods.losses
 from bench.errors import TrainingError
 from bench.method import METHODS
+from bench.methods.losses.anyloss import metric_loss
+from bench.methods.losses.asl import asymmetric_sigmoid_loss, asymmetric_softmax_loss
 from bench.methods.losses.asymmetric import asymmetric_focal_contrastive_loss
 from bench.methods.losses.balanced_softmax import balanced_softmax_loss, log_prior
 from bench.methods.losses.bcl import balanced_contrastive_loss
@@ -18,11 +20,15 @@ from bench.methods.losses.cdt import cdt_loss, class_temperatures
 from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
 from bench.methods.losses.cross_entropy import weighted_cross_entropy
 from bench.methods.losses.distillation import distillation_loss
+from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
+from bench.methods.losses.gml import class_contrastive_loss
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import mixup_loss
 from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.score import facility_location_loss, graph_cut_loss
+from bench.methods.losses.spcl import prototype_contrastive_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import contrast_losses, supcon_loss
 from bench.methods.losses.vs import vs_loss
@@ -64,6 +70,19 @@ def contrast(logits, target, counts, *, of):
     return of(torch.cat([first, first.roll(1, dims=1)]), target)
 
 
+def class_contrast(logits, target, counts):
+    """Each sample with all samples as keys."""
+    features = normalize(logits, dim=1)
+    everything = torch.ones(len(target), len(target), dtype=torch.bool)
+    return class_contrastive_loss(
+        features @ features.T / 0.1, target, target, log_prior(counts), everything
+    )
+
+
+def contrast_of_one_view(logits, target, counts, *, of):
+    return of(normalize(logits, dim=1), target)
+
+
 def prototypes(features, target):
     units = torch.eye(features.shape[1], dtype=features.dtype)
     return balanced_contrastive_loss(features, target, units, temperature=0.1)
@@ -71,6 +90,18 @@ def prototypes(features, target):
 
 # By the file in methods/losses; each takes logits (B, K), labels (B,) and counts (K,).
 LOSSES = {
+    "anyloss": [
+        lambda z, y, n, metric=metric: metric_loss(z, y, amplification=73.0, metric=metric)
+        for metric in ("balanced_accuracy", "g_mean", "macro_f1")
+    ],
+    "asl": [
+        lambda z, y, n: asymmetric_sigmoid_loss(
+            z, y, gamma_positive=1.0, gamma_negative=4.0, clip=0.05
+        ),
+        lambda z, y, n: asymmetric_softmax_loss(
+            z, y, gamma_positive=0.5, gamma_negative=0.5, epsilon=0.1
+        ),
+    ],
     "asymmetric": [
         partial(
             contrast,
@@ -91,11 +122,23 @@ LOSSES = {
         for reduction in ("plain", "normalised")
     ],
     "distillation": [lambda z, y, n: distillation_loss(z, -z.detach(), temperature=2.0, power=0.5)],
+    "encouraging": [
+        lambda z, y, n, end=end: encouraging_loss(z, y, tangent_from=end) for end in (0.0, 0.5, 1.0)
+    ],
     "focal": [focal],
+    "gml": [class_contrast],
     "influence_balanced": [partial(influence_balanced, detach=detach) for detach in (True, False)],
     "ldam": [ldam],
     "mixup": [lambda z, y, n: mixup_loss(z, y, y.flip(0), 0.3)],
     "remix": [remix],
+    "score": [
+        partial(contrast_of_one_view, of=of) for of in (graph_cut_loss, facility_location_loss)
+    ],
+    "spcl": [
+        lambda z, y, n: prototype_contrastive_loss(
+            z, y, torch.eye(3, dtype=z.dtype), n > 0, temperature=0.1, floor=0.3
+        )
+    ],
     "subcluster": [
         partial(contrast, of=lambda f, y: subcluster_loss(f, y, y, tau1=0.1, tau2=0.1, beta=0.25))
     ],
@@ -171,6 +214,11 @@ EQUAL, UNEQUAL = (40, 40, 40), (100, 20, 5)
     [
         ("vanilla", {}, UNEQUAL),
         ("focal", {"gamma": 0.0}, UNEQUAL),
+        (
+            "asl",
+            {"form": "softmax", "gamma_positive": 0.0, "gamma_negative": 0.0, "epsilon": 0.0},
+            UNEQUAL,
+        ),
         ("cb", {"beta": 0.0}, UNEQUAL),
         ("cb", {}, EQUAL),
         ("cb_focal", {"beta": 0.0, "gamma": 0.0}, UNEQUAL),
@@ -179,8 +227,11 @@ EQUAL, UNEQUAL = (40, 40, 40), (100, 20, 5)
         ("cdt", {"gamma": 0.0}, UNEQUAL),
         ("cdt", {}, EQUAL),
         ("balanced_softmax", {}, EQUAL),
+        ("gml", {}, EQUAL),
         ("logit_adjustment", {"tau": 0.0}, UNEQUAL),
         ("logit_adjustment", {}, EQUAL),
+        ("contrast_to_ce", {}, UNEQUAL),
+        ("score", {}, UNEQUAL),
         ("vs", {"gamma": 0.0, "tau": 0.0}, UNEQUAL),
         ("vs", {}, EQUAL),
         ("lws", {}, UNEQUAL),

@@ -23,6 +23,7 @@ KNOWN = {
     ("decoupling", ()): EQUAL,
     ("balanced_softmax", ()): EQUAL,
     ("bcl", ()): EQUAL,
+    ("gml", ()): EQUAL,
     ("logit_adjustment", (("tau", 0.5),)): (0.75, 0.25),
     ("logit_adjustment", (("tau", 2.0),)): (0.1, 0.9),
     ("logit_adjustment", (("tau", 0.0),)): AS_DATA,
@@ -37,14 +38,21 @@ KNOWN = {
     ("afcl", ()): AS_DATA,
     ("fcl", ()): AS_DATA,
     ("majority", ()): AS_DATA,
+    ("contrast_to_ce", ()): AS_DATA,
+    ("contrast_to_ce", (("balanced", True),)): EQUAL,
+    ("score", ()): AS_DATA,
+    ("asl", (("form", "softmax"), ("epsilon", 0.0), ("gamma_positive", 0.0))): AS_DATA,
 }
 
 # Methods whose logits are no posterior under a prior that follows from their formula, and why.
 NONE = {
+    "anyloss": "a metric is made large, no likelihood",
+    "asl": "focused sigmoids are no softmax, and softened labels no shares",
     "bbn": "two heads, each trained under its own prior, in shares that change",
     "cb_focal": "the focal loss is not proper: its best logits are no posterior",
     "cdt": "logits are divided by temperatures in training and not in prediction",
     "dive": "what is learned is partly the flattened prediction of a teacher",
+    "encouraging": "it rewards certainty beyond the shares of the classes",
     "focal": "the focal loss is not proper",
     "imbsam": "the tail's loss is taken at other weights than those predicted with",
     "ib": "a sample's weight depends on what is predicted for it",
@@ -59,6 +67,8 @@ NONE = {
     "ride": "as ldam_drw",
     "selmix": "as mixup",
     "tlc": "as ldam_drw; evidence for other classes costs extra",
+    "self_paced_ensemble": "which samples a tree sees depends on what is predicted for them",
+    "spcl": "which samples an epoch visits depends on how hard they are",
     "tau_norm": "rows are rescaled and biases dropped after training",
     "vs": "as cdt",
 }
