@@ -23,14 +23,18 @@ from bench.methods.losses.distillation import distillation_loss
 from bench.methods.losses.encouraging import encouraging_loss
 from bench.methods.losses.focal import softmax_focal_loss
 from bench.methods.losses.gml import class_contrastive_loss
+from bench.methods.losses.imbsam import head_and_tail_losses, tail_classes
 from bench.methods.losses.influence_balanced import influence_balanced_loss
 from bench.methods.losses.ldam import cosine_similarities, ldam_loss, ldam_margins
 from bench.methods.losses.mixup import mixup_loss
 from bench.methods.losses.remix import remix_label_shares
+from bench.methods.losses.rf_dlc import rf_dlc_loss
+from bench.methods.losses.ride import ride_loss
 from bench.methods.losses.score import facility_location_loss, graph_cut_loss
 from bench.methods.losses.spcl import prototype_contrastive_loss
 from bench.methods.losses.subcluster import subcluster_loss
 from bench.methods.losses.supcon import contrast_losses, supcon_loss
+from bench.methods.losses.tlc import tlc_loss
 from bench.methods.losses.vs import vs_loss
 from bench.training.finite import finite_loss, require_finite_weights
 from bench.training.optimiser import make_optimiser
@@ -56,6 +60,12 @@ def influence_balanced(logits, target, counts, *, detach):
 def ldam(logits, target, counts):
     cosines = cosine_similarities(logits, torch.eye(len(counts), dtype=logits.dtype))
     return ldam_loss(cosines, target, ldam_margins(counts, max_margin=0.5), scale=30.0)
+
+
+def experts(logits, target, counts, *, of):
+    """Two experts that see cosines, one of them the classes the other way round."""
+    cosines = cosine_similarities(logits, torch.eye(len(counts), dtype=logits.dtype))
+    return of(torch.stack([cosines, cosines.flip(1)]), target, ldam_margins(counts, max_margin=0.5))
 
 
 def remix(logits, target, counts):
@@ -127,10 +137,18 @@ LOSSES = {
     ],
     "focal": [focal],
     "gml": [class_contrast],
+    "imbsam": [lambda z, y, n: sum(head_and_tail_losses(z, y, tail_classes(n, eta=1.0)))],
     "influence_balanced": [partial(influence_balanced, detach=detach) for detach in (True, False)],
     "ldam": [ldam],
     "mixup": [lambda z, y, n: mixup_loss(z, y, y.flip(0), 0.3)],
     "remix": [remix],
+    "rf_dlc": [
+        partial(
+            experts,
+            of=lambda c, y, m: rf_dlc_loss(c, y, m, c, scale=30.0, repulsion=0.5),
+        )
+    ],
+    "ride": [partial(experts, of=partial(ride_loss, scale=30.0, diversity=0.2))],
     "score": [
         partial(contrast_of_one_view, of=of) for of in (graph_cut_loss, facility_location_loss)
     ],
@@ -146,8 +164,16 @@ LOSSES = {
         partial(contrast, of=partial(supcon_loss, temperature=0.1, form=form))
         for form in ("two_views", "literal")
     ],
+    "tlc": [
+        partial(
+            experts,
+            of=partial(tlc_loss, scale=30.0, evidence=0.01, diversity=0.01, engage=0.5),
+        )
+    ],
     "vs": [lambda z, y, n: vs_loss(z, y, class_temperatures(n, gamma=0.3), log_prior(n), tau=1.0)],
 }
+# What a method computes besides its loss.
+NO_LOSSES = {"adaptive_activation", "gaussian_discriminant", "selmix", "smote"}
 ALL = [
     pytest.param(loss, id=f"{name}-{place}")
     for name, losses in LOSSES.items()
@@ -158,7 +184,7 @@ TARGET = torch.tensor([0, 1, 0, 1])
 
 
 def test_every_file_of_losses_is_in_the_table():
-    assert LOSSES.keys() == {
+    assert LOSSES.keys() | NO_LOSSES == {
         module.name for module in pkgutil.iter_modules(bench.methods.losses.__path__)
     }
 
