@@ -21,7 +21,7 @@ from bench.perf.measures.device import (
     host_and_device,
     require_equal_losses,
 )
-from bench.perf.measures.encoders import ENCODERS, encoders
+from bench.perf.measures.encoders import ENCODERS, encoder_epochs
 from bench.perf.measures.shares import Laps, shares
 from bench.perf.method_run import MethodSteps, begin_run
 from bench.perf.results import OURS, Comparison, Remark, Row, WholeJob
@@ -121,7 +121,7 @@ def test_time_of_an_inner_part_is_not_that_of_the_outer_one(monkeypatch):
 
 
 def test_every_encoder_is_measured_beside_gcn_and_its_peer(workload, effort):
-    found = encoders("toy", BATCH, effort, None)
+    found = [f for name in ENCODERS for f in encoder_epochs("toy", name, BATCH, effort, None)]
     rows = [each for each in found if isinstance(each, Row)]
     assert [row.what for row in rows] == [f"epoch of {name} (steps only)" for name in ENCODERS]
     assert {row.batch_size for row in rows} == {BATCH}
@@ -138,7 +138,7 @@ def test_every_encoder_is_measured_beside_gcn_and_its_peer(workload, effort):
 
 def test_batches_of_encoders_larger_than_the_training_part_are_refused(workload, effort):
     with pytest.raises(UsageError, match="Expected --batch-sizes of at most"):
-        encoders("toy", 10_000, effort, None)
+        encoder_epochs("toy", "gin", 10_000, effort, None)
 
 
 def test_host_and_device_are_measured_alike(workload, effort):

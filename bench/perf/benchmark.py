@@ -17,7 +17,7 @@ from bench.perf.machine import gpu_facts, machine_facts
 from bench.perf.measures.contest import contest
 from bench.perf.measures.contrastive import contrastive
 from bench.perf.measures.device import host_and_device
-from bench.perf.measures.encoders import encoders
+from bench.perf.measures.encoders import ENCODERS, encoder_epochs
 from bench.perf.measures.features import features
 from bench.perf.measures.shares import shares
 from bench.perf.measures.side_by_side import side_by_side
@@ -159,9 +159,10 @@ def _measurements_of_encoders(plan: Plan) -> Iterator[Finding]:
         say(f"{dataset}: opening or building features")
         Workload.open(dataset, plan.data_dir)
     for dataset in plan.datasets:
-        yield from in_fresh_process(
-            1, encoders, dataset, plan.batch_sizes[0], plan.effort, plan.data_dir
-        )
+        for encoder in ENCODERS:
+            yield from in_fresh_process(
+                1, encoder_epochs, dataset, encoder, plan.batch_sizes[0], plan.effort, plan.data_dir
+            )
 
 
 def _measurements_on_device(plan: DevicePlan) -> Iterator[Finding]:

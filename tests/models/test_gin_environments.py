@@ -19,7 +19,7 @@ from tests.data.test_environments import random_graphs
 
 
 def encoder(features: int, layers: int = 3) -> GIN:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = GIN(features, GINOptions(hidden=5, layers=layers, out=4)).double()
         for name, value in model.named_parameters():
