@@ -86,9 +86,10 @@ class Attention(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, heads: int) -> None:
         super().__init__()
-        self.source = Linear(in_features, out_features, bias=False)
-        self.target = Linear(in_features, out_features)
-        self.bond = Linear(NUM_BOND_FEATURES, out_features, bias=False)
+        # Torch's own products, as in :class:`bench.models.gin.Update`.
+        self.source = nn.Linear(in_features, out_features, bias=False)
+        self.target = nn.Linear(in_features, out_features)
+        self.bond = nn.Linear(NUM_BOND_FEATURES, out_features, bias=False)
         self.score = nn.Parameter(torch.empty(heads, out_features // heads))
         for weight in (self.source.weight, self.target.weight, self.bond.weight, self.score):
             nn.init.xavier_uniform_(weight)

@@ -110,8 +110,8 @@ class GINE(MoleculeBackbone):
     def __init__(self, num_features: int, options: GINOptions) -> None:
         super().__init__(num_features, options)
         hidden, layers = options.hidden, range(options.layers)
-        self.input = Linear(num_features, hidden)
-        self.bonds = nn.ModuleList(Linear(NUM_BOND_FEATURES, hidden, bias=False) for _ in layers)
+        self.input = nn.Linear(num_features, hidden)
+        self.bonds = nn.ModuleList(nn.Linear(NUM_BOND_FEATURES, hidden, bias=False) for _ in layers)
         self.layers = nn.ModuleList(Update(hidden, hidden) for _ in layers)
         self.output = Linear(hidden, options.out)
         self.out_features = options.out
@@ -132,9 +132,11 @@ class Update(nn.Module):
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
-        self.first = Linear(in_features, out_features)
+        # Not oneDNN's products: it prepares one anew for every number of rows, and no batch has the
+        # number of another; that takes as long as the product again.
+        self.first = nn.Linear(in_features, out_features)
         # The normalisation takes away what a bias would add.
-        self.second = Linear(out_features, out_features, bias=False)
+        self.second = nn.Linear(out_features, out_features, bias=False)
         self.norm = AtomNorm(out_features)
 
     def forward(self, x: Tensor, counts: Tensor | None = None) -> Tensor:
@@ -146,8 +148,8 @@ class Update(nn.Module):
         """Whether the parts are as they were made: not replaced, wrapped or hooked."""
         first, second, norm = self.first, self.second, self.norm
         return (
-            type(first) is Linear
-            and type(second) is Linear
+            type(first) is nn.Linear
+            and type(second) is nn.Linear
             and type(norm) is AtomNorm
             and norm.affine
             and norm.momentum is not None
