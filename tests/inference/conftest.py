@@ -7,7 +7,7 @@ import pytest
 from bench.config import resolve
 from bench.data.obtain import locate
 from bench.data.prepare import prepare
-from bench.method import METHODS
+from bench.method import usable_methods
 from bench.sweep.plan import expand, make_jobs, open_dataset, plan_document, with_required
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
@@ -82,4 +82,4 @@ def every_method(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every_method")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("LTDD_CACHE_DIR", str(folder / "cache"))
-        yield StoredRuns(folder, METHODS.names())
+        yield StoredRuns(folder, usable_methods())

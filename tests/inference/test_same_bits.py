@@ -8,7 +8,7 @@ import pytest
 
 from bench.dataset import Entity
 from bench.inference.model import load_model
-from bench.method import METHODS
+from bench.method import usable_methods
 
 _IN_ANOTHER_PROCESS = """
 import json, sys
@@ -32,7 +32,7 @@ def elsewhere(every_method, tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     smiles = every_method.smiles("test")
     lines = []
-    for name in METHODS.names():
+    for name in usable_methods():
         saved = folder / name
         load_model(every_method.folder(name)).save(saved)
         lines.append([str(every_method.folder(name)), str(folder / f"{name}_run.npy"), smiles])
@@ -45,7 +45,7 @@ def elsewhere(every_method, tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", ["run", "saved"])
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", usable_methods())
 def test_a_loaded_model_predicts_as_its_run_did(every_method, elsewhere, name, form):
     found = np.load(elsewhere / f"{name}_{form}.npy")
     expected = every_method.logits(name)

@@ -45,7 +45,9 @@ CASE = Case(
 )
 FINISHED = FinishedRuns()
 FALSE_ALARM = 0.001  # of all methods together
-BOUND = stdtrit(len(SEEDS) - 1, 1 - FALSE_ALARM / len(METHODS.names()) / 2)
+# The code of chemprop is another's; tests hold its row to its own command.
+NAMES = [name for name in METHODS.names() if name != "chemprop"]
+BOUND = stdtrit(len(SEEDS) - 1, 1 - FALSE_ALARM / len(NAMES) / 2)
 
 
 def score(name, seed, case=CASE):
@@ -80,7 +82,7 @@ def one_thread():
 
 
 @pytest.mark.fault(64)
-@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_score_is_within_the_bound(name):
     """A change that makes a method worse, or too good, without breaking anything."""
     if name not in reference():
@@ -91,12 +93,12 @@ def test_score_is_within_the_bound(name):
 def test_the_suite_is_green_on_any_processor():
     """Three standard errors a method would be red on every fifth: 33 times 0.7 %."""
     outside = 2 * (1 - stdtr(len(SEEDS) - 1, BOUND))
-    assert 1 - (1 - outside) ** len(METHODS.names()) < 0.0011
+    assert 1 - (1 - outside) ** len(NAMES) < 0.0011
     assert BOUND < 6  # or nothing would be caught
 
 
 def test_every_line_is_of_a_method():
-    assert reference().keys() <= set(METHODS.names())
+    assert reference().keys() <= set(NAMES)
 
 
 def test_methods_differ_and_scores_are_far_from_the_ends():
@@ -142,4 +144,4 @@ def renew(names):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    renew(sys.argv[1:] or METHODS.names())
+    renew(sys.argv[1:] or NAMES)
