@@ -94,7 +94,7 @@ def _show_entry(entry: Entry[Any], *, long: bool) -> None:
     facts = [entry.facts[key] for key in ("group", "entity") if key in entry.facts]
     console.print(f"  {entry.name:24} {entry.facts['title']:28} {' '.join(facts)}".rstrip())
     if "group" in entry.facts and (reason := entry.cls.missing()):
-        console.print(f"  {'':24} not available here: {reason}")
+        console.print(f"  {'':24} cannot be used here: {reason}")
     if long:
         _show_card(entry)
 

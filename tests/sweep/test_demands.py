@@ -54,7 +54,7 @@ def test_asked_for_by_name_it_is_refused_before_it_runs():
 def test_the_list_says_what_to_install(capsys):
     show_registered("methods", long=False)
     said = " ".join(capsys.readouterr().out.split())
-    assert "Lacks peer not available here: it needs the package no_such_package_here" in said
+    assert "Lacks peer cannot be used here: it needs the package no_such_package_here" in said
 
 
 def test_inputs_that_it_cannot_take_are_refused_in_the_plan():
