@@ -8,6 +8,7 @@ import torch
 from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
 from bench.method import METHODS, Method, Stage
+from bench.methods._posthoc import PostHoc
 from bench.models.gcn import GCNOptions
 from bench.options import Options
 from bench.training.checkpoint import CheckpointFile
@@ -23,12 +24,12 @@ OPTIONS = {"decoupling": {"share": 1.0}, "lws": {"share": 1.0}}
 LATE = {"warm_up": 0.5}
 
 
-# Nothing to go on with: an estimator is fitted as a whole, a post-hoc method trains nothing.
-NOT_IN_EPOCHS = {
-    "calibrated_stack", "chemprop", "ecfp_forest", "logit_adjustment_posthoc", "ncm", "tau_norm",
-    "vanilla_tuned",
-}  # fmt: skip
-IN_EPOCHS = [name for name in METHODS.names() if name not in NOT_IN_EPOCHS]
+def trains_in_epochs(cls):
+    """An estimator is fitted as a whole, and an ensemble or a post-hoc method trains nothing."""
+    return issubclass(cls, Method) and cls.stages is not PostHoc.stages
+
+
+IN_EPOCHS = [entry.name for entry in METHODS if trains_in_epochs(entry.cls)]
 
 
 def difference(make, stops):
