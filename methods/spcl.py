@@ -91,7 +91,7 @@ class SPCL(Method):
         embeddings, labels = view.embeddings(network, "train"), view.labels("train")
         centres = class_means(embeddings, labels, num_classes)
         hardness = difficulties(embeddings, labels, centres, self.present)
-        self.ranks.copy_(hardness.argsort(stable=True).argsort())
+        self.ranks = hardness.argsort(stable=True).argsort()
         self.prototypes.copy_(self._prototypes(centres))
 
     def sample_epoch(self, epoch: int) -> np.ndarray:

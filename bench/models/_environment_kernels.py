@@ -294,7 +294,8 @@ def read_out_gradients(
             for h in range(width):
                 shares[h] += one if x[row, h] == highest[h] else zero
         for h in range(width):
-            shares[h] = grad[graph, width + h] / shares[h]
+            # Nothing equals a maximum that is NaN.
+            shares[h] = grad[graph, width + h] / max(shares[h], one)
         for atom in range(offsets[graph], offsets[graph + 1]):
             row = np.uintp(rows[atom])
             for h in range(width):

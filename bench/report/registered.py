@@ -36,7 +36,7 @@ def with_registered_names(plan: Json) -> dict[str, Any]:
 def encoder_of(job: Json, plan: Json) -> str:
     """Label of the encoder of molecules that a planned run has, nothing for one without."""
     if job["method"] not in METHODS:
-        return ""
+        return str(job.get("backbone", ""))
     try:
         spec = parse_spec(job["method_label"])
         follows = _follows(spec)

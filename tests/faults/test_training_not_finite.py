@@ -23,8 +23,8 @@ from tests.methods.toy_run import toy_run
 from tests.methods.trials import trial
 from tests.toy import toy_data, toy_split
 
-# 63 training samples: seven steps an epoch.
-CASE = Case(epochs=2, batch_size=8)
+# 63 training samples: fifteen steps an epoch, and seven where it visits half of them.
+CASE = Case(epochs=2, batch_size=4)
 
 
 class PoisonAtStep7(Method):
@@ -36,7 +36,8 @@ class PoisonAtStep7(Method):
         self.steps += 1
         if self.steps == 7:
             with torch.no_grad():
-                next(network.parameters()).view(-1)[0] = math.nan
+                trained = (one for one in network.parameters() if one.requires_grad)
+                next(trained, next(network.parameters())).view(-1)[0] = math.nan
         return super().training_step(network, batch)
 
 

@@ -17,7 +17,7 @@ import csv
 import sys
 from dataclasses import replace
 from functools import cache
-from math import sqrt
+from math import inf, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -69,6 +69,8 @@ def reference():
 def standard_errors(name, scores):
     """How many of them the mean of `scores` lies above the reference."""
     centre, deviation = reference()[name]
+    if not deviation:  # a method that draws nothing: equal, to the digits written, or not
+        return 0.0 if abs(mean(scores) - centre) < 1e-6 else inf
     return (mean(scores) - centre) / (deviation * sqrt(1 / len(SEEDS) + 1 / len(scores)))
 
 
@@ -102,7 +104,7 @@ def test_every_line_is_of_a_method():
 
 
 def test_methods_differ_and_scores_are_far_from_the_ends():
-    means = [centre for centre, _ in reference().values()]
+    means = [centre for name, (centre, _) in reference().items() if name != "majority"]
     assert 0.4 < min(means) < 0.65
     assert 0.7 < max(means) < 0.9
 
