@@ -10,7 +10,9 @@ _NEEDS = {
     "bench/backbones/dgl.py": ("dgl",),
     "bench/backbones/pyg.py": ("torch_geometric",),
     "bench/models/gcn_dgl.py": ("dgl",),
+    "bench/perf/contestants/chemprop_encoder.py": ("chemprop",),
     "bench/perf/contestants/dgl_stack.py": ("dgl", "dgllife"),
+    "bench/perf/contestants/pyg_encoders.py": ("torch_geometric",),
     "bench/perf/contestants/pyg_stack.py": ("torch_geometric",),
 }
 
