@@ -10,7 +10,6 @@ from torch import Tensor
 from bench.method import log_shares, register_method
 
 from ._forest_arrays import arrays_of_forest, forest_of_arrays
-from ._packages import require_package
 from .ecfp_forest import EcfpForest
 
 if TYPE_CHECKING:
@@ -40,8 +39,9 @@ class BalancedForest(EcfpForest):
     What differs: the package has no choice of ``tau``.
     """
 
+    needs = {"imblearn": "pip install '.[peers]'"}  # noqa: RUF012
+
     def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> RandomForestClassifier:
-        require_package("imblearn", "balanced_forest", "peers")
         from imblearn.ensemble import BalancedRandomForestClassifier
 
         if len(np.unique(labels)) == 1:

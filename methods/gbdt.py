@@ -17,7 +17,6 @@ from bench.options import Choices, NotSearched, Options, Range
 
 from ._boosted_arrays import arrays_of_booster, booster_of_arrays
 from ._fingerprint_features import Combine, FingerprintFeatures, combined
-from ._packages import require_package
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # LightGBM and SciPy's arrays take a while to import and are imported where they are used.
@@ -93,6 +92,7 @@ class Gbdt(Estimator):
     single sample.
     """
 
+    needs = {"lightgbm": "pip install '.[peers]'"}  # noqa: RUF012
     options_type = GbdtOptions
     options: GbdtOptions
 
@@ -110,7 +110,6 @@ class Gbdt(Estimator):
         self._trees: dict[str, np.ndarray] | None = None
 
     def fit(self, train: Samples, valid: Samples) -> None:
-        require_package("lightgbm", "gbdt", "peers")
         self._sparse.learn_categories(train)
         self._classes = np.unique(train.labels)
         if len(self._classes) > 1:
@@ -137,7 +136,6 @@ class Gbdt(Estimator):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        require_package("lightgbm", "gbdt", "peers")
         self._tau, self._rounds = float(state["tau"]), int(state["best round"])
         self._sparse.load_state(state)
         self._classes = np.array(state["classes"], np.int64)

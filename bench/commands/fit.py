@@ -123,6 +123,11 @@ def _recipe(arguments: Mapping[str, Any]) -> _Recipe:
     grid = expand(resolved.settings)
     _require_one(grid)
     method, training = grid.methods[0], grid.training
+    if arguments["backbone"] is not None and method.backbone is not None:
+        raise UsageError(
+            f"Expected one encoder, but got {method.label!r} and --backbone "
+            f"{arguments['backbone']}. Leave one of the two out."
+        )
     if method.contrastive:
         training = training.model_copy(update={"batch_size": grid.contrastive_batch_size})
     return _Recipe(

@@ -64,6 +64,10 @@ def test_encoder_of_molecules_is_chosen(fit, tmp_path):
     code, _, err = fit(*NETWORK, "--backbone", "conjoint_triad", to="other")
     assert code == 2
     assert "Expected a backbone for a molecule" in err
+    of_both = ("--method", "vanilla[backbone=gin]", "--backbone", "gcn")
+    code, _, err = fit(*of_both, to="both")
+    assert code == 2
+    assert "Expected one encoder, but got 'vanilla[backbone=gin]' and --backbone gcn" in err
 
 
 def test_folder_with_other_files_is_never_replaced(fit, tmp_path):

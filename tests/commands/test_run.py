@@ -70,6 +70,23 @@ def test_a_wider_plan_reuses_what_is_done(bench, toy_arguments):
     assert "CB Loss [beta=0.5]" in out
 
 
+def test_encoders_are_rows_of_the_table_and_of_its_comparison(bench, toy_arguments, tmp_path):
+    asked = ("--methods", "vanilla,vanilla_tuned,ecfp_forest", "--backbones", "gcn,gin")
+    code, out, err = bench(*toy_arguments(*asked))
+    assert code == 0, err
+    assert "5 runs" in out
+    with (tmp_path / "results" / "runs.csv").open() as file:
+        rows = list(csv_module.DictReader(file))
+    assert {(row["method"], row["backbone"]) for row in rows} == {
+        ("vanilla", "gcn"), ("vanilla[backbone=gin]", "gin"),
+        ("vanilla_tuned", "gcn"), ("vanilla_tuned[backbone=gin]", "gin"), ("ecfp_forest", ""),
+    }  # fmt: skip
+    assert "Vanilla GIN" in out
+    # Method or encoder: a table of its own, two by two.
+    shown = (tmp_path / "results" / "encoders.md").read_text()
+    assert "| method | gcn | gin |" in shown
+
+
 def test_one_process_and_two_give_the_same_results(bench, toy_arguments, tmp_path):
     bench(*toy_arguments(out="one"))
     code, _, _ = bench(*toy_arguments("--executor", "local", "--jobs", 2, out="two"))
