@@ -156,7 +156,7 @@ def row_title(title: str, label: str, encoder: str | None = None) -> str:
     return f"{title}{options}" + (f", {encoder or named}" if named is not None else "")
 
 
-def split_list(text: str) -> list[str]:
+def split_list(text: str, separator: str = ",") -> list[str]:
     """Split at commas outside brackets and double quotes; empty items are dropped."""
     items, depth, quoted, escaped, current = [], 0, False, False, ""
     for character in text:
@@ -164,7 +164,7 @@ def split_list(text: str) -> list[str]:
         escaped = character == "\\" and quoted and not escaped
         if not quoted:
             depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0 and not quoted:
+        if character == separator and depth == 0 and not quoted:
             items.append(current)
             current = ""
         else:

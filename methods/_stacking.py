@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
+from torch import Tensor
+
+from bench.method import Ensemble, log_shares
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,9 @@ class Stacking:
         return np.tensordot(self.weights, np.stack(log_probabilities), axes=1) + self.biases
 
 
-def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
+def fit_stacking(
+    members: Sequence[np.ndarray], labels: np.ndarray, log_prior: np.ndarray | None = None
+) -> Stacking:
     """The stacking with the least balanced log loss on held-out samples.
 
     With ``l_m`` the log probabilities of classifier m,
@@ -44,6 +52,9 @@ def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
     The second term, n the number of samples, is a prior of standard deviation 1 around the plain
     mean: it decides nothing unless classes are separated without error.
 
+    Where `log_prior` is given, ``b = -tau log_prior``: one number instead of one a class. For two
+    classes both say the same; of many classes a few validation samples decide each free bias.
+
     Wolpert, Neural Networks 5 (1992), 10.1016/S0893-6080(05)80023-1 (stacked generalisation);
     Menon et al., ICLR 2021, arXiv 2007.07314, section 3 (balanced error).
 
@@ -52,7 +63,9 @@ def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
     members : sequence of ndarray, shape (n, K)
         Logits or log probabilities of M classifiers on samples that none of them was trained on.
     labels : ndarray of int64, shape (n,)
-        A class that does not occur gets the bias of the smallest.
+        A class that does not occur gets the bias of the smallest, unless `log_prior` is given.
+    log_prior : ndarray, shape (K,), optional
+        Finite; what is added to it does not matter.
 
     Examples
     --------
@@ -71,9 +84,13 @@ def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
     )
     share = 1 / (len(present) * counts[places])
     targets = np.eye(len(present))[places]
+    # Biases are these directions times what is fitted.
+    directions = np.eye(classes)[:, present]
+    if log_prior is not None:
+        directions = np.mean(log_prior) - log_prior[:, None]
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, biases = parameters[:count], parameters[count:]
+        weights, biases = parameters[:count], directions[present] @ parameters[count:]
         logits = np.tensordot(weights, stacked, axes=1) + biases
         normaliser = logsumexp(logits, axis=1)
         excess = weights - 1 / count
@@ -81,12 +98,13 @@ def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
         slope = share[:, None] * (np.exp(logits - normaliser[:, None]) - targets)
         gradient = [
             np.tensordot(stacked, slope, axes=2) + excess / len(labels),
-            slope.sum(axis=0),
+            directions[present].T @ slope.sum(axis=0),
         ]
         return loss + excess @ excess / (2 * len(labels)), np.concatenate(gradient)
 
-    start = np.concatenate([np.full(count, 1 / count), np.zeros(len(present))])
-    bounds = [(0, None)] * count + [(None, None)] * len(present)
+    free = directions.shape[1]
+    start = np.concatenate([np.full(count, 1 / count), np.zeros(free)])
+    bounds: list[tuple[float | None, None]] = [(0, None)] * count + [(None, None)] * free
     found = minimize(
         objective,
         start,
@@ -95,6 +113,36 @@ def fit_stacking(members: Sequence[np.ndarray], labels: np.ndarray) -> Stacking:
         bounds=bounds,
         options={"maxiter": 10_000, "ftol": 1e-14, "gtol": 1e-9},
     )
-    biases = np.full(classes, found.x[count:].min())
-    biases[present] = found.x[count:]
+    biases = directions @ found.x[count:]
+    if log_prior is None:
+        biases[~np.isin(np.arange(classes), present)] = biases[present].min()
     return Stacking(found.x[:count], biases - biases.mean())
+
+
+class StackedEnsemble(Ensemble):
+    """Classifiers under one :class:`Stacking`; a subclass says which, and fits it."""
+
+    _stacking: Stacking
+
+    @abstractmethod
+    def classifiers(self, logits: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Logits of the classifiers, (n, K) each, from those of the members by role."""
+
+    def report(self) -> Mapping[str, Any]:
+        return {
+            "weights": self._stacking.weights.tolist(),
+            "biases": self._stacking.biases.tolist(),
+        }
+
+    def state(self) -> Mapping[str, Any]:
+        return {"weights": self._stacking.weights, "biases": self._stacking.biases}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._stacking = Stacking(state["weights"], state["biases"])
+
+    def implied_log_prior(self) -> Tensor | None:
+        # The loss that is least on validation counts every class the same.
+        return log_shares(torch.zeros(self.context.num_classes))
+
+    def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
+        return self._stacking.logits(self.classifiers(logits))

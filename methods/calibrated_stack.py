@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 from scipy.special import log_softmax
 from torch import Tensor
 
-from bench.method import Ensemble, log_shares, register_method
+from bench.method import register_method
 from bench.options import Options
 
-from ._stacking import Stacking, fit_stacking
+from ._stacking import StackedEnsemble, Stacking, fit_stacking
 
 _FOREST = "ecfp_forest"
 
@@ -56,7 +54,7 @@ class CalibratedStackOptions(Options):
     reference="this benchmark; Wolpert, Neural Networks 5 (1992), 10.1016/S0893-6080(05)80023-1; "
     "Menon et al., ICLR 2021, arXiv 2007.07314 (balanced error)",
 )
-class CalibratedStack(Ensemble):
+class CalibratedStack(StackedEnsemble):
     """Adds what a graph network and a forest on fingerprints say, as validation balances them.
 
     Formula: ``z = w_1 mean_m log p_m + w_2 log p_forest + b``, ``w >= 0`` and ``b`` those of the
@@ -88,37 +86,19 @@ class CalibratedStack(Ensemble):
         return {name: name for name in (*options.names, *[_FOREST] * options.forest)}
 
     def fit(self, logits: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
-        classifiers = self._classifiers(logits)
+        classifiers = self.classifiers(logits)
         if self.options.calibrate:
             self._stacking = fit_stacking(classifiers, labels)
         else:
             count = len(classifiers)
             self._stacking = Stacking(np.full(count, 1 / count), np.zeros(self.context.num_classes))
 
-    def report(self) -> Mapping[str, Any]:
-        return {
-            "weights": self._stacking.weights.tolist(),
-            "biases": self._stacking.biases.tolist(),
-        }
-
-    def state(self) -> Mapping[str, Any]:
-        return {"weights": self._stacking.weights, "biases": self._stacking.biases}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self._stacking = Stacking(state["weights"], state["biases"])
-
     def implied_log_prior(self) -> Tensor | None:
-        # The loss that is least on validation counts every class the same. A plain mean has the
-        # mean of its members' log priors, which it does not know.
-        if not self.options.calibrate:
-            return None
-        return log_shares(torch.zeros(self.context.num_classes))
+        # A plain mean has the mean of its members' log priors, which it does not know.
+        return super().implied_log_prior() if self.options.calibrate else None
 
-    def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
-        return self._stacking.logits(self._classifiers(logits))
-
-    def _classifiers(self, logits: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Logits of the mean network and of the forest, (n, K) each, of what there is."""
+    def classifiers(self, logits: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The mean network and the forest, of what there is."""
         classifiers = []
         if self.options.names:
             of_networks = [

@@ -36,7 +36,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Another objective, step or activation": ("encouraging", "anyloss", "imbsam", "aglu"),
     "Another model, or several": (
         "ecfp_forest", "balanced_forest", "gbdt", "nearest_neighbour", "majority",
-        "self_paced_ensemble", "chemprop", "calibrated_stack",
+        "self_paced_ensemble", "chemprop", "calibrated_stack", "diverse_stack",
     ),
 }  # fmt: skip
 

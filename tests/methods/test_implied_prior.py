@@ -76,7 +76,7 @@ NONE = {
 # In tests of their own: what they learn decides.
 LEARNED = {
     "vanilla_tuned", "sdr", "sdr_joint", "sdr_la", "sdr_released", "ecfp_forest",
-    "calibrated_stack", "chemprop", "gbdt", "balanced_forest",
+    "calibrated_stack", "diverse_stack", "chemprop", "gbdt", "balanced_forest",
 }  # fmt: skip
 
 
@@ -157,6 +157,7 @@ def test_a_stack_that_validation_balances():
     stack = METHODS.get("calibrated_stack").cls
     assert shares(on_counts(stack, COUNTS)) == pytest.approx(EQUAL)
     assert on_counts(stack, COUNTS, calibrate=False).implied_log_prior() is None
+    assert shares(on_counts(METHODS.get("diverse_stack").cls, COUNTS)) == pytest.approx(EQUAL)
 
 
 def test_none_is_claimed_for_a_method_that_says_nothing_of_it():

@@ -117,6 +117,38 @@ def test_a_class_without_samples_is_never_favoured():
     assert np.isfinite(found.biases).all()
 
 
+@given(st.integers(0, 10_000), st.integers(2, 30))
+def test_one_power_of_the_prior_is_best_of_all_powers_and_weights(seed, classes):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(90) % classes)
+    members = [2 * np.eye(classes)[labels] + rng.normal(size=(90, classes)) for _ in range(2)]
+    log_prior = np.log(rng.dirichlet(np.ones(classes)) + 1e-6)
+    found = fit_stacking(members, labels, log_prior)
+    tau = -found.biases @ (log_prior - log_prior.mean()) / np.var(log_prior) / classes
+    np.testing.assert_allclose(found.biases, tau * (log_prior.mean() - log_prior), atol=1e-12)
+    least = objective(members, labels, found.weights, found.biases)
+    for size in (1e-3, 1e-2, 0.3):
+        weights = np.maximum(found.weights + size * rng.normal(size=2), 0)
+        biases = -(tau + size * rng.normal()) * log_prior
+        assert objective(members, labels, weights, biases) >= least - 1e-9
+
+
+def test_of_two_classes_one_power_of_the_prior_says_what_free_biases_say():
+    members, labels = classifiers(classes=2)
+    free = fit_stacking(members, labels)
+    moved = fit_stacking(members, labels, np.log([0.9, 0.1]))
+    np.testing.assert_allclose(moved.weights, free.weights, atol=1e-6)
+    np.testing.assert_allclose(moved.biases, free.biases, atol=1e-6)
+
+
+def test_a_class_without_samples_is_moved_by_its_prior():
+    members, labels = classifiers(classes=4)
+    kept = labels != 2
+    log_prior = np.log([0.6, 0.2, 0.1, 0.1])
+    found = fit_stacking([z[kept] for z in members], labels[kept], log_prior)
+    assert found.biases[2] == found.biases[3]
+
+
 def test_logits_are_the_weighted_sum_of_log_probabilities():
     stacking = Stacking(np.array([0.5, 2.0]), np.array([0.1, -0.1]))
     members = [np.log([[0.8, 0.2]]), np.log([[0.3, 0.7]])]
