@@ -16,7 +16,7 @@ from bench.data.prepared import PreparedData
 from bench.method import METHODS, AnyMethod, Ensemble, Estimator, Method
 from bench.models.head import Precision
 from bench.options import Options
-from bench.spec import check_options, parse_spec
+from bench.spec import check_options, parse_spec, without_encoder
 from bench.split import Split
 from bench.training.checkpoint import CheckpointFile
 from bench.training.kinds import Begun, EnsembleRun, EstimatorRun, NetworkRun, begin
@@ -206,9 +206,11 @@ class FinishedRuns:
 
     def trial(self, text: str, case: Case) -> Trial:
         """The method called `text`, trained on `case`."""
-        spec = parse_spec(text)
+        spec, encoder = without_encoder(parse_spec(text))
         cls: Any = METHODS.get(spec.name).cls
         options = check_options(cls.options_type, spec, "method")
+        if encoder is not None:
+            case = replace(case, backbone=parse_spec(encoder).name)
         # So that a method that may not depend on these labels builds on the very same runs.
         case = replace(case, permuted_test_labels=False)
         key = (cls, options.model_dump_json(), case)
