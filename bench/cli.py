@@ -36,6 +36,12 @@ _FILE_OPTIONS = (
     click.option("--label-col", metavar="NAME", help="class column of --data"),
     click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data"),
     click.option(
+        "--split-col",
+        metavar="NAME",
+        help="column of --data that says train, valid or test; without --splits the split",
+    ),
+    click.option("--date-col", metavar="NAME", help="column of dates of --data, for --splits time"),
+    click.option(
         "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
     ),
     click.option(
@@ -86,7 +92,7 @@ def main() -> int:
     help="all, paper, control, peer, or names: cb,cb[beta=[0.99,0.999]]",
 )
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
-@click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")
+@click.option("--splits", metavar="LIST", help="names: random,standard,scaffold; --list splits")
 @click.option(
     "--backbones", metavar="LIST", help="encoders of molecules, each with every method: gcn,gin"
 )

@@ -29,7 +29,7 @@ class ScaffoldOptions(Options):
     "scaffold",
     title="Scaffold",
     reference="Bemis and Murcko, J. Med. Chem. 1996, doi:10.1021/jm9602928",
-    needs_scaffolds=True,
+    needs=("scaffolds",),
 )
 class ScaffoldSplit(Splitter):
     """70 / 10 / 20 of the whole set by scaffold, no part off by more than the largest group.
@@ -51,7 +51,7 @@ class ScaffoldSplit(Splitter):
         groups: np.ndarray | None,
         scaffolds: np.ndarray | None,
     ) -> Split:
-        assert scaffolds is not None  # registered with needs_scaffolds
+        assert scaffolds is not None  # registered to need them
         empty = scaffolds < 0
         own = scaffolds.copy()
         alone = duplicate_groups(groups, self.options.group_duplicates, len(labels))
