@@ -24,6 +24,9 @@ from bench.registry import Registry
 MAX_BAD = 0.01
 """Largest share of the rows with a label that may be bad, where nothing else is asked for."""
 
+MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
+"""What stands in a file for a value that is not there, in small letters."""
+
 EntityKind = Literal["molecule", "protein", "category"]
 
 

@@ -11,13 +11,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
+from bench.dataset import MAX_BAD, MISSING, Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
 
 from ._table import NUL_SIGN, Table, delimiter_name, read_table
-
-_MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
 
 # Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
@@ -164,7 +162,7 @@ def _unlabelled(table: Table, labels: list[str]) -> dict[int, str]:
     return {
         row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
         for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
-        if text.lower() in _MISSING
+        if text.lower() in MISSING
     }
 
 

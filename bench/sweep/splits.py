@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.data.clusters import CUTOFF, sample_clusters
 from bench.data.featurise import Progress
 from bench.data.prepare import molecule_numbers, scaffolds
 from bench.data.prepared import PreparedData
@@ -84,4 +85,9 @@ def _needed(
         return texts
     if need == "molecules":
         return molecule_numbers(prepared)
+    if need == "clusters":
+        cutoff = getattr(part.options, "cutoff", CUTOFF)
+        return sample_clusters(
+            prepared, cutoff, cache_dir=cache_dir, jobs=cores, on_progress=on_progress
+        )
     return scaffolds(prepared, cache_dir=cache_dir, jobs=cores, on_progress=on_progress)
