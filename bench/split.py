@@ -25,9 +25,6 @@ PARTS = ("train", "valid", "test")
 NEEDS = ("scaffolds", "molecules", "clusters", "dates", "split_column")
 """What a splitter may ask for beyond labels and duplicates; fields of :class:`Samples`."""
 
-FOLD = "fold"
-"""The option that numbers the folds of a split: tables pool the folds of a seed."""
-
 # Numbers that a message lists.
 _MOST = 5
 

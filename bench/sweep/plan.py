@@ -17,7 +17,7 @@ from bench.config import BackboneSettings, Resolved, Settings
 from bench.dataset import DATASETS, Dataset
 from bench.errors import DataError, UnavailableError, UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS, Method, usable_methods
-from bench.options import Options
+from bench.options import FOLD, Options
 from bench.plugin_files import plugin_files
 from bench.spec import (
     ENCODER,
@@ -29,7 +29,7 @@ from bench.spec import (
     specs_of_lists,
     without_encoder,
 )
-from bench.split import FOLD, SPLITS
+from bench.split import SPLITS
 from bench.strict_yaml import parse_value
 from bench.training.settings import TrainingSettings
 

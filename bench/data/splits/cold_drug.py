@@ -54,7 +54,7 @@ class ColdDrugSplit(Splitter):
             np.flatnonzero(whole & (parts[0] == part)) for part in (TRAIN, VALID, TEST)
         )
         discarded = np.flatnonzero(~whole)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if len(discarded):
             notes = (
                 f"{len(discarded):,} of {len(samples):,} samples "

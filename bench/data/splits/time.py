@@ -42,7 +42,7 @@ class TimeSplit(Splitter):
         first = 1 + _nearest(before[:-2], train)
         second = 1 + first + _nearest(before[first:-1], train + valid)
         undated = np.flatnonzero(ranks < 0)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if len(undated):
             notes = (
                 f"{len(undated):,} of {len(samples):,} samples have no date and are left out.",
