@@ -345,6 +345,7 @@ def settings(out: Path) -> int:
 @cli.command()
 @click.argument("names", nargs=-1)
 @_options_of_file
+@click.option("--splits", metavar="LIST", help="splits whose test sets are described")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
 @click.option(
     "--markdown",
@@ -353,7 +354,12 @@ def settings(out: Path) -> int:
 )
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 def data(
-    names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path, **file_options: Any
+    names: tuple[str, ...],
+    splits: str | None,
+    data_dir: Path | None,
+    markdown: bool,
+    out: Path,
+    **file_options: Any,
 ) -> int:
     """Report on data sets: rows, classes, rows left out, duplicates, label conflicts, graphs.
 
@@ -361,9 +367,11 @@ def data(
     """
     from bench.commands.data import report_data
     from bench.commands.own_file import datasets_of
+    from bench.spec import split_list
 
     datasets = datasets_of(names, file_options)
-    return report_data(datasets, data_dir=data_dir, markdown=markdown, out=out)
+    asked = split_list(splits or "")
+    return report_data(datasets, data_dir=data_dir, markdown=markdown, out=out, splits=asked)
 
 
 @cli.command()
