@@ -341,9 +341,16 @@ def make_split(
         )
     lost = np.flatnonzero(np.bincount(labels[split.train], minlength=num_classes) == 0)
     if len(lost):
+        where = {"valid": split.valid, "test": split.test, "no part": split.discarded}
+        placed = ", ".join(
+            f"{count} in {part}"
+            for part, own in where.items()
+            if (count := np.count_nonzero(labels[own] == lost[0]))
+        )
         raise SplitError(
             f"Expected every class in the training part of the split {name!r}, but got none of "
-            f"class {_some(lost)}. Use the random split, more data, or leave the class out.",
+            f"class {_some(lost)} (class {lost[0]} has {placed}). Use the random split, more data, "
+            "or leave the class out.",
             lost[:_MOST],
         )
     return split
