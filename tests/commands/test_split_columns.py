@@ -39,7 +39,7 @@ def test_a_split_column_is_the_split(bench, path, tmp_path):
     assert code == 0, err
     assert "Column split: my" in out
     assert "1 of 60 samples have no value in the split column and are left out" in err
-    assert "The split column names no validation set: 4 of the 40 samples of train" in err
+    assert "The split column names no validation set: 4 of the 39 samples of train" in err
     assert "my, column split, seed 0: test molecules are" in out
 
 
@@ -47,7 +47,7 @@ def test_a_date_column_alone_changes_no_split(bench, path, tmp_path):
     code, out, _ = bench(*arguments(path, tmp_path, "--date-col", "day", "--dry-run"))
     assert code == 0
     assert "my · random · majority" in out
-    assert "time" not in out
+    assert "my · time" not in out
     code, out, err = bench(
         *arguments(path, tmp_path, "--date-col", "day", "--splits", "time,cv5[fold=2]")
     )
@@ -61,7 +61,7 @@ def test_a_report_says_how_near_the_test_set_is(bench, path):
     code, out, _ = bench("data", path, *words, "--split-col", "part", "--date-col", "day")
     assert code == 0
     rows = [line.split()[1] for line in out.splitlines() if line.startswith("│ ")]
-    assert rows[-4:] == ["random", "standard", "column", "time"]
+    assert rows[-3:] == ["random", "column", "time"]
     code, out, _ = bench("data", path, *words, "--splits", "butina[cutoff=0.9]")
     assert "│ butina[cutoff=0.9] │" in out
     assert "│ random" not in out
