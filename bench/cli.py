@@ -36,6 +36,12 @@ _FILE_OPTIONS = (
     click.option("--label-col", metavar="NAME", help="class column of --data"),
     click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data"),
     click.option(
+        "--split-col",
+        metavar="NAME",
+        help="column of --data that says train, valid or test; without --splits the split",
+    ),
+    click.option("--date-col", metavar="NAME", help="column of dates of --data, for --splits time"),
+    click.option(
         "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
     ),
     click.option(
@@ -86,7 +92,7 @@ def main() -> int:
     help="all, paper, control, peer, or names: cb,cb[beta=[0.99,0.999]]",
 )
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
-@click.option("--splits", metavar="LIST", help="names: random,standard,scaffold")
+@click.option("--splits", metavar="LIST", help="names: random,standard,scaffold; --list splits")
 @click.option(
     "--backbones", metavar="LIST", help="encoders of molecules, each with every method: gcn,gin"
 )
@@ -339,6 +345,7 @@ def settings(out: Path) -> int:
 @cli.command()
 @click.argument("names", nargs=-1)
 @_options_of_file
+@click.option("--splits", metavar="LIST", help="splits whose test sets are described")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
 @click.option(
     "--markdown",
@@ -347,7 +354,12 @@ def settings(out: Path) -> int:
 )
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 def data(
-    names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path, **file_options: Any
+    names: tuple[str, ...],
+    splits: str | None,
+    data_dir: Path | None,
+    markdown: bool,
+    out: Path,
+    **file_options: Any,
 ) -> int:
     """Report on data sets: rows, classes, rows left out, duplicates, label conflicts, graphs.
 
@@ -355,9 +367,11 @@ def data(
     """
     from bench.commands.data import report_data
     from bench.commands.own_file import datasets_of
+    from bench.spec import split_list
 
     datasets = datasets_of(names, file_options)
-    return report_data(datasets, data_dir=data_dir, markdown=markdown, out=out)
+    asked = split_list(splits or "")
+    return report_data(datasets, data_dir=data_dir, markdown=markdown, out=out, splits=asked)
 
 
 @cli.command()

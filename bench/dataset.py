@@ -24,6 +24,9 @@ from bench.registry import Registry
 MAX_BAD = 0.01
 """Largest share of the rows with a label that may be bad, where nothing else is asked for."""
 
+MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
+"""What stands in a file for a value that is not there, in small letters."""
+
 EntityKind = Literal["molecule", "protein", "category"]
 
 
@@ -92,6 +95,10 @@ class RawSamples:
     unlabelled : frozenset of int
         Those of `unusable` that have no label or are blank. They are left out like all of them,
         but do not count as bad rows, of which a file may have only so many.
+    split_column : sequence of str or None
+        In which set the file itself puts a row, one text a row: see the split ``column``.
+    dates : sequence of str or None
+        The date of a row, one text a row: see the split ``time``.
     """
 
     entities: tuple[Entity, ...]
@@ -101,14 +108,26 @@ class RawSamples:
     notes: tuple[str, ...] = field(default=())
     unusable: Mapping[int, str] = field(default_factory=dict)
     unlabelled: frozenset[int] = frozenset()
+    split_column: Sequence[str] | None = None
+    dates: Sequence[str] | None = None
+
+    def columns_of_splits(self) -> dict[str, Sequence[str]]:
+        """Those of `split_column` and `dates` that are there."""
+        columns = {"split_column": self.split_column, "dates": self.dates}
+        return {name: texts for name, texts in columns.items() if texts is not None}
 
     def content_sha256(self) -> str:
-        """Checksum of the samples: inputs, labels and class names, in order of the rows."""
+        """Checksum of the samples: inputs, labels and class names, in order of the rows.
+
+        Columns that a split reads are in it where there are any.
+        """
         digest = hashlib.sha256()
         for entity in self.entities:
             digest.update(json.dumps([entity.name, entity.kind, list(entity.values)]).encode())
         digest.update(self.labels.astype("<i8").tobytes())
         digest.update(json.dumps(self.class_names).encode())
+        for name, texts in self.columns_of_splits().items():
+            digest.update(json.dumps([name, list(texts)]).encode())
         return digest.hexdigest()
 
     def __post_init__(self) -> None:
@@ -119,6 +138,12 @@ class RawSamples:
                 raise DataError(
                     f"Expected {len(self.labels)} values of entity {entity.name!r}, one a label, "
                     f"but got {len(entity.values)}."
+                )
+        for name, texts in self.columns_of_splits().items():
+            if len(texts) != len(self.labels):
+                raise DataError(
+                    f"Expected {len(self.labels)} texts in {name}, one a label, but got "
+                    f"{len(texts)}."
                 )
         unlabelled = set(np.flatnonzero(self.labels < 0).tolist())
         if unlabelled != set(self.unusable):

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 # In the brackets of a method: the encoder of molecules that its networks have.
 ENCODER = "backbone"
 
+# The option that numbers the folds of a split, whose runs tables pool.
+FOLD = "fold"
+
 
 class Options(BaseModel):
     """Settings of a component: frozen, strictly typed, unknown keys refused.

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bench.errors import UsageError, nearest
 from bench.options import ENCODER as ENCODER
-from bench.options import Options
+from bench.options import FOLD, Options
 from bench.strict_yaml import parse_value
 
 _SPEC = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>.*)\])?\s*", re.DOTALL)
@@ -90,6 +90,30 @@ def label_and_encoder(label: str) -> tuple[str, str | None]:
         return label, None
     spec, named = without_encoder(parse_spec(label))
     return (label, None) if named is None else (spec.label, named)
+
+
+def label_and_fold(label: str) -> tuple[str, int | None]:
+    """The label of a split without the fold that it names, and that fold.
+
+    Examples
+    --------
+    >>> label_and_fold("cv5[fold=2,group_duplicates=true]")
+    ('cv5[group_duplicates=true]', 2)
+    >>> label_and_fold("random")
+    ('random', None)
+    """
+    if f"{FOLD}=" not in label:
+        return label, None
+    spec = parse_spec(label)
+    options = dict(spec.options)
+    fold = options.pop(FOLD, None)
+    return (Spec(spec.name, options).label, fold) if isinstance(fold, int) else (label, None)
+
+
+def label_of_fold(label: str, fold: int) -> str:
+    """The label of one fold of a split; the reverse of :func:`label_and_fold`."""
+    spec = parse_spec(label)
+    return Spec(spec.name, {**spec.options, FOLD: fold}).label
 
 
 def specs_of_lists(spec: Spec, options_type: type[Options]) -> list[Spec]:

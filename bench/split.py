@@ -1,18 +1,17 @@
 """The contract of a split: who trains, who selects the model, who is tested.
 
 To add one, write ``bench/data/splits/NAME.py`` with a subclass of :class:`Splitter` under
-:func:`register_split`. A splitter sees labels, group numbers and a generator, nothing else, so
-every method of a sweep gets the same parts.
+:func:`register_split`. A splitter sees what :class:`Samples` holds and a generator, nothing else,
+so every method of a sweep gets the same parts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,8 +22,19 @@ from bench.seeds import derive_seed
 
 PARTS = ("train", "valid", "test")
 
+NEEDS = ("scaffolds", "molecules", "clusters", "dates", "split_column")
+"""What a splitter may ask for beyond labels and duplicates; fields of :class:`Samples`."""
+
 # Numbers that a message lists.
 _MOST = 5
+
+_HOW_TO_GIVE = {
+    "scaffolds": "Give one scaffold number a sample.",
+    "molecules": "Give one number a sample for each input that is a molecule.",
+    "clusters": "Give one cluster number a sample.",
+    "dates": "Name the column of dates of your file with --date-col.",
+    "split_column": "Name the column of your file that says train, valid or test with --split-col.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +47,8 @@ class Split:
         Positions 0..M-1, sorted, read-only.
     discarded : ndarray of int64
         Positions in no part, sorted, read-only.
+    notes : tuple of str
+        Sentences on how it was made that a user must know; not part of the hash.
 
     Raises
     ------
@@ -48,6 +60,7 @@ class Split:
     valid: np.ndarray
     test: np.ndarray
     discarded: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (*PARTS, "discarded"):
@@ -100,15 +113,87 @@ class Split:
         return digest.hexdigest()
 
 
-class Splitter(ABC):
-    """Makes splits; an instance adds the options the user chose."""
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What a splitter sees of M samples of K classes.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (M,)
+        Class indices; every class 0..K-1 has a sample.
+    num_classes : int
+        K.
+    groups : ndarray of int64, shape (M,), or None
+        Equal numbers are equal molecules, reactions or pairs.
+    rows : ndarray of int64, shape (M,)
+        Row of the file of each sample, for messages.
+    scaffolds : ndarray of int64, shape (M,), or None
+        Equal numbers are equal scaffolds; negative is the empty scaffold. This and what follows
+        is there where the splitter was registered with its name in ``needs``.
+    molecules : sequence of ndarray of int64, shape (M,), or None
+        One array for each input that is a molecule. Equal numbers are equal molecules, across
+        inputs, too.
+    clusters : ndarray of int64, shape (M,), or None
+        Equal numbers are one cluster of similar molecules, as far apart as the splitter's option
+        ``cutoff`` says.
+    dates, split_column : sequence of str, length M, or None
+        As they stand in the file, see :class:`bench.dataset.RawSamples`.
+    """
+
+    labels: np.ndarray
+    num_classes: int
+    groups: np.ndarray | None
+    rows: np.ndarray
+    scaffolds: np.ndarray | None = None
+    molecules: Sequence[np.ndarray] | None = None
+    clusters: np.ndarray | None = None
+    dates: Sequence[str] | None = None
+    split_column: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Splitter:
+    """Makes splits; an instance adds the options the user chose.
+
+    A subclass overrides :meth:`make`, or :meth:`split` where it needs more than scaffolds.
+
+    Attributes
+    ----------
+    folds : int
+        Of a split that is one fold of several: how many there are. Its options have a field
+        ``fold``, 0 to `folds` - 1, and where a user does not choose one, all are run.
+    """
 
     options_type: ClassVar[type[Options]] = Options
+    folds: ClassVar[int] = 0
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options if options is not None else self.options_type()
 
-    @abstractmethod
+    def split(self, samples: Samples, rng: np.random.Generator) -> Split:
+        """Split M samples of K classes.
+
+        Parameters
+        ----------
+        samples : Samples
+        rng : numpy.random.Generator
+            The only source of randomness.
+
+        Raises
+        ------
+        SplitError
+            No such split of these samples exists.
+        """
+        return self.make(
+            samples.labels,
+            samples.num_classes,
+            rng,
+            groups=samples.groups,
+            scaffolds=samples.scaffolds,
+        )
+
     def make(
         self,
         labels: np.ndarray,
@@ -118,34 +203,27 @@ class Splitter(ABC):
         groups: np.ndarray | None,
         scaffolds: np.ndarray | None,
     ) -> Split:
-        """Split M samples of K classes.
-
-        Parameters
-        ----------
-        labels : ndarray of int64, shape (M,)
-            Class indices; every class 0..K-1 has a sample.
-        num_classes : int
-            K.
-        rng : numpy.random.Generator
-            The only source of randomness.
-        groups : ndarray of int64, shape (M,), or None
-            Equal numbers are equal molecules, reactions or pairs.
-        scaffolds : ndarray of int64, shape (M,), or None
-            Equal numbers are equal scaffolds; negative is the empty scaffold. Given whenever
-            the splitter was registered with ``needs_scaffolds=True``.
+        """Split M samples of K classes, given as in :class:`Samples`.
 
         Raises
         ------
         SplitError
             No such split of these samples exists.
         """
+        raise NotImplementedError(f"Override make or split of {type(self).__name__}.")
 
 
 SPLITS: Registry[type[Splitter]] = Registry("split", "bench.data.splits", "ltdd_bench.splits")
 
 
 def register_split(
-    name: str, *, title: str, reference: str, version: int = 1, needs_scaffolds: bool = False
+    name: str,
+    *,
+    title: str,
+    reference: str,
+    version: int = 1,
+    needs: Sequence[str] = (),
+    needs_scaffolds: bool = False,
 ) -> Callable[[type[Splitter]], type[Splitter]]:
     """Register a splitter under `name`.
 
@@ -157,19 +235,26 @@ def register_split(
         Publication or code the rule comes from.
     version : int
         Raise it when the parts change for the same labels and seed.
+    needs : sequence of str
+        What :meth:`Splitter.split` reads of :class:`Samples`, out of :data:`NEEDS`: it takes time
+        to compute, or is not in every file.
     needs_scaffolds : bool
-        Whether :meth:`Splitter.make` reads `scaffolds`, which take time to compute.
+        The same as ``needs=("scaffolds",)``.
+
+    Raises
+    ------
+    UsageError
+        There is no such thing to ask for.
     """
+    if isinstance(needs, str) or set(needs) - set(NEEDS):
+        raise UsageError(
+            f"Expected names among {', '.join(NEEDS)} in needs= of the split {name!r}, but got "
+            f"{needs!r}."
+        )
+    asked = tuple(dict.fromkeys((*needs, *(["scaffolds"] if needs_scaffolds else []))))
 
     def decorate(cls: type[Splitter]) -> type[Splitter]:
-        SPLITS.add(
-            name,
-            cls,
-            title=title,
-            reference=reference,
-            version=version,
-            needs_scaffolds=needs_scaffolds,
-        )
+        SPLITS.add(name, cls, title=title, reference=reference, version=version, needs=asked)
         return cls
 
     return decorate
@@ -184,7 +269,8 @@ def make_split(
     *,
     options: Options | None = None,
     identity: np.ndarray | None = None,
-    scaffolds: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
+    **needed: Any,
 ) -> Split:
     """Split a data set.
 
@@ -207,15 +293,17 @@ def make_split(
         An instance of the splitter's `options_type`; its defaults when None.
     identity : ndarray of int, shape (M,), optional
         Equal numbers are equal samples, see `PreparedData.identity`.
-    scaffolds : ndarray of int, shape (M,), optional
-        Equal numbers are equal scaffolds; negative is the empty scaffold.
+    rows : ndarray of int, shape (M,), optional
+        Row of the file of each sample, by which messages name it; positions when None.
+    **needed
+        What the splitter was registered to need, by its name in :class:`Samples`.
 
     Raises
     ------
     UnknownNameError
         No such split.
     UsageError
-        Options of another split, or an array the split needs is not given.
+        Options of another split, or something the split needs is not given.
     SplitError
         The labels are unusable, or the split would leave a part empty or training without a
         class.
@@ -227,18 +315,24 @@ def make_split(
             f"Expected {options_type.__name__} for the split {name!r}, but got "
             f"{type(options).__name__}."
         )
-    if entry.facts["needs_scaffolds"] and scaffolds is None:
-        raise UsageError(
-            f"Expected `scaffolds` for the split {name!r}, but got None. "
-            "Give one scaffold number a sample."
-        )
+    if unknown := set(needed) - set(NEEDS):
+        raise TypeError(f"make_split() got an unexpected argument {min(unknown)!r}.")
+    for need in entry.facts["needs"]:
+        if needed.get(need) is None:
+            raise UsageError(
+                f"Expected `{need}` for the split {name!r}, but got None. {_HOW_TO_GIVE[need]}"
+            )
     labels = _checked_labels(labels, num_classes)
-    split = entry.cls(options).make(
-        labels,
-        num_classes,
-        np.random.Generator(np.random.PCG64(derive_seed(seed, "split", dataset_name, name))),
+    samples = Samples(
+        labels=labels,
+        num_classes=num_classes,
         groups=_checked_numbers("identity", identity, len(labels)),
-        scaffolds=_checked_numbers("scaffolds", scaffolds, len(labels)),
+        rows=np.arange(len(labels)) if rows is None else rows,
+        **{need: _checked(need, given, len(labels)) for need, given in needed.items()},
+    )
+    split = entry.cls(options).split(
+        samples,
+        np.random.Generator(np.random.PCG64(derive_seed(seed, "split", dataset_name, name))),
     )
     if len(split) != len(labels):
         raise SplitError(
@@ -247,9 +341,16 @@ def make_split(
         )
     lost = np.flatnonzero(np.bincount(labels[split.train], minlength=num_classes) == 0)
     if len(lost):
+        where = {"valid": split.valid, "test": split.test, "no part": split.discarded}
+        placed = ", ".join(
+            f"{count} in {part}"
+            for part, own in where.items()
+            if (count := np.count_nonzero(labels[own] == lost[0]))
+        )
         raise SplitError(
             f"Expected every class in the training part of the split {name!r}, but got none of "
-            f"class {_some(lost)}. Use the random split, more data, or leave the class out.",
+            f"class {_some(lost)} (class {lost[0]} has {placed}). Use the random split, more data, "
+            "or leave the class out.",
             lost[:_MOST],
         )
     return split
@@ -279,6 +380,19 @@ def _checked_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
             unused[:_MOST],
         )
     return labels
+
+
+def _checked(need: str, given: Any, count: int) -> Any:
+    """What a splitter is given under the name `need`, of the right length."""
+    if given is None:
+        return None
+    if need == "molecules":
+        return [_checked_numbers(need, numbers, count) for numbers in given]
+    if need in ("dates", "split_column"):
+        if len(given) != count:
+            raise SplitError(f"Expected `{need}` to hold {count} texts, but got {len(given)}.")
+        return given
+    return _checked_numbers(need, given, count)
 
 
 def _checked_numbers(what: str, numbers: np.ndarray | None, count: int) -> np.ndarray | None:

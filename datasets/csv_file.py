@@ -11,13 +11,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
+from bench.dataset import MAX_BAD, MISSING, Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
 
 from ._table import NUL_SIGN, Table, delimiter_name, read_table
-
-_MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
 
 # Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
@@ -41,7 +39,17 @@ class CsvOptions(Options):
     )
     label_column: str = Field(description="column of class labels: words or numbers")
     protein_column: str | None = Field(None, description="column of amino-acid sequences")
-    # Part of a run's identity only where it is set: runs made before there was a choice stay.
+    # Part of a run's identity only where they are set: runs made before there was a choice stay.
+    split_column: str | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="column that says train, valid or test, for the split `column`",
+    )
+    date_column: str | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="column of dates or numbers, for the split `time`",
+    )
     conflicts: Literal["keep", "drop", "majority"] = Field(
         "keep",
         exclude_if=lambda policy: policy == "keep",
@@ -77,7 +85,10 @@ class CsvOptions(Options):
 
     @model_validator(mode="after")
     def _columns_differ(self) -> CsvOptions:
-        columns = [*self.smiles_columns, self.label_column, self.protein_column]
+        columns = [
+            *(*self.smiles_columns, self.label_column, self.protein_column),
+            *(self.split_column, self.date_column),
+        ]
         repeated = sorted(name for name, count in Counter(columns).items() if name and count > 1)
         if repeated:
             raise ValueError(f"expected different columns, but got {', '.join(repeated)} twice")
@@ -105,8 +116,8 @@ class CsvFile(Dataset):
     def read(self, path: Path) -> RawSamples:
         options = self.options
         wanted = [*options.smiles_columns, options.label_column]
-        if options.protein_column is not None:
-            wanted.append(options.protein_column)
+        others = (options.protein_column, options.split_column, options.date_column)
+        wanted += [name for name in others if name is not None]
         table = read_table(path, delimiter=options.delimiter, expected=wanted)
         entities = [Entity(name, "molecule", table.column(name)) for name in options.smiles_columns]
         if options.protein_column is not None:
@@ -137,7 +148,13 @@ class CsvFile(Dataset):
             notes=_notes(labels, classes),
             unusable=unusable,
             unlabelled=frozenset(unlabelled),
+            split_column=_texts(table, options.split_column),
+            dates=_texts(table, options.date_column),
         )
+
+
+def _texts(table: Table, name: str | None) -> list[str] | None:
+    return None if name is None else [text.strip() for text in table.column(name)]
 
 
 def _unlabelled(table: Table, labels: list[str]) -> dict[int, str]:
@@ -145,7 +162,7 @@ def _unlabelled(table: Table, labels: list[str]) -> dict[int, str]:
     return {
         row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
         for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
-        if text.lower() in _MISSING
+        if text.lower() in MISSING
     }
 
 

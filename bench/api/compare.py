@@ -30,7 +30,7 @@ _POLICY = {
     "force": False,
     "keep_changed": False,
 }
-_FILE = ("delimiter", "max_bad", "conflicts")
+_FILE = ("delimiter", "max_bad", "conflicts", "split_column", "date_column")
 
 
 def compare(
@@ -76,7 +76,8 @@ def compare(
         ``python run_bench.py --list methods`` describes them. A method of one's own is a file,
         not a cell of a notebook: runs are processes that import it.
     splits : sequence of str
-        ``"random"`` (stratified), ``"standard"`` (balanced test set) or ``"scaffold"``.
+        ``"random"`` (stratified), ``"standard"`` (balanced test set), ``"scaffold"``, or any other
+        that ``python run_bench.py --list splits`` names.
     seeds : sequence of int
         One run each. From two seeds on, differences between methods can be tested.
     backbones : sequence of str, optional
@@ -102,7 +103,8 @@ def compare(
         Any other setting, with two underscores for each dot: ``training__batch_size=256``,
         ``device="cpu"``, ``executor="in-process"``. Also ``force=True``, ``retry_failed=True``,
         ``keep_changed=True``, ``max_minutes=60``, ``retries=3``, and of a file or frame
-        ``max_bad=0.05``, ``conflicts="drop"``, ``delimiter="tab"``.
+        ``max_bad=0.05``, ``conflicts="drop"``, ``delimiter="tab"``, and ``split_column=`` and
+        ``date_column=``, which ``splits="column"`` and ``splits="time"`` read.
 
     Returns
     -------

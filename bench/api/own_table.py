@@ -79,7 +79,8 @@ def own_data(
         _require_columns(columns, label, f"of molecules and of classes in {path}", ())
         content = path.read_bytes() if path.is_file() else str(path).encode()
     else:
-        content = _csv_of(data, columns, label, protein)
+        others = [protein, options.get("split_column"), options.get("date_column")]
+        content = _csv_of(data, columns, label, [name for name in others if name is not None])
     digest = hashlib.sha256(content + repr((columns, label, protein)).encode()).hexdigest()
     stem = name or (path.name.partition(".")[0] if isinstance(data, str | PathLike) else "frame")
     folder = Path(out) if out is not None else _RESULTS / f"{_word(stem)}-{digest[:_DIGITS]}"
@@ -92,7 +93,7 @@ def own_data(
     return OwnData(csv_dataset(path, asked), folder)
 
 
-def _csv_of(data: Any, smiles: Sequence[str], label: str | None, protein: str | None) -> bytes:
+def _csv_of(data: Any, smiles: Sequence[str], label: str | None, others: Sequence[str]) -> bytes:
     """The named columns of a frame as CSV."""
     import pandas as pd
 
@@ -104,7 +105,7 @@ def _csv_of(data: Any, smiles: Sequence[str], label: str | None, protein: str | 
             f"{type(data).__name__}: {error}."
         ) from error
     _require_columns(smiles, label, "of molecules and of classes", list(map(str, frame.columns)))
-    wanted = [*smiles, str(label), *([protein] if protein is not None else [])]
+    wanted = [*smiles, str(label), *others]
     for column in wanted:
         if column not in frame.columns:
             near = nearest(column, map(str, frame.columns))

@@ -262,7 +262,7 @@ class Results:
             top["balanced_accuracy"],
             members == (label,),
             members,
-            len(leaders.seeds),
+            leaders.different_seeds,
         )
 
     def interval(
@@ -379,12 +379,11 @@ class Results:
 
         split, column = self._place(dataset, split)
         self._require("method", method, self.methods)
-        runs = {
-            run.seed: run
-            for run in self.source.table.runs
-            if (run.dataset, run.split, run.method) == (column.label, split, method)
-            and run.result is not None
-        }
+        runs: dict[int, Run] = {}
+        for run in self.source.table.runs:
+            where = (run.dataset, run.split, run.method)
+            if where == (column.label, split, method) and run.result is not None:
+                runs.setdefault(run.seed, run)
         if not runs or (seed is not None and seed not in runs):
             asked = "" if seed is None else f" with seed {seed}"
             raise ArgumentError(
@@ -522,7 +521,7 @@ def results_of(store: Store, plan: Mapping[str, Any]) -> Results:
 def _run(run: Run, encoders: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {
         "dataset": run.dataset,
-        "split": run.split,
+        "split": run.planned_split,
         "method": run.method,
         "backbone": encoders[run.method],
         "seed": run.seed,
@@ -555,7 +554,7 @@ def _classes(run: Run, record: Mapping[str, Any], encoders: Mapping[str, str]) -
         for name in _OF_CLASSES
     }
     return {
-        "dataset": run.dataset, "split": run.split, "method": run.method,
+        "dataset": run.dataset, "split": run.planned_split, "method": run.method,
         "backbone": encoders[run.method], "seed": run.seed, "class": names, **figures,
     }  # fmt: skip
 

@@ -70,6 +70,8 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
         raise UsageError("--data and --datasets exclude each other.")
     else:
         overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
+        if arguments.get("split_col") is not None:
+            overrides.setdefault("splits", ["column"])
     resolved = resolve(arguments["preset"], overrides)
     if arguments.get("sampler") is not None and resolved.settings.trials.number is None:
         raise UsageError("--sampler goes with --trials N.")

@@ -19,7 +19,7 @@ from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.data.describe import DataDescription, describe_data
 from bench.data.prepared import PreparedData
-from bench.data.similarity import CLOSE, sample_fingerprints, similarity_to_training
+from bench.data.similarity import CLOSE, sample_similarities
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
@@ -27,27 +27,40 @@ from bench.report.numbers import counted
 from bench.report.published import published
 from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, Part, expand
+from bench.sweep.plan import Part, expand
 from bench.sweep.splits import split_of
 
+# Splits that read a column, and which one it is.
+_OF_COLUMNS = {"column": "split_column", "time": "dates"}
 # Long lists are cut on the screen; the count always stands beside them.
 _SHOWN = 10
 
 
-def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, out: Path) -> int:
+def report_data(
+    names: Sequence[str],
+    *,
+    data_dir: Path | None,
+    markdown: bool,
+    out: Path,
+    splits: Sequence[str] = (),
+) -> int:
     """Print a report on each data set.
 
+    Of `splits`, which are the usual ones and those that the columns of a file allow when none is
+    given, it says how near the test set lies to training.
     With `markdown`, also write Table 1 to ``out/table1.md``, and for each data set a histogram of
     the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``.
     """
-    grid = expand(Settings(datasets=tuple(names)))
+    asked = tuple(splits) or (*Settings().splits, *_OF_COLUMNS)
+    grid = expand(Settings(datasets=tuple(names), splits=asked))
     described = []
     files: dict[str, bytes] = {}
     for part in grid.datasets:
         ready = prepare_dataset(part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
         _show(part.label, facts)
-        tests = _test_parts(grid, part, ready.prepared)
+        own = [split for split in grid.splits if splits or _applies(split, ready.prepared)]
+        tests = _test_parts(own, grid.seeds[0], part, ready.prepared)
         _show_test_parts(tests, grid.seeds[0])
         console.print()
         described.append((part.label, part.facts["title"], facts))
@@ -88,30 +101,38 @@ class _TestPart(NamedTuple):
     class_counts: np.ndarray
 
 
-def _test_parts(grid: Grid, part: Part, prepared: PreparedData) -> dict[str, _TestPart]:
+def _applies(split: Part, prepared: PreparedData) -> bool:
+    """Whether the file has the column that a split reads, if it reads one."""
+    column = _OF_COLUMNS.get(split.name)
+    return column is None or getattr(prepared, column) is not None
+
+
+def _test_parts(
+    splits: Sequence[Part], seed: int, part: Part, prepared: PreparedData
+) -> dict[str, _TestPart]:
     """By split, where the samples hold a molecule and the split can be made."""
     if all(entity.kind != "molecule" for entity in prepared.entities):
         return {}
-    seed, cores, cache = grid.seeds[0], default_jobs(), default_folder()
+    cores, cache = default_jobs(), default_folder()
     found = {}
     with LiveStep(f"{part.label}: similarity of test to training") as step:
-        bits = sample_fingerprints(
-            prepared,
-            cache_dir=cache,
-            jobs=cores,
-            on_progress=partial(step.advance, f"{part.label}: fingerprints of molecules"),
-        )
-        for split in grid.splits:
+        for split in splits:
             try:
                 made, _ = split_of(prepared, split, seed, cache_dir=cache, cores=cores)
             except SplitError as error:
                 warn(f"No similarity of test to training: {error}")
                 continue
-            progress = partial(step.advance, f"{part.label}: {split.label} split, neighbours")
-            found[split.label] = _TestPart(
-                similarity_to_training(bits, made, on_progress=progress),
-                prepared.class_counts(made.test),
+            for note in made.notes:
+                console.print(f"{part.label}, {split.label} split, seed {seed}: {note}")
+            similarity = sample_similarities(
+                prepared,
+                made,
+                cache_dir=cache,
+                jobs=cores,
+                on_progress=partial(step.advance, f"{part.label}: {split.label} split, similarity"),
             )
+            assert similarity is not None  # there are molecules
+            found[split.label] = _TestPart(similarity, prepared.class_counts(made.test))
     return found
 
 

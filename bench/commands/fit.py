@@ -201,6 +201,8 @@ def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
             "smiles_col": ",".join(options.get("smiles_columns") or ()) or None,
             "label_col": options.get("label_column"),
             "protein_col": options.get("protein_column"),
+            "split_col": options.get("split_column"),
+            "date_col": options.get("date_column"),
         }
         given = {name: arguments[name] for name in columns if arguments[name] is not None}
         return dataset_part(file_as_dataset(arguments["data"], {**arguments, **columns, **given}))

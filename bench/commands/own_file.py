@@ -18,6 +18,8 @@ _SETTINGS = {
     "smiles_col": "smiles_columns",
     "label_col": "label_column",
     "protein_col": "protein_column",
+    "split_col": "split_column",
+    "date_col": "date_column",
     "delimiter": "delimiter",
     "max_bad": "max_bad",
 }

@@ -15,6 +15,8 @@ from bench.commands.progress import LiveRuns, LiveStep
 from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
+from bench.data.similarity import sample_similarities, similarity_in_words
+from bench.spec import label_and_fold
 from bench.sweep.costs import Costs
 from bench.sweep.devices import Place
 from bench.sweep.executor import Executor
@@ -232,10 +234,24 @@ def make_splits(
             rows=prepared.rows,
             scaffolds=scaffolds,
         )
-        # Seeds differ in detail only: one seed's findings stand for the others on the screen.
-        if key[:2] not in warned:
+        # Seeds and folds differ in detail only: the findings of one stand for the others on the
+        # screen.
+        kind = key[0], label_and_fold(key[1])[0]
+        if kind not in warned:
             for text in (*found.problems, *found.warnings):
                 warn(f"{key[0]}, {key[1]} split, seed {key[2]}: {text}")
-        warned.add(key[:2])
+            with LiveStep(f"{key[0]}: similarity of test to training") as step:
+                near = sample_similarities(
+                    prepared,
+                    split,
+                    cache_dir=cache,
+                    jobs=cores,
+                    on_progress=partial(step.advance, f"{key[0]}: nearest molecules of training"),
+                )
+            if near is not None:
+                console.print(
+                    f"{key[0]}, {key[1]} split, seed {key[2]}: {similarity_in_words(near)}"
+                )
+        warned.add(kind)
         hashes[key] = split.hash
     return hashes

@@ -90,6 +90,8 @@ class SplitAudit:
         Empty also when no identity was given.
     scaffolds : ScaffoldGroups or None
         None when no scaffolds were given.
+    notes : tuple of str
+        What the split says of itself.
     """
 
     split_hash: str
@@ -99,6 +101,7 @@ class SplitAudit:
     absent: tuple[AbsentClass, ...]
     shared: tuple[SharedSamples, ...]
     scaffolds: ScaffoldGroups | None
+    notes: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -129,7 +132,7 @@ class SplitAudit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on findings that make numbers less certain or too good."""
-        found = [_shared_text(shared) for shared in self.shared]
+        found = [*self.notes, *(_shared_text(shared) for shared in self.shared)]
         smallest = min((count for count in self.counts["test"] if count), default=0)
         if smallest < FEW_SAMPLES:
             name = self.class_names[self.counts["test"].index(smallest)]
@@ -223,6 +226,7 @@ def audit(
         absent=absent,
         shared=() if identity is None else _shared(split, identity, rows),
         scaffolds=None if scaffolds is None else _scaffold_groups(scaffolds),
+        notes=split.notes,
     )
 
 

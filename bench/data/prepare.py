@@ -16,7 +16,7 @@ import numpy as np
 from bench.data import cache
 from bench.data.featurise import Progress, scaffold_keys
 from bench.data.left_out import TooManyBadError, too_many
-from bench.data.prepared import PreparedData
+from bench.data.prepared import EntityIndex, PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import DATASETS, MAX_BAD, Dataset
@@ -109,12 +109,7 @@ def scaffolds(
     DataError
         The samples hold no molecule.
     """
-    molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
-    if not molecules:
-        raise DataError(
-            f"Expected a molecule in the samples of {prepared.name}, but got "
-            f"{', '.join(entity.kind for entity in prepared.entities)}. Choose another split."
-        )
+    molecules = _molecule_entities(prepared)
     folder = cache_dir or cache.default_folder()
 
     def build() -> dict[str, np.ndarray]:
@@ -128,6 +123,28 @@ def scaffolds(
     # The fingerprint covers the file, the sources that make scaffolds, and RDKit.
     key = {"prepared": prepared.fingerprint}
     return cache.open_or_build(folder, f"scaffolds-{prepared.name}", key, build)["groups"]
+
+
+def molecule_numbers(prepared: PreparedData) -> list[np.ndarray]:
+    """Number of each sample's molecule, equal for equal molecules; one array (M,) an input.
+
+    Raises
+    ------
+    DataError
+        The samples hold no molecule.
+    """
+    assert prepared.molecules is not None  # data of a file has them
+    return [prepared.molecules[entity.index] for entity in _molecule_entities(prepared)]
+
+
+def _molecule_entities(prepared: PreparedData) -> list[EntityIndex]:
+    molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
+    if not molecules:
+        raise DataError(
+            f"Expected a molecule in the samples of {prepared.name}, but got "
+            f"{', '.join(entity.kind for entity in prepared.entities)}. Choose another split."
+        )
+    return molecules
 
 
 def _kind(name: str) -> str:

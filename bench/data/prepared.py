@@ -112,6 +112,11 @@ class PreparedData:
     keep : callable
         :func:`bench.data.cache.open_or_build` in the folder that the data came from, for what is
         made of it; of data that came from no folder, nothing is kept.
+    molecules : ndarray of int64, shape (G,), or None
+        Graphs with the same number are one molecule, however it is written; None where no split
+        asks for it.
+    split_column, dates : sequence of str, length M, or None
+        What the file says of each sample, see :class:`bench.dataset.RawSamples`.
     """
 
     name: str
@@ -132,6 +137,9 @@ class PreparedData:
     content_sha256: str
     fingerprint: str
     keep: Keep = _made_anew
+    molecules: np.ndarray | None = None
+    split_column: Sequence[str] | None = None
+    dates: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

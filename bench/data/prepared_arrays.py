@@ -94,10 +94,12 @@ def build_arrays(
         "rows": rows,
         "indices": np.delete(indices, dropped, axis=1),
         "identity": identity,
+        "molecules": _molecules(made.keys),
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         **_pack("smiles", [text for text in smiles if text not in bad.molecules]),
         **_pack("proteins", proteins),
         **_pack("categories", categories),
+        **_packed_columns(raw, rows),
     }
 
 
@@ -127,6 +129,9 @@ def assemble(
         data_sha256=data_sha256,
         content_sha256=facts["content_sha256"],
         fingerprint=fingerprint,
+        molecules=arrays["molecules"],
+        split_column=_unpacked_column("split_column", arrays),
+        dates=_unpacked_column("dates", arrays),
     )
 
 
@@ -234,11 +239,16 @@ def _lost_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
     ]
 
 
+def _molecules(keys: np.ndarray) -> np.ndarray:
+    """Number of each graph's molecule, where writings of one molecule are one; int64, (G,)."""
+    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
 def _identity(
     entities: Sequence[Entity], indices: np.ndarray, molecule_keys: np.ndarray
 ) -> np.ndarray:
     """Number of each sample's tuple of inputs, where writings of one molecule are one input."""
-    molecules = np.unique(molecule_keys, axis=0, return_inverse=True)[1].reshape(-1)
+    molecules = _molecules(molecule_keys)
     columns = [
         molecules[index] if entity.kind == "molecule" else index
         for entity, index in zip(entities, indices, strict=True)
@@ -253,6 +263,19 @@ def _named(raw: RawSamples, remarks: Mapping[int, str]) -> list[tuple[int, str, 
         (row, str(row) if names is None else str(names[row]), remark)
         for row, remark in sorted(remarks.items())
     ]
+
+
+def _packed_columns(raw: RawSamples, rows: np.ndarray) -> dict[str, np.ndarray]:
+    packed: dict[str, np.ndarray] = {}
+    for name, texts in raw.columns_of_splits().items():
+        packed |= _pack(name, [texts[row] for row in rows.tolist()])
+    return packed
+
+
+def _unpacked_column(name: str, arrays: Mapping[str, np.ndarray]) -> PackedTexts | None:
+    if f"{name}_bytes" not in arrays:
+        return None
+    return PackedTexts(arrays[f"{name}_bytes"], arrays[f"{name}_offsets"])
 
 
 def _pack(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from bench.data.compiled import compiled
 from bench.data.featurise import Progress, fingerprints
 from bench.data.prepared import PreparedData
 from bench.errors import DataError
+from bench.sources import sources_of
 from bench.split import Split
 
 CLOSE = 0.85
@@ -95,6 +96,50 @@ def similarity_to_training(
     return nearest_similarity(bits[split.test], bits[split.train], on_progress=on_progress)
 
 
+def sample_similarities(
+    prepared: PreparedData,
+    split: Split,
+    *,
+    cache_dir: Path | None = None,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> np.ndarray | None:
+    """:func:`similarity_to_training` of a data set's split, cached; None without a molecule.
+
+    Of several molecules the last one counts, as in :func:`sample_fingerprints`.
+    """
+    if all(entity.kind != "molecule" for entity in prepared.entities):
+        return None
+
+    def build() -> dict[str, np.ndarray]:
+        bits = sample_fingerprints(
+            prepared, cache_dir=cache_dir, jobs=jobs, on_progress=on_progress
+        )
+        return {"nearest": similarity_to_training(bits, split, on_progress=on_progress)}
+
+    key = {
+        "prepared": prepared.fingerprint,
+        "split": split.hash,
+        "source": sources_of([__name__], within=("bench.data",)),
+    }
+    folder = cache_dir or cache.default_folder()
+    return cache.open_or_build(folder, f"similarity-{prepared.name}", key, build)["nearest"]
+
+
+def similarity_in_words(nearest: np.ndarray) -> str:
+    """How near a test set lies to training, from the similarity of each of its samples.
+
+    Examples
+    --------
+    >>> similarity_in_words(np.array([0.4, 0.5, 0.9, 1.0]))
+    'test molecules are 0.70 similar to the nearest in training (median), 50% close (0.85 or more).'
+    """
+    return (
+        f"test molecules are {np.median(nearest):.2f} similar to the nearest in training (median), "
+        f"{np.mean(nearest >= CLOSE):.0%} close ({CLOSE} or more)."
+    )
+
+
 def nearest_similarity(
     asked: np.ndarray, known: np.ndarray, *, on_progress: Progress | None = None
 ) -> np.ndarray:
@@ -130,8 +175,8 @@ def similarities(query: np.ndarray, references: np.ndarray) -> np.ndarray:
     for r in range(len(references)):
         common = either = np.uint64(0)
         for word in range(len(query)):
-            common += _ones(query[word] & references[r, word])
-            either += _ones(query[word] | references[r, word])
+            common += ones(query[word] & references[r, word])
+            either += ones(query[word] | references[r, word])
         found[r] = common / max(either, np.uint64(1))
     return found
 
@@ -147,7 +192,7 @@ def _nearest(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _ones(word: np.uint64) -> np.uint64:
+def ones(word: np.uint64) -> np.uint64:
     """Bits that are set; the compiler knows this form and makes one instruction of it."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
+from bench.options import FOLD
 from bench.report.cells import Result, Table, first_results
 from bench.report.costs import methods_built_on
 from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN, counted
@@ -20,6 +21,28 @@ _SPLITS = {
     "scaffold": (
         "70/10/20 by Bemis-Murcko scaffold: no scaffold is in two parts. Each molecule without a "
         "ring is a group of its own."
+    ),
+    "butina": (
+        "70/10/20 by cluster of similar molecules (Butina on Morgan fingerprints): no cluster is "
+        "in two parts."
+    ),
+    "cold_drug": (
+        "70/10/20 by molecule: no molecule is in two parts, and samples whose molecules are in "
+        "several are left out."
+    ),
+    "column": (
+        "the parts that a column of the file names. Every seed has the same test part: ± is that "
+        "of training alone, and bold takes the chance of these test samples in full."
+    ),
+    "time": (
+        "70/10/20 by date, the newest samples tested. Every seed has the same test part: ± is that "
+        "of training alone, and bold takes the chance of these test samples in full."
+    ),
+    "cv5": (
+        "five folds, stratified by class, each tested once a seed; an eighth of the others "
+        "validates. Means, ± and bold are over the runs of all folds and seeds, with the "
+        "correction of Nadeau and Bengio for the samples that these share (the corrected resampled "
+        "test: Bouckaert and Frank 2004)."
     ),
 }
 
@@ -114,7 +137,7 @@ def _bold(table: Table) -> str:
             "assuming a distribution. The option --bold best marks the highest mean."
         )
     alpha = next(iter(table.leaders.values())).alpha
-    seeds = sorted({len(leaders.seeds) for leaders in table.leaders.values()})
+    seeds = sorted({leaders.different_seeds for leaders in table.leaders.values()})
     guard = "; ".join(verdict(n, alpha) for n in seeds)
     return (
         "not significantly different from the best mean of its column, among cells with all their "
@@ -310,8 +333,9 @@ def _split(table: Table, split: str) -> str:
     text = _SPLITS.get(name, "not a split of this benchmark; see the code that adds it.")
     results = [run.result for run in table.runs if run.split == split and run.result is not None]
     options = results[0].split_options if results else {}
-    if options:
-        listed = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
+    shown = {key: value for key, value in options.items() if key != FOLD or f"{FOLD}=" in split}
+    if shown:
+        listed = ", ".join(f"{key}={value}" for key, value in sorted(shown.items()))
         text += f" Options: {listed}."
     return text
 

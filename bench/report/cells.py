@@ -12,12 +12,14 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from bench.report.measures import Measure
+from bench.spec import label_of_fold
 from bench.statistics import Group, Summary, summarise
 
 # Blocks of rows in printing order, with their headings.
 GROUPS = {
     "paper": "Paper", "control": "Controls", "peer": "Peers", "extension": "Extensions",
 }  # fmt: skip
+_MOST_FOLDS = 1000
 # Two means of the same values may differ by rounding.
 _NO_SPREAD = 1e-9
 
@@ -92,8 +94,9 @@ class Result:
 class Run:
     """One planned run and what came of it; data set, split and method are labels with options.
 
-    `changed` names the files that have changed since a run that was kept all the same, none where
-    it is not known which code made it; None where the code is as it was.
+    `fold` is that of a split whose folds are pooled, and `split` then names none. `changed` names
+    the files that have changed since a run that was kept all the same, none where it is not known
+    which code made it; None where the code is as it was.
     """
 
     job_id: str
@@ -104,6 +107,17 @@ class Run:
     result: Result | None = None
     reason: str | None = None
     changed: tuple[str, ...] | None = None
+    fold: int | None = None
+
+    @property
+    def planned_split(self) -> str:
+        """The label of the split with the fold, as the command line has it."""
+        return self.split if self.fold is None else label_of_fold(self.split, self.fold)
+
+    @property
+    def replicate(self) -> int:
+        """What tells the runs of a cell apart, in their order: the seed, and the fold if any."""
+        return self.seed if self.fold is None else self.seed * _MOST_FOLDS + self.fold
 
     @property
     def status(self) -> Status:
@@ -141,7 +155,8 @@ class Cell:
     runs : tuple of Run
         All planned runs, by seed.
     values : dict
-        Seed to value in the unit of tables, for complete runs in which it is defined.
+        :attr:`Run.replicate`, mostly the seed, to value in the unit of tables, for complete runs
+        in which it is defined.
     published : float or None
         The paper's figure, in percent.
     """
@@ -178,8 +193,15 @@ class Cell:
 
     @cached_property
     def summary(self) -> Summary | None:
-        """Of the values over seeds; None without any."""
-        return summarise(self.values.values()) if self.values else None
+        """Of the values over seeds; None without any.
+
+        Folds of one seed, and seeds, train on much the same samples, which widens the interval.
+        """
+        if not self.values:
+            return None
+        folds = [run.result for run in self.runs if run.fold is not None and run.result is not None]
+        shared = folds[0].test_to_train if folds else 0.0
+        return summarise(self.values.values(), test_to_train=shared)
 
     @property
     def mean(self) -> float | None:
@@ -221,13 +243,15 @@ class Leaders:
     methods : tuple of str
         Labels of the methods compared; places in `group` are places here.
     seeds : tuple of int
-        Seeds of the comparison.
+        Seeds of the comparison; with folds, all of :attr:`Run.replicate`.
     alpha : float
         Chance of any false claim in the column.
     group : Group
         In the unit of tables.
     clusters : tuple of tuple of str
         Labels of methods that depend on the same trained network, where two or more do.
+    repeats : int or None
+        Different seeds among `seeds`, where folds of one seed are pooled; None: all differ.
     """
 
     methods: tuple[str, ...]
@@ -235,6 +259,12 @@ class Leaders:
     alpha: float
     group: Group
     clusters: tuple[tuple[str, ...], ...] = ()
+    repeats: int | None = None
+
+    @property
+    def different_seeds(self) -> int:
+        """How many seeds are compared, whatever their folds."""
+        return len(self.seeds) if self.repeats is None else self.repeats
 
     @property
     def members(self) -> frozenset[str]:

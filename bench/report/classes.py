@@ -18,7 +18,7 @@ def classes_used(cell: Cell) -> tuple[int, int, int] | None:
     """
     used, classes = [], 0
     for run in cell.runs:
-        if run.result is not None and run.seed in cell.values:
+        if run.result is not None and run.replicate in cell.values:
             averaged = _averaged(cell.measure.name, run.result)
             if averaged is None:
                 return None

@@ -120,7 +120,7 @@ def _run(run: Run, metrics: Sequence[str]) -> list[str]:
             result.data_sha256,
         ]
     return [
-        *(_text(part) for part in (run.dataset, run.split, run.method)),
+        *(_text(part) for part in (run.dataset, run.planned_split, run.method)),
         str(run.seed),
         run.status,
         *("" if fact is None else str(fact) for fact in facts),
@@ -131,7 +131,7 @@ def _run(run: Run, metrics: Sequence[str]) -> list[str]:
 
 def _command(table: Table, run: Run) -> str:
     """The shell command that repeats a run, or nothing where it is not known."""
-    return command(table.settings, run.dataset, run.split, run.method, [run.seed]) or ""
+    return command(table.settings, run.dataset, run.planned_split, run.method, [run.seed]) or ""
 
 
 def _earlier_code(run: Run) -> str:

@@ -11,7 +11,12 @@ from bench.report import measures
 from bench.report.cells import Cell, Leaders, Result, Run, Table
 from bench.report.costs import with_required
 from bench.report.measures import Measure
-from bench.report.sampling_variance import Covariance, Predictions, covariance_from, result_of
+from bench.report.sampling_variance import (
+    Covariance,
+    Predictions,
+    covariance_from,
+    test_to_train_of,
+)
 from bench.statistics import group_of_best
 
 
@@ -55,7 +60,7 @@ def _leaders(
         return None
     sign = 1 if measure.higher_is_better else -1
     scores = np.array([[sign * cell.values[seed] for cell in cells.values()] for seed in seeds])
-    of_seed = [{run.seed: run for run in cell.runs} for cell in cells.values()]
+    of_seed = [{run.replicate: run for run in cell.runs} for cell in cells.values()]
     runs = [[by_seed[seed] for by_seed in of_seed] for seed in seeds]
     covariances = [covariance(measure, of_methods) for of_methods in runs]
     known = [one for one in covariances if one is not None]
@@ -63,7 +68,7 @@ def _leaders(
     group = group_of_best(
         scores,
         np.stack(known) if known else None,
-        test_to_train=result_of(runs[0][0]).test_to_train,
+        test_to_train=test_to_train_of([of_methods[0] for of_methods in runs]),
         clusters=clusters,
         alpha=alpha,
     )
@@ -73,7 +78,8 @@ def _leaders(
         for number in dict.fromkeys(clusters)
     ]
     shared = tuple(labels for labels in named if len(labels) > 1)
-    return Leaders(tuple(cells), tuple(seeds), alpha, group, shared)
+    repeats = len({of_methods[0].seed for of_methods in runs})
+    return Leaders(tuple(cells), tuple(seeds), alpha, group, shared, repeats)
 
 
 def clusters_of(methods: Sequence[Sequence[Run]], results: Mapping[str, Result]) -> tuple[int, ...]:

@@ -119,9 +119,9 @@ def _intervals(table: Table) -> list[str]:
     parts = [
         "## 95 % intervals",
         "Of the mean over seeds by Student's t, in percent. Seeds split the same data anew, so "
-        "that they are a little too narrow. There is no interval, but a dash, for a single seed "
-        "and where all seeds agree by chance. Whether two methods differ is said by bold above, "
-        "not by intervals that overlap.",
+        f"that they are a little too narrow{_but_of_folds(table)}. There is no interval, but a "
+        "dash, for a single seed and where all seeds agree by chance. Whether two methods differ "
+        "is said by bold above, not by intervals that overlap.",
     ]
     for split in table.splits:
         columns = table.columns_of(split)
@@ -136,6 +136,13 @@ def _intervals(table: Table) -> list[str]:
     return parts
 
 
+def _but_of_folds(table: Table) -> str:
+    """What else intervals of cross-validation are, where there is any."""
+    if all(run.fold is None for run in table.runs):
+        return ""
+    return "; those of folds are corrected for the samples that runs share"
+
+
 def _failure_marks(table: Table) -> Marks:
     """A numbered mark for each (split, data set, method) with a failed run, in printing order."""
     failed = [(run.split, run.dataset, run.method) for run in table.runs if run.status == "failed"]
@@ -147,7 +154,7 @@ def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
     for run in table.runs:
         if run.status == "failed":
             mark = marks[run.split, run.dataset, run.method].strip()
-            where = f"{run.dataset} / {run.split} / {run.method} / seed {run.seed}"
+            where = f"{run.dataset} / {run.planned_split} / {run.method} / seed {run.seed}"
             lines.append((mark, f"{where}: {run.reason} (job {run.job_id})"))
     return lines
 
@@ -194,11 +201,11 @@ def _provenance(table: Table) -> list[str]:
         [
             headings[dataset],
             escape(split),
-            str(seed),
+            str(seed) if fold is None else f"{seed}, fold {fold}",
             result.split_hash[:_SHORT_HASH],
             *(f"{size:,}" for size in result.parts),
         ]
-        for (dataset, split, seed), result in sorted(
+        for (dataset, split, seed, fold), result in sorted(
             first_results(table.runs, _split_of).items(),
             key=lambda item: _split_place(table, item[0]),
         )
@@ -211,14 +218,14 @@ def _provenance(table: Table) -> list[str]:
     ]
 
 
-def _split_of(run: Run) -> tuple[str, str, int]:
-    return run.dataset, run.split, run.seed
+def _split_of(run: Run) -> tuple[str, str, int, int | None]:
+    return run.dataset, run.split, run.seed, run.fold
 
 
-def _split_place(table: Table, key: tuple[str, str, int]) -> tuple[int, int, int]:
-    dataset, split, seed = key
+def _split_place(table: Table, key: tuple[str, str, int, int | None]) -> tuple[int, ...]:
+    dataset, split, seed, fold = key
     labels = [column.label for column in table.columns]
-    return labels.index(dataset), table.splits.index(split), seed
+    return labels.index(dataset), table.splits.index(split), seed, fold or 0
 
 
 def pipes(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from bench.report.cells import Column, Run, Table
 from bench.report.measures import MAIN
 from bench.report.numbers import ONE_PAIR
-from bench.report.sampling_variance import Covariance, result_of
+from bench.report.sampling_variance import Covariance, test_to_train_of
 from bench.statistics import Difference, paired_difference
 
 
@@ -37,7 +37,7 @@ def gap_over_seeds(
     return paired_difference(
         np.array([[cell.values[seed] for cell in cells] for seed in seeds]),
         np.array(sampling),
-        test_to_train=result_of(a[seeds[0]]).test_to_train,
+        test_to_train=test_to_train_of([a[seed] for seed in seeds]),
     )
 
 
@@ -47,8 +47,8 @@ def said_of(pairs: int) -> str:
 
 
 def _complete_runs(table: Table, split: str, column: Column, method: str) -> dict[int, Run]:
-    """Runs with a balanced accuracy, by seed."""
+    """Runs with a balanced accuracy, by seed, and fold if any."""
     cell = table.cells.get((split, column.label, method, MAIN[0].name))
     if cell is None:
         return {}
-    return {run.seed: run for run in cell.runs if run.seed in cell.values}
+    return {run.replicate: run for run in cell.runs if run.replicate in cell.values}

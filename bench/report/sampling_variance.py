@@ -19,6 +19,8 @@ from bench.statistics import (
 
 # Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
 Predictions = Callable[[str], Mapping[str, np.ndarray]]
+# Splits whose test set does not depend on the seed.
+_FIXED = ("column", "time")
 # Labels (M,), predictions (M,) and class rates (K, K) of a run.
 Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Measure and the runs of k methods on one seed to the covariance (k, k), in the unit of tables;
@@ -36,6 +38,19 @@ def result_of(run: Run) -> Result:
     """The result of a run that is known to be complete."""
     assert run.result is not None
     return run.result
+
+
+def test_to_train_of(runs: Sequence[Run]) -> float:
+    """How much the test sets of complete runs of one method on one split have in common.
+
+    Test samples / training samples, as :attr:`Result.test_to_train`; infinite where every seed has
+    the same test set.
+    """
+    name = runs[0].split.partition("[")[0]
+    hashes = {result_of(run).split_hash for run in runs}
+    if len(runs) > 1 and (name in _FIXED or len(hashes) == 1):
+        return float("inf")
+    return result_of(runs[0]).test_to_train
 
 
 def _covariance(

@@ -120,7 +120,7 @@ def failed_runs(table: Table) -> list[tuple[str, str]]:
     return [
         (
             FAILED,
-            f"{run.dataset} / {run.split} / {run.method} / seed {run.seed}: {run.reason} "
+            f"{run.dataset} / {run.planned_split} / {run.method} / seed {run.seed}: {run.reason} "
             f"(job {run.job_id})",
         )
         for run in table.runs

@@ -18,7 +18,7 @@ from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
 from bench.report.numbers import EARLIER_CODE
 from bench.report.published import comparable, published
-from bench.spec import label_and_encoder
+from bench.spec import label_and_encoder, label_and_fold
 
 Json = Mapping[str, Any]
 
@@ -71,13 +71,14 @@ def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
     split_place = {split: place for place, split in enumerate(splits)}
     column_place = {column.label: place for place, column in enumerate(columns)}
     row_place = {row.label: place for place, row in enumerate(rows)}
+    folds = _folds(jobs)
     runs = sorted(
-        (_run(job, results, failures) for job in jobs),
+        (_run(job, folds, results, failures) for job in jobs),
         key=lambda run: (
             split_place[run.split],
             column_place[run.dataset],
             row_place[run.method],
-            run.seed,
+            run.replicate,
         ),
     )
     names = {column.label: column.name for column in columns}
@@ -99,8 +100,19 @@ def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
 
 
 def _splits(jobs: Sequence[Json]) -> tuple[str, ...]:
-    names = {job["split_label"]: job["split"] for job in jobs}
+    folds = _folds(jobs)
+    names = {folds[job["split_label"]][0]: job["split"] for job in jobs}
     return tuple(sorted(names, key=lambda label: _place(published().splits, names[label], label)))
+
+
+def _folds(jobs: Sequence[Json]) -> dict[str, tuple[str, int | None]]:
+    """What the table calls each split, and its fold, where several folds are pooled."""
+    found = {job["split_label"]: label_and_fold(job["split_label"]) for job in jobs}
+    several = Counter(label for label, fold in found.values() if fold is not None)
+    return {
+        planned: (label, fold) if several[label] > 1 else (planned, None)
+        for planned, (label, fold) in found.items()
+    }
 
 
 def _columns(jobs: Sequence[Json]) -> tuple[Column, ...]:
@@ -156,18 +168,24 @@ def _place(order: Sequence[str], name: str, label: str) -> tuple[int, str, bool,
     return order.index(name) if name in order else len(order), name, label != name, label
 
 
-def _run(job: Json, results: Mapping[str, Result], failures: Mapping[str, Json]) -> Run:
+def _run(
+    job: Json,
+    folds: Mapping[str, tuple[str, int | None]],
+    results: Mapping[str, Result],
+    failures: Mapping[str, Json],
+) -> Run:
     result = results.get(job["job_id"])
     failure = failures.get(job["job_id"]) if result is None else None
     return Run(
         job_id=job["job_id"],
         dataset=job["dataset_label"],
-        split=job["split_label"],
+        split=folds[job["split_label"]][0],
         method=job["method_label"],
         seed=job["seed"],
         result=result,
         reason=None if failure is None else " ".join(str(failure["reason"]).split()),
         changed=tuple(job["changed"]) if "changed" in job else None,
+        fold=folds[job["split_label"]][1],
     )
 
 
@@ -209,7 +227,7 @@ def _cell(
     for run in runs:
         value = run.result.metrics.get(measure.name) if run.result is not None else None
         if value is not None:
-            values[run.seed] = measure.printed(value)
+            values[run.replicate] = measure.printed(value)
     split, dataset, method = key
     figure = None
     if comparable(plan["settings"], dataset=name, dataset_label=dataset, method_label=method):

@@ -17,7 +17,7 @@ def tail_interval(cell: Cell) -> tuple[float, float] | None:
         return None
     bounds = []
     for run in cell.runs:
-        if run.result is not None and run.seed in cell.values:
+        if run.result is not None and run.replicate in cell.values:
             result = run.result
             tail = frequency_groups(np.array(result.train_counts))["tail"]
             tested, right = np.array(result.tested)[tail], np.array(result.right)[tail]

@@ -28,11 +28,25 @@ class Summary:
     high: float | None
 
 
-def summarise(values: Collection[float], confidence: float = 0.95) -> Summary:
+def summarise(
+    values: Collection[float], confidence: float = 0.95, *, test_to_train: float = 0.0
+) -> Summary:
     """Mean of n values with Student's interval, mean +- t(n - 1) std / sqrt(n).
 
     The interval is that of independent values. Over seeds that split the same data anew it is a
     little too narrow; differences have :func:`bench.statistics.paired.paired_difference`.
+
+    Runs of repeated cross-validation share most of their samples. With `test_to_train`, the
+    variance of the mean is std^2 (1 / n + n_test / n_train) instead of std^2 / n: the corrected
+    resampled test (Nadeau and Bengio, Machine Learning 2003, doi:10.1023/A:1024068626366;
+    Bouckaert and Frank, PAKDD 2004, doi:10.1007/978-3-540-24775-3_3, equation 3).
+
+    Parameters
+    ----------
+    values : collection of float
+    confidence : float
+    test_to_train : float
+        Test samples / training samples of a run.
 
     Raises
     ------
@@ -53,6 +67,8 @@ def summarise(values: Collection[float], confidence: float = 0.95) -> Summary:
         return Summary(1, mean, None, None, None)
     std = statistics.stdev(values)
     half = float(student.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
+    if test_to_train:
+        half *= (1 + n * test_to_train) ** 0.5
     return Summary(n, mean, std, mean - half, mean + half)
 
 

@@ -51,7 +51,8 @@ def covariance_of_means(
     sampling : ndarray or None, shape (S, k, k)
         V of each seed.
     test_to_train : float
-        r.
+        r; infinite where every seed has the same test samples. Then rho is 1, and where V is not
+        known, the variances are infinite.
     clusters : sequence of int, length k, optional
         Equal for methods that share a trained network; without it, none do.
 
@@ -68,9 +69,10 @@ def covariance_of_means(
     moments = around.T @ around / (seeds - 1)
     if sampling is None:
         square = max(_mean_square(moments, contrast) for contrast in contrasts)
-        return (1 / seeds + test_to_train) * square * np.eye(methods), degrees
+        variance = np.inf if np.isinf(test_to_train) else (1 / seeds + test_to_train) * square
+        return np.diag(np.full(methods, variance)), degrees
     chance = sampling.mean(axis=0)
-    rho = test_to_train / (1 + test_to_train)
+    rho = 1.0 if np.isinf(test_to_train) else test_to_train / (1 + test_to_train)
     noise, contrast = max(
         (
             (max(0.0, _mean_square(moments - (1 - rho) * chance, contrast)), contrast)
@@ -84,6 +86,8 @@ def covariance_of_means(
         # Only the mean square is uncertain, and it comes into the variance divided by the seeds.
         certain = max(1.0, seeds * _mean_square(covariance, contrast) / seen) ** 2
         degrees = int(min(degrees * certain, _MANY_DEGREES))
+    elif rho == 1:  # all of the variance is known
+        degrees = _MANY_DEGREES
     return covariance, degrees
 
 
@@ -93,6 +97,8 @@ def errors_of_gaps(covariance: np.ndarray, place: int, scores: np.ndarray) -> np
     One that only rounding of `scores` keeps from 0 is 0.
     """
     own = np.diag(covariance)
+    if np.isinf(own).any():
+        return np.where(np.arange(len(own)) == place, 0.0, np.inf)
     errors = np.sqrt(np.maximum(own + own[place] - 2 * covariance[place], 0.0))
     return np.where(errors > _ROUNDING * np.abs(scores).max(), errors, 0.0)
 

@@ -17,7 +17,7 @@ from bench.config import BackboneSettings, Resolved, Settings
 from bench.dataset import DATASETS, Dataset
 from bench.errors import DataError, UnavailableError, UnknownNameError, UsageError
 from bench.method import GROUPS, METHODS, Method, usable_methods
-from bench.options import Options
+from bench.options import FOLD, Options
 from bench.plugin_files import plugin_files
 from bench.spec import (
     ENCODER,
@@ -154,7 +154,7 @@ def expand(settings: Settings) -> Grid:
     splits = [
         _split_part(spec, settings)
         for text in settings.splits
-        for spec in _specs(SPLITS, parse_spec(text))
+        for spec in _specs(SPLITS, _with_folds(parse_spec(text)))
     ]
     usual = _encoder_part(settings.backbones.molecule)
     encoders = _unique("backbone", [_encoder_part(text) for text in settings.encoders])
@@ -298,6 +298,14 @@ def _methods_named(text: str) -> list[Spec]:
 def _specs(registry: Any, spec: Spec) -> list[Spec]:
     """What `spec` asks for: several where an option is a list of values."""
     return specs_of_lists(spec, registry.get(spec.name).cls.options_type)
+
+
+def _with_folds(spec: Spec) -> Spec:
+    """The folds of a split that has some, where `spec` names none."""
+    folds = SPLITS.get(spec.name).cls.folds
+    if not folds or FOLD in spec.options:
+        return spec
+    return Spec(spec.name, {**spec.options, FOLD: list(range(folds))})
 
 
 def _with_options(spec: Spec, method_options: Mapping[str, Mapping[str, Any]]) -> Spec:

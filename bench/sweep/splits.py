@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bench.data.clusters import CUTOFF, sample_clusters
 from bench.data.featurise import Progress
-from bench.data.prepare import scaffolds
+from bench.data.prepare import molecule_numbers, scaffolds
 from bench.data.prepared import PreparedData
-from bench.errors import SplitError
+from bench.errors import SplitError, UsageError
 from bench.split import Split, make_split
 from bench.sweep.plan import Part
+
+# What a file may say of its rows, and the option that names the column.
+_COLUMNS = {
+    "dates": ("dates", "--date-col"),
+    "split_column": ("a column of train, valid and test", "--split-col"),
+}
 
 
 def split_of(
@@ -30,9 +38,10 @@ def split_of(
     SplitError
         No such split of these samples exists; the message names data set, seed and classes.
     """
-    groups = None
-    if part.facts["needs_scaffolds"]:
-        groups = scaffolds(prepared, cache_dir=cache_dir, jobs=cores, on_progress=on_progress)
+    needed = {
+        need: _needed(need, prepared, part, cache_dir, cores, on_progress)
+        for need in part.facts["needs"]
+    }
     try:
         split = make_split(
             part.name,
@@ -42,7 +51,8 @@ def split_of(
             prepared.name,
             options=part.options,
             identity=prepared.identity,
-            scaffolds=groups,
+            rows=prepared.rows,
+            **needed,
         )
     except SplitError as error:
         # Splits know classes by number only; people know them by name.
@@ -51,4 +61,33 @@ def split_of(
             f"Data set {prepared.name}, {part.label} split, seed {seed}: {error}"
             f"{f' ({named}.)' if named else ''}"
         ) from None
-    return split, groups
+    return split, needed.get("scaffolds")
+
+
+def _needed(
+    need: str,
+    prepared: PreparedData,
+    part: Part,
+    cache_dir: Path,
+    cores: int,
+    on_progress: Progress | None,
+) -> Any:
+    """What :class:`bench.split.Samples` calls `need`."""
+    if need in _COLUMNS:
+        texts = getattr(prepared, need)
+        if texts is None:
+            what, option = _COLUMNS[need]
+            raise UsageError(
+                f"Expected {what} in the data set {prepared.name} for its {part.label} split, but "
+                f"it has none. Name the column of a file of yours with {option}, or choose "
+                "another split."
+            )
+        return texts
+    if need == "molecules":
+        return molecule_numbers(prepared)
+    if need == "clusters":
+        cutoff = getattr(part.options, "cutoff", CUTOFF)
+        return sample_clusters(
+            prepared, cutoff, cache_dir=cache_dir, jobs=cores, on_progress=on_progress
+        )
+    return scaffolds(prepared, cache_dir=cache_dir, jobs=cores, on_progress=on_progress)

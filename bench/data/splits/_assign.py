@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import SplitError, UsageError
 
 TRAIN, VALID, TEST = 0, 1, 2
 
@@ -91,6 +91,72 @@ def assign(members: list[np.ndarray], strata: np.ndarray) -> np.ndarray:
             room[chosen][stratum] -= count
         parts[group] = chosen
     return parts
+
+
+def assign_whole(groups: np.ndarray, rng: np.random.Generator, what: str) -> np.ndarray:
+    """The part of each sample: 70 / 10 / 20 of all samples, each group in one part.
+
+    No part is off by more than the largest group. Groups larger than half of the validation part
+    are placed first, into train while they fit, so that no single one rules validation or test.
+    The rest follow in seeded order.
+
+    Parameters
+    ----------
+    groups : ndarray of int64, shape (M,)
+    rng : numpy.random.Generator
+    what : str
+        What a group is, for messages, in the plural.
+
+    Returns
+    -------
+    ndarray of int64, shape (M,)
+        0 train, 1 valid, 2 test.
+
+    Raises
+    ------
+    SplitError
+        There are too few groups to fill all parts.
+    """
+    _, valid_size, _ = part_sizes(len(groups))
+    # Stable: the seeded order holds among the large groups and among the others.
+    placed = sorted(shuffled_groups(groups, rng), key=lambda group: 2 * len(group) <= valid_size)
+    parts = assign(placed, np.zeros_like(groups))
+    if len(np.unique(parts)) < 3:
+        raise SplitError(
+            f"Expected enough {what} to fill train, valid and test, but got "
+            f"{len(placed)} groups, the largest with {max(map(len, placed)) / len(groups):.1%} "
+            f"of {len(groups)} samples. Use the random split or more diverse molecules."
+        )
+    return parts
+
+
+def cut_valid(members: list[np.ndarray], labels: np.ndarray, share: float) -> np.ndarray:
+    """Positions of groups that are cut from training for validation, `share` of each class.
+
+    A class of two samples or more gives one at least and keeps one at least; a group is taken
+    only where every class in it still has room.
+
+    Parameters
+    ----------
+    members : list of ndarray of int64
+        Positions of each group, in the order in which they are tried.
+    labels : ndarray of int64, shape (M,)
+    share : float
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    counts = np.bincount(labels[np.concatenate(members)]).tolist()
+    room = [min(max(round(share * count), 1), count - 1) if count else 0 for count in counts]
+    taken = [np.empty(0, np.int64)]
+    for group in members:
+        need = Counter(labels[group].tolist())
+        if all(room[label] >= count for label, count in need.items()):
+            for label, count in need.items():
+                room[label] -= count
+            taken.append(group)
+    return np.concatenate(taken)
 
 
 def positions(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

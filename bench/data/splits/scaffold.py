@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from bench.data.splits._assign import (
-    assign,
-    duplicate_groups,
-    part_sizes,
-    positions,
-    shuffled_groups,
-)
-from bench.errors import SplitError
+from bench.data.splits._assign import assign_whole, duplicate_groups, positions
 from bench.options import Options
 from bench.split import Split, Splitter, register_split
 
@@ -29,7 +22,7 @@ class ScaffoldOptions(Options):
     "scaffold",
     title="Scaffold",
     reference="Bemis and Murcko, J. Med. Chem. 1996, doi:10.1021/jm9602928",
-    needs_scaffolds=True,
+    needs=("scaffolds",),
 )
 class ScaffoldSplit(Splitter):
     """70 / 10 / 20 of the whole set by scaffold, no part off by more than the largest group.
@@ -51,19 +44,9 @@ class ScaffoldSplit(Splitter):
         groups: np.ndarray | None,
         scaffolds: np.ndarray | None,
     ) -> Split:
-        assert scaffolds is not None  # registered with needs_scaffolds
+        assert scaffolds is not None  # registered to need them
         empty = scaffolds < 0
         own = scaffolds.copy()
         alone = duplicate_groups(groups, self.options.group_duplicates, len(labels))
         own[empty] = scaffolds.max() + 1 + np.unique(alone[empty], return_inverse=True)[1]
-        _, valid_size, _ = part_sizes(len(labels))
-        # Stable: the seeded order holds among the large groups and among the others.
-        placed = sorted(shuffled_groups(own, rng), key=lambda group: 2 * len(group) <= valid_size)
-        parts = assign(placed, np.zeros_like(labels))
-        if len(np.unique(parts)) < 3:
-            raise SplitError(
-                "Expected enough scaffolds to fill train, valid and test, but got "
-                f"{len(placed)} groups, the largest with {max(map(len, placed)) / len(labels):.1%} "
-                f"of {len(labels)} samples. Use the random split or more diverse molecules."
-            )
-        return Split(*positions(parts))
+        return Split(*positions(assign_whole(own, rng, "scaffolds")))

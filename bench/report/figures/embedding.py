@@ -50,12 +50,12 @@ def embedding_figures(
             place = "first" if name == "x" else "second"
             getattr(axes, f"set_{name}label")(f"{place} component ({share:.0%} of the variance)")
         figure.suptitle(
-            f"Embeddings of the training part: {run.dataset}, {run.split} split, {run.method}, "
-            f"seed {run.seed}"
+            f"Embeddings of the training part: {run.dataset}, {run.planned_split} split, "
+            f"{run.method}, seed {run.seed}"
         )
         if grid[0].collections:
             figure.legend(loc="outside lower center", ncols=2, markerscale=4, fontsize=6)
-        name = file_name("embedding", run.split, run.dataset, run.method, str(run.seed))
+        name = file_name("embedding", run.planned_split, run.dataset, run.method, str(run.seed))
         yield name, figure
 
 

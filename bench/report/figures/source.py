@@ -44,9 +44,9 @@ class Source:
         return self.table.rows_of(split, [column])
 
     def runs(self, split: str, column: Column, row: Row) -> dict[int, Json]:
-        """Seed to the record of each complete run."""
+        """Seed, and fold if any, to the record of each complete run: see `Run.replicate`."""
         return {
-            run.seed: self.records[run.job_id]
+            run.replicate: self.records[run.job_id]
             for run in self.table.runs
             if (run.split, run.dataset, run.method) == (split, column.label, row.label)
             and run.status == "complete"

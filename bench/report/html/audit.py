@@ -89,7 +89,7 @@ def split_lines(source: Source) -> list[SplitLine]:
         lines.append(
             SplitLine(
                 run.dataset,
-                run.split,
+                run.planned_split,
                 run.seed,
                 data["split_hash"],
                 (train, valid, test),
@@ -119,7 +119,7 @@ def _first_runs(source: Source, *, by_seed: bool) -> list[Run]:
     found: dict[tuple[object, ...], Run] = {}
     for run in source.table.runs:
         if run.status == "complete":
-            key = (run.dataset, run.split, run.seed) if by_seed else (run.dataset,)
+            key = (run.dataset, run.planned_split, run.seed) if by_seed else (run.dataset,)
             found.setdefault(key, run)
     return list(found.values())
 

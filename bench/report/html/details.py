@@ -50,7 +50,7 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
                 column.label,
                 cell.runs[0].split,
                 row.label,
-                [run.seed for run in cell.runs],
+                sorted({run.seed for run in cell.runs}),
             ),
             "runs": [_run(source, run, facts) for run in cell.runs],
         }
@@ -77,7 +77,8 @@ def _visible(value: Any) -> Any:
 
 
 def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"seed": run.seed, "job": run.job_id, "status": run.status}
+    seed = run.seed if run.fold is None else f"{run.seed}, fold {run.fold}"
+    shown: dict[str, Any] = {"seed": seed, "job": run.job_id, "status": run.status}
     if run.result is None:
         failure = source.failures.get(run.job_id, {})
         kept = ("status", "attempts", "epochs")
