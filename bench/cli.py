@@ -31,10 +31,28 @@ _setting = click.option(
 )
 
 _FILE_OPTIONS = (
-    click.option("--data", metavar="FILE", help="a CSV file of yours as the data set"),
-    click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data"),
-    click.option("--label-col", metavar="NAME", help="class column of --data"),
+    click.option(
+        "--data",
+        metavar="FILE",
+        help="a file of yours as the data set: CSV, SDF, Parquet or Excel, packed or not",
+    ),
+    click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data; not of SDF"),
+    click.option(
+        "--label-col", metavar="LIST", help="class column of --data; of several, one data set each"
+    ),
+    click.option(
+        "--label-cut",
+        metavar="CUT",
+        help="classes of a column of measurements: '<=1000', or 100,1000 for three",
+    ),
     click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data"),
+    click.option(
+        "--standardise",
+        is_flag=True,
+        default=None,
+        help="clean up the molecules of --data: the largest fragment, neutralised",
+    ),
+    click.option("--sheet", metavar="NAME", help="sheet of an Excel file; default the first"),
     click.option(
         "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
     ),
@@ -48,7 +66,7 @@ _FILE_OPTIONS = (
 
 
 def _options_of_file(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that describe a CSV file of the user's."""
+    """The options that describe a file of the user's."""
     for option in reversed(_FILE_OPTIONS):
         command = option(command)
     return command
@@ -349,9 +367,9 @@ def settings(out: Path) -> int:
 def data(
     names: tuple[str, ...], data_dir: Path | None, markdown: bool, out: Path, **file_options: Any
 ) -> int:
-    """Report on data sets: rows, classes, rows left out, duplicates, label conflicts, graphs.
+    """Report on data sets: rows, classes, rows left out, duplicates, conflicts, graphs, salts.
 
-    NAMES are data sets or CSV files: data my.csv --smiles-col smiles --label-col class
+    NAMES are data sets or files: data my.csv --smiles-col smiles --label-col class
     """
     from bench.commands.data import report_data
     from bench.commands.own_file import datasets_of

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 
@@ -119,7 +120,7 @@ class Cut:
             )
         limits = tuple(limit.strip() for limit in match[2].split(","))
         values = [Decimal(limit) for limit in limits]
-        if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(values)):
             raise ValueError(f"expected rising numbers, such as 100,1000, but got {text!r}")
         # What is above 1000 is cut off from what is 1000 and less.
         return cls(match[1] in (None, "<=", ">"), limits)
@@ -135,10 +136,7 @@ class Cut:
         under, over = ("<=", ">") if self.below else ("<", ">=")
         return (
             f"{under}{self.limits[0]}",
-            *(
-                f"{over}{low} and {under}{high}"
-                for low, high in zip(self.limits, self.limits[1:], strict=False)
-            ),
+            *(f"{over}{low} and {under}{high}" for low, high in pairwise(self.limits)),
             f"{over}{self.limits[-1]}",
         )
 
@@ -198,9 +196,9 @@ def classes_by_cut(texts: Mapping[int, str], cut: Cut, where: str) -> Classes:
             bad[row] = place
     if texts and len(bad) == len(texts):
         raise DataError(
-            f"Expected numbers {where}, to be cut at {cut.text}, but got none in {len(bad):,} rows, "
-            f"only texts such as {', '.join(map(repr, sorted({*texts.values()})[:_SHOWN]))}. Choose "
-            "another label column, or leave the cut out."
+            f"Expected numbers {where}, to be cut at {cut.text}, but got only texts such as "
+            f"{', '.join(map(repr, sorted({*texts.values()})[:_SHOWN]))} in {len(bad):,} rows. "
+            "Choose another label column, or leave the cut out."
         )
     used = sorted(set(found.values()))
     if len(used) < 2:
@@ -208,8 +206,8 @@ def classes_by_cut(texts: Mapping[int, str], cut: Cut, where: str) -> Classes:
         reach = f"{numbers[0]} to {numbers[-1]}" if numbers else "nothing"
         raise OneClassError(
             f"Expected at least two classes {where}, cut at {cut.text}, but got "
-            f"{[cut.names[k] for k in used] or 'none'}: the numbers there go from {reach}. Choose a "
-            "cut between them."
+            f"{[cut.names[k] for k in used] or 'none'}: the numbers there go from {reach}. "
+            "Choose a cut between them."
         )
     names = tuple(cut.names[k] for k in used)
     numbers_of = {row: used.index(place) for row, place in found.items()}
@@ -225,7 +223,7 @@ def classes_by_cut(texts: Mapping[int, str], cut: Cut, where: str) -> Classes:
     return Classes(names, numbers_of, bad, undecided, tuple(notes))
 
 
-def _place_or_reason(cut: Cut, text: str) -> int | None | str:
+def _place_or_reason(cut: Cut, text: str) -> int | str | None:
     try:
         return cut.place(text)
     except ValueError as error:

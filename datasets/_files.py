@@ -80,7 +80,7 @@ def read_file(
             f"it, but got {path}. Save the table as one of these."
         )
     if kind == ".zip":
-        name, data = _only_member(path)
+        name, data = only_member(path)
         kind, where = PurePosixPath(name).suffix.lower(), f"{path}/{name}"
     else:
         data, where = read_bytes(path), str(path)
@@ -125,7 +125,7 @@ def kind_of_file(name: str) -> str | None:
     return last if last in (*KINDS, ".zip") else None
 
 
-def _only_member(path: Path) -> tuple[str, bytes]:
+def only_member(path: Path) -> tuple[str, bytes]:
     """Name and bytes of the one file in a zip archive.
 
     Raises

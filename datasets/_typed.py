@@ -7,7 +7,7 @@ import io
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -52,7 +52,7 @@ def parse_parquet(data: bytes, where: str, expected: Sequence[str] = ()) -> File
         _refuse_repeated(schema.names, where)
         batches = file.iter_batches(_BATCH, columns=plain, use_threads=False)
         rows = chain.from_iterable(
-            zip(*map(_values, batch.columns), strict=True) for batch in batches
+            zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches
         )
         return _table(plain, rows, where)
     except (ArrowException, OSError, ValueError) as error:
@@ -108,10 +108,6 @@ def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
         ) from error
 
 
-def _values(column: Any) -> Iterator[Any]:
-    return iter(column.to_pylist())
-
-
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], where: str) -> FileTable:
     """Rows of values as columns of text.
 
@@ -131,8 +127,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], where: str) -> 
         texts = [_text(value) for value in values]
         if any(texts[len(header) :]):
             raise DataError(
-                f"Expected values in the {len(header)} columns of {where} that have a name, but row "
-                f"{number}, counted from 0 below the header, has another. Name its column."
+                f"Expected values in the {len(header)} columns of {where} that have a name, but "
+                f"row {number}, counted from 0 below the header, has another. Name its column."
             )
         size += sum(map(len, texts)) + len(header)
         check_unpacked_size(size, where)

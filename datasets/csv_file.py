@@ -11,7 +11,6 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from bench.dataset import MAX_BAD, Dataset, Entity, RawSamples, Source, register_dataset
-from bench.errors import DataError
 from bench.options import Options
 
 from ._classes import Cut, classes_by_cut, classes_by_name
@@ -152,7 +151,7 @@ class CsvFile(Dataset):
             entities.append(Entity(options.protein_column, "protein", protein))
         texts = [text.strip() for text in table.column(options.label_column)]
         unlabelled = _unlabelled(table, texts)
-        bad = _with_nul(texts, entities) | dict(table.bad)
+        bad = {**_with_nul(texts, entities), **table.bad}
         there = {
             row: text for row, text in enumerate(texts) if row not in unlabelled and row not in bad
         }
@@ -162,8 +161,8 @@ class CsvFile(Dataset):
             if options.label_cut is None
             else classes_by_cut(there, Cut.parse(options.label_cut), where)
         )
-        unlabelled |= found.undecided
-        unusable = dict(sorted((unlabelled | bad | found.bad).items()))
+        unlabelled = {**unlabelled, **found.undecided}
+        unusable = dict(sorted({**unlabelled, **bad, **found.bad}.items()))
         return RawSamples(
             entities=tuple(entities),
             labels=np.array([found.numbers.get(row, -1) for row in range(len(texts))], np.int64),

@@ -138,8 +138,8 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
     return {
         "data set": name,
         "data set version": DATASETS.get(name).facts["version"],
-        # A delimiter is not in the identity of runs, as the content read with it is.
-        "data set options": dataset.options.model_dump(mode="json") | _delimiter(dataset),
+        # How a file is read is not in the identity of runs, as the content read so is.
+        "data set options": dataset.options.model_dump(mode="json") | _how_it_is_read(dataset),
         "data set source": _reader_sources(name, dataset),
         "data sha256": data_sha256,
         "featuriser source": _featuriser_sources(),
@@ -147,9 +147,9 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
     }
 
 
-def _delimiter(dataset: Dataset) -> dict[str, str]:
-    given = getattr(dataset.options, "delimiter", None)
-    return {} if given is None else {"delimiter": given}
+def _how_it_is_read(dataset: Dataset) -> dict[str, str]:
+    given = {name: getattr(dataset.options, name, None) for name in ("delimiter", "sheet")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _reader_sources(name: str, dataset: Dataset) -> dict[str, str]:
