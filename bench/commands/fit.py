@@ -255,6 +255,7 @@ def _fit(
             training=recipe.training,
             seed=recipe.seed,
             valid_share=valid_share,
+            standardise=getattr(dataset.options, "standardise", False),
             max_bad=getattr(dataset.options, "max_bad", MAX_BAD),
             device=arguments["device"] or "cpu",
             on_epoch=on_epoch,

@@ -146,7 +146,9 @@ def datasets_of(names: Sequence[str], arguments: Mapping[str, Any]) -> list[str]
     if not files:
         refuse_without_file(arguments)
     if not names and not files:
-        raise UsageError("Expected the name of a data set or a CSV file, or another table, but got none.")
+        raise UsageError(
+            "Expected the name of a data set or a CSV file, or another table, but got none."
+        )
     others = [name for name in names if not _is_file(name)]
     return [*others, *(name for file in files for name in file_as_datasets(file, arguments))]
 

@@ -42,8 +42,8 @@ def prepare(
         Registry name of the data set.
     dataset : Dataset
         Reads the file. Its options may have a field `conflicts`, a
-        :data:`~bench.data.conflicts.ConflictPolicy`, and a field `max_bad`, the largest share of
-        its rows that may be bad.
+        :data:`~bench.data.conflicts.ConflictPolicy`, a field `standardise`, whether molecules are
+        cleaned up, and a field `max_bad`, the largest share of its rows that may be bad.
     path : Path
         The file, one of ``dataset.candidates()``.
     data_sha256 : str
@@ -72,6 +72,7 @@ def prepare(
             read_bytes_of(dataset, path, data_sha256),
             path,
             conflicts=getattr(dataset.options, "conflicts", "keep"),
+            standardised=getattr(dataset.options, "standardise", False),
             max_bad=max_bad,
             jobs=jobs,
             on_progress=on_progress,
