@@ -109,7 +109,7 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
         return [{**options, "label_column": asked}]
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f"Expected each label column once, but got {repeated[0]!r} twice.")
-    stem = Path(path).name.partition(".")[0]
+    stem = Path(path).name.partition(".")[0].replace(":", "_")
     kept, reasons = [], []
     for name in names:
         task = {**options, "label_column": name, "name": f"{stem}:{name}"}
