@@ -65,8 +65,8 @@ def compare(
     data : DataFrame, mapping, str or path
         A frame or columns by name; a ``.csv``, ``.tsv``, ``.tab``, ``.sdf``, ``.parquet`` or
         ``.xlsx`` file, with or without ``.gz`` or ``.zip`` behind it; or the name of a registered
-        data set, such as ``"chembl_target"``, without `smiles` and `label`. A frame is written into the results folder, so that runs can be
-        repeated.
+        data set, such as ``"chembl_target"``, without `smiles` and `label`. A frame is written
+        into the results folder, so that runs can be repeated.
     smiles : str or sequence of str
         Column of SMILES; several columns are several molecules a sample. Not of an SDF file.
     label : str or sequence of str

@@ -156,6 +156,24 @@ def canonical_key(mol: Chem.Mol) -> bytes:
     return hashlib.blake2b(Chem.MolToSmiles(mol).encode(), digest_size=16).digest()
 
 
+def counter_ions(smiles: str) -> list[str]:
+    """Canonical SMILES of all fragments of a readable SMILES but the largest; of one, none.
+
+    The largest has most heavy atoms; of several, the first.
+
+    Examples
+    --------
+    >>> counter_ions("[Na+].CC(=O)[O-].O"), counter_ions("CCO")
+    (['[Na+]', 'O'], [])
+    """
+    mol = parse(smiles).mol if "." in smiles else None
+    if mol is None:
+        return []
+    fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)
+    largest = max(range(len(fragments)), key=lambda n: fragments[n].GetNumHeavyAtoms())
+    return [Chem.MolToSmiles(one) for n, one in enumerate(fragments) if n != largest]
+
+
 def scaffold_key(mol: Chem.Mol) -> str:
     """Canonical SMILES of the Bemis-Murcko scaffold without stereo; empty without rings.
 

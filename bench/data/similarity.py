@@ -130,8 +130,8 @@ def similarities(query: np.ndarray, references: np.ndarray) -> np.ndarray:
     for r in range(len(references)):
         common = either = np.uint64(0)
         for word in range(len(query)):
-            common += _ones(query[word] & references[r, word])
-            either += _ones(query[word] | references[r, word])
+            common += ones(query[word] & references[r, word])
+            either += ones(query[word] | references[r, word])
         found[r] = common / max(either, np.uint64(1))
     return found
 
@@ -147,7 +147,7 @@ def _nearest(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _ones(word: np.uint64) -> np.uint64:
+def ones(word: np.uint64) -> np.uint64:
     """Bits that are set; the compiler knows this form and makes one instruction of it."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + (
