@@ -101,7 +101,11 @@ def activity_cliffs(
         near,
         pairs,
         int(in_pairs.sum()),
-        tuple((int(samples[n]), int(samples[partner[n]]), float(similarity[n])) for n in best),
+        tuple(
+            (int(min(pair)), int(max(pair)), float(similarity[n]))
+            for n in best
+            for pair in [(samples[n], samples[partner[n]])]
+        ),
     )
 
 
