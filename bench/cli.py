@@ -520,11 +520,11 @@ def predict(
 ) -> int:
     """Predict the classes of the molecules in TABLE, a CSV file, with a model made by fit.
 
-    MODEL is its folder, or that of a run, such as results/runs/ID. TABLE may be packed with gzip;
-    - is the standard input. Rows and columns stay as they are. Behind them come predicted, p_CLASS
-    for each class, nearest_training_similarity (Tanimoto, Morgan fingerprints of radius 2) and
-    problem: why a row cannot be read. Where TABLE has a column of that name, the new one is called
-    NAME_2.
+    MODEL is its folder, or that of a run, such as results/runs/ID. TABLE may be packed with gzip,
+    or a file of another kind that --data of a benchmark takes; - is the standard input. Rows and
+    columns stay as they are. Behind them come predicted, p_CLASS for each class,
+    nearest_training_similarity (Tanimoto, Morgan fingerprints of radius 2) and problem: why a row
+    cannot be read. Where TABLE has a column of that name, the new one is called NAME_2.
 
     Exit code 0 also where some rows cannot be read; 2 where none can.
 

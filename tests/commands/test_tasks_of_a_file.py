@@ -126,5 +126,9 @@ def test_a_model_standardises_what_it_predicts_as_its_data_were(bench, sdf, tmp_
     assert first == second == third
     assert first.startswith("alcohol,")
     assert "cannot be standardised" in bad
+    assert bench("predict", model, sdf, "--to", tmp_path / "out.csv")[0] == 0
+    header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
+    assert header.startswith("molecule,class,predicted,")
+    assert first.startswith("C[O-].[Na+],alcohol,alcohol,")
     card = json.loads((model / "card.json").read_text())
     assert card["standardise"] is True
