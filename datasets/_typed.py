@@ -34,7 +34,7 @@ def parse_parquet(data: bytes, where: str, expected: Sequence[str] = ()) -> File
     try:
         from pyarrow import ArrowException, parquet, types
     except ImportError as error:
-        raise _absent("pyarrow", "Parquet", where) from error
+        raise _absent("pyarrow", "Parquet") from error
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         schema = file.schema_arrow
@@ -78,7 +78,7 @@ def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
     try:
         import openpyxl
     except ImportError as error:
-        raise _absent("openpyxl", "Excel", where) from error
+        raise _absent("openpyxl", "Excel") from error
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             check_unpacked_size(sum(info.file_size for info in archive.infolist()), where)
@@ -186,9 +186,9 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _absent(package: str, kind: str, where: str) -> UnavailableError:
+def _absent(package: str, kind: str) -> UnavailableError:
     return UnavailableError(
-        f"Expected the package {package}, which reads {kind} files such as {where}, but it is "
-        f"absent. Install it: pip install {package}, or pip install '.[files]' for all kinds of "
-        "files; or save the table as CSV."
+        f"Expected the package {package}, which reads {kind} files, but it is absent. Install it: "
+        f"pip install {package}, or pip install '.[files]' for all kinds of files; or save the "
+        "table as CSV."
     )
