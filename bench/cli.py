@@ -31,9 +31,20 @@ _setting = click.option(
 )
 
 _FILE_OPTIONS = (
-    click.option("--data", metavar="FILE", help="a CSV file of yours as the data set"),
-    click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data"),
-    click.option("--label-col", metavar="NAME", help="class column of --data"),
+    click.option(
+        "--data",
+        metavar="FILE",
+        help="a file of yours as the data set: CSV, SDF, Parquet or Excel, packed or not",
+    ),
+    click.option("--smiles-col", metavar="LIST", help="SMILES column(s) of --data; not of SDF"),
+    click.option(
+        "--label-col", metavar="LIST", help="class column of --data; of several, one data set each"
+    ),
+    click.option(
+        "--label-cut",
+        metavar="CUT",
+        help="classes of a column of measurements: '<=1000', or 100,1000 for three",
+    ),
     click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of --data"),
     click.option(
         "--split-col",
@@ -41,6 +52,13 @@ _FILE_OPTIONS = (
         help="column of --data that says train, valid or test; without --splits the split",
     ),
     click.option("--date-col", metavar="NAME", help="column of dates of --data, for --splits time"),
+    click.option(
+        "--standardise",
+        is_flag=True,
+        default=None,
+        help="clean up the molecules of --data: the largest fragment, neutralised",
+    ),
+    click.option("--sheet", metavar="NAME", help="sheet of an Excel file; default the first"),
     click.option(
         "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
     ),
@@ -54,7 +72,7 @@ _FILE_OPTIONS = (
 
 
 def _options_of_file(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that describe a CSV file of the user's."""
+    """The options that describe a file of the user's."""
     for option in reversed(_FILE_OPTIONS):
         command = option(command)
     return command
@@ -361,9 +379,9 @@ def data(
     out: Path,
     **file_options: Any,
 ) -> int:
-    """Report on data sets: rows, classes, rows left out, duplicates, label conflicts, graphs.
+    """Report on data sets: rows, classes, rows left out, duplicates, conflicts, graphs, salts.
 
-    NAMES are data sets or CSV files: data my.csv --smiles-col smiles --label-col class
+    NAMES are data sets or files: data my.csv --smiles-col smiles --label-col class
     """
     from bench.commands.data import report_data
     from bench.commands.own_file import datasets_of
@@ -516,11 +534,11 @@ def predict(
 ) -> int:
     """Predict the classes of the molecules in TABLE, a CSV file, with a model made by fit.
 
-    MODEL is its folder, or that of a run, such as results/runs/ID. TABLE may be packed with gzip;
-    - is the standard input. Rows and columns stay as they are. Behind them come predicted, p_CLASS
-    for each class, nearest_training_similarity (Tanimoto, Morgan fingerprints of radius 2) and
-    problem: why a row cannot be read. Where TABLE has a column of that name, the new one is called
-    NAME_2.
+    MODEL is its folder, or that of a run, such as results/runs/ID. TABLE may be packed with gzip,
+    or a file of another kind that --data of a benchmark takes; - is the standard input. Rows and
+    columns stay as they are. Behind them come predicted, p_CLASS for each class,
+    nearest_training_similarity (Tanimoto, Morgan fingerprints of radius 2) and problem: why a row
+    cannot be read. Where TABLE has a column of that name, the new one is called NAME_2.
 
     Exit code 0 also where some rows cannot be read; 2 where none can.
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from bench.errors import DataError, nearest
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+SUFFIXES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+"""What stands between values in a file whose name ends so."""
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """What may stand between the values of a row, by the name under which it can be asked for."""
@@ -135,17 +136,30 @@ def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[s
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
     suffix = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
-    if suffix not in _DELIMITERS:
+    if suffix not in SUFFIXES:
         raise DataError(
-            f"Expected a file that ends in {', '.join(_DELIMITERS)}, with or without .gz behind "
+            f"Expected a file that ends in {', '.join(SUFFIXES)}, with or without .gz behind "
             f"it, but got {path}. Save the table as one of these."
         )
+    data = read_bytes(path)
+    if delimiter is not None:
+        return parse_table(data, str(path), DELIMITERS[delimiter])
+    return parse_table(data, str(path), found_delimiter(data, SUFFIXES[suffix], expected))
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file, unpacked where its name ends in ``.gz``.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is damaged or oversized gzip.
+    """
     try:
-        if zipped:
+        if path.suffix.lower() == ".gz":
             with gzip.open(path) as stream:
-                data = unpack(stream, str(path))
-        else:
-            data = path.read_bytes()
+                return unpack(stream, str(path))
+        return path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"Expected {path} to be a whole gzip file, but it is damaged or cut short: {error}. "
@@ -153,9 +167,6 @@ def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[s
         ) from error
     except OSError as error:
         raise DataError(f"Expected to read {path}, but could not: {error}.") from error
-    if delimiter is not None:
-        return parse_table(data, str(path), DELIMITERS[delimiter])
-    return parse_table(data, str(path), found_delimiter(data, _DELIMITERS[suffix], expected))
 
 
 def found_delimiter(data: bytes, usual: str, expected: Sequence[str]) -> str:

@@ -1,10 +1,9 @@
-"""Any delimited file of SMILES and labels."""
+"""Any table of the user's with molecules and labels."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -12,16 +11,11 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from bench.dataset import MAX_BAD, MISSING, Dataset, Entity, RawSamples, Source, register_dataset
-from bench.errors import DataError
 from bench.options import Options
 
-from ._table import NUL_SIGN, Table, delimiter_name, read_table
-
-# Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
-
-# From so many classes on, numbers that hardly repeat are measurements.
-_MANY = 10
+from ._classes import Cut, classes_by_cut, classes_by_name
+from ._files import FileTable, read_file
+from ._table import NUL_SIGN, delimiter_name
 
 
 class CsvOptions(Options):
@@ -31,7 +25,8 @@ class CsvOptions(Options):
     path: str = Field(
         min_length=1,
         exclude=True,
-        description="the file: .csv, .tsv or .tab, with or without .gz behind it",
+        description="the file: .csv, .tsv, .tab, .sdf, .parquet or .xlsx, with or without .gz or "
+        ".zip behind it",
     )
     # A single name stands for a list of one.
     smiles_columns: tuple[str, ...] = Field(
@@ -57,8 +52,29 @@ class CsvOptions(Options):
         "the label that most of them have",
     )
 
-    # Neither changes what a sample is, and both stay out of a run's identity: the content that
-    # was read with them is in it.
+    label_cut: str | None = Field(
+        None,
+        exclude_if=lambda cut: cut is None,
+        description="classes of a column of measurements: <=1000 and what is above; 100,1000 for "
+        "three",
+    )
+    standardise: bool = Field(
+        False,
+        exclude_if=lambda asked: not asked,
+        description="molecules cleaned up by RDKit: of several fragments the largest, neutralised",
+    )
+
+    # None of these changes what a sample is, and all stay out of a run's identity: the content
+    # that was read with them is in it.
+    name: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,
+        description="what tables call it; the file's name when not given",
+    )
+    sheet: str | None = Field(
+        None, exclude=True, description="sheet of an Excel file; the first when not given"
+    )
     delimiter: Literal["comma", "semicolon", "tab", "pipe"] | None = Field(
         None,
         exclude=True,
@@ -83,6 +99,11 @@ class CsvOptions(Options):
     def _name_of_delimiter(cls, value: object) -> object:
         return delimiter_name(value)
 
+    @field_validator("label_cut")
+    @classmethod
+    def _one_way_to_write_a_cut(cls, text: str | None) -> str | None:
+        return None if text is None else Cut.parse(text).text
+
     @model_validator(mode="after")
     def _columns_differ(self) -> CsvOptions:
         columns = [
@@ -100,13 +121,17 @@ class CsvFile(Dataset):
     """One or more molecules, with or without a protein; every distinct label is a class.
 
     Classes are ordered by name, by value where all are numbers; ``1`` and ``1.0`` are one class.
-    Rows without a label (empty, NaN, NA, N/A or null) are left out and counted.
+    Rows without a label (empty, NaN, NA, N/A or null) are left out and counted. With a cut,
+    classes are ranges of a number, and rows whose qualifier leaves their class open are left out
+    as rows without a label are.
     """
 
     options_type = CsvOptions
     options: CsvOptions
 
     def label(self) -> str:
+        if self.options.name is not None:
+            return re.sub(r"[^A-Za-z0-9_:-]+", "_", self.options.name)
         name = Path(self.options.path).name.partition(".")[0]
         return re.sub(r"[^A-Za-z0-9_-]+", "_", name) or "csv"
 
@@ -118,34 +143,42 @@ class CsvFile(Dataset):
         wanted = [*options.smiles_columns, options.label_column]
         others = (options.protein_column, options.split_column, options.date_column)
         wanted += [name for name in others if name is not None]
-        table = read_table(path, delimiter=options.delimiter, expected=wanted)
+        return self.samples(
+            read_file(path, delimiter=options.delimiter, expected=wanted, sheet=options.sheet)
+        )
+
+    def samples(self, table: FileTable) -> RawSamples:
+        """The samples in a file that has been read.
+
+        Raises
+        ------
+        DataError
+            A column is not there, or its labels cannot be used.
+        """
+        options = self.options
         entities = [Entity(name, "molecule", table.column(name)) for name in options.smiles_columns]
         if options.protein_column is not None:
             protein = table.column(options.protein_column)
             entities.append(Entity(options.protein_column, "protein", protein))
         texts = [text.strip() for text in table.column(options.label_column)]
         unlabelled = _unlabelled(table, texts)
-        unusable = dict(sorted((unlabelled | _with_nul(texts, entities)).items()))
-        labelled = [text for row, text in enumerate(texts) if row not in unusable]
-        names = _class_names(labelled)
-        classes = list(dict.fromkeys(names.values()))
-        where = f"in column {options.label_column!r} of {path}"
-        if len(classes) < 2:
-            raise DataError(
-                f"Expected at least two classes {where}, but "
-                f"got {classes or 'no usable label'}. Choose another label column."
-            )
-        _refuse_measurements(classes, len(labelled), where)
-        number = {name: k for k, name in enumerate(classes)}
-        labels = np.array(
-            [-1 if row in unusable else number[names[text]] for row, text in enumerate(texts)],
-            dtype=np.int64,
+        bad = {**_with_nul(texts, entities), **table.bad}
+        there = {
+            row: text for row, text in enumerate(texts) if row not in unlabelled and row not in bad
+        }
+        where = f"in column {options.label_column!r} of {table.where}"
+        found = (
+            classes_by_name(there, where)
+            if options.label_cut is None
+            else classes_by_cut(there, Cut.parse(options.label_cut), where)
         )
+        unlabelled = {**unlabelled, **found.undecided}
+        unusable = dict(sorted({**unlabelled, **bad, **found.bad}.items()))
         return RawSamples(
             entities=tuple(entities),
-            labels=labels,
-            class_names=tuple(classes),
-            notes=_notes(labels, classes),
+            labels=np.array([found.numbers.get(row, -1) for row in range(len(texts))], np.int64),
+            class_names=found.names,
+            notes=found.notes,
             unusable=unusable,
             unlabelled=frozenset(unlabelled),
             split_column=_texts(table, options.split_column),
@@ -153,16 +186,16 @@ class CsvFile(Dataset):
         )
 
 
-def _texts(table: Table, name: str | None) -> list[str] | None:
+def _texts(table: FileTable, name: str | None) -> list[str] | None:
     return None if name is None else [text.strip() for text in table.column(name)]
 
 
-def _unlabelled(table: Table, labels: list[str]) -> dict[int, str]:
+def _unlabelled(table: FileTable, labels: list[str]) -> dict[int, str]:
     rows = zip(*table.columns.values(), strict=True)
     return {
         row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
         for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
-        if text.lower() in MISSING
+        if text.lower() in MISSING and row not in table.bad
     }
 
 
@@ -174,36 +207,3 @@ def _with_nul(labels: list[str], entities: list[Entity]) -> dict[int, str]:
         for row, text in enumerate(values)
         if NUL_SIGN in text
     }
-
-
-def _refuse_measurements(classes: list[str], rows: int, where: str) -> None:
-    if len(classes) < _MANY or 2 * len(classes) <= rows:
-        return
-    if all(_NUMBER.fullmatch(name) for name in classes):
-        raise DataError(
-            f"Expected classes {where}, but got {len(classes)} different numbers in {rows} rows, "
-            f"such as {', '.join(classes[:3])}: they look like measurements. Make a column of "
-            "classes out of them first, such as 'active' from a limit on, and name that column."
-        )
-
-
-def _class_names(texts: list[str]) -> dict[str, str]:
-    """Label text to class name; the names stand in class order."""
-    if not all(_NUMBER.fullmatch(text) for text in texts):
-        return {text: text for text in sorted(set(texts))}
-    # Decimal, as float would make one class of large neighbouring numbers.
-    values = {text: Decimal(text) for text in sorted(set(texts))}
-    names: dict[Decimal, str] = {}
-    for text, value in values.items():
-        whole = value == value.to_integral_value()
-        names.setdefault(value, str(int(value)) if whole else text)
-    return {text: names[values[text]] for text in sorted(values, key=lambda text: values[text])}
-
-
-def _notes(labels: np.ndarray, classes: list[str]) -> tuple[str, ...]:
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
-    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
-    if not single:
-        return ()
-    shown = ", ".join(map(repr, single[:5])) + (", ..." if len(single) > 5 else "")
-    return (f"{len(single)} of {len(classes)} classes have a single sample: {shown}.",)

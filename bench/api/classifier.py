@@ -75,6 +75,9 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         objects.
     protein : str or int, optional
         The column of X, by name or number, that holds amino-acid sequences.
+    standardise : bool
+        Whether molecules are cleaned up by RDKit, in ``fit`` and ``predict``: of several fragments
+        the largest organic one, neutralised.
     device : {"cpu", "cuda", "auto"}
         Where a network trains; it predicts on the CPU.
     n_jobs : int, optional
@@ -119,6 +122,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         prior: Prior = "as-is",
         bad: Literal["raise", "skip"] = "raise",
         protein: str | int | None = None,
+        standardise: bool = False,
         device: str = "cpu",
         n_jobs: int | None = None,
     ) -> None:
@@ -134,6 +138,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         self.prior = prior
         self.bad = bad
         self.protein = protein
+        self.standardise = standardise
         self.device = device
         self.n_jobs = n_jobs
 
@@ -326,6 +331,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
                 card.method.label,
                 backbone={kind: part.label for kind, part in card.backbones.items()},
                 random_state=card.seed,
+                standardise=card.standardise,
                 **{
                     name: card.training[name]
                     for name in ("epochs", "batch_size", "learning_rate", "weight_decay")
@@ -392,6 +398,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
                 training=self._training(),
                 seed=_seed(self.random_state),
                 valid_share=self.valid_share,
+                standardise=bool(self.standardise),
                 max_bad=0.0,
                 device=self.device,
             )
@@ -456,17 +463,22 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
 
     def _problems(self, columns: TextColumns) -> dict[int, str]:
         """Rows that cannot be read, and why."""
-        from bench.data.molecules import parse
+        from bench.data.molecules import parse, standardised
+
+        def problem_of(smiles: str) -> str | None:
+            if self.standardise:
+                return standardised(smiles).problem or None
+            parsed = parse(smiles)
+            return parsed.problem if parsed.mol is None else None
 
         problems: dict[int, str] = {}
         for entity in columns.entities(self.protein):
             reasons: dict[str, str | None] = {}
             for text in set(entity.values):
-                parsed = parse(text) if entity.kind == "molecule" else None
                 if not text.strip():
                     reasons[text] = "the text is empty"
-                elif parsed is not None and parsed.mol is None:
-                    reasons[text] = parsed.problem
+                elif entity.kind == "molecule":
+                    reasons[text] = problem_of(text)
             for row, text in enumerate(entity.values):
                 if (why := reasons.get(text)) is not None:
                     problems.setdefault(row, f"{entity.name}: {why}")

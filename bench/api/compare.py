@@ -30,15 +30,17 @@ _POLICY = {
     "force": False,
     "keep_changed": False,
 }
-_FILE = ("delimiter", "max_bad", "conflicts", "split_column", "date_column")
+_FILE = ("delimiter", "sheet", "max_bad", "conflicts", "split_column", "date_column")
 
 
 def compare(
     data: Data,
     *,
     smiles: str | Sequence[str] | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     protein: str | None = None,
+    label_cut: str | float | Sequence[float] | None = None,
+    standardise: bool = False,
     methods: str | Sequence[str] = DEFAULT_METHODS,
     splits: str | Sequence[str] = ("random",),
     seeds: Sequence[int] = (0, 1, 2),
@@ -61,16 +63,23 @@ def compare(
     Parameters
     ----------
     data : DataFrame, mapping, str or path
-        A frame or columns by name; a ``.csv``, ``.tsv`` or ``.tab`` file, with or without ``.gz``
-        behind it; or the name of a registered data set, such as ``"chembl_target"``, without
-        `smiles` and `label`. A frame is written into the results folder, so that runs can be
-        repeated.
+        A frame or columns by name; a ``.csv``, ``.tsv``, ``.tab``, ``.sdf``, ``.parquet`` or
+        ``.xlsx`` file, with or without ``.gz`` or ``.zip`` behind it; or the name of a registered
+        data set, such as ``"chembl_target"``, without `smiles` and `label`. A frame is written
+        into the results folder, so that runs can be repeated.
     smiles : str or sequence of str
-        Column of SMILES; several columns are several molecules a sample.
-    label : str
-        Column of classes: words or whole numbers. Rows without a class are left out.
+        Column of SMILES; several columns are several molecules a sample. Not of an SDF file.
+    label : str or sequence of str
+        Column of classes: words or whole numbers. Rows without a class are left out. Several
+        columns are as many data sets, ``FILE:COLUMN``; a column with one class is left out with
+        a warning.
     protein : str, optional
         Column of amino-acid sequences.
+    label_cut : str or number or sequence of numbers, optional
+        Classes of a column of measurements: ``"<=1000"`` and what is above; ``[100, 1000]`` for
+        three.
+    standardise : bool
+        Clean up molecules by RDKit: of several fragments the largest organic one, neutralised.
     methods : sequence of str
         Names, with options in brackets: ``"cb[beta=0.99]"``; or ``"all"``.
         ``python run_bench.py --list methods`` describes them. A method of one's own is a file,
@@ -103,8 +112,9 @@ def compare(
         Any other setting, with two underscores for each dot: ``training__batch_size=256``,
         ``device="cpu"``, ``executor="in-process"``. Also ``force=True``, ``retry_failed=True``,
         ``keep_changed=True``, ``max_minutes=60``, ``retries=3``, and of a file or frame
-        ``max_bad=0.05``, ``conflicts="drop"``, ``delimiter="tab"``, and ``split_column=`` and
-        ``date_column=``, which ``splits="column"`` and ``splits="time"`` read.
+        ``max_bad=0.05``, ``conflicts="drop"``, ``delimiter="tab"``, ``sheet="Sheet1"``, and
+        ``split_column=`` and ``date_column=``, which ``splits="column"`` and ``splits="time"``
+        read.
 
     Returns
     -------
@@ -150,12 +160,20 @@ def compare(
         **({} if jobs is None else {"jobs": jobs}),
         **_dotted(settings),
     }
-    own = own_data(
-        data, smiles=smiles, label=label, protein=protein, name=name, out=out, options=options
-    )
-    overrides["datasets"] = [own.dataset]
-    resolved = resolve(preset, overrides, origin="the call")
     with called_from_python(progress=progress, on_warning=_warn):
+        own = own_data(
+            data,
+            smiles=smiles,
+            label=label,
+            protein=protein,
+            label_cut=label_cut,
+            standardise=standardise,
+            name=name,
+            out=out,
+            options=options,
+        )
+        overrides["datasets"] = own.datasets
+        resolved = resolve(preset, overrides, origin="the call")
         done = carry_out(
             resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
         )

@@ -9,11 +9,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bench.commands.own_file import csv_dataset
+from bench.commands.own_file import csv_dataset, molecule_column, tasks_of
 from bench.dataset import DATASETS
 from bench.errors import ArgumentError, nearest
 from bench.files import write_atomically
-from bench.spec import parse_spec
+from bench.spec import parse_spec, split_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +31,13 @@ class OwnData:
 
     Attributes
     ----------
-    dataset : str
-        As the command line names it.
+    datasets : list of str
+        As the command line names them: one a label column.
     folder : Path
         The results folder.
     """
 
-    dataset: str
+    datasets: list[str]
     folder: Path
 
 
@@ -45,8 +45,10 @@ def own_data(
     data: Data,
     *,
     smiles: str | Sequence[str] | None,
-    label: str | None,
+    label: str | Sequence[str] | None,
     protein: str | None,
+    label_cut: str | float | Sequence[float] | None,
+    standardise: bool,
     name: str | None,
     out: str | PathLike[str] | None,
     options: Mapping[str, Any],
@@ -58,7 +60,7 @@ def own_data(
     data : DataFrame, mapping, str or path
         A mapping is columns by name. A text that is the name of a registered data set means
         that one, where neither `smiles` nor `label` is given.
-    smiles, label, protein, name, out
+    smiles, label, protein, label_cut, standardise, name, out
         Those of :func:`bench.compare`.
     options : mapping
         Further options of the file, such as ``max_bad``.
@@ -72,28 +74,49 @@ def own_data(
         spec = parse_spec(data)
         if spec.name in DATASETS:
             folder = Path(out) if out is not None else _RESULTS / _word(spec.label)
-            return OwnData(data, folder)
+            return OwnData([data], folder)
     columns = [smiles] if isinstance(smiles, str) else list(smiles or ())
+    label = label if label is None or isinstance(label, str) else list(label)
     if isinstance(data, str | PathLike):
         path = Path(data)
+        columns = columns or [found for found in [molecule_column(path)] if found is not None]
         _require_columns(columns, label, f"of molecules and of classes in {path}", ())
         content = path.read_bytes() if path.is_file() else str(path).encode()
     else:
         others = [protein, options.get("split_column"), options.get("date_column")]
         content = _csv_of(data, columns, label, [name for name in others if name is not None])
-    digest = hashlib.sha256(content + repr((columns, label, protein)).encode()).hexdigest()
+    cut = _cut(label_cut)
+    made = {key: value for key, value in (("cut", cut), ("standardise", standardise)) if value}
+    asked_for = (columns, label, protein, *([made] if made else []))
+    digest = hashlib.sha256(content + repr(asked_for).encode()).hexdigest()
     stem = name or (path.name.partition(".")[0] if isinstance(data, str | PathLike) else "frame")
     folder = Path(out) if out is not None else _RESULTS / f"{_word(stem)}-{digest[:_DIGITS]}"
     if not isinstance(data, str | PathLike):
         path = folder / "data" / digest[:_DIGITS] / f"{_word(stem)}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
-    given = {"smiles_columns": columns, "label_column": label, "protein_column": protein, **options}
+    given = {
+        "smiles_columns": columns,
+        "label_column": label,
+        "protein_column": protein,
+        "label_cut": cut,
+        "standardise": standardise or None,
+        **options,
+    }
     asked = {key: value for key, value in given.items() if value is not None}
-    return OwnData(csv_dataset(path, asked), folder)
+    return OwnData([csv_dataset(path, task) for task in tasks_of(path, asked)], folder)
 
 
-def _csv_of(data: Any, smiles: Sequence[str], label: str | None, others: Sequence[str]) -> bytes:
+def _cut(given: str | float | Sequence[float] | None) -> str | None:
+    """A cut as the command line has it."""
+    if given is None or isinstance(given, str):
+        return given
+    return ",".join(map(str, given)) if isinstance(given, Sequence) else str(given)
+
+
+def _csv_of(
+    data: Any, smiles: Sequence[str], label: str | list[str] | None, others: Sequence[str]
+) -> bytes:
     """The named columns of a frame as CSV."""
     import pandas as pd
 
@@ -105,7 +128,10 @@ def _csv_of(data: Any, smiles: Sequence[str], label: str | None, others: Sequenc
             f"{type(data).__name__}: {error}."
         ) from error
     _require_columns(smiles, label, "of molecules and of classes", list(map(str, frame.columns)))
-    wanted = [*smiles, str(label), *others]
+    labels = [label] if isinstance(label, str) else list(label or ())
+    if isinstance(label, str) and label not in frame.columns:
+        labels = split_list(label) or labels
+    wanted = [*smiles, *labels, *others]
     for column in wanted:
         if column not in frame.columns:
             near = nearest(column, map(str, frame.columns))
@@ -119,7 +145,7 @@ def _csv_of(data: Any, smiles: Sequence[str], label: str | None, others: Sequenc
 
 
 def _require_columns(
-    smiles: Sequence[str], label: str | None, what: str, columns: Sequence[str]
+    smiles: Sequence[str], label: str | Sequence[str] | None, what: str, columns: Sequence[str]
 ) -> None:
     lacking = [name for name, given in (("smiles", smiles), ("label", label)) if not given]
     if lacking:

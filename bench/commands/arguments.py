@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.commands.own_file import file_as_dataset, refuse_without_file
+from bench.commands.own_file import file_as_datasets, refuse_without_file
 from bench.config import Resolved, resolve
 from bench.errors import UsageError
 from bench.spec import split_list
@@ -69,7 +69,7 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
     elif "datasets" in overrides:
         raise UsageError("--data and --datasets exclude each other.")
     else:
-        overrides["datasets"] = [file_as_dataset(arguments["data"], arguments)]
+        overrides["datasets"] = file_as_datasets(arguments["data"], arguments)
         if arguments.get("split_col") is not None:
             overrides.setdefault("splits", ["column"])
     resolved = resolve(arguments["preset"], overrides)

@@ -16,6 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from bench.datasets._files import kind_of_file, read_file
 from bench.datasets._table import DELIMITERS, delimiter_name, found_delimiter
 from bench.errors import DataError, StoreError, UsageError
 from bench.files import replacing
@@ -25,6 +26,7 @@ STANDARD = "-"
 
 _BOM = "\ufeff"
 _GZIP = b"\x1f\x8b"
+_NO_TEXT = (".sdf", ".parquet", ".xlsx", ".zip")
 _TABBED = (".tsv", ".tab")
 
 
@@ -69,7 +71,8 @@ def open_table(
     """Open a table of UTF-8 text, packed with gzip or not; ``-`` is the standard input.
 
     The rules are those of :func:`bench.datasets._table.read_table`, but rows are read as they are
-    asked for, the suffix does not matter, and columns that nobody asks for may share a name.
+    asked for, the suffix does not matter, and columns that nobody asks for may share a name. A file
+    that is no text by its name, such as ``.sdf``, is read whole.
 
     Parameters
     ----------
@@ -84,6 +87,11 @@ def open_table(
     DataError
         It cannot be read, or has no header; while rows are read, one does not fit the header.
     """
+    if source != STANDARD and kind_of_file(source) in _NO_TEXT:
+        found = read_file(Path(source).expanduser(), delimiter=delimiter, expected=expected)
+        cells = map(list, zip(*found.columns.values(), strict=True))
+        yield TableReader(found.where, list(found.columns), Dialect(","), cells)
+        return
     where = "the standard input" if source == STANDARD else source
     with _errors_of(where), ExitStack() as stack:
         binary = _binary(source, stack)

@@ -17,9 +17,10 @@ from bench.commands.prepare import prepare_dataset
 from bench.commands.progress import LiveStep
 from bench.config import Settings
 from bench.data.cache import default_folder
+from bench.data.cliffs import MOST, NEAR, activity_cliffs
 from bench.data.describe import DataDescription, describe_data
 from bench.data.prepared import PreparedData
-from bench.data.similarity import CLOSE, sample_similarities
+from bench.data.similarity import CLOSE, sample_fingerprints, sample_similarities
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
@@ -59,6 +60,7 @@ def report_data(
         ready = prepare_dataset(part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
         _show(part.label, facts)
+        _show_cliffs(part.label, ready.prepared)
         own = [split for split in grid.splits if splits or _applies(split, ready.prepared)]
         tests = _test_parts(own, grid.seeds[0], part, ready.prepared)
         _show_test_parts(tests, grid.seeds[0])
@@ -92,6 +94,46 @@ def _file_name(part: Part) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", part.label):
         return part.label
     return f"{part.name}-{hashlib.sha256(part.label.encode()).hexdigest()[:8]}"
+
+
+def _show_cliffs(label: str, prepared: PreparedData) -> None:
+    """Activity cliffs, where a sample is one molecule and nothing else."""
+    if [entity.kind for entity in prepared.entities] != ["molecule"]:
+        return
+    with LiveStep(f"{label}: activity cliffs") as step:
+        bits = sample_fingerprints(
+            prepared,
+            cache_dir=default_folder(),
+            jobs=default_jobs(),
+            on_progress=partial(step.advance, f"{label}: fingerprints of molecules"),
+        )
+        found = activity_cliffs(
+            bits,
+            prepared.labels,
+            prepared.identity,
+            on_progress=partial(step.advance, f"{label}: activity cliffs"),
+        )
+    if found is None:
+        console.print(f"Activity cliffs: not counted, as there are more than {MOST:,} molecules")
+        return
+    share = f" ({found.pairs / found.near:.1%})" if found.near else ""
+    console.print(
+        f"Activity cliffs: {found.pairs:,} of {counted(found.near, 'pair')}{share} of molecules "
+        f"with a similarity of {NEAR} or more (Tanimoto, Morgan fingerprints of radius 2, 2,048 "
+        f"bits) have different labels; {found.in_pairs:,} of {found.molecules:,} molecules "
+        f"({found.in_pairs / max(found.molecules, 1):.1%}) are in one"
+    )
+    for one, other, similarity in found.examples:
+        console.print(
+            f"  {similarity:.3f}: {_molecule(prepared, one)} and {_molecule(prepared, other)}"
+        )
+
+
+def _molecule(prepared: PreparedData, sample: int) -> str:
+    """The molecule of a sample, where it stands and its class."""
+    smiles = prepared.smiles[prepared.entities[0].index[sample]]
+    name = prepared.class_names[prepared.labels[sample]]
+    return f"{smiles} (row {prepared.rows[sample]}, {name})"
 
 
 class _TestPart(NamedTuple):
@@ -178,7 +220,13 @@ def _show(label: str, facts: DataDescription) -> None:
         atoms = f"{sizes.atoms_mean:.2f} ({sizes.atoms_min} to {sizes.atoms_max})"
         add(f"{sizes.entity}: atoms a graph", atoms)
         add(f"{sizes.entity}: bonds a graph", f"{sizes.bonds_mean:.2f}")
+    if facts.salts is not None:
+        share = facts.salts.samples / max(facts.samples, 1)
+        add("of several fragments (salts)", f"{facts.salts.samples:,} ({share:.1%})")
     console.print(table)
+    if facts.salts is not None and facts.salts.counter_ions:
+        ions = ", ".join(f"{smiles} ({count:,})" for smiles, count in facts.salts.counter_ions)
+        console.print(f"Commonest fragments beside the largest: {ions}")
 
     classes = Table("class", "samples", "share", title="classes", title_justify="left")
     for name, count in facts.class_counts:

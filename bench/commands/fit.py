@@ -19,7 +19,7 @@ from rich.table import Table
 from bench.commands.archive import open_results
 from bench.commands.arguments import resolve_arguments
 from bench.commands.console import console, warn
-from bench.commands.own_file import file_as_dataset, refuse_without_file
+from bench.commands.own_file import file_as_datasets, refuse_without_file
 from bench.commands.progress import LiveStep
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
@@ -35,7 +35,7 @@ from bench.method import METHODS
 from bench.report.numbers import counted
 from bench.spec import Spec, check_options
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Grid, Part, dataset_part, expand, open_dataset
+from bench.sweep.plan import Part, dataset_part, expand, open_dataset
 from bench.training.loop import EpochReport
 from bench.training.settings import TrainingSettings
 
@@ -121,7 +121,8 @@ def _recipe(arguments: Mapping[str, Any]) -> _Recipe:
             "--label-col, or --datasets NAME."
         )
     grid = expand(resolved.settings)
-    _require_one(grid)
+    _require_one("--datasets" if arguments["data"] is None else "--label-col", grid.datasets)
+    _require_one("--method", grid.methods)
     method, training = grid.methods[0], grid.training
     if arguments["backbone"] is not None and method.backbone is not None:
         raise UsageError(
@@ -203,9 +204,14 @@ def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
             "protein_col": options.get("protein_column"),
             "split_col": options.get("split_column"),
             "date_col": options.get("date_column"),
+            "label_cut": options.get("label_cut"),
+            "standardise": options.get("standardise"),
         }
         given = {name: arguments[name] for name in columns if arguments[name] is not None}
-        return dataset_part(file_as_dataset(arguments["data"], {**arguments, **columns, **given}))
+        texts = file_as_datasets(arguments["data"], {**arguments, **columns, **given})
+        parts = [dataset_part(text) for text in texts]
+        _require_one("--label-col", parts)
+        return parts[0]
     refuse_without_file(arguments)
     if run["name"] == "csv":
         raise UsageError(
@@ -256,6 +262,7 @@ def _fit(
             training=recipe.training,
             seed=recipe.seed,
             valid_share=valid_share,
+            standardise=getattr(dataset.options, "standardise", False),
             max_bad=getattr(dataset.options, "max_bad", MAX_BAD),
             device=arguments["device"] or "cpu",
             on_epoch=on_epoch,
@@ -376,13 +383,12 @@ def _as_of_benchmark(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _require_one(grid: Grid) -> None:
-    for option, parts in (("--datasets", grid.datasets), ("--method", grid.methods)):
-        if len(parts) != 1:
-            raise UsageError(
-                f"Expected one name in {option}, as one model is fitted, but got {len(parts)}: "
-                f"{', '.join(part.label for part in parts[:5])}."
-            )
+def _require_one(option: str, parts: Sequence[Part]) -> None:
+    if len(parts) != 1:
+        raise UsageError(
+            f"Expected one name in {option}, as one model is fitted, but got {len(parts)}: "
+            f"{', '.join(part.label for part in parts[:5])}."
+        )
 
 
 def _chosen(method: str, options: Mapping[str, Any]) -> dict[str, Any]:

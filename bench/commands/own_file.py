@@ -1,4 +1,4 @@
-"""A CSV file of the user's as a data set: from command-line options to ``csv[...]``."""
+"""A file of the user's as data sets: from command-line options to ``csv[...]``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError, UsageError
-from bench.spec import split_list
+from bench.commands.console import warn
+from bench.errors import BenchError, DataError, UsageError
+from bench.spec import Spec, check_options, split_list
 
 # Options of the command line that say how a file is read, and the settings they stand for.
 _SETTINGS = {
@@ -20,30 +22,110 @@ _SETTINGS = {
     "protein_col": "protein_column",
     "split_col": "split_column",
     "date_col": "date_column",
+    "label_cut": "label_cut",
+    "standardise": "standardise",
+    "sheet": "sheet",
     "delimiter": "delimiter",
     "max_bad": "max_bad",
 }
-_FILE = re.compile(r".*(/.*|\.(csv|tsv|tab)(\.gz)?)", re.IGNORECASE | re.DOTALL)
+_FILE = re.compile(
+    r".*(/.*|\.(csv|tsv|tab|sdf|parquet|xlsx)(\.gz)?|\.zip)", re.IGNORECASE | re.DOTALL
+)
 _LABEL_NAMES = ("y", "label", "class", "target", "activity", "outcome", "category")
 # Texts that are parsed to see whether a column holds SMILES.
 _TRIED = 20
 _MOST_COLUMNS = 20
 
 
-def file_as_dataset(path: str | Path, arguments: Mapping[str, Any]) -> str:
-    """``csv[path=...,smiles_columns=[...],label_column=...]`` from the options of a file.
+def file_as_datasets(path: str | Path, arguments: Mapping[str, Any]) -> list[str]:
+    """``csv[path=...,smiles_columns=[...],label_column=...]``, one for each label column.
+
+    A label column that has one class is left out with a warning where there are others.
 
     Raises
     ------
     UsageError
         A column is not named; the message says which there are and which may be meant.
+    DataError
+        Of several label columns, one is not there, or none has two classes.
     """
     given = {name: arguments[name] for name in _SETTINGS if arguments[name] is not None}
+    if not given.get("smiles_col") and (column := molecule_column(path)):
+        given["smiles_col"] = column
     lacking = [option for option in ("smiles_col", "label_col") if not given.get(option)]
     if lacking:
         raise UsageError(_which_columns(path, given, lacking))
     given["smiles_col"] = split_list(given["smiles_col"])
-    return csv_dataset(path, {_SETTINGS[name]: value for name, value in given.items()})
+    options = {_SETTINGS[name]: value for name, value in given.items()}
+    return [csv_dataset(path, task) for task in tasks_of(path, options)]
+
+
+def molecule_column(path: str | Path) -> str | None:
+    """The column of molecules in a file whose kind decides it, as of SDF; None in others."""
+    from bench.datasets._files import MOLECULE, kind_of_file, only_member
+
+    kind = kind_of_file(Path(path).name)
+    if kind == ".zip":
+        try:
+            kind = kind_of_file(only_member(Path(path).expanduser())[0])
+        except DataError:  # it is said when the file is read as a data set
+            return None
+    return MOLECULE if kind == ".sdf" else None
+
+
+def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options of one data set for each column that ``label_column`` names.
+
+    Parameters
+    ----------
+    path : str or Path
+    options : mapping
+        Those of :class:`bench.datasets.csv_file.CsvOptions`, but ``label_column`` may be a list,
+        or a text with commas that is not itself the name of a column.
+
+    Raises
+    ------
+    DataError
+        A column is not there, or none of several has two classes.
+    """
+    asked = options["label_column"]
+    names = split_list(asked) if isinstance(asked, str) else list(asked)
+    whole = asked if isinstance(asked, str) else names[0]
+    if len(names) < 2:
+        return [{**options, "label_column": whole}]
+    from bench.datasets._classes import OneClassError
+    from bench.datasets._files import read_file
+    from bench.datasets.csv_file import CsvFile, CsvOptions
+
+    def checked(task: Mapping[str, Any]) -> CsvOptions:
+        return check_options(CsvOptions, Spec("csv", {"path": str(path), **task}), "data set")
+
+    first = checked({**options, "label_column": whole})
+    table = read_file(
+        Path(path).expanduser(),
+        delimiter=first.delimiter,
+        expected=first.smiles_columns,
+        sheet=first.sheet,
+    )
+    if isinstance(asked, str) and asked in table.columns:
+        return [{**options, "label_column": asked}]
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"Expected each label column once, but got {repeated[0]!r} twice.")
+    stem = Path(path).name.partition(".")[0].replace(":", "_")
+    kept, reasons = [], []
+    for name in names:
+        task = {**options, "label_column": name, "name": f"{stem}:{name}"}
+        try:
+            CsvFile(checked(task)).samples(table)
+        except OneClassError as error:
+            reasons.append(f"{task['name']} is left out: {error}")
+        else:
+            kept.append(task)
+    if not kept:
+        raise DataError("Expected a label column with two classes, but:\n  " + "\n  ".join(reasons))
+    for reason in reasons:
+        warn(reason)
+    return kept
 
 
 def csv_dataset(path: str | Path, options: Mapping[str, Any]) -> str:
@@ -66,9 +148,11 @@ def datasets_of(names: Sequence[str], arguments: Mapping[str, Any]) -> list[str]
     if not files:
         refuse_without_file(arguments)
     if not names and not files:
-        raise UsageError("Expected the name of a data set or a CSV file, but got none.")
+        raise UsageError(
+            "Expected the name of a data set or a CSV file, or another table, but got none."
+        )
     others = [name for name in names if not _is_file(name)]
-    return [*others, *(file_as_dataset(file, arguments) for file in files)]
+    return [*others, *(name for file in files for name in file_as_datasets(file, arguments))]
 
 
 def _is_file(name: str) -> bool:
@@ -93,7 +177,8 @@ def refuse_without_file(arguments: Mapping[str, Any]) -> None:
 
 def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence[str]) -> str:
     """What is not given, the columns of the file, and options that may be meant."""
-    from bench.datasets._table import DELIMITERS, delimiter_name, read_table
+    from bench.datasets._files import read_file
+    from bench.datasets._table import DELIMITERS, delimiter_name
 
     delimiter = delimiter_name(given.get("delimiter"))
     if delimiter not in DELIMITERS:  # it is refused once the columns are named
@@ -103,8 +188,10 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
         "of molecules and of classes"
     )
     try:
-        columns = read_table(Path(path).expanduser(), delimiter=delimiter).columns
-    except DataError as error:
+        columns = read_file(
+            Path(path).expanduser(), delimiter=delimiter, sheet=given.get("sheet")
+        ).columns
+    except BenchError as error:
         return f"{text}, but they are not given. {error}"
     shown = ", ".join(map(repr, list(columns)[:_MOST_COLUMNS]))
     if len(columns) > _MOST_COLUMNS:

@@ -22,7 +22,7 @@ from bench.commands.csv_stream import (
     open_table,
     open_target,
 )
-from bench.commands.own_file import smiles_column
+from bench.commands.own_file import molecule_column, smiles_column
 from bench.commands.progress import LiveStep
 from bench.commands.streams import show_error
 from bench.data.molecules import parse
@@ -75,8 +75,9 @@ def predict_table(
     shares = _prior(prior, loaded.card)
     # Says so before anything is read where the method has no such prior.
     loaded.probabilities(np.zeros((1, len(loaded.card.class_names))), shares)
+    own = None if source == STANDARD else molecule_column(source)
     asked = {
-        "molecule": split_list(smiles_col or ""),
+        "molecule": split_list(smiles_col or own or ""),
         "protein": [protein_col] if protein_col else [],
     }
     expected = [name for names in asked.values() for name in names]

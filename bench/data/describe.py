@@ -10,6 +10,9 @@ import numpy as np
 from bench.data.conflicts import conflict_groups
 from bench.data.prepared import PreparedData, Unusable
 
+# Counter-ions that are listed.
+_COMMONEST = 5
+
 
 @dataclass(frozen=True)
 class GraphSizes:
@@ -20,6 +23,21 @@ class GraphSizes:
     atoms_min: int
     atoms_max: int
     bonds_mean: float
+
+
+@dataclass(frozen=True)
+class Salts:
+    """Samples whose molecule has more than one fragment.
+
+    Attributes
+    ----------
+    samples : int
+    counter_ions : tuple of (str, int)
+        SMILES of fragments beside the largest, and samples that have one, the commonest first.
+    """
+
+    samples: int
+    counter_ions: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,8 @@ class DataDescription:
         Different SMILES texts over all molecule inputs.
     graphs : tuple of GraphSizes
         One a molecule input.
+    salts : Salts or None
+        None where samples have no molecule, or several.
     unusable, repaired : tuple of Unusable
     notes : tuple of str
     """
@@ -58,6 +78,7 @@ class DataDescription:
     conflicts: tuple[tuple[int, ...], ...]
     distinct_molecules: int
     graphs: tuple[GraphSizes, ...]
+    salts: Salts | None
     unusable: tuple[Unusable, ...]
     repaired: tuple[Unusable, ...]
     notes: tuple[str, ...]
@@ -82,6 +103,7 @@ def describe_data(prepared: PreparedData) -> DataDescription:
         conflicts=_conflicts(prepared),
         distinct_molecules=len(prepared.graphs),
         graphs=_graph_sizes(prepared),
+        salts=_salts(prepared),
         unusable=prepared.unusable,
         repaired=prepared.repaired,
         notes=prepared.notes,
@@ -107,3 +129,21 @@ def _graph_sizes(prepared: PreparedData) -> tuple[GraphSizes, ...]:
         for entity in prepared.entities
         if entity.kind == "molecule"
     )
+
+
+def _salts(prepared: PreparedData) -> Salts | None:
+    from bench.data.molecules import counter_ions
+
+    molecules = [entity for entity in prepared.entities if entity.kind == "molecule"]
+    if len(molecules) != 1:
+        return None
+    times = np.bincount(molecules[0].index, minlength=len(prepared.graphs)).tolist()
+    samples = 0
+    found: Counter[str] = Counter()
+    for smiles, count in zip(prepared.smiles, times, strict=True):
+        if ions := counter_ions(smiles):
+            samples += count
+            found.update(dict.fromkeys(ions, count))
+    # Of equally many the first by name, so that the order of the rows has no say.
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return Salts(samples, tuple(ordered[:_COMMONEST]))

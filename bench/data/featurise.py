@@ -29,6 +29,8 @@ from bench.data.packed import PackedGraphs
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
+    from bench.data.molecules import Standardised
+
 VERSION = 1
 """Raise it when the graphs made of the same SMILES change."""
 
@@ -158,6 +160,17 @@ def featurise(
         failures=failures,
         repaired=repaired,
     )
+
+
+def standardise(
+    smiles: Sequence[str], *, jobs: int = 1, on_progress: Progress | None = None
+) -> list[Standardised]:
+    """Each SMILES cleaned up, as :func:`~bench.data.molecules.standardised`; they never raise.
+
+    Parameters are those of :func:`featurise`.
+    """
+    chunks = _in_chunks(_standard_chunk, smiles, jobs, on_progress)
+    return [made for _, chunk in chunks for made in chunk]
 
 
 def scaffold_keys(
@@ -298,6 +311,12 @@ def _table(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct vectors, sorted, so that it is no matter which came first; the row of each."""
     table, rows = np.unique(vectors, axis=0, return_inverse=True)
     return table, rows.reshape(-1)
+
+
+def _standard_chunk(smiles: Sequence[str]) -> list[Standardised]:
+    from bench.data.molecules import standardised
+
+    return [standardised(text) for text in smiles]
 
 
 def _scaffold_chunk(smiles: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from rdkit import Chem, rdBase
+from rdkit.Chem.MolStandardize import rdMolStandardize
 
 # In SMILES ":12]" can only be the atom map that ends a bracket atom.
 _ATOM_MAP = re.compile(r":\d+\]")
@@ -17,6 +18,8 @@ _STRANGE = re.compile(r"[^ -~\t]")
 _LOG_PREFIX = re.compile(r"^\[[\d:]+\] (SMILES Parse Error: )?")
 # Atoms up to which the scaffold is RDKit's own; no data set here has a molecule with more.
 _LARGE = 1000
+_LARGEST_FRAGMENT = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
+_UNCHARGER = rdMolStandardize.Uncharger()
 _ALL_BUT_VALENCE = Chem.SANITIZE_ALL ^ Chem.SANITIZE_PROPERTIES
 
 
@@ -101,6 +104,49 @@ def _without_valence_check(smiles: str) -> Parsed:
     return Parsed(mol, f"loaded without the valence check: {words}")
 
 
+class Standardised(NamedTuple):
+    """What became of one SMILES that was to be standardised.
+
+    Attributes
+    ----------
+    smiles : str or None
+        Canonical; None when there is none.
+    problem : str
+        Why there is none; empty otherwise.
+    """
+
+    smiles: str | None
+    problem: str
+
+
+def standardised(text: object) -> Standardised:
+    """The molecule of a SMILES cleaned up: one form of groups, no metal salts, no charges.
+
+    RDKit's cleanup (hydrogens, bonds to metals, functional groups, charges of acids and bases),
+    then of several fragments the largest organic one, then neutralised where hydrogens can do it.
+    The tautomer stays. RDKit's messages are not printed.
+    """
+    parsed = parse(text)
+    if parsed.mol is None:
+        return Standardised(None, parsed.problem)
+    with rdBase.BlockLogs():
+        try:
+            mol = rdMolStandardize.Cleanup(parsed.mol)
+            mol = _LARGEST_FRAGMENT.choose(mol)
+            mol = _UNCHARGER.uncharge(mol)
+            smiles = Chem.MolToSmiles(mol)
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            return Standardised(None, f"it cannot be standardised: {reason}")
+    if not smiles:
+        return Standardised(None, "no atom is left once it is standardised")
+    # What is written may not be read again, where a valence was overlooked.
+    again = parse(smiles)
+    if again.mol is None:
+        return Standardised(None, f"it cannot be standardised: {again.problem}")
+    return Standardised(smiles, "")
+
+
 def canonical_key(mol: Chem.Mol) -> bytes:
     """Sixteen bytes that name the molecule: a digest of its canonical SMILES.
 
@@ -108,6 +154,24 @@ def canonical_key(mol: Chem.Mol) -> bytes:
     and salts with and without their counter-ion are different molecules.
     """
     return hashlib.blake2b(Chem.MolToSmiles(mol).encode(), digest_size=16).digest()
+
+
+def counter_ions(smiles: str) -> list[str]:
+    """Canonical SMILES of all fragments of a readable SMILES but the largest; of one, none.
+
+    The largest has most heavy atoms; of several, the first.
+
+    Examples
+    --------
+    >>> counter_ions("[Na+].CC(=O)[O-].O"), counter_ions("CCO")
+    (['[Na+]', 'O'], [])
+    """
+    mol = parse(smiles).mol if "." in smiles else None
+    if mol is None:
+        return []
+    fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)
+    largest = max(range(len(fragments)), key=lambda n: fragments[n].GetNumHeavyAtoms())
+    return [Chem.MolToSmiles(one) for n, one in enumerate(fragments) if n != largest]
 
 
 def scaffold_key(mol: Chem.Mol) -> str:

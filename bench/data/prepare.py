@@ -42,8 +42,8 @@ def prepare(
         Registry name of the data set.
     dataset : Dataset
         Reads the file. Its options may have a field `conflicts`, a
-        :data:`~bench.data.conflicts.ConflictPolicy`, and a field `max_bad`, the largest share of
-        its rows that may be bad.
+        :data:`~bench.data.conflicts.ConflictPolicy`, a field `standardise`, whether molecules are
+        cleaned up, and a field `max_bad`, the largest share of its rows that may be bad.
     path : Path
         The file, one of ``dataset.candidates()``.
     data_sha256 : str
@@ -72,6 +72,7 @@ def prepare(
             read_bytes_of(dataset, path, data_sha256),
             path,
             conflicts=getattr(dataset.options, "conflicts", "keep"),
+            standardised=getattr(dataset.options, "standardise", False),
             max_bad=max_bad,
             jobs=jobs,
             on_progress=on_progress,
@@ -155,8 +156,8 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
     return {
         "data set": name,
         "data set version": DATASETS.get(name).facts["version"],
-        # A delimiter is not in the identity of runs, as the content read with it is.
-        "data set options": dataset.options.model_dump(mode="json") | _delimiter(dataset),
+        # How a file is read is not in the identity of runs, as the content read so is.
+        "data set options": dataset.options.model_dump(mode="json") | _how_it_is_read(dataset),
         "data set source": _reader_sources(name, dataset),
         "data sha256": data_sha256,
         "featuriser source": _featuriser_sources(),
@@ -164,9 +165,9 @@ def _key(name: str, dataset: Dataset, data_sha256: str) -> dict[str, Any]:
     }
 
 
-def _delimiter(dataset: Dataset) -> dict[str, str]:
-    given = getattr(dataset.options, "delimiter", None)
-    return {} if given is None else {"delimiter": given}
+def _how_it_is_read(dataset: Dataset) -> dict[str, str]:
+    given = {name: getattr(dataset.options, name, None) for name in ("delimiter", "sheet")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _reader_sources(name: str, dataset: Dataset) -> dict[str, str]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.data.conflicts import ConflictPolicy, left_out
-from bench.data.featurise import CHUNK, Progress, featurise
+from bench.data.featurise import CHUNK, Progress, featurise, standardise
 from bench.data.left_out import TooManyBadError, too_many
 from bench.data.packed import PackedGraphs, PackedTexts
 from bench.data.prepared import EntityIndex, Kind, PreparedData, Unusable
 from bench.dataset import MAX_BAD, Entity, EntityKind, RawSamples
 from bench.errors import DataError
+
+if TYPE_CHECKING:
+    from bench.data.molecules import Standardised
 
 _log = logging.getLogger(__name__)
 
@@ -26,11 +31,15 @@ def build_arrays(
     path: Path,
     *,
     conflicts: ConflictPolicy = "keep",
+    standardised: bool = False,
     max_bad: float = MAX_BAD,
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Featurise and index the samples read from the file at `path`.
+
+    Where they are to be `standardised`, their molecules are cleaned up first; one that cannot be
+    makes its row a bad one. The checksum of the content stays that of the file's samples.
 
     Rows without a label, and samples that `conflicts` leaves out, are listed with the bad rows;
     they are not counted when these are too many. Bad rows are counted before features are made,
@@ -45,6 +54,9 @@ def build_arrays(
     """
     if not len(raw.labels):
         raise DataError(f"Expected samples in {path}, but got none below the header.")
+    content_sha256 = raw.content_sha256()
+    if standardised:
+        raw = _standardised(raw, jobs, on_progress)
     bad = _BadRows(raw, path, max_bad)
     bad.refuse_too_many(whole=False)
     smiles = _distinct(raw, "molecule", bad.others)
@@ -84,7 +96,7 @@ def build_arrays(
         "class_names": list(raw.class_names),
         "notes": [*raw.notes, *_lost_classes(labels, raw.class_names)],
         "total_rows": len(raw.labels),
-        "content_sha256": raw.content_sha256(),
+        "content_sha256": content_sha256,
         "unusable": [(*row, kinds.get(row[0], "bad")) for row in _named(raw, reasons)],
         "repaired": _named(raw, repairs),
     }
@@ -176,6 +188,45 @@ class _BadRows:
         if too_many(len(self._rows), labelled, self._max_bad):
             listed = [Unusable(*row) for row in _named(self._raw, self.reasons())]
             raise TooManyBadError(listed, labelled, self._max_bad, self._path, whole=whole)
+
+
+def _standardised(raw: RawSamples, jobs: int, on_progress: Progress | None) -> RawSamples:
+    """The samples with their molecules cleaned up; rows with one that cannot be are unusable."""
+    smiles = _distinct(raw, "molecule", _others(raw, {**raw.unusable, **_without_text(raw)}))
+    made = dict(zip(smiles, standardise(smiles, jobs=jobs, on_progress=on_progress), strict=True))
+    entities, failed = standard_entities(raw.entities, made)
+    failed = {row: why for row, why in failed.items() if row not in raw.unusable}
+    labels = raw.labels.copy()
+    labels[list(failed)] = -1
+    return replace(
+        raw,
+        entities=entities,
+        labels=labels,
+        unusable=dict(sorted({**raw.unusable, **failed}.items())),
+    )
+
+
+def standard_entities(
+    entities: Sequence[Entity], made: Mapping[str, Standardised]
+) -> tuple[tuple[Entity, ...], dict[int, str]]:
+    """Inputs with each molecule as `made` has it, and the rows of those that it has not, and why.
+
+    A text that is no key of `made` stays as it is.
+    """
+    failed: dict[int, str] = {}
+    found = []
+    for entity in entities:
+        if entity.kind == "molecule":
+            values = list(entity.values)
+            for row, text in enumerate(values):
+                standard = made.get(text)
+                if standard is not None and standard.smiles is not None:
+                    values[row] = standard.smiles
+                elif standard is not None:
+                    failed.setdefault(row, f"{entity.name}: {standard.problem}")
+            entity = replace(entity, values=values)
+        found.append(entity)
+    return tuple(found), failed
 
 
 def _without_text(raw: RawSamples) -> dict[int, str]:

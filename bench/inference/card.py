@@ -54,6 +54,8 @@ class Card(_Frozen):
         Of every sample, in order.
     categories : tuple of str
         The category names that it knows, in their order.
+    standardise : bool
+        Whether molecules are cleaned up before it sees them, as those of its data were.
     class_names : tuple of str
         Length K.
     train_counts, valid_counts : tuple of int
@@ -78,6 +80,7 @@ class Card(_Frozen):
     data: str
     inputs: tuple[Input, ...] = Field(min_length=1)
     categories: tuple[str, ...] = ()
+    standardise: bool = Field(False, exclude_if=lambda asked: not asked)
     class_names: tuple[str, ...] = Field(min_length=1)
     train_counts: tuple[int, ...]
     valid_counts: tuple[int, ...]

@@ -79,6 +79,7 @@ class _Request:
     device: torch.device
     jobs: int
     on_epoch: Callable[[str, EpochReport], None] | None
+    standardise: bool
 
 
 def fit_model(
@@ -91,6 +92,7 @@ def fit_model(
     training: TrainingSettings | None = None,
     seed: int = 0,
     valid_share: float = 0.1,
+    standardise: bool = False,
     max_bad: float = MAX_BAD,
     device: str = "cpu",
     on_epoch: Callable[[str, EpochReport], None] | None = None,
@@ -118,6 +120,8 @@ def fit_model(
     valid_share : float
         Share of each class on which the epoch and whatever methods tune are chosen. A class of
         one sample is trained on, a larger one has a sample there at least.
+    standardise : bool
+        Whether molecules are cleaned up, those that the model is to predict as well.
     max_bad : float
         Largest share of the rows that may be unusable.
     device : {"cpu", "cuda", "auto"}
@@ -137,7 +141,14 @@ def fit_model(
         The method cannot be trained on them.
     """
     training = training or TrainingSettings()
-    arrays = build_arrays(raw, Path(name), max_bad=max_bad, jobs=jobs, on_progress=on_progress)
+    arrays = build_arrays(
+        raw,
+        Path(name),
+        standardised=standardise,
+        max_bad=max_bad,
+        jobs=jobs,
+        on_progress=on_progress,
+    )
     prepared = assemble(name, arrays, "", "")
     request = _Request(
         prepared,
@@ -148,6 +159,7 @@ def fit_model(
         choose_device(device),
         jobs,
         on_epoch,
+        standardise,
     )
     with threads_of_runs():
         return _fit(Spec(method, dict(options)), request, {}).model
@@ -267,6 +279,7 @@ def _card(
         data=prepared.name,
         inputs=tuple(Input(name=e.name, kind=e.kind) for e in prepared.entities),
         categories=prepared.categories,
+        standardise=request.standardise,
         class_names=prepared.class_names,
         train_counts=counts[0],
         valid_counts=counts[1],

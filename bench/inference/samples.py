@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.featurise import Featurised, Progress, featurise
+from bench.data.featurise import Featurised, Progress, featurise, standardise
 from bench.data.packed import PackedTexts
 from bench.data.prepared import HIDDEN, EntityIndex, PreparedData
+from bench.data.prepared_arrays import standard_entities
 from bench.dataset import Entity
 from bench.errors import ModelError
 from bench.inference.card import Card
@@ -39,7 +40,7 @@ class NewSamples:
 def read_samples(
     entities: Sequence[Entity], card: Card, *, jobs: int = 1, on_progress: Progress | None = None
 ) -> NewSamples:
-    """Featurise new samples as those that the model was trained on.
+    """Featurise new samples as those that the model was trained on, standardised where they were.
 
     Parameters
     ----------
@@ -58,15 +59,21 @@ def read_samples(
     _require_inputs(entities, card)
     problems = _without_text(entities)
     smiles = _distinct(entities, "molecule", problems)
-    made = featurise(smiles, jobs=jobs, on_progress=on_progress, keys=False)
-    graph_of = dict(zip(smiles, made.graph_index.tolist(), strict=True))
+    if card.standardise:
+        made = dict(zip(smiles, standardise(smiles, jobs=jobs), strict=True))
+        entities, failed = standard_entities(entities, made)
+        for row, why in failed.items():
+            problems[row] = problems[row] or why
+        smiles = _distinct(entities, "molecule", problems)
+    graphs = featurise(smiles, jobs=jobs, on_progress=on_progress, keys=False)
+    graph_of = dict(zip(smiles, graphs.graph_index.tolist(), strict=True))
     category_of = {name: number for number, name in enumerate(card.categories)}
     for entity in entities:
         for row, value in enumerate(entity.values):
             if problems[row] is not None:
                 continue
             if entity.kind == "molecule" and graph_of[value] < 0:
-                problems[row] = f"{entity.name}: {_why(made, smiles, value)}"
+                problems[row] = f"{entity.name}: {_why(graphs, smiles, value)}"
             elif entity.kind == "category" and value not in category_of:
                 problems[row] = f"{entity.name}: {value!r} did not occur in the model's data"
     rows = np.array([row for row, problem in enumerate(problems) if problem is None], np.int64)
@@ -81,7 +88,7 @@ def read_samples(
         entities=tuple(
             EntityIndex(e.name, e.kind, _indices(e, rows, numbers[e.kind])) for e in entities
         ),
-        graphs=made.graphs.with_environments() if len(made.graphs) else made.graphs,
+        graphs=graphs.graphs.with_environments() if len(graphs.graphs) else graphs.graphs,
         smiles=PackedTexts.of([text for text in smiles if graph_of[text] >= 0]),
         proteins=tuple(proteins),
         categories=card.categories,

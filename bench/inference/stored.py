@@ -107,6 +107,7 @@ def _card(record: Json, prepared: PreparedData | None, folder: Path) -> Card:
         data=job["dataset"]["label"],
         inputs=tuple(Input(name=name, kind=kind) for name, kind in inputs),
         categories=tuple(categories),
+        standardise=job["dataset"]["options"].get("standardise", False),
         class_names=tuple(data["class_names"]),
         train_counts=tuple(data["train_counts"]),
         valid_counts=tuple(data["valid_counts"]),

@@ -15,6 +15,7 @@ from bench.report import measures
 from bench.report.caption import caption
 from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
 from bench.report.costs import seconds_with_required
+from bench.report.mean_ranks import NO_TEST, task_ranks
 from bench.report.measures import Measure
 from bench.report.numbers import (
     DECIMALS,
@@ -45,6 +46,7 @@ def markdown(table: Table) -> str:
             f"## {escape(split.capitalize())} split",
             _block(table, split, measures.MAIN, marks),
         ]
+    parts += _task_ranks(table)
     parts += _intervals(table)
     parts += [
         "## Further figures",
@@ -110,6 +112,19 @@ def _figure(cell: Cell | None, bold: bool) -> str:
 
 def _italic(text: str) -> str:
     return text and f"*{text}*"
+
+
+def _task_ranks(table: Table) -> list[str]:
+    """Of each file with several tasks."""
+    parts = []
+    for found in task_ranks(table):
+        lines = [[escape(row.heading), *ranks] for row, ranks in found.lines]
+        parts += [
+            f"## Mean rank over the {found.tasks} tasks of {escape(found.file)}",
+            NO_TEST,
+            pipes(["Method", *(measure.heading for measure in measures.MAIN)], lines),
+        ]
+    return parts
 
 
 def _intervals(table: Table) -> list[str]:

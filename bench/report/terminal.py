@@ -13,6 +13,7 @@ from rich.text import Text
 from bench.report import measures
 from bench.report.caption import mixed_code, mixed_machines
 from bench.report.cells import Column, Table
+from bench.report.mean_ranks import task_ranks
 from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
 
@@ -45,6 +46,7 @@ class _Report:
                 yield together
             else:
                 yield Group(*(_grid(self._table, split, (column,)) for column in columns))
+        yield from _task_ranks(self._table)
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
@@ -54,6 +56,18 @@ class _Report:
             for name, text in (*mixed_machines(self._table), *mixed_code(self._table))
         )
         yield from _holes(self._table)
+
+
+def _task_ranks(table: Table) -> Iterator[RenderableType]:
+    for found in task_ranks(table):
+        title = f"Mean rank over the {found.tasks} tasks of {found.file} (1 is the best)"
+        grid = Grid(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        grid.add_column("Method", overflow="fold", min_width=12)
+        for measure in measures.MAIN:
+            grid.add_column(measure.heading, justify="right", no_wrap=True)
+        for row, ranks in found.lines:
+            grid.add_row(Text(row.heading), *ranks)
+        yield grid
 
 
 def _bold(table: Table) -> str:

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from bench.data.obtain import obtain
 from bench.dataset import DATASETS
-from bench.datasets.csv_file import CsvFile, CsvOptions, _class_names
+from bench.datasets._classes import _class_names
+from bench.datasets.csv_file import CsvFile, CsvOptions
 from bench.errors import DataError
 
 

@@ -13,9 +13,10 @@ from bench.report import measures
 from bench.report.cells import Table
 from bench.report.figures.source import Source
 from bench.report.figures.style import PALETTE, file_name, panels
+from bench.report.mean_ranks import rank_rows
 from bench.report.measures import Measure
 from bench.report.numbers import ONE_RUN
-from bench.statistics.ranks import Ranks, rank_methods
+from bench.statistics.ranks import Ranks
 
 
 def critical_difference_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -34,21 +35,7 @@ def ranks_of(table: Table, measure: Measure) -> Ranks:
 
     Forms of one data set, such as ``uspto_50k[inputs=joined]``, are one data set.
     """
-    places = [(split, column) for split in table.splits for column in table.columns_of(split)]
-    scores = [
-        [
-            cell.mean
-            if (cell := table.cell(split, column, row, measure)) is not None and cell.complete
-            else None
-            for row in table.rows
-        ]
-        for split, column in places
-    ]
-    ranks = rank_methods(
-        np.array(scores, dtype=float).reshape(len(places), len(table.rows)),
-        [column.name for _, column in places],
-        higher_is_better=measure.higher_is_better,
-    )
+    ranks = rank_rows(table, measure, table.columns, lambda column: column.name)
     ranked = {table.rows[place].label for place in ranks.methods}
     single = any(
         cell.n == 1
