@@ -12,7 +12,7 @@ import numpy as np
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.metrics.confusion import matrix_of_record, recalls
-from bench.metrics.evaluation import figures_of_classes
+from bench.metrics.evaluation import ADDED, figures_of_classes
 from bench.metrics.groups import frequency_groups
 
 Json = Mapping[str, Any]
@@ -48,7 +48,8 @@ def _follows(record: Json) -> str | None:
         return None
     matrix = matrix_of_record(record["confusion"])
     figures = figures_of_classes(matrix, np.asarray(record["data"]["train_counts"]))
-    for name in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1"):
+    later = [name for name in ADDED if name in figures and name in record["metrics"]]
+    for name in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", *later):
         if not same(record["metrics"].get(name), figures[name]):
             return (
                 f"expected {name} = {figures[name]}, as the confusion matrix says, but got "
