@@ -93,6 +93,12 @@ def main() -> int:
 @click.option("--seeds", metavar="LIST", help="whole numbers: 0,1,2")
 @click.option("--epochs", type=int, help="epochs of every run, all stages together")
 @click.option(
+    "--select-by",
+    metavar="NAME",
+    help="validation figure that chooses the epoch, and with --trials the options: mcc; default "
+    "balanced_accuracy. What methods choose on validation themselves stays as it is",
+)
+@click.option(
     "--preset", default="quick", show_default=True, help="quick, paper, imdrug or FILE.yaml"
 )
 @click.option(
@@ -408,6 +414,11 @@ def new_backbone(name: str, title: str | None, folder: Path | None) -> int:
 @click.option("--to", type=_FOLDER, required=True, help="folder of the model, new or empty")
 @click.option("--force", is_flag=True, help="replace the model that is in the folder --to already")
 @click.option("--epochs", type=int, help="most epochs; the best on validation is kept")
+@click.option(
+    "--select-by",
+    metavar="NAME",
+    help="validation figure that chooses the epoch; default balanced_accuracy",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="whole number; default 0")
 @click.option("--backbone", metavar="NAME", help="encoder of molecules, such as gcn")
 @click.option(

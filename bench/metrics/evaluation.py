@@ -33,6 +33,15 @@ from bench.metrics.imbalance import geometric_mean, matthews_correlation
 from bench.metrics.intervals import wilson_interval
 from bench.metrics.ranking import one_vs_rest
 
+# All single figures of a record but counts.
+FIGURES = (
+    "balanced_accuracy", "balanced_f1", "accuracy", "macro_f1",
+    "recall_head", "recall_middle", "recall_tail", "recall_many", "recall_medium", "recall_few",
+    "mcc", "g_mean", "precision_rare", "recall_rare", "f1_rare",
+    "auroc_ovr_macro", "log_loss", "brier", "ece",
+    "average_precision", "average_precision_rare", "enrichment_1pct", "bedroc", "ece_class",
+)  # fmt: skip
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "ece_class"})
 # Figures that records of earlier versions do not have.
 ADDED = (
     "mcc", "g_mean", "precision_rare", "recall_rare", "f1_rare",

@@ -10,6 +10,7 @@ from bench.report.costs import methods_built_on
 from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN, counted
 from bench.report.published import PAPER, STAND_INS, published
 from bench.statistics import pairs_needed, verdict
+from bench.training.settings import SELECT_BY, rule_of
 
 _SPLITS = {
     "random": "70/10/20, stratified by class: all three parts are long-tailed.",
@@ -163,6 +164,11 @@ def _training(table: Table) -> str:
         text += f"; preset {table.settings['preset']}"
     if "selection" in table.settings:
         text += f". Model of the epoch with the {table.settings['selection']}"
+        if table.settings["selection"] != rule_of(SELECT_BY):
+            text += (
+                "; what methods choose on validation themselves, such as powers of the class "
+                "shares or rounds of boosting, they choose as ever, mostly by balanced accuracy"
+            )
     return text + ". The test part is read once, after that choice."
 
 

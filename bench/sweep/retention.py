@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from bench.metrics.evaluation import LOWER_IS_BETTER
 from bench.sweep.plan import Job
 
 Keep = Literal["best", "all", "none"]
@@ -38,6 +40,17 @@ def models_to_forget(jobs: Sequence[Job], records: Iterable[Json], keep: Keep) -
     return [job.job_id for job in done if job.job_id not in needed]
 
 
+def validation_score(selection: Json) -> float:
+    """What validation says of a run by the ``selection`` of its record, so that more is better.
+
+    By balanced accuracy, or by the figure that chose the epoch; minus infinity where undefined.
+    """
+    value = selection["value"] if "by" in selection else selection["valid_balanced_accuracy"]
+    if value is None:
+        return -math.inf
+    return float(-value if selection.get("by") in LOWER_IS_BETTER else value)
+
+
 def _best(jobs: Sequence[Job], records: Mapping[str, Json]) -> set[str]:
     best: dict[tuple[str, ...], tuple[float, str]] = {}
     for job in jobs:
@@ -47,8 +60,7 @@ def _best(jobs: Sequence[Job], records: Mapping[str, Json]) -> set[str]:
             for part in (job.dataset, job.split, job.method)
         )
         place = (job.content_sha256, *place)
-        score = records[job.job_id]["selection"]["valid_balanced_accuracy"]
-        score = -1.0 if score is None else score
+        score = validation_score(records[job.job_id]["selection"])
         if place not in best or score > best[place][0]:
             best[place] = (score, job.job_id)
     return {job_id for _, job_id in best.values()}
