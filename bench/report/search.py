@@ -13,6 +13,7 @@ import numpy as np
 from bench.errors import StoreError
 from bench.method import METHODS
 from bench.metrics.evaluation import LOWER_IS_BETTER
+from bench.metrics.selection import validation_score
 from bench.report.cells import Column
 from bench.report.comparison import sampling_error
 from bench.report.numbers import DECIMALS
@@ -24,7 +25,6 @@ from bench.spec import (
     parse_spec,
     without_encoder,
 )
-from bench.sweep.retention import validation_score
 from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]

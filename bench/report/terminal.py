@@ -10,10 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.report import measures
 from bench.report.caption import mixed_code, mixed_machines
 from bench.report.cells import Column, Table
-from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
+from bench.report.measures import unit
+from bench.report.numbers import FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
 
 # Measurements never exceed the console; wider than any table, this asks for the natural width.
@@ -21,7 +21,7 @@ _UNBOUNDED = 100_000
 
 
 def render_terminal(table: Table) -> RenderableType:
-    """Balanced accuracy and F1 of `table` for a rich console.
+    """The figures of `table` that are shown, for a rich console.
 
     The data sets of a split stand side by side where the console is wide enough, else below
     each other.
@@ -70,7 +70,7 @@ def _bold(table: Table) -> str:
 def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
     names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
-        title=Text(f"{split.capitalize()} split: {names} (percent)"),
+        title=Text(f"{split.capitalize()} split: {names} ({unit(table.shown)})"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -80,8 +80,8 @@ def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
     shown = []
     for column in columns:
         prefix = "" if len(columns) == 1 else f"{dataset_heading(column)} "
-        for measure in measures.MAIN:
-            best = table.best(split, column, measure, DECIMALS)
+        for measure in table.shown:
+            best = table.best(split, column, measure, measure.decimals)
             with_paper = table.has_published(split, column, measure)
             grid.add_column(Text(prefix + measure.heading), justify="right", no_wrap=True)
             if with_paper:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from bench.metrics.evaluation import LOWER_IS_BETTER
+from bench.metrics.selection import validation_score
 from bench.sweep.plan import Job
 
 Keep = Literal["best", "all", "none"]
@@ -38,17 +37,6 @@ def models_to_forget(jobs: Sequence[Job], records: Iterable[Json], keep: Keep) -
     if keep == "best":
         needed |= _best(done, found)
     return [job.job_id for job in done if job.job_id not in needed]
-
-
-def validation_score(selection: Json) -> float:
-    """What validation says of a run by the ``selection`` of its record, so that more is better.
-
-    By balanced accuracy, or by the figure that chose the epoch; minus infinity where undefined.
-    """
-    value = selection["value"] if "by" in selection else selection["valid_balanced_accuracy"]
-    if value is None:
-        return -math.inf
-    return float(-value if selection.get("by") in LOWER_IS_BETTER else value)
 
 
 def _best(jobs: Sequence[Job], records: Mapping[str, Json]) -> set[str]:
