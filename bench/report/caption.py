@@ -110,8 +110,8 @@ def _figures(table: Table) -> str:
     runs = "run" if n == "1" else "runs"
     return (
         f"mean ± sample standard deviation (ddof 1) over n = {n} {runs}, in {unit(table.shown)}, "
-        f"on the test part; a single run has no deviation. Seeds {seeds}; a seed decides the split, "
-        "the initial weights and the order of training."
+        f"on the test part; a single run has no deviation. Seeds {seeds}; a seed decides the "
+        "split, the initial weights and the order of training."
     )
 
 

@@ -125,8 +125,8 @@ def _intervals(table: Table) -> list[str]:
         "## 95 % intervals",
         f"Of the mean over seeds by Student's t, in {unit(table.shown)}. Seeds split the same data "
         "anew, so that they are a little too narrow. There is no interval, but a dash, for a "
-        "single seed and where all seeds agree by chance. Whether two methods differ is said by bold "
-        "above, not by intervals that overlap.",
+        "single seed and where all seeds agree by chance. Whether two methods differ is said by "
+        "bold above, not by intervals that overlap.",
     ]
     for split in table.splits:
         columns = table.columns_of(split)
