@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.report.caption import mixed_code, mixed_machines
 from bench.report.cells import Column, Table
-from bench.report.measures import unit
+from bench.report.measures import Measure, unit
 from bench.report.numbers import FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
 
@@ -24,7 +24,7 @@ def render_terminal(table: Table) -> RenderableType:
     """The figures of `table` that are shown, for a rich console.
 
     The data sets of a split stand side by side where the console is wide enough, else below
-    each other.
+    each other, and many figures of one likewise.
     """
     return _Report(table)
 
@@ -38,13 +38,19 @@ class _Report:
     ) -> Iterator[RenderableType]:
         for split in self._table.splits:
             columns = self._table.columns_of(split)
-            together = _grid(self._table, split, columns)
+            together = _grid(self._table, split, columns, self._table.shown)
             unbounded = options.update(max_width=_UNBOUNDED)
-            width = Measurement.get(console, unbounded, together).maximum
-            if width <= options.max_width:
+
+            def fits(grid: Grid, unbounded: ConsoleOptions = unbounded) -> bool:
+                width = Measurement.get(console, unbounded, grid).maximum
+                return width <= options.max_width
+
+            if fits(together):
                 yield together
             else:
-                yield Group(*(_grid(self._table, split, (column,)) for column in columns))
+                yield Group(
+                    *(g for column in columns for g in _fitting(self._table, split, column, fits))
+                )
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
@@ -67,10 +73,23 @@ def _bold(table: Table) -> str:
     )
 
 
-def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
+def _fitting(
+    table: Table, split: str, column: Column, fits: Callable[[Grid], bool]
+) -> Iterator[Grid]:
+    """One data set, its figures below each other where they are too wide together, two at least."""
+    rest = table.shown
+    while rest:
+        sizes = range(len(rest), 1, -1)
+        grids = ((size, _grid(table, split, (column,), rest[:size])) for size in sizes)
+        size = next((size for size, grid in grids if fits(grid)), min(2, len(rest)))
+        yield _grid(table, split, (column,), rest[:size])
+        rest = rest[size:]
+
+
+def _grid(table: Table, split: str, columns: Sequence[Column], chosen: Sequence[Measure]) -> Grid:
     names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
-        title=Text(f"{split.capitalize()} split: {names} ({unit(table.shown)})"),
+        title=Text(f"{split.capitalize()} split: {names} ({unit(chosen)})"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -80,7 +99,7 @@ def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
     shown = []
     for column in columns:
         prefix = "" if len(columns) == 1 else f"{dataset_heading(column)} "
-        for measure in table.shown:
+        for measure in chosen:
             best = table.best(split, column, measure, measure.decimals)
             with_paper = table.has_published(split, column, measure)
             grid.add_column(Text(prefix + measure.heading), justify="right", no_wrap=True)
