@@ -66,7 +66,7 @@ FURTHER = (
             higher_is_better=False),
 )  # fmt: skip
 ALL = (*MAIN, *FURTHER)
-# Printed where they are asked for.
+# Printed where they are asked for, and on the page where a run has them.
 ON_DEMAND = (
     Measure("average_precision", "AP", "average precision, the area under the precision-recall "
             "curve of a class against the rest, mean over classes"),
@@ -88,10 +88,13 @@ ON_DEMAND = (
     Measure("recall_few", "few", "mean recall of classes with fewer than 20 training samples"),
     Measure("ece_class", "class-wise ECE", "calibration error by class, mean over classes, 15 bins",
             higher_is_better=False),
-    Measure("brier", "Brier", "Brier score, the squared error of the probabilities, from 0 to 2",
-            percent=False, higher_is_better=False, decimals=3),
 )  # fmt: skip
-KNOWN = {measure.name: measure for measure in (*ALL, *ON_DEMAND)}
+# Every record has it, and no page.
+BRIER = Measure(
+    "brier", "Brier", "Brier score, the squared error of the probabilities, from 0 to 2",
+    percent=False, higher_is_better=False, decimals=3,
+)  # fmt: skip
+KNOWN = {measure.name: measure for measure in (*ALL, *ON_DEMAND, BRIER)}
 
 
 def unit(shown: Sequence[Measure]) -> str:
