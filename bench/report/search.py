@@ -178,6 +178,13 @@ class Search:
         return next(found, SELECT_BY)
 
     @property
+    def unit(self) -> str:
+        """What a score is, in a few words."""
+        if self.by == SELECT_BY:
+            return "balanced accuracy [%]"
+        return f"{'-' if self.by in LOWER_IS_BETTER else ''}100 {self.by.replace('_', ' ')}"
+
+    @property
     def error_of_gain(self) -> float | None:
         """The same of the difference of two means over the data sets, as if independent."""
         if len(self.errors) < len(self.columns):
