@@ -30,6 +30,12 @@ _setting = click.option(
     help="any other setting, such as training.batch_size=256; may be repeated",
 )
 
+_metrics = click.option(
+    "--metrics",
+    metavar="LIST",
+    help="columns of the table: balanced_accuracy,mcc,bedroc; --list metrics names all",
+)
+
 _FILE_OPTIONS = (
     click.option(
         "--data",
@@ -117,6 +123,12 @@ def main() -> int:
 @click.option("--seeds", metavar="LIST", help="whole numbers: 0,1,2")
 @click.option("--epochs", type=int, help="epochs of every run, all stages together")
 @click.option(
+    "--select-by",
+    metavar="NAME",
+    help="validation figure that chooses the epoch, and with --trials the options: mcc; default "
+    "balanced_accuracy. What methods choose on validation themselves stays as it is",
+)
+@click.option(
     "--preset", default="quick", show_default=True, help="quick, paper, imdrug or FILE.yaml"
 )
 @click.option(
@@ -154,6 +166,7 @@ def main() -> int:
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, or auto: a GPU instead of fewer than 8 cores"
 )
+@_metrics
 @click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
 @click.option("--max-minutes", type=float, metavar="M", help="stop a run that takes longer")
@@ -191,8 +204,8 @@ def main() -> int:
     metavar="WHAT",
     is_flag=False,
     flag_value="all",
-    help="show what is registered: methods, datasets, splits, backbones, presets, or the card of "
-    "one, such as cb",
+    help="show what is registered: methods, datasets, splits, backbones, metrics, presets, or the "
+    "card of one, such as cb",
 )
 @click.option("--long", is_flag=True, help="with --list: every card")
 @click.version_option(__version__, prog_name="ltdd-bench")
@@ -230,6 +243,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
 
         return show_settings(resolved)
     policy = policy_of(arguments)
+    shown = _measures(arguments["metrics"])
     from bench.commands.run import run_benchmark
 
     return run_benchmark(
@@ -238,7 +252,20 @@ def cli(context: click.Context, **arguments: Any) -> int:
         out=arguments["out"],
         data_dir=arguments["data_dir"],
         dry_run=arguments["dry_run"],
+        shown=shown,
     )
+
+
+def _measures(names: str | None) -> Any:
+    """The columns that ``--metrics`` asks for."""
+    from bench.report.measures import MAIN, measures_named
+    from bench.spec import split_list
+
+    if names is None:
+        return MAIN
+    if not (listed := split_list(names)):
+        raise click.UsageError("Expected at least one item in --metrics, but got none.")
+    return measures_named(listed)
 
 
 cli.help = (cli.help or "").replace("python run_bench.py", PROGRAM)
@@ -255,11 +282,22 @@ cli.help = (cli.help or "").replace("python run_bench.py", PROGRAM)
 )
 @click.option("--preset", metavar="NAME", help="of the last benchmark with this preset")
 @click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
-def report(out: Path, bold: Literal["group", "best"], preset: str | None, to: Path | None) -> int:
-    """Rebuild the tables of the last benchmark from its run records."""
+@_metrics
+def report(
+    out: Path,
+    bold: Literal["group", "best"],
+    preset: str | None,
+    to: Path | None,
+    metrics: str | None,
+) -> int:
+    """Rebuild the tables of the last benchmark from its run records.
+
+    Figures of --metrics that are younger than a run are computed from what is stored of it.
+    """
+    shown = _measures(metrics)
     from bench.commands.report import rebuild_report
 
-    return rebuild_report(out, bold, preset, to)
+    return rebuild_report(out, bold, preset, to, shown)
 
 
 @cli.command()
@@ -344,11 +382,15 @@ def archive(out: Path) -> int:
 @click.option("--figures/--no-figures", default=True, help="draw pictures and write report.html")
 @click.option("--embeddings", is_flag=True, help="draw embeddings too, from weights and data")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
-def paper(out: Path, figures: bool, embeddings: bool, data_dir: Path | None) -> int:
+@_metrics
+def paper(
+    out: Path, figures: bool, embeddings: bool, data_dir: Path | None, metrics: str | None
+) -> int:
     """Write the paper's tables, ours and published, pictures and a page, from run records."""
+    shown = _measures(metrics)
     from bench.commands.paper import write_paper
 
-    return write_paper(out, figures=figures, embeddings=embeddings, data_dir=data_dir)
+    return write_paper(out, figures=figures, embeddings=embeddings, data_dir=data_dir, shown=shown)
 
 
 @cli.command()
@@ -440,6 +482,11 @@ def new_backbone(name: str, title: str | None, folder: Path | None) -> int:
 @click.option("--to", type=_FOLDER, required=True, help="folder of the model, new or empty")
 @click.option("--force", is_flag=True, help="replace the model that is in the folder --to already")
 @click.option("--epochs", type=int, help="most epochs; the best on validation is kept")
+@click.option(
+    "--select-by",
+    metavar="NAME",
+    help="validation figure that chooses the epoch; default balanced_accuracy",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="whole number; default 0")
 @click.option("--backbone", metavar="NAME", help="encoder of molecules, such as gcn")
 @click.option(

@@ -14,7 +14,7 @@ from bench.errors import UnknownNameError, UsageError
 from bench.options import Options
 from bench.spec import explain
 from bench.strict_yaml import load_yaml
-from bench.training.settings import TrainingSettings
+from bench.training.settings import SELECT_BY, TrainingSettings
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -177,12 +177,14 @@ def resolve(preset: str, overrides: Mapping[str, Any], origin: str = "command li
     except (ValidationError, TypeError, ValueError) as error:
         raise UsageError(f"Settings: {explain(error, Settings, origins)}") from None
     _check_unique("seeds", settings.seeds)
+    check_figure(settings.training.select_by)
     return Resolved(settings, origins, preset, given)
 
 
 def describe(resolved: Resolved) -> list[tuple[str, str, str]]:
     """(dotted key, value, origin) for every setting, in order of declaration."""
     rows = _flatten(resolved.settings.model_dump(mode="json"))
+    rows.setdefault("training.select_by", resolved.settings.training.select_by)
     return [
         (key, json.dumps(value), resolved.origins.get(key, "default"))
         for key, value in rows.items()
@@ -237,3 +239,13 @@ def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check_unique(key: str, values: tuple[int, ...]) -> None:
     if len(set(values)) != len(values):
         raise UsageError(f"Expected each of {key} once, but got {list(values)}.")
+
+
+def check_figure(name: str) -> None:
+    """Raise an :class:`.UnknownNameError` where no validation figure has this name."""
+    if name == SELECT_BY:
+        return
+    from bench.metrics.evaluation import FIGURES  # SciPy takes its time
+
+    if name not in FIGURES:
+        raise UnknownNameError("figure", name, FIGURES, where="--select-by")

@@ -17,6 +17,7 @@ from bench.commands.console import called_from_python
 from bench.commands.run import carry_out
 from bench.config import resolve
 from bench.errors import ArgumentError, BenchWarning
+from bench.report.measures import MAIN, Measure, measures_named
 from bench.report.registered import with_registered_names
 from bench.report.write import write_report
 from bench.spec import split_list
@@ -48,6 +49,7 @@ def compare(
     epochs: int | None = None,
     preset: str = "quick",
     name: str | None = None,
+    metrics: str | Sequence[str] | None = None,
     out: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     jobs: int | None = None,
@@ -98,6 +100,9 @@ def compare(
         A set of settings by name, or the path of a YAML file.
     name : str, optional
         What tables call the data; the name of the file, or ``"frame"``, when None.
+    metrics : sequence of str, optional
+        Figures of the table: ``["balanced_accuracy", "mcc", "bedroc"]``;
+        ``python run_bench.py --list metrics`` names all.
     out : str or path, optional
         The results folder. When None, ``results/NAME-HASH`` in the working directory, with a hash
         of the content: the same data goes on in the same folder.
@@ -146,6 +151,7 @@ def compare(
     >>> results.table[["method", "n"]].sort_values("method").values.tolist()
     [['ecfp_forest', 2], ['vanilla', 2]]
     """
+    shown = _measures(metrics)
     policy = policy_of({key: settings.pop(key, default) for key, default in _POLICY.items()})
     options = {key: settings.pop(key) for key in _FILE if key in settings}
     if isinstance(backbones, Mapping):
@@ -177,13 +183,18 @@ def compare(
         done = carry_out(
             resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
         )
-        results = results_of(done.store, with_registered_names(done.plan))
+        results = results_of(done.store, with_registered_names(done.plan), shown)
         write_report(own.folder, results.source.table)
     _warn_of_failures(results)
     return results
 
 
-def load_results(folder: str | PathLike[str], preset: str | None = None) -> Results:
+def load_results(
+    folder: str | PathLike[str],
+    preset: str | None = None,
+    *,
+    metrics: str | Sequence[str] | None = None,
+) -> Results:
     """Open the results folder of an earlier benchmark, of Python or of the command line.
 
     Parameters
@@ -192,6 +203,9 @@ def load_results(folder: str | PathLike[str], preset: str | None = None) -> Resu
         Such as ``"results"``.
     preset : str, optional
         The last benchmark with this preset; the last of all when None.
+    metrics : sequence of str, optional
+        Figures of the table. Those that are younger than a run are computed from what is stored of
+        it; what cannot be computed is NaN.
 
     Returns
     -------
@@ -202,9 +216,10 @@ def load_results(folder: str | PathLike[str], preset: str | None = None) -> Resu
     bench.errors.StoreError
         There is no benchmark, or its records break a rule.
     """
+    shown = _measures(metrics)
     with called_from_python(progress=False, on_warning=_warn):
         store = open_results(Path(folder))
-        return results_of(store, with_registered_names(store.read_plan(preset)))
+        return results_of(store, with_registered_names(store.read_plan(preset)), shown)
 
 
 def _names(argument: str, given: str | Sequence[str]) -> list[str]:
@@ -218,6 +233,10 @@ def _names(argument: str, given: str | Sequence[str]) -> list[str]:
             else f"Expected at least one name in {argument}=, but got none."
         )
     return names
+
+
+def _measures(metrics: str | Sequence[str] | None) -> tuple[Measure, ...]:
+    return MAIN if metrics is None else measures_named(_names("metrics", metrics), "metrics=")
 
 
 def _seeds(given: Sequence[int]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -15,6 +15,7 @@ from bench.errors import ArgumentError, nearest
 from bench.report import measures
 from bench.report.cells import Column, Leaders, Row, Run
 from bench.report.figures.source import Source
+from bench.report.measures import unit
 from bench.report.numbers import counted, fixed
 from bench.report.paired_cells import gap_over_seeds
 from bench.report.sampling_variance import covariance_from
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bench.inference.model import TrainedModel
 
 _BA = measures.MAIN[0]
-_SUMMARISED = (*measures.MAIN, measures.GROUP_RECALL[-1])
+_SUMMARISED = (*measures.MAIN, measures.GROUP_RECALL[-1])  # where nothing else is asked for
 _OF_CLASSES = (
     "support", "train_count", "recall", "recall_low", "recall_high", "precision", "f1", "auroc",
 )  # fmt: skip
@@ -155,7 +156,8 @@ class Results:
         DataFrame
             ``dataset``, ``split``, ``method``, ``title``; ``backbone``, the encoder of molecules,
             empty for a method without a network; ``balanced_accuracy``, ``balanced_f1`` and
-            ``recall_tail`` (mean recall of the rare classes) in percent, each with ``_std``;
+            ``recall_tail`` (mean recall of the rare classes) in percent, or balanced accuracy and
+            the ``metrics`` that were asked for, in the units of all tables, each with ``_std``;
             ``n`` runs in the mean, of ``planned``; ``failed``; and ``best``: whether balanced
             accuracy is not significantly different from the highest of the data set and split
             (family-wise alpha 0.05), None where nothing can be tested.
@@ -174,7 +176,7 @@ class Results:
             )
         ]
         frame = pd.DataFrame(rows)
-        figures = [name for m in _SUMMARISED for name in (m.name, f"{m.name}_std")]
+        figures = [name for m in self._summarised for name in (m.name, f"{m.name}_std")]
         frame[figures] = frame[figures].astype(float)
         frame["best"] = frame["best"].astype(object)  # of True, False and None
         return frame
@@ -187,13 +189,16 @@ class Results:
         -------
         DataFrame
             ``dataset``, ``split``, ``method``, ``backbone``, ``seed``; ``status`` (complete, failed
-            or missing) and ``reason``; the figures of the test set, shares in percent;
+            or missing) and ``reason``; the figures of the test set, shares in percent, those beyond
+            the usual ones where a run has them;
             ``selected_epoch``, ``valid_balanced_accuracy``, ``seconds``, ``parameters``,
             ``job_id``.
         """
         import pandas as pd
 
-        return pd.DataFrame([_run(run, self._encoders) for run in self.source.table.runs])
+        table = self.source.table
+        figures = tuple(dict.fromkeys((*table.recorded, *table.shown)))
+        return pd.DataFrame([_run(run, self._encoders, figures) for run in table.runs])
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
@@ -215,6 +220,12 @@ class Results:
         ]
         columns = ["dataset", "split", "method", "backbone", "seed", "class", *_OF_CLASSES]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+    @property
+    def _summarised(self) -> tuple[measures.Measure, ...]:
+        """What :attr:`table` holds; by balanced accuracy it is sorted."""
+        shown = self.source.table.shown
+        return _SUMMARISED if shown == measures.MAIN else tuple(dict.fromkeys((_BA, *shown)))
 
     @property
     def _encoders(self) -> dict[str, str]:
@@ -409,9 +420,9 @@ class Results:
         """What a notebook shows: the table, and a sentence for each data set and split."""
         table = self.table
         shown = table.drop(columns=["title", "backbone", "failed", "planned", "best"]).copy()
-        for measure in _SUMMARISED:
+        for measure in self._summarised:
             shown[measure.name] = [
-                _figure(mean, std)
+                _figure(mean, std, measure.decimals)
                 for mean, std in zip(table[measure.name], table[f"{measure.name}_std"], strict=True)
             ]
             shown = shown.drop(columns=f"{measure.name}_std")
@@ -433,10 +444,12 @@ class Results:
             for split, column in self.source.places()
             if (said := self._said(split, column))
         )
+        units = unit(self._summarised)
         html: str = shown.to_html(index=False, escape=False, border=0)
         return (
-            f"{html}<p>Percent, mean ± standard deviation over n seeds. Bold: not significantly "
-            f"different from the best (family-wise alpha 0.05).</p>{sentences}"
+            f"{html}<p>{units[0].upper()}{units[1:]}, mean ± standard deviation over n seeds. "
+            "Bold: not significantly different from the best (family-wise alpha 0.05)."
+            f"</p>{sentences}"
         )
 
     def _said(self, split: str, column: Column) -> str:
@@ -451,7 +464,7 @@ class Results:
             "dataset": column.label, "split": split, "method": row.label, "title": row.heading,
             "backbone": row.encoder,
         }  # fmt: skip
-        for measure in _SUMMARISED:
+        for measure in self._summarised:
             cell = table.cell(split, column, row, measure)
             values[measure.name] = None if cell is None else cell.mean
             values[f"{measure.name}_std"] = None if cell is None else cell.std
@@ -504,7 +517,9 @@ class Results:
             )
 
 
-def results_of(store: Store, plan: Mapping[str, Any]) -> Results:
+def results_of(
+    store: Store, plan: Mapping[str, Any], shown: tuple[measures.Measure, ...] = measures.MAIN
+) -> Results:
     """The results of a plan, its records checked as all reports check them.
 
     Raises
@@ -512,13 +527,15 @@ def results_of(store: Store, plan: Mapping[str, Any]) -> Results:
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
-    table, records, failures = checked_table(store, plan)
+    table, records, failures = checked_table(store, plan, shown=shown)
     done = {record["job_id"]: record for record in records}
     left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
     return Results(store, Source(table, done, left))
 
 
-def _run(run: Run, encoders: Mapping[str, str]) -> dict[str, Any]:
+def _run(
+    run: Run, encoders: Mapping[str, str], figures: Sequence[measures.Measure]
+) -> dict[str, Any]:
     values: dict[str, Any] = {
         "dataset": run.dataset,
         "split": run.planned_split,
@@ -529,7 +546,7 @@ def _run(run: Run, encoders: Mapping[str, str]) -> dict[str, Any]:
         "reason": run.reason,
     }
     result = run.result
-    for measure in measures.ALL:
+    for measure in figures:
         value = None if result is None else result.metrics.get(measure.name)
         values[measure.name] = float("nan") if value is None else measure.printed(value)
     valid = None if result is None else result.valid_balanced_accuracy
@@ -559,7 +576,8 @@ def _classes(run: Run, record: Mapping[str, Any], encoders: Mapping[str, str]) -
     }  # fmt: skip
 
 
-def _figure(mean: float, std: float) -> str:
+def _figure(mean: float, std: float, decimals: int) -> str:
     if mean != mean:  # NaN: no run
         return "–"
-    return fixed(mean) if std != std else f"{fixed(mean)} ± {fixed(std)}"
+    text = fixed(mean, decimals)
+    return text if std != std else f"{text} ± {fixed(std, decimals)}"

@@ -22,6 +22,7 @@ _SETTINGS = {
     "backbones": "encoders",
     "seeds": "seeds",
     "epochs": "training.epochs",
+    "select_by": "training.select_by",
     "trials": "trials.number",
     "sampler": "trials.sampler",
     "return_surplus": "split.return_surplus",

@@ -23,7 +23,7 @@ from bench.commands.own_file import file_as_datasets, refuse_without_file
 from bench.commands.progress import LiveStep
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
-from bench.config import Settings
+from bench.config import Settings, check_figure
 from bench.data.obtain import obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import MAX_BAD, RawSamples
@@ -37,7 +37,7 @@ from bench.spec import Spec, check_options
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, dataset_part, expand, open_dataset
 from bench.training.loop import EpochReport
-from bench.training.settings import TrainingSettings
+from bench.training.settings import SELECT_BY, TrainingSettings
 
 # Of a normal distribution, within which 95 of 100 draws fall.
 _Z = 1.96
@@ -160,10 +160,12 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
     job = record["job"]
     method = job["method"]
     training = TrainingSettings.model_validate_json(_json(job["training"]))
-    if arguments["epochs"] is not None:
-        training = TrainingSettings.model_validate(
-            {**training.model_dump(), "epochs": arguments["epochs"]}
-        )
+    given = {
+        name: arguments[name] for name in ("epochs", "select_by") if arguments.get(name) is not None
+    }
+    if given:
+        training = TrainingSettings.model_validate({**training.model_dump(), **given})
+        check_figure(training.select_by)
     backbones = {kind: part["label"] for kind, part in job["backbones"].items()}
     if arguments["backbone"] is not None:
         backbones["molecule"] = arguments["backbone"]
@@ -288,6 +290,9 @@ def _show(card: Card, raw: RawSamples, to: Path) -> None:
         table.add_row(f"and {len(rows) - _SHOWN_CLASSES} more", "", "")
     console.print(table)
     console.print(validation_in_words(card))
+    for name, value in card.valid.items():
+        if name != SELECT_BY and value is not None:
+            console.print(f"Epoch chosen by validation {name}: {value:.4f}")
     console.print(f"Model: {card.method.label}, in {to}")
     console.print(
         f"Predict: {_command()} predict {shlex.quote(str(to))} new.csv --to predictions.csv"

@@ -13,6 +13,7 @@ from bench.errors import UnavailableError, UsageError, nearest
 from bench.method import GROUPS, METHODS
 from bench.options import Choices, NotSearched, Range
 from bench.registry import Entry, Registry
+from bench.report.measures import KNOWN
 from bench.split import SPLITS
 from bench.strict_yaml import load_yaml
 from bench.sweep.search_space import search_space
@@ -23,6 +24,8 @@ _REGISTRIES: dict[str, Registry[Any]] = {
     "splits": SPLITS,
     "backbones": BACKBONES,
 }
+# Lists that are no registries.
+_OTHERS = ("metrics", "presets")
 
 
 def show_registered(which: str, *, long: bool) -> int:
@@ -35,11 +38,15 @@ def show_registered(which: str, *, long: bool) -> int:
     UsageError
         Nothing is called `which`.
     """
-    if which not in ("all", "presets", *_REGISTRIES):
+    if which not in ("all", *_OTHERS, *_REGISTRIES):
         return _show_named(which)
     for name, registry in _REGISTRIES.items():
         if which in ("all", name):
             _show(name, registry, long=long)
+    if which in ("all", "metrics"):
+        console.print("metrics", style="bold")
+        for measure in KNOWN.values():
+            console.print(f"  {measure.name:24} {measure.heading:16} {measure.says}")
     if which in ("all", "presets"):
         console.print("presets", style="bold")
         for preset in preset_names():
@@ -59,7 +66,7 @@ def _show_named(name: str) -> int:
     if reasons and not found:
         raise UnavailableError(f"{name!r} cannot be used here: {reasons[0]}")
     if not found:
-        kinds = ["all", "presets", *_REGISTRIES]
+        kinds = ["all", *_OTHERS, *_REGISTRIES]
         known = [*kinds, *(name for registry in _REGISTRIES.values() for name in registry.names())]
         near = nearest(name, known)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""

@@ -12,7 +12,7 @@ from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
-from bench.commands.report import planned_records, refuse_contradicted
+from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
 from bench.compliance.rules import breaches_together
 from bench.report.agreement import agreement
 from bench.report.check import check_records, refuse
@@ -26,6 +26,7 @@ from bench.report.groups import groups_of_best
 from bench.report.html import write_page
 from bench.report.latex import document, sheet_latex
 from bench.report.markdown import markdown
+from bench.report.measures import MAIN
 from bench.report.published import of_paper
 from bench.report.registered import with_registered_names
 from bench.report.sheet import Sheet
@@ -47,14 +48,19 @@ _DEFAULT_OUT = Path("results")
 
 
 def write_paper(
-    out: Path, *, figures: bool = True, embeddings: bool = False, data_dir: Path | None = None
+    out: Path,
+    *,
+    figures: bool = True,
+    embeddings: bool = False,
+    data_dir: Path | None = None,
+    shown: Shown = MAIN,
 ) -> int:
     """Write what `out` has runs for.
 
     Tables go to ``out/paper`` as CSV, Markdown and LaTeX, with `figures` pictures to
     ``out/paper/figures`` as PDF, SVG and PNG and the page ``out/report.html``; with `embeddings`,
     those of methods with sub-clusters are drawn too, from weights and data, looked for in
-    `data_dir` first.
+    `data_dir` first. `shown` are the columns of Table 2 and of the page.
 
     Returns
     -------
@@ -76,7 +82,8 @@ def write_paper(
     own_data = False
     if _MAIN in sweeps:
         sweep = sweeps[_MAIN]
-        table = table2(*sweep)
+        more = with_all_figures(store, sweep.records, shown)
+        table = table2(sweep.plan, more, sweep.failures, shown=shown)
         table = replace(table, leaders=groups_of_best(table, store.decisions))
         sheets = [
             table1(table, sweep.records),
@@ -112,9 +119,8 @@ def write_paper(
     names = ", ".join(sheet.name for sheet in sheets)
     console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
     if figures and _MAIN in sweeps:
-        _write_pictures(
-            store, source_of(*sweeps[_MAIN], leaders=table.leaders), embeddings, data_dir
-        )
+        source = replace(source_of(*sweeps[_MAIN], leaders=table.leaders), table=table)
+        _write_pictures(store, source, embeddings, data_dir)
     whole = own_data or all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
     return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from bench.commands.archive import open_results
 from bench.commands.console import console
@@ -13,8 +16,10 @@ from bench.compliance.breach import Breach
 from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.rules import breaches_of_shape
 from bench.report.cells import Table
-from bench.report.check import breaches_of_job, refuse
+from bench.report.check import breaches_of_job, check_records, refuse
+from bench.report.derived import with_figures
 from bench.report.groups import groups_of_best
+from bench.report.measures import MAIN, Measure
 from bench.report.registered import breaches_of_label, with_registered_names
 from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
@@ -22,26 +27,38 @@ from bench.report.write import write_report
 from bench.sweep.store import Store
 
 Bold = Literal["group", "best"]
+Shown = tuple[Measure, ...]
 
 
 def rebuild_report(
-    out: Path, bold: Bold = "group", preset: str | None = None, to: Path | None = None
+    out: Path,
+    bold: Bold = "group",
+    preset: str | None = None,
+    to: Path | None = None,
+    shown: Shown = MAIN,
 ) -> int:
     """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done.
 
-    With `preset` those of the last benchmark with that preset, and to the folder `to` if given.
+    With `preset` those of the last benchmark with that preset, and to the folder `to` if given,
+    with the columns `shown`.
     """
     store = open_results(out)
-    return show_report(store, with_registered_names(store.read_plan(preset)), bold, to)
+    plan = with_registered_names(store.read_plan(preset))
+    return show_report(store, plan, bold, to, shown)
 
 
 def show_report(
-    store: Store, plan: Mapping[str, Any], bold: Bold = "group", to: Path | None = None
+    store: Store,
+    plan: Mapping[str, Any],
+    bold: Bold = "group",
+    to: Path | None = None,
+    shown: Shown = MAIN,
 ) -> int:
     """Write the tables of `plan`, print Table 2 and the files written.
 
     Bold is what is not significantly different from the best of a column (``group``), or the
-    highest mean alone (``best``). Files go to `to`, or to the results folder.
+    highest mean alone (``best``). Files go to `to`, or to the results folder. `shown` are the
+    columns of each data set.
 
     Returns
     -------
@@ -53,7 +70,7 @@ def show_report(
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
-    table, records, _ = checked_table(store, plan, bold)
+    table, records, _ = checked_table(store, plan, bold, shown)
     paths = write_report(to or store.root, table)
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
@@ -61,9 +78,11 @@ def show_report(
 
 
 def checked_table(
-    store: Store, plan: Mapping[str, Any], bold: Bold = "group"
+    store: Store, plan: Mapping[str, Any], bold: Bold = "group", shown: Shown = MAIN
 ) -> tuple[Table, list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """The table of `plan`, its records, and its failures by job id.
+
+    Of records that are older than a figure of `shown`, it is computed where that can be done.
 
     Raises
     ------
@@ -71,11 +90,25 @@ def checked_table(
         A record breaks a rule, or its stored predictions say otherwise.
     """
     records, failures = planned_records(store, plan)
-    table = table2(plan, records, failures)
+    check_records(plan, records, failures)
     refuse_contradicted(store, records)
+    table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
     if bold == "group":
         table = replace(table, leaders=groups_of_best(table, store.decisions))
     return table, records, failures
+
+
+def with_all_figures(
+    store: Store, records: Sequence[dict[str, Any]], shown: Shown
+) -> list[dict[str, Any]]:
+    """Records, which obey the rules, with those figures that are `shown` and not in them."""
+
+    def predictions(job_id: str) -> Mapping[str, np.ndarray] | None:
+        return store.predictions(job_id) if store.has_predictions(job_id) else None
+
+    return [
+        with_figures(record, shown, partial(predictions, record["job_id"])) for record in records
+    ]
 
 
 def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.errors import StoreError, UnavailableError
 from bench.method import METHODS
+from bench.report.measures import MAIN, Measure
 from bench.report.numbers import counted
 from bench.report.registered import with_registered_names
 from bench.sweep.archive import archived_records
@@ -69,9 +70,15 @@ class Benchmark:
 
 
 def run_benchmark(
-    resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None, dry_run: bool
+    resolved: Resolved,
+    policy: Policy,
+    *,
+    out: Path,
+    data_dir: Path | None,
+    dry_run: bool,
+    shown: tuple[Measure, ...] = MAIN,
 ) -> int:
-    """Run what the settings ask for and print the table.
+    """Run what the settings ask for and print the table with the columns `shown`.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def run_benchmark(
     if dry_run:
         return _dry_run(resolved, policy, out, data_dir)
     done = carry_out(resolved, policy, out=out, data_dir=data_dir)
-    code = show_report(done.store, with_registered_names(done.plan))
+    code = show_report(done.store, with_registered_names(done.plan), shown=shown)
     show_failures(done.store, done.jobs)
     return code
 

@@ -12,8 +12,9 @@ import numpy as np
 from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.metrics.confusion import matrix_of_record, recalls
-from bench.metrics.evaluation import figures_of_classes
+from bench.metrics.evaluation import ADDED, figures_of_classes
 from bench.metrics.groups import frequency_groups
+from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]
 
@@ -48,7 +49,8 @@ def _follows(record: Json) -> str | None:
         return None
     matrix = matrix_of_record(record["confusion"])
     figures = figures_of_classes(matrix, np.asarray(record["data"]["train_counts"]))
-    for name in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1"):
+    later = [name for name in ADDED if name in figures and name in record["metrics"]]
+    for name in ("balanced_accuracy", "balanced_f1", "accuracy", "macro_f1", *later):
         if not same(record["metrics"].get(name), figures[name]):
             return (
                 f"expected {name} = {figures[name]}, as the confusion matrix says, but got "
@@ -124,6 +126,16 @@ def _epochs_rise(record: Json) -> str | None:
     return None
 
 
+def _selected_as_asked(record: Json) -> str | None:
+    asked, selection = record["job"]["training"].get("select_by"), record["selection"]
+    if selection.get("by") != asked or ("value" in selection) != (asked is not None):
+        return (
+            f"expected the epoch to be chosen by {asked or SELECT_BY}, with its value, as the job "
+            f"says, but got {selection.get('by', SELECT_BY)}."
+        )
+    return None
+
+
 def _ends_after_start(record: Json) -> str | None:
     started, finished = record["time"]["started"], record["time"]["finished"]
     try:
@@ -151,5 +163,6 @@ _CHECKS: dict[str, Callable[[Json], str | None]] = {
     "classes follow": _classes_follow,
     "groups follow": _groups_follow,
     "epochs rise": _epochs_rise,
+    "selected as asked": _selected_as_asked,
     "ends after start": _ends_after_start,
 }

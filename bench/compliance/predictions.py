@@ -12,7 +12,13 @@ from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
 from bench.errors import DataError
 from bench.metrics.confusion import confusion_matrix, matrix_to_record, mean_present, recalls
-from bench.metrics.evaluation import figures_of_classes, figures_of_scores
+from bench.metrics.evaluation import (
+    ADDED,
+    FIGURES,
+    figure_named,
+    figures_of_classes,
+    figures_of_scores,
+)
 
 Json = Mapping[str, Any]
 _PARTS = ("valid", "test")
@@ -51,11 +57,16 @@ def breaches_of_predictions(record: Json, arrays: Mapping[str, np.ndarray]) -> I
     chosen = {f"{part}_predictions": arrays[f"{part}_logits"].argmax(axis=1) for part in _PARTS}
     yield from breaches_of_decisions(record, {**labels, **chosen})
     try:
-        figures = figures_of_scores(arrays["test_labels"], arrays["test_logits"])
+        figures = figures_of_scores(
+            arrays["test_labels"],
+            arrays["test_logits"],
+            np.asarray(record["data"]["train_counts"]),
+        )
     except DataError as error:
         yield Breach("metrics recomputed", where, str(error))
         return
     yield from _breaches_of_figures(record, figures)
+    yield from _breaches_of_selection(record, arrays["valid_labels"], arrays["valid_logits"])
 
 
 def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> Iterator[Breach]:
@@ -115,8 +126,35 @@ def breaches_of_decisions(record: Json, decisions: Mapping[str, np.ndarray]) -> 
     )
 
 
+def _breaches_of_selection(
+    record: Json, labels: np.ndarray, logits: np.ndarray
+) -> Iterator[Breach]:
+    """Of a run whose epoch another figure than balanced accuracy chose."""
+    by, where = record["selection"].get("by"), name_of(record)
+    if by is None:
+        return
+    if by not in FIGURES:
+        what = f"expected one of {', '.join(FIGURES)} to choose the epoch, but got {by}."
+        yield Breach("selection recomputed", where, what)
+        return
+    try:
+        value = figure_named(by, labels, logits, np.asarray(record["data"]["train_counts"]))
+    except DataError as error:
+        yield Breach("selection recomputed", where, str(error))
+        return
+    recorded = record["selection"]["value"]
+    if not same(recorded, value):
+        what = (
+            f"expected {by} = {value} on validation, as the stored predictions say, but got "
+            f"{recorded}."
+        )
+        yield Breach("selection recomputed", where, what)
+
+
 def _breaches_of_figures(record: Json, figures: Mapping[str, float]) -> Iterator[Breach]:
     for name, value in figures.items():
+        if name in ADDED and name not in record["metrics"]:
+            continue  # the record is older than the figure
         recorded = record["metrics"].get(name)
         if not same(recorded, value):
             what = f"expected {name} = {value}, as the stored predictions say, but got {recorded}."

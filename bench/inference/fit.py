@@ -35,7 +35,7 @@ from bench.training.finite import require_finite_logits
 from bench.training.kinds import Backbones, EnsembleRun, EstimatorRun, NetworkRun, begin
 from bench.training.loop import EpochReport, TrainingResult
 from bench.training.run import choose_device
-from bench.training.settings import TrainingSettings
+from bench.training.settings import SELECT_BY, TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +291,10 @@ def _card(
         training=request.training.model_dump(mode="json"),
         seed=request.seed,
         epoch=result.best_epoch,
-        valid={"balanced_accuracy": result.best_valid_balanced_accuracy},
+        valid={
+            request.training.select_by: result.valid_figure,
+            SELECT_BY: result.best_valid_balanced_accuracy,
+        },
         versions=versions_here(),
     )
 

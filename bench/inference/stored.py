@@ -29,6 +29,7 @@ from bench.sweep.plan import dataset_part
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import part_of
+from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]
 
@@ -90,6 +91,7 @@ def _model(store: Store, record: Json, prepared: PreparedData | None) -> Trained
 
 def _card(record: Json, prepared: PreparedData | None, folder: Path) -> Card:
     job, data, provenance = record["job"], record["data"], record["provenance"]
+    selection = record["selection"]
     inputs, categories = data.get("inputs"), data.get("categories", ())
     if prepared is not None:
         inputs = [[entity.name, entity.kind] for entity in prepared.entities]
@@ -115,8 +117,11 @@ def _card(record: Json, prepared: PreparedData | None, folder: Path) -> Card:
         backbones={kind: Part(**part) for kind, part in job["backbones"].items()},
         training=job["training"],
         seed=job["seed"],
-        epoch=record["selection"]["epoch"],
-        valid={"balanced_accuracy": record["selection"]["valid_balanced_accuracy"]},
+        epoch=selection["epoch"],
+        valid={
+            selection.get("by", SELECT_BY): selection.get("value"),
+            SELECT_BY: selection["valid_balanced_accuracy"],
+        },
         versions={"python": provenance["python"], **packages},
         job_id=record["job_id"],
     )

@@ -39,6 +39,29 @@ def expected_calibration_error(
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    member = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(member, weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(_bin_of(confidence, bins), weights=correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def classwise_calibration_error(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = 15
+) -> float:
+    """Mean gap between the probability of a class and how often it is there, mean over classes.
+
+    1/K sum_k sum_b |b|/M |share of class k in b - mean p_k in b| with bins of p_k as in
+    :func:`expected_calibration_error`. A class without samples counts as one that should have
+    probability 0. Kull et al., NeurIPS 2019, arXiv 1910.12656, section 2, as classwise-ECE;
+    the static calibration error of Nixon et al., 2019, arXiv 1904.01685.
+    """
+    classes = probabilities.shape[1]
+    total = 0.0
+    for k in range(classes):
+        shares = np.ascontiguousarray(probabilities[:, k])
+        gaps = np.bincount(_bin_of(shares, bins), weights=(labels == k) - shares, minlength=bins)
+        total += float(np.abs(gaps).sum())
+    return total / (classes * len(labels))
+
+
+def _bin_of(shares: np.ndarray, bins: int) -> np.ndarray:
+    """Of bins of equal width from 0 to 1, open below and closed above, the place of the own one."""
+    return np.clip(np.ceil(shares * bins).astype(np.int64) - 1, 0, bins - 1)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from bench.errors import DataError
-from bench.metrics.calibration import brier_score, expected_calibration_error, log_loss, softmax
+from bench.metrics.calibration import (
+    brier_score,
+    classwise_calibration_error,
+    expected_calibration_error,
+)
 from bench.metrics.confusion import (
     balanced_f1s,
     balanced_precisions,
@@ -20,9 +27,27 @@ from bench.metrics.confusion import (
     precisions,
     recalls,
 )
-from bench.metrics.groups import frequency_groups
+from bench.metrics.early import bedroc, enrichment_factor
+from bench.metrics.groups import count_groups, frequency_groups, rarest_class
+from bench.metrics.imbalance import geometric_mean, matthews_correlation
 from bench.metrics.intervals import wilson_interval
-from bench.metrics.ranking import aurocs
+from bench.metrics.ranking import one_vs_rest
+
+# All single figures of a record but counts.
+FIGURES = (
+    "balanced_accuracy", "balanced_f1", "accuracy", "macro_f1",
+    "recall_head", "recall_middle", "recall_tail", "recall_many", "recall_medium", "recall_few",
+    "mcc", "g_mean", "precision_rare", "recall_rare", "f1_rare",
+    "auroc_ovr_macro", "log_loss", "brier", "ece",
+    "average_precision", "average_precision_rare", "enrichment_1pct", "bedroc", "ece_class",
+)  # fmt: skip
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece", "ece_class"})
+# Figures that records of earlier versions do not have.
+ADDED = (
+    "mcc", "g_mean", "precision_rare", "recall_rare", "f1_rare",
+    "recall_many", "recall_medium", "recall_few",
+    "average_precision", "average_precision_rare", "enrichment_1pct", "bedroc", "ece_class",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +101,18 @@ class Metrics:
         Classes present, over which balanced accuracy, balanced F1 and macro F1 are means.
     auroc, auroc_classes : float, int
         Mean over the classes that have one, and how many those are.
+    average_precision : float
+        Mean over the classes present.
+    g_mean : float
+        Geometric mean of the recalls of the classes present.
+    precision_rare, recall_rare, f1_rare, average_precision_rare : float
+        Of the class with the fewest training samples, of several the last.
+    recall_many, recall_medium, recall_few : float
+        Mean recall of classes with more than 100, 20 to 100 and fewer than 20 training samples.
+    enrichment_1pct, bedroc : float
+        Of two classes, how early the rare one is found; nan of more.
+    ece_class : float
+        Calibration error by class, mean over all classes.
     groups : dict of str to GroupMetrics
         ``head``, ``middle`` and ``tail`` by training counts.
     per_class : tuple of ClassMetrics
@@ -95,6 +132,19 @@ class Metrics:
     log_loss: float
     brier: float
     ece: float
+    average_precision: float
+    average_precision_rare: float
+    mcc: float
+    g_mean: float
+    precision_rare: float
+    recall_rare: float
+    f1_rare: float
+    recall_many: float
+    recall_medium: float
+    recall_few: float
+    enrichment_1pct: float
+    bedroc: float
+    ece_class: float
     groups: dict[str, GroupMetrics]
     per_class: tuple[ClassMetrics, ...]
     matrix: np.ndarray
@@ -137,7 +187,7 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -
     scores : ndarray of float, shape (M, K)
         Logits or log probabilities, as adjusted for prediction.
     train_counts : ndarray of int, shape (K,)
-        Training samples of each class, which decide head, middle and tail.
+        Training samples of each class, which decide head, middle and tail and which is rare.
 
     Raises
     ------
@@ -148,52 +198,125 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -
     """
     scores = np.asarray(scores, dtype=np.float64)
     _check(labels, scores, train_counts)
+    scores = _finite(scores)
     matrix = confusion_matrix(labels, scores.argmax(axis=1), scores.shape[1])
-    probabilities = softmax(scores)
-    recall, area = recalls(matrix), aurocs(labels, scores)
+    scored = _Scored(labels, scores, train_counts)
+    figures = {
+        **figures_of_classes(matrix, train_counts),
+        **{name: figure(scored) for name, figure in _OF_SCORES.items()},
+    }
+    recall, area = recalls(matrix), scored.areas
     groups = frequency_groups(train_counts)
     return Metrics(
         samples=len(labels),
         classes_used=int(np.count_nonzero(~np.isnan(recall))),
-        balanced_accuracy=mean_present(recall),
-        balanced_f1=mean_present(balanced_f1s(matrix)),
-        accuracy=float(np.trace(matrix) / len(labels)),
-        macro_f1=mean_present(f1s(matrix)),
-        auroc=mean_present(area),
+        auroc=figures.pop("auroc_ovr_macro"),
         auroc_classes=int(np.count_nonzero(~np.isnan(area))),
-        log_loss=log_loss(labels, scores),
-        brier=brier_score(labels, probabilities),
-        ece=expected_calibration_error(labels, probabilities),
         groups={name: _group(classes, recall) for name, classes in groups.items()},
         per_class=_per_class(matrix, area, train_counts),
         matrix=matrix,
+        **{name: figure for name, figure in figures.items() if name not in _OF_GROUPS},
     )
 
 
 def figures_of_classes(matrix: np.ndarray, train_counts: np.ndarray) -> dict[str, float]:
     """The figures of a record that follow from a confusion matrix, by their names there."""
-    recall = recalls(matrix)
-    groups = frequency_groups(train_counts)
+    recall, f1 = recalls(matrix), f1s(matrix)
+    rare = rarest_class(train_counts)
+    groups = {**frequency_groups(train_counts), **count_groups(train_counts)}
     return {
         "balanced_accuracy": mean_present(recall),
         "balanced_f1": mean_present(balanced_f1s(matrix)),
         "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "macro_f1": mean_present(f1s(matrix)),
+        "macro_f1": mean_present(f1),
         **{f"recall_{name}": mean_present(recall[classes]) for name, classes in groups.items()},
+        "mcc": matthews_correlation(matrix),
+        "g_mean": geometric_mean(recall),
+        "precision_rare": float(precisions(matrix)[rare]),
+        "recall_rare": float(recall[rare]),
+        "f1_rare": float(f1[rare]),
     }
 
 
-def figures_of_scores(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+def figures_of_scores(
+    labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray
+) -> dict[str, float]:
     """The figures of a record that need the scores, by their names there; as :func:`evaluate`."""
-    scores = np.asarray(scores, dtype=np.float64)
-    _check_finite(scores)
-    probabilities = softmax(scores)
-    return {
-        "auroc_ovr_macro": mean_present(aurocs(labels, scores)),
-        "log_loss": log_loss(labels, scores),
-        "brier": brier_score(labels, probabilities),
-        "ece": expected_calibration_error(labels, probabilities),
-    }
+    scored = _Scored(labels, _finite(scores), train_counts)
+    return {name: figure(scored) for name, figure in _OF_SCORES.items()}
+
+
+def figure_named(
+    name: str, labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray
+) -> float:
+    """One figure of a record by its name there, without the cost of the others.
+
+    Raises
+    ------
+    KeyError
+        There is none of this name.
+    DataError
+        A score is not finite.
+    """
+    scores = _finite(scores)
+    if name in _OF_SCORES:
+        return _OF_SCORES[name](_Scored(labels, scores, train_counts))
+    matrix = confusion_matrix(labels, scores.argmax(axis=1), scores.shape[1])
+    return figures_of_classes(matrix, train_counts)[name]
+
+
+class _Scored:
+    """Scores with what several figures are made of, each computed once."""
+
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> None:
+        self.labels, self.scores = labels, scores
+        self.rare = rarest_class(train_counts)
+
+    @cached_property
+    def log_probabilities(self) -> np.ndarray:
+        return log_softmax(self.scores, axis=1)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        return np.exp(self.log_probabilities)
+
+    @cached_property
+    def _ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        return one_vs_rest(self.labels, self.scores)
+
+    @property
+    def areas(self) -> np.ndarray:
+        return self._ranked[0]
+
+    @property
+    def average_precisions(self) -> np.ndarray:
+        return self._ranked[1]
+
+    def early(self, figure: Callable[[np.ndarray, np.ndarray], float]) -> float:
+        """A figure of the rare class of two, which are ranked by its log odds."""
+        if self.scores.shape[1] != 2:
+            return float("nan")
+        odds = self.scores[:, self.rare] - self.scores[:, 1 - self.rare]
+        return figure(self.labels == self.rare, odds)
+
+    def log_loss(self) -> float:
+        """As :func:`bench.metrics.calibration.log_loss`."""
+        return float(-self.log_probabilities[np.arange(len(self.labels)), self.labels].mean())
+
+
+_OF_SCORES: dict[str, Callable[[_Scored], float]] = {
+    "auroc_ovr_macro": lambda s: mean_present(s.areas),
+    "log_loss": _Scored.log_loss,
+    "brier": lambda s: brier_score(s.labels, s.probabilities),
+    "ece": lambda s: expected_calibration_error(s.labels, s.probabilities),
+    "average_precision": lambda s: mean_present(s.average_precisions),
+    "average_precision_rare": lambda s: float(s.average_precisions[s.rare]),
+    "enrichment_1pct": lambda s: s.early(enrichment_factor),
+    "bedroc": lambda s: s.early(bedroc),
+    "ece_class": lambda s: classwise_calibration_error(s.labels, s.probabilities),
+}
+# Of which metrics have more than the one figure.
+_OF_GROUPS = ("recall_head", "recall_middle", "recall_tail")
 
 
 def _check(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> None:
@@ -206,10 +329,10 @@ def _check(labels: np.ndarray, scores: np.ndarray, train_counts: np.ndarray) -> 
         raise ValueError(
             f"Expected {scores.shape[1]} training counts, one a class, but got {len(train_counts)}."
         )
-    _check_finite(scores)
 
 
-def _check_finite(scores: np.ndarray) -> None:
+def _finite(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores, dtype=np.float64)
     sample, column = np.nonzero(~np.isfinite(scores))
     if len(sample):
         raise DataError(
@@ -217,6 +340,7 @@ def _check_finite(scores: np.ndarray) -> None:
             f"{sample[0]}, class {column[0]} ({len(np.unique(sample))} of {len(scores)} samples "
             "have one). The model diverged: lower the learning rate or clip its gradients."
         )
+    return scores
 
 
 def _group(classes: np.ndarray, recall: np.ndarray) -> GroupMetrics:

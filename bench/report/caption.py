@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable
 from bench.options import FOLD
 from bench.report.cells import Result, Table, first_results
 from bench.report.costs import methods_built_on
+from bench.report.measures import Measure, unit
 from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN, counted
 from bench.report.published import PAPER, STAND_INS, published
+from bench.report.tail import RARE
 from bench.statistics import pairs_needed, verdict
+from bench.training.settings import SELECT_BY, rule_of
 
 _SPLITS = {
     "random": "70/10/20, stratified by class: all three parts are long-tailed.",
@@ -63,13 +66,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *_chosen_settings(table),
         *_earlier_code(table),
         *_backbones(table),
-        ("BA", _balanced_accuracy(table)),
-        (
-            "BF1",
-            "balanced F1, the macro F1 that the same recalls would have if all classes were "
-            "equally frequent in the test part: mean over k of 2 R_kk / (1 + C_k), where R is the "
-            "confusion matrix with every row divided by its sum and C its column sums.",
-        ),
+        *((measure.heading, _definition(table, measure)) for measure in table.shown),
         ("Bold", _bold(table)),
         (
             "Marks",
@@ -87,6 +84,24 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *((f"{split} split", _split(table, split)) for split in table.splits),
         *_foreign_datasets(table),
     ]
+
+
+def _definition(table: Table, measure: Measure) -> str:
+    if measure.name == "balanced_accuracy":
+        return _balanced_accuracy(table)
+    if measure.name == "balanced_f1":
+        return (
+            "balanced F1, the macro F1 that the same recalls would have if all classes were "
+            "equally frequent in the test part: mean over k of 2 R_kk / (1 + C_k), where R is the "
+            "confusion matrix with every row divided by its sum and C its column sums."
+        )
+    return (
+        f"{measure.says}."
+        + " Not in percent." * (not measure.percent)
+        + " Lower is better." * (not measure.higher_is_better)
+        + " In brackets: 95 % interval by the test samples of one run, mean over runs."
+        * (measure.name in RARE)
+    )
 
 
 def _balanced_accuracy(table: Table) -> str:
@@ -117,9 +132,9 @@ def _figures(table: Table) -> str:
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in table.runs})) or "none"
     runs = "run" if n == "1" else "runs"
     return (
-        f"mean ± sample standard deviation (ddof 1) over n = {n} {runs}, in percent, on the test "
-        f"part; a single run has no deviation. Seeds {seeds}; a seed decides the split, the "
-        "initial weights and the order of training."
+        f"mean ± sample standard deviation (ddof 1) over n = {n} {runs}, in {unit(table.shown)}, "
+        f"on the test part; a single run has no deviation. Seeds {seeds}; a seed decides the "
+        "split, the initial weights and the order of training."
     )
 
 
@@ -186,6 +201,11 @@ def _training(table: Table) -> str:
         text += f"; preset {table.settings['preset']}"
     if "selection" in table.settings:
         text += f". Model of the epoch with the {table.settings['selection']}"
+        if table.settings["selection"] != rule_of(SELECT_BY):
+            text += (
+                "; what methods choose on validation themselves, such as powers of the class "
+                "shares or rounds of boosting, they choose as ever, mostly by balanced accuracy"
+            )
     return text + ". The test part is read once, after that choice."
 
 

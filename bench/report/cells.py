@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from bench.report.measures import Measure
+from bench.report.measures import ALL, MAIN, ON_DEMAND, Measure
 from bench.spec import label_of_fold
 from bench.statistics import Group, Summary, summarise
 
@@ -289,6 +289,8 @@ class Table:
     leaders : mapping or None
         (split, data set label, metric) to the methods that are bold, absent where nothing can be
         tested. None where bold is the highest mean alone.
+    shown : tuple of Measure
+        The columns of each data set in tables for people.
     """
 
     settings: Mapping[str, Any]
@@ -298,6 +300,25 @@ class Table:
     runs: tuple[Run, ...]
     cells: Mapping[tuple[str, str, str, str], Cell]
     leaders: Mapping[tuple[str, str, str], Leaders] | None = None
+    shown: tuple[Measure, ...] = MAIN
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Those that cells are there of: what every table has, then what was asked for."""
+        return with_shown(self.shown)
+
+    @cached_property
+    def recorded(self) -> tuple[Measure, ...]:
+        """What every table has, then the others of which a run has a figure."""
+        results = [run.result.metrics for run in self.runs if run.result is not None]
+        return (
+            *ALL,
+            *(
+                measure
+                for measure in ON_DEMAND
+                if any(metrics.get(measure.name) is not None for metrics in results)
+            ),
+        )
 
     def cell(self, split: str, column: Column, row: Row, measure: Measure) -> Cell | None:
         """The cell, or None where nothing was planned."""
@@ -337,6 +358,11 @@ class Table:
             return frozenset()
         lead = (max if measure.higher_is_better else min)(means.values())
         return frozenset(label for label, mean in means.items() if mean == lead)
+
+
+def with_shown(shown: Iterable[Measure]) -> tuple[Measure, ...]:
+    """What every table has, then what else is `shown`."""
+    return tuple(dict.fromkeys((*ALL, *shown)))
 
 
 def first_results(runs: Iterable[Run], key_of: Callable[[Run], Key]) -> dict[Key, Result]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.metrics import frequency_groups
+from bench.metrics import count_groups, frequency_groups
 from bench.report.cells import Cell, Result
 
-_OVER_ALL = ("balanced_accuracy", "balanced_f1", "auroc_ovr_macro", "macro_f1")
+_OVER_ALL = (
+    "balanced_accuracy", "balanced_f1", "auroc_ovr_macro", "macro_f1", "average_precision",
+    "g_mean",
+)  # fmt: skip
 
 
 def classes_used(cell: Cell) -> tuple[int, int, int] | None:
@@ -41,4 +44,6 @@ def missing_classes(cell: Cell) -> str:
 def _averaged(metric: str, result: Result) -> np.ndarray | None:
     if metric in _OVER_ALL:
         return np.arange(len(result.tested))
-    return frequency_groups(np.array(result.train_counts)).get(metric.removeprefix("recall_"))
+    counts = np.array(result.train_counts)
+    groups = {**frequency_groups(counts), **count_groups(counts)}
+    return groups.get(metric.removeprefix("recall_"))

@@ -30,7 +30,9 @@ _NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
 
 
 def table2_csv(table: Table) -> str:
-    """Means over seeds in percent: balanced accuracy and F1 of all cells, then further figures.
+    """Means over seeds: balanced accuracy and F1 of all cells, then further figures.
+
+    Shares are in percent. Figures beyond the usual ones are there where they were asked for.
 
     A planned cell without a result keeps its line, with n = 0. ``low`` and ``high`` are the 95 %
     interval of the mean, ``in_best_group`` is empty where nothing could be tested, and the interval
@@ -58,7 +60,7 @@ def table2_csv(table: Table) -> str:
             *_classes(cell),
             _text(row.encoder),
         ]
-        for chosen in (measures.MAIN, measures.FURTHER)
+        for chosen in (measures.MAIN, measures.FURTHER, table.measures[len(measures.ALL) :])
         for split in table.splits
         for column in table.columns
         for row in table.rows

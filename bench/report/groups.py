@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 
-from bench.report import measures
 from bench.report.cells import Cell, Leaders, Result, Run, Table
 from bench.report.costs import with_required
 from bench.report.measures import Measure
@@ -33,7 +32,7 @@ def groups_of_best(
     for split in table.splits:
         for column in table.columns_of(split):
             covariance = covariance_from(predictions)
-            for measure in measures.ALL:
+            for measure in table.measures:
                 cells = {
                     row.label: cell
                     for row in table.rows

@@ -16,9 +16,8 @@ from bench.report.caption import caption
 from bench.report.cells import GROUPS, Cell, Row, Run, Table, first_results
 from bench.report.costs import seconds_with_required
 from bench.report.mean_ranks import NO_TEST, task_ranks
-from bench.report.measures import Measure
+from bench.report.measures import Measure, unit
 from bench.report.numbers import (
-    DECIMALS,
     FAILED,
     HOLE,
     figure,
@@ -44,11 +43,21 @@ def markdown(table: Table) -> str:
     for split in table.splits:
         parts += [
             f"## {escape(split.capitalize())} split",
-            _block(table, split, measures.MAIN, marks),
+            _block(table, split, table.shown, marks),
         ]
     parts += _task_ranks(table)
     parts += _intervals(table)
-    parts += [
+    if table.shown == measures.MAIN:
+        parts += _further(table, marks)
+    parts += ["## Time", *_times(table)]
+    if marks:
+        parts += ["## Failed runs", bullets(_failures(table, marks))]
+    parts += ["## Data and splits", *_provenance(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _further(table: Table, marks: Marks) -> list[str]:
+    parts = [
         "## Further figures",
         "In percent, laid out as above. AUROC is the mean over classes of one class against the "
         "rest. Head, middle and tail are mean recalls of the most, the medium and the least "
@@ -62,11 +71,7 @@ def markdown(table: Table) -> str:
             _block(table, split, measures.AUROC, marks),
             _block(table, split, measures.GROUP_RECALL, marks),
         ]
-    parts += ["## Time", *_times(table)]
-    if marks:
-        parts += ["## Failed runs", bullets(_failures(table, marks))]
-    parts += ["## Data and splits", *_provenance(table)]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) -> str:
@@ -74,7 +79,7 @@ def _block(table: Table, split: str, chosen: Sequence[Measure], marks: Marks) ->
     headings, shown = ["Method"], []
     for column in columns:
         for measure in chosen:
-            best = table.best(split, column, measure, DECIMALS)
+            best = table.best(split, column, measure, measure.decimals)
             with_paper = table.has_published(split, column, measure)
             shown.append((column, measure, best, with_paper))
             headings.append(f"{escape(dataset_heading(column))} {measure.heading}")
@@ -122,7 +127,7 @@ def _task_ranks(table: Table) -> list[str]:
         parts += [
             f"## Mean rank over the {found.tasks} tasks of {escape(found.file)}",
             NO_TEST,
-            pipes(["Method", *(measure.heading for measure in measures.MAIN)], lines),
+            pipes(["Method", *(measure.heading for measure in table.shown)], lines),
         ]
     return parts
 
@@ -133,20 +138,23 @@ def _intervals(table: Table) -> list[str]:
         return []
     parts = [
         "## 95 % intervals",
-        "Of the mean over seeds by Student's t, in percent. Seeds split the same data anew, so "
-        f"that they are a little too narrow{_but_of_folds(table)}. There is no interval, but a "
-        "dash, for a single seed and where all seeds agree by chance. Whether two methods differ "
-        "is said by bold above, not by intervals that overlap.",
+        f"Of the mean over seeds by Student's t, in {unit(table.shown)}. Seeds split the same data "
+        f"anew, so that they are a little too narrow{_but_of_folds(table)}. There is no interval, "
+        "but a dash, for a single seed and where all seeds agree by chance. Whether two methods "
+        "differ is said by bold above, not by intervals that overlap.",
     ]
     for split in table.splits:
         columns = table.columns_of(split)
-        shown = [(column, measure) for column in columns for measure in measures.MAIN]
+        shown = [(column, measure) for column in columns for measure in table.shown]
         headings = [f"{escape(dataset_heading(c))} {measure.heading}" for c, measure in shown]
         lines = []
         for row in table.rows_of(split, columns):
             cells = [table.cell(split, column, row, measure) for column, measure in shown]
-            bounds = [None if cell is None else cell.interval for cell in cells]
-            lines.append([escape(row.heading), *map(interval, bounds)])
+            bounds = [
+                interval(None if cell is None else cell.interval, measure.decimals)
+                for cell, (_, measure) in zip(cells, shown, strict=True)
+            ]
+            lines.append([escape(row.heading), *bounds])
         parts += [f"### {escape(split.capitalize())} split", pipes(["Method", *headings], lines)]
     return parts
 

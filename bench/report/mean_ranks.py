@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.report import measures
 from bench.report.cells import Column, Row, Table
 from bench.report.measures import Measure
 from bench.report.numbers import HOLE, fixed
@@ -34,7 +33,7 @@ class TaskRanks:
     tasks : int
         How many are ranked.
     lines : tuple of (Row, tuple of str)
-        The mean rank of a method by each of the main measures; a dash where it has a hole.
+        The mean rank of a method by each of the measures shown; a dash where it has a hole.
     """
 
     file: str
@@ -90,7 +89,7 @@ def task_ranks(table: Table) -> list[TaskRanks]:
 
 def _of_file(table: Table, file: str, columns: Sequence[Column]) -> TaskRanks:
     found = [
-        rank_rows(table, measure, columns, lambda column: column.label) for measure in measures.MAIN
+        rank_rows(table, measure, columns, lambda column: column.label) for measure in table.shown
     ]
     ranks = [
         {place: fixed(rank) for place, rank in zip(of.methods, of.mean_ranks, strict=True)}

@@ -40,7 +40,9 @@ def figure(cell: Cell) -> str:
     """
     if cell.mean is None:
         return "n/a" if cell.undefined else HOLE
-    text = fixed(cell.mean) + ("" if cell.std is None else f" ± {fixed(cell.std)}")
+    decimals = cell.measure.decimals
+    text = fixed(cell.mean, decimals)
+    text += "" if cell.std is None else f" ± {fixed(cell.std, decimals)}"
     missing = missing_classes(cell)
     return f"{text} ({missing})" if missing else text
 

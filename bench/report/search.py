@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ import numpy as np
 
 from bench.errors import StoreError
 from bench.method import METHODS
+from bench.metrics.evaluation import LOWER_IS_BETTER
+from bench.metrics.selection import validation_score
 from bench.report.cells import Column
 from bench.report.comparison import sampling_error
 from bench.report.numbers import DECIMALS
@@ -22,6 +25,7 @@ from bench.spec import (
     parse_spec,
     without_encoder,
 )
+from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]
 
@@ -36,19 +40,23 @@ class Validation:
     Attributes
     ----------
     score : float or None
-        Balanced accuracy of the selected epoch, in percent; None where it is undefined.
+        Balanced accuracy of the selected epoch, in percent, or the figure that selected it, times
+        100 and negative where lower is better; None where it is undefined.
     epoch : int
         The selected one; 0 without epochs.
     curve : ndarray, shape (epochs,)
-        Balanced accuracy by epoch from the first, in percent; nan where it is undefined.
+        The same by epoch from the first; nan where it is undefined.
     counts : tuple of int
         Validation samples of each class.
+    by : str
+        The figure that selected the epoch.
     """
 
     score: float | None
     epoch: int
     curve: np.ndarray
     counts: tuple[int, ...]
+    by: str = SELECT_BY
 
     @property
     def late_gain(self) -> float | None:
@@ -150,8 +158,11 @@ class Search:
     def errors(self) -> dict[str, float]:
         """Data set label to the largest standard error that a score can have, in points.
 
-        That of recalls of one half, as records hold no recalls of validation.
+        That of recalls of one half, as records hold no recalls of validation. Nothing where
+        another figure than balanced accuracy selects epochs.
         """
+        if self.by != SELECT_BY:
+            return {}
         runs = {
             label: run
             for trials in self.trials.values()
@@ -159,6 +170,19 @@ class Search:
             for label, run in trial.found.items()
         }
         return {label: _worst_error(run.counts) for label, run in runs.items()}
+
+    @property
+    def by(self) -> str:
+        """The figure that selects epochs and settings."""
+        found = (run.by for rows in self.trials.values() for t in rows for run in t.found.values())
+        return next(found, SELECT_BY)
+
+    @property
+    def unit(self) -> str:
+        """What a score is, in a few words."""
+        if self.by == SELECT_BY:
+            return "balanced accuracy [%]"
+        return f"{'-' if self.by in LOWER_IS_BETTER else ''}100 {self.by.replace('_', ' ')}"
 
     @property
     def error_of_gain(self) -> float | None:
@@ -171,13 +195,18 @@ class Search:
 def validation_of(record: Json) -> Validation:
     """What a search may see of a record."""
     selection = record["selection"]
-    score = selection["valid_balanced_accuracy"]
-    reported = [report["valid_balanced_accuracy"] for report in record["history"]]
+    by = selection.get("by", SELECT_BY)
+    score = validation_score(selection)
+    key, sign = "valid_balanced_accuracy", 1
+    if by != SELECT_BY:
+        key, sign = "valid_figure", -1 if by in LOWER_IS_BETTER else 1
+    reported = [report.get(key) for report in record["history"]]
     return Validation(
-        None if score is None else 100 * score,
+        100 * score if math.isfinite(score) else None,
         selection["epoch"],
-        100 * np.array(reported, dtype=float),
+        sign * 100 * np.array(reported, dtype=float),
         tuple(record["data"]["valid_counts"]),
+        by,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import yaml
 
+from bench.metrics.evaluation import LOWER_IS_BETTER
 from bench.report.cells import Column
 from bench.report.numbers import FAILED, HOLE, fixed
 from bench.report.published import STAND_INS
@@ -20,6 +21,7 @@ from bench.report.sheet import (
     plain_headings,
 )
 from bench.report.sheet_markdown import sheet_markdown
+from bench.training.settings import SELECT_BY
 
 
 def settings_sheet(search: Search) -> Sheet:
@@ -78,8 +80,7 @@ def _notes(search: Search) -> list[tuple[str, str]]:
         for label, reason in trial.failed.items()
     ]
     return [
-        ("Scores", "balanced accuracy on validation, in percent, of the epoch selected on it. "
-         "Nothing of the test part was looked at."),
+        ("Scores", _scores(search)),
         ("Choice", "the highest mean over the data sets; of means that print alike the defaults, "
          "then what stands first in the plan. A method with a hole has none."),
         ("Standard error", "at most, of one score: binomial, from the validation samples of each "
@@ -93,6 +94,14 @@ def _notes(search: Search) -> list[tuple[str, str]]:
            "and is another data set.") for column in stand_ins),
         *failed,
     ]  # fmt: skip
+
+
+def _scores(search: Search) -> str:
+    unseen = "Nothing of the test part was looked at."
+    if search.by == SELECT_BY:
+        return f"balanced accuracy on validation, in percent, of the epoch selected on it. {unseen}"
+    sign = "minus " if search.by in LOWER_IS_BETTER else ""
+    return f"{sign}100 times {search.by} on validation, of the epoch selected on it. {unseen}"
 
 
 def _choices(search: Search) -> Block:
@@ -130,8 +139,10 @@ def _reading(search: Search, trial: Trial, gain: float | None) -> str:
     error = search.error_of_gain
     if trial.default:
         return "the defaults"
-    if gain is None or error is None:
+    if gain is None:
         return "the defaults were not tried"
+    if error is None:
+        return "not tested"
     return "within noise" if abs(gain) <= 2 * error else "beyond noise"
 
 

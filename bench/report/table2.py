@@ -13,7 +13,17 @@ import numpy as np
 from bench.errors import StoreError
 from bench.metrics import matrix_of_record
 from bench.report import measures
-from bench.report.cells import GROUPS, Cell, Column, Leaders, Result, Row, Run, Table
+from bench.report.cells import (
+    GROUPS,
+    Cell,
+    Column,
+    Leaders,
+    Result,
+    Row,
+    Run,
+    Table,
+    with_shown,
+)
 from bench.report.check import check_plan, check_records
 from bench.report.measures import Measure
 from bench.report.numbers import EARLIER_CODE
@@ -28,6 +38,7 @@ def table2(
     records: Sequence[Json],
     failures: Mapping[str, Json],
     leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
+    shown: tuple[Measure, ...] = measures.MAIN,
 ) -> Table:
     """The table of a sweep, in the order of the paper.
 
@@ -45,6 +56,8 @@ def table2(
     leaders : mapping, optional
         From :func:`bench.report.groups.groups_of_best`, as records alone have no predictions.
         Without it the highest mean of a column is bold.
+    shown : tuple of Measure
+        The columns of each data set.
 
     Raises
     ------
@@ -54,7 +67,7 @@ def table2(
     try:
         check_plan(plan)
         check_records(plan, records, failures)
-        return replace(_build(plan, records, failures), leaders=leaders)
+        return replace(_build(plan, records, failures, shown), leaders=leaders)
     except KeyError as error:
         raise StoreError(
             f"Expected the key {error} in the plan, every record and every failure, but one has "
@@ -62,7 +75,12 @@ def table2(
         ) from error
 
 
-def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) -> Table:
+def _build(
+    plan: Json,
+    records: Sequence[Json],
+    failures: Mapping[str, Json],
+    shown: tuple[Measure, ...],
+) -> Table:
     jobs = plan["jobs"]
     columns = _columns(jobs)
     rows = _rows(jobs)
@@ -94,8 +112,9 @@ def _build(plan: Json, records: Sequence[Json], failures: Mapping[str, Json]) ->
         cells={
             (*key, measure.name): _cell(plan, names[key[1]], key, measure, of_cell)
             for key, of_cell in planned.items()
-            for measure in measures.ALL
+            for measure in with_shown(shown)
         },
+        shown=shown,
     )
 
 

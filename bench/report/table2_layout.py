@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from bench.report import measures
 from bench.report.caption import caption
 from bench.report.cells import GROUPS, Table
-from bench.report.numbers import DECIMALS
 from bench.report.sheet import (
     Block,
     Entry,
@@ -24,7 +22,7 @@ from bench.report.sheet import (
 
 
 def table2_sheet(table: Table) -> Sheet:
-    """Balanced accuracy and balanced F1 of every method."""
+    """Balanced accuracy and balanced F1 of every method, or what else is shown."""
     return Sheet(
         "table2",
         "Table 2: results",
@@ -41,9 +39,9 @@ def _block(table: Table, split: str) -> Block:
     headings = [Heading("Method")]
     shown = []
     for column in columns:
-        for measure in measures.MAIN:
+        for measure in table.shown:
             with_paper = table.has_published(split, column, measure)
-            best = table.best(split, column, measure, DECIMALS)
+            best = table.best(split, column, measure, measure.decimals)
             shown.append((column, measure, best, with_paper))
             headings.append(Heading(measure.heading, dataset_heading(column)))
             if with_paper:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -10,11 +10,11 @@ from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.report import measures
 from bench.report.caption import mixed_code, mixed_machines
 from bench.report.cells import Column, Table
 from bench.report.mean_ranks import task_ranks
-from bench.report.numbers import DECIMALS, FAILED, HOLE, figure, published, share
+from bench.report.measures import Measure, unit
+from bench.report.numbers import FAILED, HOLE, figure, published, share
 from bench.report.sheet import dataset_heading, stand_ins
 
 # Measurements never exceed the console; wider than any table, this asks for the natural width.
@@ -22,10 +22,10 @@ _UNBOUNDED = 100_000
 
 
 def render_terminal(table: Table) -> RenderableType:
-    """Balanced accuracy and F1 of `table` for a rich console.
+    """The figures of `table` that are shown, for a rich console.
 
     The data sets of a split stand side by side where the console is wide enough, else below
-    each other.
+    each other, and many figures of one likewise.
     """
     return _Report(table)
 
@@ -39,13 +39,19 @@ class _Report:
     ) -> Iterator[RenderableType]:
         for split in self._table.splits:
             columns = self._table.columns_of(split)
-            together = _grid(self._table, split, columns)
+            together = _grid(self._table, split, columns, self._table.shown)
             unbounded = options.update(max_width=_UNBOUNDED)
-            width = Measurement.get(console, unbounded, together).maximum
-            if width <= options.max_width:
+
+            def fits(grid: Grid, unbounded: ConsoleOptions = unbounded) -> bool:
+                width = Measurement.get(console, unbounded, grid).maximum
+                return width <= options.max_width
+
+            if fits(together):
                 yield together
             else:
-                yield Group(*(_grid(self._table, split, (column,)) for column in columns))
+                yield Group(
+                    *(g for column in columns for g in _fitting(self._table, split, column, fits))
+                )
         yield from _task_ranks(self._table)
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
@@ -63,7 +69,7 @@ def _task_ranks(table: Table) -> Iterator[RenderableType]:
         title = f"Mean rank over the {found.tasks} tasks of {found.file} (1 is the best)"
         grid = Grid(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
         grid.add_column("Method", overflow="fold", min_width=12)
-        for measure in measures.MAIN:
+        for measure in table.shown:
             grid.add_column(measure.heading, justify="right", no_wrap=True)
         for row, ranks in found.lines:
             grid.add_row(Text(row.heading), *ranks)
@@ -81,10 +87,23 @@ def _bold(table: Table) -> str:
     )
 
 
-def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
+def _fitting(
+    table: Table, split: str, column: Column, fits: Callable[[Grid], bool]
+) -> Iterator[Grid]:
+    """One data set, its figures below each other where they are too wide together, two at least."""
+    rest = table.shown
+    while rest:
+        sizes = range(len(rest), 1, -1)
+        grids = ((size, _grid(table, split, (column,), rest[:size])) for size in sizes)
+        size = next((size for size, grid in grids if fits(grid)), min(2, len(rest)))
+        yield _grid(table, split, (column,), rest[:size])
+        rest = rest[size:]
+
+
+def _grid(table: Table, split: str, columns: Sequence[Column], chosen: Sequence[Measure]) -> Grid:
     names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
-        title=Text(f"{split.capitalize()} split: {names} (percent)"),
+        title=Text(f"{split.capitalize()} split: {names} ({unit(chosen)})"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -94,8 +113,8 @@ def _grid(table: Table, split: str, columns: Sequence[Column]) -> Grid:
     shown = []
     for column in columns:
         prefix = "" if len(columns) == 1 else f"{dataset_heading(column)} "
-        for measure in measures.MAIN:
-            best = table.best(split, column, measure, DECIMALS)
+        for measure in chosen:
+            best = table.best(split, column, measure, measure.decimals)
             with_paper = table.has_published(split, column, measure)
             grid.add_column(Text(prefix + measure.heading), justify="right", no_wrap=True)
             if with_paper:

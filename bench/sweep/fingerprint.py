@@ -22,6 +22,8 @@ from bench.registry import Registry
 from bench.sources import is_installed, sources_of
 from bench.split import SPLITS
 from bench.sweep.plan import Job
+from bench.training.selector import FIGURES
+from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]
 
@@ -145,6 +147,8 @@ def _plugins(job: Job) -> list[tuple[Registry[Any], str]]:
 
 def _own_sources(job: Job) -> dict[str, str]:
     modules = {module for registry, name in _plugins(job) for module in _modules(registry, name)}
+    if job.training.select_by != SELECT_BY:  # otherwise what scores a run stands behind none
+        modules.add(FIGURES)
     return dict(_sources(frozenset(modules)))
 
 

@@ -31,7 +31,7 @@ from bench.spec import (
 )
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
-from bench.training.settings import TrainingSettings
+from bench.training.settings import TrainingSettings, rule_of
 
 
 @dataclass(frozen=True)
@@ -476,7 +476,7 @@ def plan_document(
                 for kind in dict.fromkeys(kind for job in jobs for kind in job.backbones)
             },
             **({} if trials is None else {"trials": trials}),
-            "selection": "best validation balanced accuracy",
+            "selection": rule_of(training.select_by),
             "datasets": {job.dataset.label: _as_asked(job.dataset) for job in jobs},
             "given": [
                 f"{key}={_text(value)}"

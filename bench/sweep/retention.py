@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from bench.metrics.selection import validation_score
 from bench.sweep.plan import Job
 
 Keep = Literal["best", "all", "none"]
@@ -47,8 +48,7 @@ def _best(jobs: Sequence[Job], records: Mapping[str, Json]) -> set[str]:
             for part in (job.dataset, job.split, job.method)
         )
         place = (job.content_sha256, *place)
-        score = records[job.job_id]["selection"]["valid_balanced_accuracy"]
-        score = -1.0 if score is None else score
+        score = validation_score(records[job.job_id]["selection"])
         if place not in best or score > best[place][0]:
             best[place] = (score, job.job_id)
     return {job_id for _, job_id in best.values()}

@@ -20,7 +20,6 @@ from bench.data.prepared import PreparedData
 from bench.dataset import Entity
 from bench.errors import DataError, UnavailableError
 from bench.method import AnyMethod, Context, Ensemble, Estimator, FinishedRun, Method, Samples
-from bench.metrics.confusion import balanced_accuracy
 from bench.models.network import build_network
 from bench.options import Options
 from bench.split import Split
@@ -28,6 +27,7 @@ from bench.training.checkpoint import CheckpointFile
 from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
 from bench.training.loop import EpochReport, TrainingResult, train
+from bench.training.selector import Selector
 from bench.training.settings import TrainingSettings
 from bench.training.state import state_of
 from bench.training.view import SplitView
@@ -154,6 +154,8 @@ class EstimatorRun(_WithoutNetwork):
         prepared: PreparedData,
         split: Split,
         context: Context,
+        *,
+        select_by: str,
     ) -> None:
         context = replace(
             context,
@@ -164,6 +166,7 @@ class EstimatorRun(_WithoutNetwork):
         self._on_epoch: Callable[[EpochReport], None] | None = None
         self.estimator = cls(options, context)
         self._prepared, self._split = prepared, split
+        self._selector = _selector(select_by, prepared.labels[split.valid], context)
 
     def fit(
         self, *, on_epoch: Callable[[EpochReport], None] | None = None, **_: object
@@ -176,7 +179,7 @@ class EstimatorRun(_WithoutNetwork):
             for part in (self._split.train, self._split.valid)
         )
         self.estimator.fit(train, valid)
-        return _chosen(self.estimator, self.logits(self._split.valid), labels[self._split.valid])
+        return _chosen(self.estimator, self.logits(self._split.valid), self._selector)
 
     def _epoch_done(
         self, epoch: int, *, train_loss: float, learning_rate: float, valid_logits: np.ndarray
@@ -185,15 +188,16 @@ class EstimatorRun(_WithoutNetwork):
             return
         now = time.perf_counter()
         labels = self._prepared.labels[self._split.valid]
-        classes = self._prepared.num_classes
+        judged = self._selector.judge(valid_logits)
         report = EpochReport(
             epoch=epoch,
             stage="train",
             train_loss=train_loss,
             learning_rate=learning_rate,
-            valid_balanced_accuracy=balanced_accuracy(labels, valid_logits.argmax(1), classes),
+            valid_balanced_accuracy=judged.balanced_accuracy,
             seconds=now - self._since,
             valid_loss=mean_cross_entropy(labels, valid_logits),
+            valid_figure=None if self._selector.is_default else judged.figure,
         )
         self._since = now
         self._on_epoch(report)
@@ -223,15 +227,17 @@ class EnsembleRun(_WithoutNetwork):
         context: Context,
         *,
         runs: Mapping[str, Prerequisite],
+        select_by: str,
     ) -> None:
         self.ensemble = cls(options, context)
         self._labels, self._runs = prepared.labels[split.valid], runs
+        self._selector = _selector(select_by, self._labels, context)
 
     def fit(self, **_: object) -> TrainingResult:
         """Choose on the validation part."""
         valid = self._logits("valid")
         self.ensemble.fit(valid, self._labels)
-        return _chosen(self.ensemble, self.ensemble.logits(valid), self._labels)
+        return _chosen(self.ensemble, self.ensemble.logits(valid), self._selector)
 
     def kept(self) -> Mapping[str, Any] | None:
         """What the ensemble keeps, see :meth:`bench.method.Ensemble.state`."""
@@ -285,9 +291,11 @@ def begin(
         generator=torch.Generator(device=device),
     )
     if issubclass(cls, Estimator):
-        return EstimatorRun(cls, options, prepared, split, context)
+        return EstimatorRun(cls, options, prepared, split, context, select_by=training.select_by)
     if issubclass(cls, Ensemble):
-        return EnsembleRun(cls, options, prepared, split, context, runs=runs)
+        return EnsembleRun(
+            cls, options, prepared, split, context, runs=runs, select_by=training.select_by
+        )
     return NetworkRun(
         cls,
         options,
@@ -316,10 +324,21 @@ def samples_as_text(prepared: PreparedData, positions: np.ndarray) -> Samples:
     return Samples(tuple(entities))
 
 
+def _selector(name: str, labels: np.ndarray, context: Context) -> Selector:
+    counts = np.bincount(context.labels, minlength=context.num_classes)
+    return Selector(name, labels, counts)
+
+
 def _chosen(
-    method: Estimator | Ensemble, valid_logits: np.ndarray, labels: np.ndarray
+    method: Estimator | Ensemble, valid_logits: np.ndarray, selector: Selector
 ) -> TrainingResult:
-    """The result of a fit without epochs."""
-    classes = method.context.num_classes
-    score = balanced_accuracy(labels, valid_logits.argmax(axis=1), classes)
-    return TrainingResult((), 0, score, dict(method.report()), valid_logits)
+    """The result of a fit without epochs; what a selector would choose by is only told."""
+    judged = selector.judge(valid_logits)
+    return TrainingResult(
+        (),
+        0,
+        judged.balanced_accuracy,
+        dict(method.report()),
+        valid_logits,
+        None if selector.is_default else judged.figure,
+    )

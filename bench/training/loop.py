@@ -15,7 +15,6 @@ import torch
 from bench.data.collate import Collator
 from bench.errors import TrainingError
 from bench.method import Method
-from bench.metrics.confusion import balanced_accuracy
 from bench.models.network import Network
 from bench.seeds import derive_seed
 from bench.split import Split
@@ -25,6 +24,7 @@ from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, pre
 from bench.training.finite import Losses, require_finite_logits, require_finite_weights
 from bench.training.optimiser import FORMAT, make_optimiser
 from bench.training.schedules import learning_rate_factor
+from bench.training.selector import Judged, Selector
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart, stage_epochs
 from bench.training.state import Snapshot, load_state, state_of
@@ -39,7 +39,8 @@ class EpochReport:
 
     `method` holds what the method itself reports of the epoch. `valid_loss` is the mean
     cross-entropy of the validation logits that the method predicts with; None in histories of
-    earlier versions.
+    earlier versions. `valid_figure` is the figure that chooses the epoch, where that is not
+    balanced accuracy; None also where it is undefined.
     """
 
     epoch: int
@@ -50,10 +51,14 @@ class EpochReport:
     seconds: float
     method: dict[str, Any] = field(default_factory=dict)
     valid_loss: float | None = None
+    valid_figure: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return asdict(self)
+        """The report as plain values, without a figure that is not there."""
+        values = asdict(self)
+        if self.valid_figure is None:
+            del values["valid_figure"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class TrainingResult:
     """History of a run and the epoch whose weights the network now holds (0: none trained).
 
     `method` holds what the method reports in the end, such as a power chosen on validation;
-    `valid_logits`, shape (n, K), are those that the validation score was taken of.
+    `valid_logits`, shape (n, K), are those that the validation score was taken of, and
+    `valid_figure` is the figure of them that chooses, where that is not balanced accuracy.
     """
 
     history: tuple[EpochReport, ...]
@@ -69,6 +75,7 @@ class TrainingResult:
     best_valid_balanced_accuracy: float
     method: dict[str, Any]
     valid_logits: np.ndarray
+    valid_figure: float | None = None
 
 
 def train(
@@ -85,8 +92,8 @@ def train(
 ) -> TrainingResult:
     """Train `network` in place and leave it with the weights of the best validation epoch.
 
-    The epoch with the highest balanced accuracy on the validation part wins, the earlier one on a
-    tie. The test part is not looked at.
+    The epoch with the best `settings.select_by` on the validation part wins, balanced accuracy
+    unless another figure is asked for, the earlier one on a tie. The test part is not looked at.
 
     Parameters
     ----------
@@ -112,24 +119,36 @@ def train(
     ------
     TrainingError
         A loss, weight or validation logit is not finite; the message names epoch and step, both
-        from 1. For a loss training ends at that step on the CPU, elsewhere with that epoch.
+        from 1. For a loss training ends at that step on the CPU, elsewhere with that epoch. Or no
+        epoch can be chosen.
+    DataError
+        The figure that is to choose the epoch is undefined on this validation part.
     """
     labels, device = collator.labels_of(split.valid), _device(network)
-    num_classes = method.context.num_classes
+    context = method.context
+    train_counts = np.bincount(context.labels, minlength=context.num_classes)
+    selector = Selector(settings.select_by, labels, train_counts)
     clock = clock or Clock()
     history: list[EpochReport] = []
     best: Snapshot | None = None
     valid = EvaluationBatches(collator, split.valid)
 
-    def validate(when: str) -> tuple[float, np.ndarray]:
+    def validate(when: str) -> tuple[Judged, np.ndarray]:
         logits = predict_logits(network, method, valid)
         require_finite_logits(logits, f"on the validation part {when}")
-        return balanced_accuracy(labels, logits.argmax(axis=1), num_classes), logits
+        return selector.judge(logits), logits
 
     def conclude(epoch: int) -> TrainingResult:
         method.conclude(network)
-        score, logits = validate("after training")
-        return TrainingResult(tuple(history), epoch, score, dict(method.report()), logits)
+        judged, logits = validate("after training")
+        return TrainingResult(
+            tuple(history),
+            epoch,
+            judged.balanced_accuracy,
+            dict(method.report()),
+            logits,
+            None if selector.is_default else judged.figure,
+        )
 
     method.initialise(network)
     progress = None
@@ -176,20 +195,22 @@ def train(
                     optimiser.step()
             mean_loss = float(np.mean(losses.numbers()))
             require_finite_weights(trained, epoch)
-            score, logits = validate(f"after epoch {epoch}")
+            judged, logits = validate(f"after epoch {epoch}")
             report = EpochReport(
                 epoch,
                 stage.name,
                 mean_loss,
                 rate,
-                score,
+                judged.balanced_accuracy,
                 time.perf_counter() - started,
                 dict(method.report()),
                 mean_cross_entropy(labels, logits),
+                None if selector.is_default else judged.figure,
             )
             history.append(report)
-            if method.selectable(epoch) and (best is None or score > best.score):
-                best = Snapshot(score, epoch, state_of(network, method))
+            may_win = method.selectable(epoch) and judged.score != -math.inf
+            if may_win and (best is None or judged.score > best.score):
+                best = Snapshot(judged.score, epoch, state_of(network, method))
             if checkpoint is not None and checkpoint.due():
                 checkpoint.write(
                     Progress(
@@ -207,6 +228,11 @@ def train(
     if last == 0:
         return conclude(0)
     if best is None:
+        if any(method.selectable(epoch) for epoch in range(1, last + 1)):
+            raise TrainingError(
+                f"Expected an epoch in which {settings.select_by} is defined on validation, but it "
+                "is in none. Train for more epochs or choose another figure with --select-by."
+            )
         raise TrainingError(
             f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
             f"refused all {settings.epochs}. Train for more epochs or shorten the warm-up."

@@ -23,7 +23,7 @@ from bench.training.clock import Clock
 from bench.training.finite import require_finite_logits
 from bench.training.kinds import Backbones, Begun, Prerequisite, begin
 from bench.training.loop import EpochReport, TrainingResult
-from bench.training.settings import TrainingSettings
+from bench.training.settings import SELECT_BY, TrainingSettings, rule_of
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,10 @@ def run(
     result, test_logits = complete(begun, on_epoch=on_epoch, checkpoint=checkpoint, clock=clock)
     figures = {
         "selection": {
-            "rule": "best validation balanced accuracy",
+            "rule": rule_of(training.select_by),
             "epoch": result.best_epoch,
             "valid_balanced_accuracy": result.best_valid_balanced_accuracy,
+            **_chosen_by(training.select_by, result.valid_figure),
             "method": result.method,
         },
         "history": [report.to_json() for report in result.history],
@@ -133,6 +134,11 @@ def run(
     }
     weights = {name: tensor.cpu().numpy() for name, tensor in begun.state().items()}
     return RunResult(figures, predictions, weights, begun.kept())
+
+
+def _chosen_by(name: str, figure: float | None) -> dict[str, Any]:
+    """What chose the epoch and its value, where it is not balanced accuracy."""
+    return {} if name == SELECT_BY else {"by": name, "value": figure}
 
 
 def complete(

@@ -8,6 +8,13 @@ from pydantic import Field
 
 from bench.options import Options
 
+SELECT_BY = "balanced_accuracy"
+
+
+def rule_of(select_by: str) -> str:
+    """How an epoch is chosen, in words."""
+    return f"best validation {select_by.replace('_', ' ')}"
+
 
 class TrainingSettings(Options):
     """How long and how fast every run trains; all of it is part of a run's identity."""
@@ -21,4 +28,10 @@ class TrainingSettings(Options):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the products in the head's hidden layers; losses are float32"
+    )
+    # Left out where it is as ever: runs have the ids that they had before there was a choice.
+    select_by: str = Field(
+        SELECT_BY,
+        exclude_if=lambda name: name == SELECT_BY,
+        description="validation figure that chooses the epoch, see --list metrics",
     )

@@ -7,7 +7,7 @@ import pytest
 import bench
 from bench.api.results import Best, Interval
 from bench.dataset import Entity
-from bench.errors import ArgumentError
+from bench.errors import ArgumentError, UsageError
 from bench.report.paired_cells import gap_over_seeds
 from bench.report.sampling_variance import covariance_from
 from bench.sweep.store import Store
@@ -155,3 +155,16 @@ def test_the_model_of_a_run_predicts_and_is_a_classifier(results):
     assert np.array_equal(classifier.predict(["CCO", "CCN", "c1ccccc1"]), expected)
     first = results.model("ecfp_forest", split="random")
     assert first.card.seed == 0
+
+
+def test_other_figures_are_shown_where_they_are_asked_for(results):
+    opened = bench.load_results(results.folder, metrics=["mcc", "g_mean"])
+    table = opened.table
+    assert {"balanced_accuracy", "mcc", "g_mean_std"} <= set(table.columns)
+    assert not {"balanced_f1", "recall_tail"} & set(table.columns)
+    assert table["mcc"].between(-1, 1).all()
+    assert "MCC" in opened._repr_html_().replace("mcc", "MCC")
+    assert "Percent but for MCC, mean" in opened._repr_html_()
+    assert "mcc" in results.runs.columns
+    with pytest.raises(UsageError, match=r"metrics=; --list metrics.*'mcc'"):
+        bench.load_results(results.folder, metrics="mmc")

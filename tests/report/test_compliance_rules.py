@@ -298,7 +298,7 @@ def test_decisions_say_all_figures_that_follow_from_classes_and_no_others():
 def test_nothing_is_ranked_where_there_are_no_scores(monkeypatch):
     """Three quarters of the time of a report of archived runs were AUROCs that nobody read."""
     record, arrays = stored()
-    monkeypatch.setattr(evaluation, "aurocs", lambda *_: pytest.fail("scores are made up"))
+    monkeypatch.setattr(evaluation, "one_vs_rest", lambda *_: pytest.fail("scores are made up"))
     assert found_in_decisions(record, decided(arrays)) == set()
 
 

@@ -10,7 +10,7 @@ from bench.method import Context, Method, Stage
 from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
 from bench.options import Options
-from bench.training import loop
+from bench.training import loop, selector
 from bench.training.checkpoint import CheckpointFile
 from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
 from bench.training.loop import EpochReport, train
@@ -88,7 +88,7 @@ def test_an_epochs_batches_reach_the_steps_as_the_method_prepared_them():
 
 def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
     scores = iter([0.4, 0.9, 0.7, 0.9, 0.9])  # the last: after training
-    monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
+    monkeypatch.setattr(selector, "balanced_accuracy", lambda *_: next(scores))
     states = []
 
     class Recorder(Method):
@@ -110,7 +110,7 @@ def test_network_ends_with_the_weights_of_the_best_epoch(monkeypatch):
 
 def test_epochs_before_a_method_allows_are_not_selected(monkeypatch):
     scores = iter([1.0, 0.2, 0.3, 0.3])
-    monkeypatch.setattr(loop, "balanced_accuracy", lambda *_: next(scores))
+    monkeypatch.setattr(selector, "balanced_accuracy", lambda *_: next(scores))
 
     class Late(Method):
         def selectable(self, epoch):

@@ -20,7 +20,7 @@ def convergence_figure(search: Search) -> Figure:
     figure, grid = panels(len(search.columns), 1, 2.8)
     for axes, column in zip(grid, search.columns, strict=True):
         axes.set_title(dataset(column))
-        axes.set_ylabel("balanced accuracy [%]")
+        axes.set_ylabel(search.unit)
         _draw(axes, search, column)
     grid[-1].set_xlabel("epoch")
     figure.suptitle(

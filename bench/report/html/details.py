@@ -58,7 +58,7 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
         "cells": cells,
         "classes": classes,
         "facts": [json.loads(text) for text in facts],
-        "measures": [[m.name, m.heading] for m in (*measures.MAIN, *measures.FURTHER)],
+        "measures": [[m.name, m.heading] for m in source.table.recorded],
     }
     text = json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     # Inside a script element a browser looks for these before it looks for JSON.
@@ -91,8 +91,8 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
     return {
         **shown,
         "figures": [
-            _rounded(value if value is None else measure.printed(value), _PERCENT)
-            for measure in (*measures.MAIN, *measures.FURTHER)
+            _rounded(value if value is None else measure.printed(value), measure.decimals)
+            for measure in source.table.recorded
             for value in [run.result.metrics.get(measure.name)]
         ],
         "seconds": _rounded(run.result.seconds, _SECONDS),

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.report import measures
 from bench.report.cells import GROUPS, Cell, Column, Row
 from bench.report.figures.source import Source
 from bench.report.measures import Measure
-from bench.report.numbers import DECIMALS, figure, fixed, published, share
+from bench.report.numbers import figure, fixed, published, share
 from bench.report.published import STAND_INS
 
 State = Literal["complete", "incomplete", "failed", "missing"]
@@ -72,7 +71,7 @@ def lines_of(source: Source) -> list[Line]:
 def _line(source: Source, key: str, split: str, column: Column, row: Row) -> Line:
     cells = [
         source.table.cells[split, column.label, row.label, measure.name]
-        for measure in measures.MAIN
+        for measure in source.table.shown
     ]
     status = [run.status for run in cells[0].runs]
     return Line(
@@ -85,8 +84,12 @@ def _line(source: Source, key: str, split: str, column: Column, row: Row) -> Lin
         state=_state(status),
         share=f"{status.count('complete')}/{len(status)} runs",
         figures=tuple(
-            _figure(cell, row.label in source.table.best(split, column, measure, DECIMALS), measure)
-            for cell, measure in zip(cells, measures.MAIN, strict=True)
+            _figure(
+                cell,
+                row.label in source.table.best(split, column, measure, measure.decimals),
+                measure,
+            )
+            for cell, measure in zip(cells, source.table.shown, strict=True)
         ),
     )
 

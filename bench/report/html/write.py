@@ -72,7 +72,7 @@ def page(source: Source) -> str:
         counts={state: status.count(state) for state in ("complete", "failed", "missing")},
         failed=[run for run in source.table.runs if run.status == "failed"],
         missing=[run for run in source.table.runs if run.status == "missing"],
-        headings=[measure.heading for measure in measures.MAIN],
+        headings=[measure.heading for measure in source.table.shown],
         notes=caption(source.table),
         ranks=[(m.heading, ranks_of(source.table, m).verdict) for m in measures.MAIN],
         data=data_lines(source),
