@@ -222,32 +222,34 @@ def _is_package(module: str) -> bool:
 
 
 def _hash(tree: ast.AST) -> str:
-    return hashlib.sha256("".join(_canonical(tree)).encode()).hexdigest()[:_DIGITS]
+    parts: list[str] = []
+    _canonical(tree, parts.append)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:_DIGITS]
 
 
-def _canonical(value: object) -> Iterator[str]:
-    """What `value`, a part of parsed code, does; the same for every version of Python.
+def _canonical(value: object, write: Callable[[str], None]) -> None:
+    """Write what `value`, a part of parsed code, does; the same for every version of Python.
 
     Statements that are a string alone do nothing: docstrings and their like. Fields without a
     value are left out, as versions of Python differ in which there are.
     """
     if isinstance(value, ast.AST):
-        yield f"({type(value).__name__}"
+        write(f"({type(value).__name__}")
         for name, field in ast.iter_fields(value):
             is_constant = isinstance(value, ast.Constant) and name == "value"
             if is_constant or field not in (None, []):
-                yield f" {name}="
-                yield from _canonical(field)
-        yield ")"
+                write(f" {name}=")
+                _canonical(field, write)
+        write(")")
     elif isinstance(value, list):
-        yield "["
+        write("[")
         for item in value:
             if not _is_bare_string(item):
-                yield from _canonical(item)
-                yield ","
-        yield "]"
+                _canonical(item, write)
+                write(",")
+        write("]")
     else:
-        yield repr(value)
+        write(repr(value))
 
 
 def _is_bare_string(node: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import kendalltau
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 from bench.report.cells import Cell, Column, Table
 from bench.report.measures import MAIN, Measure
@@ -82,7 +82,7 @@ def _tau(
             own.append(cell)
     if len(own) < 2:
         return None, None, left_out, own
-    result = kendalltau([cell.published for cell in own], [cell.mean for cell in own])
+    result = scipy.stats.kendalltau([cell.published for cell in own], [cell.mean for cell in own])
     if math.isnan(result.statistic):
         return None, None, left_out, own
     return float(result.statistic), float(result.pvalue), left_out, own

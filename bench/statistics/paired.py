@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t as student
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 from bench.statistics.variance import check_scores, covariance_of_means, errors_of_gaps
 
@@ -85,6 +85,6 @@ def paired_difference(
         if seeds == 1
         else covariance_of_means(scores, sampling, test_to_train=test_to_train)
     )
-    quantile = float(student.ppf((1 + confidence) / 2, degrees))
+    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees))
     half = quantile * float(errors_of_gaps(covariance, 0, scores)[1])
     return Difference(mean, mean - half, mean + half, seeds)

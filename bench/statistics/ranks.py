@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.stats import f as fisher
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 # With fewer data sets, Friedman's test has next to no power and its p is far from exact.
 LEAST_DATASETS = 5
@@ -69,7 +68,7 @@ def critical_difference(methods: int, datasets: int, alpha: float = 0.05) -> flo
         raise ValueError(
             f"Expected two methods and one data set at least, but got {methods} and {datasets}."
         )
-    q = float(studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
+    q = float(scipy.stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / 2**0.5
     return q * (methods * (methods + 1) / (6 * datasets)) ** 0.5
 
 
@@ -116,7 +115,7 @@ def rank_methods(
             rows.setdefault(dataset, []).append(row)
     blocks = np.array([np.mean(of_dataset, axis=0) for of_dataset in rows.values()])
     blocks = blocks.reshape(len(rows), len(methods))
-    ranks = rankdata(-blocks if higher_is_better else blocks, axis=1)
+    ranks = scipy.stats.rankdata(-blocks if higher_is_better else blocks, axis=1)
     p = _iman_davenport(ranks)
     difference = None if p is None else critical_difference(len(methods), len(rows), alpha)
     meaningful, words = _verdict(len(methods), len(rows), p, difference, alpha)
@@ -142,12 +141,12 @@ def _iman_davenport(ranks: np.ndarray) -> float | None:
         return None
     if (ranks == ranks[:, :1]).all():
         return 1.0  # all tie everywhere, where the statistic is 0 / 0
-    chi2 = float(friedmanchisquare(*ranks.T).statistic)
+    chi2 = float(scipy.stats.friedmanchisquare(*ranks.T).statistic)
     rest = datasets * (methods - 1) - chi2
     if rest <= 0:
         return 0.0  # the same order everywhere
     statistic = (datasets - 1) * chi2 / rest
-    return float(fisher.sf(statistic, methods - 1, (methods - 1) * (datasets - 1)))
+    return float(scipy.stats.f.sf(statistic, methods - 1, (methods - 1) * (datasets - 1)))
 
 
 def _verdict(

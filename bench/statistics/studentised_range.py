@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 from scipy.special import ndtr
-from scipy.stats import chi
 
 # Gauss-Legendre nodes: right to 1e-6 for 12 means, to 2e-4 for 200, with as many degrees.
 _NORMAL = np.polynomial.legendre.leggauss(64)
@@ -54,6 +54,7 @@ def range_tail(q: np.ndarray, means: int, degrees: int) -> np.ndarray:
 @cache
 def _deviations(degrees: int) -> tuple[np.ndarray, np.ndarray]:
     """Values of s and their weights, both (32,)."""
+    chi = scipy.stats.chi
     low, high = chi.ppf(_TAIL, degrees), chi.isf(_TAIL, degrees)
     nodes = low + (high - low) * (1 + _DEVIATION[0]) / 2
     weights = (high - low) / 2 * _DEVIATION[1] * chi.pdf(nodes, degrees)

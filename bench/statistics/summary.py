@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from scipy.stats import t as student
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def summarise(
     if n == 1:
         return Summary(1, mean, None, None, None)
     std = statistics.stdev(values)
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
     if test_to_train:
         half *= (1 + n * test_to_train) ** 0.5
     return Summary(n, mean, std, mean - half, mean + half)
@@ -99,5 +99,5 @@ def prediction_interval(
         return None
     n = summary.n
     deviation = max(summary.std, least_error)
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation * (1 / n + 1) ** 0.5
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation * (1 / n + 1) ** 0.5
     return summary.mean - half, summary.mean + half

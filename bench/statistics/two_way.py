@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import f as f_distribution
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def two_way(scores: np.ndarray) -> TwoWay:
         p = None
         if testable and name != "residual":
             ratio = squares[name] / degrees[name] / noise
-            p = float(f_distribution.sf(ratio, degrees[name], degrees["residual"]))
+            p = float(scipy.stats.f.sf(ratio, degrees[name], degrees["residual"]))
         share = float(squares[name] / total) if total > 0 else 0.0
         return Effect(float(squares[name]), degrees[name], share, p)
 

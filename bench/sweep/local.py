@@ -33,7 +33,7 @@ from bench.sweep.worker import Outcome, Task, execute
 from bench.training.run import peak_memory_bytes
 
 # Imported once by the server from which runs are forked.
-_PRELOAD = ["bench.sweep.worker", "bench.training.run", "bench.sweep.compiler"]
+_PRELOAD = ["bench.sweep.compiler", "bench.sweep.worker", "bench.training.run"]
 
 # What a run that is asked to stop gets to finish what it is writing.
 _GRACE_SECONDS = 10.0

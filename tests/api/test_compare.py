@@ -166,6 +166,7 @@ def test_the_package_imports_nothing_heavy_and_names_what_it_has():
     code = (
         "import sys, bench; assert not {'torch', 'pandas', 'sklearn', 'numpy'} & set(sys.modules);"
         "assert set(bench.__all__) <= set(dir(bench));"
+        "import bench.commands.run; assert 'scipy.stats' not in sys.modules;"
         "assert all(callable(getattr(bench, name)) for name in bench.__all__)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

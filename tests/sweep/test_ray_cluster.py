@@ -53,14 +53,25 @@ class _Killer(Watcher):
 
 
 def _workers(job_id):
-    """Processes that are at the run, by the title that Ray gives them."""
+    """Processes of this test that are at the run, by the title that Ray gives them."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             title = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if title.startswith(f"ray::run {job_id}".encode()):
+        if title.startswith(f"ray::run {job_id}".encode()) and os.getpid() in _ancestors(process):
             yield int(process.name)
+
+
+def _ancestors(process):
+    """Of a folder in ``/proc``: another suite beside this one has a cluster of its own."""
+    while process.name != "0":
+        try:
+            stat = (process / "stat").read_text()
+        except OSError:
+            return
+        process = process.with_name(stat.rpartition(")")[2].split()[1])
+        yield int(process.name)
 
 
 def _run(cluster, tasks, victim, times):
