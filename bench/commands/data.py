@@ -46,6 +46,8 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
     for part in grid.datasets:
         ready = prepare_dataset(part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
+        if licence := part.facts["licence"]:
+            console.print(f"Licence: {licence}.")
         _show(part.label, facts)
         tests = _test_parts(grid, part, ready.prepared)
         _show_test_parts(tests, grid.seeds[0])

@@ -73,6 +73,7 @@ def prepare(
             path,
             conflicts=getattr(dataset.options, "conflicts", "keep"),
             max_bad=max_bad,
+            unordered=dataset.unordered,
             jobs=jobs,
             on_progress=on_progress,
         ),
