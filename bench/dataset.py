@@ -87,6 +87,9 @@ class RawSamples:
         Length K.
     row_names : sequence of str or None
         What to call a row in messages; row numbers from 0 when None.
+    rows : ndarray of int64, shape (M,), or None
+        Row of the file of each of these, counted from 0 below the header, where an option leaves
+        rows out; 0..M-1 when None.
     notes : tuple of str
         What a reader of the data report should know about this file.
     unusable : mapping of int to str
@@ -105,6 +108,7 @@ class RawSamples:
     labels: np.ndarray
     class_names: tuple[str, ...]
     row_names: Sequence[str] | None = None
+    rows: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
     unusable: Mapping[int, str] = field(default_factory=dict)
     unlabelled: frozenset[int] = frozenset()
@@ -145,6 +149,10 @@ class RawSamples:
                     f"Expected {len(self.labels)} texts in {name}, one a label, but got "
                     f"{len(texts)}."
                 )
+        if self.rows is not None and len(self.rows) != len(self.labels):
+            raise DataError(
+                f"Expected {len(self.labels)} row numbers, one a label, but got {len(self.rows)}."
+            )
         unlabelled = set(np.flatnonzero(self.labels < 0).tolist())
         if unlabelled != set(self.unusable):
             raise DataError(
@@ -162,6 +170,9 @@ class Dataset(ABC):
 
     options_type: ClassVar[type[Options]] = Options
     sources: ClassVar[tuple[Source, ...]] = ()
+    # Whether samples are equal, too, that hold the same molecules in another order: such pairs
+    # are grouped, looked for by the audit and reported where their labels differ.
+    unordered: ClassVar[bool] = False
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options if options is not None else self.options_type()
@@ -189,7 +200,7 @@ DATASETS: Registry[type[Dataset]] = Registry("data set", "bench.datasets", "ltdd
 
 
 def register_dataset(
-    name: str, *, title: str, reference: str, version: int = 1
+    name: str, *, title: str, reference: str, licence: str = "", version: int = 1
 ) -> Callable[[type[Dataset]], type[Dataset]]:
     """Register a data set under `name`.
 
@@ -198,13 +209,16 @@ def register_dataset(
     title : str
         Column heading in tables.
     reference : str
-        Publication and licence.
+        Publication.
+    licence : str
+        Under which terms the data may be used, in a few words; empty where that is not known.
     version : int
         Raise it when what :meth:`Dataset.read` returns changes for the same file.
     """
 
     def decorate(cls: type[Dataset]) -> type[Dataset]:
-        DATASETS.add(name, cls, title=title, reference=reference, version=version)
+        facts = {"title": title, "reference": reference, "licence": licence, "version": version}
+        DATASETS.add(name, cls, **facts)
         return cls
 
     return decorate

@@ -28,6 +28,7 @@ REFERENCE = (
     "MoleculeACE (MIT), van Tilborg et al., J. Chem. Inf. Model. 2022, "
     "doi:10.1021/acs.jcim.2c01073, from ChEMBL 29 (CC BY-SA 3.0)"
 )
+LICENCE = "ChEMBL data CC BY-SA 3.0; MoleculeACE's selection MIT"
 
 _MEMBER = re.compile(r"MoleculeACE/Data/benchmark_data/(CHEMBL\d+)_(Ki|EC50)\.csv")
 

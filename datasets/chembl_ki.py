@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
-from ._moleculeace import REFERENCE, WHEEL, read_activity_sets
+from ._moleculeace import LICENCE, REFERENCE, WHEEL, read_activity_sets
 from ._table import check_class_sizes, read_table
 
 _SIZES = {0: 1_239, 1: 38_981}
@@ -19,6 +19,7 @@ _ACTIVE_PKI = 5.0
     "chembl_ki",
     title="ChEMBL Ki",
     reference=f"{REFERENCE}; threshold of DrugOOD, arXiv:2201.09637",
+    licence=f"{LICENCE}; the protein sequences state none",
 )
 class ChemblKi(Dataset):
     """Molecule and protein; class 1 is a pKi of 5 or more, and class 0 is the rare one.

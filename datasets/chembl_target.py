@@ -10,13 +10,13 @@ import numpy as np
 from bench.dataset import Dataset, Entity, RawSamples, register_dataset
 from bench.errors import DataError
 
-from ._moleculeace import REFERENCE, WHEEL, ActivitySet, read_activity_sets
+from ._moleculeace import LICENCE, REFERENCE, WHEEL, ActivitySet, read_activity_sets
 
 _ACTIVE = 7.0
 _MOLECULES, _TARGETS, _LARGEST, _SMALLEST = 19_072, 29, 2_003, 74
 
 
-@register_dataset("chembl_target", title="ChEMBL target", reference=REFERENCE)
+@register_dataset("chembl_target", title="ChEMBL target", reference=REFERENCE, licence=LICENCE)
 class ChemblTarget(Dataset):
     """One molecule; classes are ChEMBL ids of targets, the largest first.
 

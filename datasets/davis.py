@@ -31,6 +31,7 @@ class DavisOptions(Options):
     title="Davis",
     reference="Davis et al., Nat. Biotechnol. 2011, doi:10.1038/nbt.1990; threshold of "
     "Pahikkala et al., Brief. Bioinform. 2015",
+    licence="not stated by DeepDTA's repository, where the table comes from",
 )
 class Davis(Dataset):
     """Molecule and protein; class 1 is a tight binder, every pair was measured."""

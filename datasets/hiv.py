@@ -21,6 +21,7 @@ _CONTENT_SHA256 = "28aa9b1aa6c39a8defa39a7db51344f32dea5fb75a22180eb7275e6726851
     title="HIV",
     reference="DTP AIDS Antiviral Screen (NCI/NIH, public domain) as in MoleculeNet, "
     "Wu et al., Chem. Sci. 2018, doi:10.1039/C7SC02664A",
+    licence="public domain (NCI/NIH)",
 )
 class Hiv(Dataset):
     """One molecule; class 1 is confirmed active or confirmed moderately active."""

@@ -16,6 +16,7 @@ from ._table import class_sizes, describe_sizes, read_table
     title="SBAP",
     reference="Ji et al., DrugOOD, 2022, arXiv:2201.09637, from ChEMBL 29 (CC BY-SA 3.0); "
     "as in ImDrug, arXiv:2209.07921",
+    licence="ChEMBL data CC BY-SA 3.0",
 )
 class Sbap(Dataset):
     """Molecule and protein; class 1 is an affinity at or above DrugOOD's threshold.

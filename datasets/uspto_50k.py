@@ -47,6 +47,7 @@ class Uspto50kOptions(Options):
     title="USPTO-50K",
     reference="Lowe's patent reactions; Schneider, Stiefl, Landrum, J. Chem. Inf. Model. 2016, "
     "doi:10.1021/acs.jcim.6b00564",
+    licence="patent reactions CC0; the files that the table comes from MIT",
 )
 class Uspto50k(Dataset):
     """Reactants and product of a reaction; the class is the kind of reaction."""

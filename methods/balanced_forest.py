@@ -9,12 +9,11 @@ from torch import Tensor
 
 from bench.method import log_shares, register_method
 
-from ._forest_arrays import arrays_of_forest, forest_of_arrays
+from ._forest_arrays import Forest
 from .ecfp_forest import EcfpForest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from sklearn.ensemble import RandomForestClassifier
 
 
 @register_method(
@@ -41,7 +40,7 @@ class BalancedForest(EcfpForest):
 
     needs = {"imblearn": "pip install '.[peers]'"}  # noqa: RUF012
 
-    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> Forest:
         from imblearn.ensemble import BalancedRandomForestClassifier
 
         if len(np.unique(labels)) == 1:
@@ -49,7 +48,8 @@ class BalancedForest(EcfpForest):
             return super()._fitted(features, labels, seed)
         forest = BalancedRandomForestClassifier(self.options.trees, n_jobs=1, random_state=seed)
         # Its samplers hold copies of every tree.
-        return forest_of_arrays(arrays_of_forest(forest.fit(features, labels)))
+        forest.fit(features, labels)
+        return Forest.of(forest.estimators_, forest.classes_, features.shape[1])
 
     def implied_log_prior(self) -> Tensor:
         # A tree sees all classes equally often, and tau then takes powers of their shares off.

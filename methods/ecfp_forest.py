@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from bench.method import Context, Estimator, Samples, log_shares, register_metho
 from bench.options import Choices, NotSearched, Options, Range
 
 from ._fingerprint_features import Combine, FingerprintFeatures
-from ._forest_arrays import arrays_of_forest, forest_of_arrays
+from ._forest_arrays import Forest
 from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
 
 
 class EcfpForestOptions(Options):
@@ -99,24 +100,20 @@ class EcfpForest(Estimator):
 
     def state(self) -> Mapping[str, Any]:
         return {
-            "forest": arrays_of_forest(self._forest),
+            "forest": self._forest.arrays(),
             "tau": np.array(self._tau),
             **self._features.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        self._forest = forest_of_arrays(state["forest"])
+        self._forest = Forest.from_arrays(state["forest"])
         self._tau = float(state["tau"])
         self._features.load_state(state)
 
-    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> Forest:
         """The forest, of `features` (n, D) and `labels` (n,)."""
-        from sklearn.ensemble import RandomForestClassifier
-
-        forest = RandomForestClassifier(
-            self.options.trees, class_weight="balanced_subsample", n_jobs=1, random_state=seed
-        )
-        return forest.fit(features, labels)
+        trees = _grown(self.options.trees, features, labels, seed)
+        return Forest.of(trees, np.unique(labels), features.shape[1])
 
     def implied_log_prior(self) -> Tensor | None:
         # Trees are grown until their leaves hold one class, and the weight of a class moves only
@@ -135,7 +132,27 @@ class EcfpForest(Estimator):
         """Logarithms of class probabilities, (n, K); one more tree votes for all classes alike."""
         num_classes, trees = self.context.num_classes, self.options.trees
         votes = np.full((len(samples.entities[0].values), num_classes), 1 / num_classes)
-        votes[:, self._forest.classes_] += trees * self._forest.predict_proba(
+        votes[:, self._forest.classes] += trees * self._forest.predict_proba(
             self._features(samples)
         )
         return np.log(votes / (trees + 1))
+
+
+def _grown(
+    trees: int, features: csr_array, labels: np.ndarray, seed: int
+) -> Iterator[DecisionTreeClassifier]:
+    """Trees of scikit-learn's forest, one by one: with many classes each is large."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(
+        class_weight="balanced_subsample", n_jobs=1, random_state=seed, warm_start=True
+    )
+    columns = features.tocsc()
+    for grown in range(1, trees + 1):
+        with warnings.catch_warnings():
+            # That weights of a bootstrap are not those of other data, which there are none of.
+            warnings.filterwarnings("ignore", "class_weight presets", UserWarning)
+            forest.set_params(n_estimators=grown).fit(columns, labels)
+        yield forest.estimators_[-1]
+        # That a tree is there is all that the forest looks at when it grows another.
+        forest.estimators_[-1] = None

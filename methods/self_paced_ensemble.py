@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -12,13 +13,13 @@ from torch import Tensor
 from bench.method import register_method
 from bench.options import Range
 
-from ._forest_arrays import forest_of_trees
+from ._forest_arrays import Forest
 from .ecfp_forest import EcfpForest, EcfpForestOptions
 
 # scikit-learn and SciPy take a while to import and are imported where they are used.
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
 
 # Added to weights' denominators: samples that all trees have right have hardness 0.
 _LEAST_HARDNESS = 1e-12
@@ -75,14 +76,20 @@ class SelfPacedEnsemble(EcfpForest):
     options_type = SelfPacedEnsembleOptions
     options: SelfPacedEnsembleOptions
 
-    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+    def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> Forest:
+        classes, own = np.unique(labels, return_inverse=True)
+        trees = self._grown(features, own, len(classes), np.random.default_rng(seed))
+        return Forest.of(trees, classes, features.shape[1])
+
+    def _grown(
+        self, features: csr_array, own: np.ndarray, num_classes: int, rng: np.random.Generator
+    ) -> Iterator[DecisionTreeClassifier]:
+        """Trees of `features` (n, D) and classes `own` (n,), one by one."""
         from sklearn.tree import DecisionTreeClassifier
 
-        rng = np.random.default_rng(seed)
-        classes, own = np.unique(labels, return_inverse=True)
-        members = [np.flatnonzero(own == k) for k in range(len(classes))]
+        members = [np.flatnonzero(own == k) for k in range(num_classes)]
         least = max(self.options.least, min(map(len, members)))
-        places, votes, trees = np.arange(len(labels)), np.zeros(len(labels)), []
+        places, votes = np.arange(len(own)), np.zeros(len(own))
         for tree in range(self.options.trees):
             hardness = 1 - votes / max(tree, 1)
             alpha = self_paced_alpha(tree, self.options.trees)
@@ -103,8 +110,7 @@ class SelfPacedEnsemble(EcfpForest):
             grown = DecisionTreeClassifier(random_state=int(rng.integers(2**31)))
             grown.fit(features[chosen], own[chosen])
             votes += grown.predict_proba(features)[places, own]
-            trees.append(grown)
-        return forest_of_trees(trees, classes, features.shape[1])
+            yield grown
 
     def implied_log_prior(self) -> Tensor | None:
         # Which samples of a class are drawn depends on what is predicted for them.

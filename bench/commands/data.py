@@ -35,6 +35,7 @@ from bench.sweep.splits import split_of
 _OF_COLUMNS = {"column": "split_column", "time": "dates"}
 # Long lists are cut on the screen; the count always stands beside them.
 _SHOWN = 10
+_MOST_CLASSES = 40
 
 
 def report_data(
@@ -59,6 +60,8 @@ def report_data(
     for part in grid.datasets:
         ready = prepare_dataset(part, data_dir, default_folder(), default_jobs())
         facts = describe_data(ready.prepared)
+        if licence := part.facts["licence"]:
+            console.print(f"Licence: {licence}.")
         _show(part.label, facts)
         _show_cliffs(part.label, ready.prepared)
         own = [split for split in grid.splits if splits or _applies(split, ready.prepared)]
@@ -228,10 +231,7 @@ def _show(label: str, facts: DataDescription) -> None:
         ions = ", ".join(f"{smiles} ({count:,})" for smiles, count in facts.salts.counter_ions)
         console.print(f"Commonest fragments beside the largest: {ions}")
 
-    classes = Table("class", "samples", "share", title="classes", title_justify="left")
-    for name, count in facts.class_counts:
-        classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
-    console.print(classes)
+    _show_classes(facts)
     for note in facts.notes:
         console.print(f"Note: {note}")
     unlabelled = sum(row.kind == "unlabelled" for row in facts.unusable)
@@ -241,6 +241,30 @@ def _show(label: str, facts: DataDescription) -> None:
     _show_rows("unusable, left out", list(map(str, others)))
     _show_rows("repaired", list(map(str, facts.repaired)))
     _show_rows("in conflict", ["rows " + ", ".join(map(str, rows)) for rows in facts.conflicts])
+
+
+def _show_classes(facts: DataDescription) -> None:
+    """Class sizes; of many classes the largest and the smallest, and how many lie where."""
+    counts, title = list(facts.class_counts), "classes"
+    cut = len(counts) > _MOST_CLASSES
+    if cut:
+        counts.sort(key=lambda named: -named[1])
+        title = f"the {_SHOWN} largest and the {_SHOWN} smallest of {len(counts)} classes"
+    table = Table("class", "samples", "share", title=title, title_justify="left")
+    for place, (name, count) in enumerate(counts):
+        if cut and _SHOWN <= place < len(counts) - _SHOWN:
+            continue
+        last = cut and place == _SHOWN - 1
+        share = f"{count / facts.samples:.2%}"
+        table.add_row(name, f"{count:,}", share, end_section=last)
+    console.print(table)
+    if cut:
+        sizes = [count for _, count in counts]
+        many, few = sum(size > 100 for size in sizes), sum(size < 20 for size in sizes)
+        console.print(
+            f"{many} classes have more than 100 samples, {len(sizes) - many - few} have 20 to "
+            f"100, and {few} have fewer than 20."
+        )
 
 
 def _show_rows(what: str, lines: Sequence[str]) -> None:

@@ -108,6 +108,7 @@ def _show_entry(entry: Entry[Any], *, long: bool) -> None:
 
 def _show_card(entry: Entry[Any]) -> None:
     card = f"{inspect.getdoc(entry.cls) or ''}\n\nReference: {entry.facts['reference']}"
+    card += f"\nLicence: {entry.facts['licence']}" if entry.facts.get("licence") else ""
     space = search_space(entry.cls.options_type) if "group" in entry.facts else {}
     for key, field in entry.cls.options_type.model_fields.items():
         declared = (Range, Choices, NotSearched)

@@ -74,6 +74,7 @@ def prepare(
             conflicts=getattr(dataset.options, "conflicts", "keep"),
             standardised=getattr(dataset.options, "standardise", False),
             max_bad=max_bad,
+            unordered=dataset.unordered,
             jobs=jobs,
             on_progress=on_progress,
         ),

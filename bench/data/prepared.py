@@ -93,9 +93,9 @@ class PreparedData:
         Row of the file each sample came from, counted from 0 below the header.
     identity : ndarray of int64, shape (M,)
         Samples with the same number are the same molecule, reaction or pair after
-        canonicalisation and removal of atom maps.
+        canonicalisation and removal of atom maps; in either order where `Dataset.unordered` is set.
     total_rows : int
-        Rows of the file; ``total_rows == M + len(unusable)``.
+        Rows that the reader took from the file; ``total_rows == M + len(unusable)``.
     unusable : tuple of Unusable
         Rows left out.
     repaired : tuple of Unusable

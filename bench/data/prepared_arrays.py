@@ -33,6 +33,7 @@ def build_arrays(
     conflicts: ConflictPolicy = "keep",
     standardised: bool = False,
     max_bad: float = MAX_BAD,
+    unordered: bool = False,
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
@@ -44,7 +45,8 @@ def build_arrays(
     Rows without a label, and samples that `conflicts` leaves out, are listed with the bad rows;
     they are not counted when these are too many. Bad rows are counted before features are made,
     as far as that needs no parsing, and then with every chunk of molecules, so that a file with
-    too many is refused early and no molecule is parsed twice.
+    too many is refused early and no molecule is parsed twice. Samples with the same molecules in
+    another order are equal ones where they are `unordered`.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def build_arrays(
     indices = np.array(
         [[numbers[e.kind][e.values[row]] for row in rows] for e in raw.entities], np.int32
     )
-    identity = _identity(raw.entities, indices, made.keys)
+    identity = _identity(raw.entities, indices, made.keys, unordered=unordered)
     dropped = left_out(identity, labels, conflicts)
     reasons |= dict.fromkeys(
         rows[dropped].tolist(), f"an equal sample has another label (conflicts={conflicts})"
@@ -97,13 +99,16 @@ def build_arrays(
         "notes": [*raw.notes, *_lost_classes(labels, raw.class_names)],
         "total_rows": len(raw.labels),
         "content_sha256": content_sha256,
-        "unusable": [(*row, kinds.get(row[0], "bad")) for row in _named(raw, reasons)],
+        "unusable": [
+            (*named, kinds.get(row, "bad"))
+            for row, named in zip(sorted(reasons), _named(raw, reasons), strict=True)
+        ],
         "repaired": _named(raw, repairs),
     }
     return {
         **made.graphs.with_environments().arrays(),
         "labels": labels,
-        "rows": rows,
+        "rows": rows if raw.rows is None else raw.rows[rows],
         "indices": np.delete(indices, dropped, axis=1),
         "identity": identity,
         "molecules": _molecules(made.keys),
@@ -296,24 +301,34 @@ def _molecules(keys: np.ndarray) -> np.ndarray:
 
 
 def _identity(
-    entities: Sequence[Entity], indices: np.ndarray, molecule_keys: np.ndarray
+    entities: Sequence[Entity], indices: np.ndarray, molecule_keys: np.ndarray, *, unordered: bool
 ) -> np.ndarray:
-    """Number of each sample's tuple of inputs, where writings of one molecule are one input."""
+    """Number of each sample's tuple of inputs, where writings of one molecule are one input.
+
+    With `unordered`, tuples with the same molecules in another order have one number.
+    """
     molecules = _molecules(molecule_keys)
-    columns = [
-        molecules[index] if entity.kind == "molecule" else index
-        for entity, index in zip(entities, indices, strict=True)
-    ]
-    numbers = np.unique(np.stack(columns), axis=1, return_inverse=True)[1]
+    is_molecule = [entity.kind == "molecule" for entity in entities]
+    columns = np.stack(
+        [
+            molecules[index] if one else index
+            for one, index in zip(is_molecule, indices, strict=True)
+        ]
+    )
+    if unordered:
+        columns[is_molecule] = np.sort(columns[is_molecule], axis=0)
+    numbers = np.unique(columns, axis=1, return_inverse=True)[1]
     return numbers.reshape(-1).astype(np.int64)
 
 
 def _named(raw: RawSamples, remarks: Mapping[int, str]) -> list[tuple[int, str, str]]:
-    names = raw.row_names
-    return [
-        (row, str(row) if names is None else str(names[row]), remark)
-        for row, remark in sorted(remarks.items())
-    ]
+    """Row of the file, its name and the remark, in order of the rows of `raw`."""
+    found = []
+    for row, remark in sorted(remarks.items()):
+        number = row if raw.rows is None else int(raw.rows[row])
+        name = str(number) if raw.row_names is None else str(raw.row_names[row])
+        found.append((number, name, remark))
+    return found
 
 
 def _packed_columns(raw: RawSamples, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -56,6 +56,7 @@ def test_list_of_a_name_shows_its_card_alone(bench):
     assert "Option beta = 0.9999" in out
     assert "Reference: " not in out.replace("Reference: Cui", "", 1)
     assert "  standard " in bench("--list", "standard")[1]
+    assert "Licence: CC BY-NC 4.0: not for commercial use" in bench("--list", "drugbank_ddi")[1]
 
 
 def test_list_of_what_is_not_there_offers_the_nearest(bench):

@@ -189,3 +189,20 @@ def test_embeddings_of_a_run_on_a_file_find_that_file(bench, toy_arguments, tmp_
     (tmp_path / "toy.csv").unlink()
     assert embeddings_of(store, source) == []
     assert "Expected the file of toy" in capsys.readouterr().err
+
+
+def test_of_many_classes_the_largest_and_smallest_are_shown(bench, csv):
+    path = csv([(f"{'C' * n}O", f"class {k:02}") for k in range(41) for n in range(1, 3 + k)])
+    code, out, _ = bench("data", path, *COLUMNS)
+    assert code == 0
+    assert "the 10 largest and the 10 smallest of 41 classes" in out
+    shown = [line.split()[2] for line in out.splitlines() if line.startswith("│ class ")]
+    assert shown == [f"{k:02}" for k in [*range(40, 30, -1), *range(9, -1, -1)]]
+    assert "0 classes have more than 100 samples, 23 have 20 to 100, and 18 have fewer" in out
+
+
+def test_forty_classes_are_all_shown(bench, csv):
+    path = csv([(f"{'C' * n}O", f"class {k:02}") for k in range(40) for n in range(1, 3)])
+    out = bench("data", path, *COLUMNS)[1]
+    assert sum(line.startswith("│ class ") for line in out.splitlines()) == 40
+    assert "smallest of" not in out

@@ -115,6 +115,17 @@ def watched(monkeypatch):
     return seen
 
 
+@pytest.fixture
+def grown(monkeypatch):
+    """The trees that were fitted, which the method does not keep as they are."""
+    trees = []
+    fit = DecisionTreeClassifier.fit
+    monkeypatch.setattr(
+        DecisionTreeClassifier, "fit", lambda self, x, y: trees.append(self) or fit(self, x, y)
+    )
+    return trees
+
+
 @pytest.mark.parametrize(
     ("least", "expected"), [(1, [15, 15, 15]), (20, [20, 20, 15]), (50, [50, 30, 15])]
 )
@@ -139,7 +150,7 @@ def test_a_class_that_is_taken_whole_is_there_once_each(monkeypatch):
     assert all((abs(of_tree - whole)).sum() == 0 for of_tree in rows)
 
 
-def test_hardness_is_the_mean_of_the_trees_so_far(monkeypatch):
+def test_hardness_is_the_mean_of_the_trees_so_far(monkeypatch, grown):
     labels = np.repeat([0, 1], [80, 10])
     train = samples(chains(np.random.default_rng(2), 90), labels)
     found = ensemble(labels, least=10, trees=4)
@@ -155,20 +166,19 @@ def test_hardness_is_the_mean_of_the_trees_so_far(monkeypatch):
     features = found._features(train)[:80]
     assert (seen[0][0] == 1).all()
     for place, (hardness, alpha) in enumerate(seen[1:], start=1):
-        trees = found._forest.estimators_[:place]
-        p = np.mean([tree.predict_proba(features)[:, 0] for tree in trees], axis=0)
+        p = np.mean([tree.predict_proba(features)[:, 0] for tree in grown[:place]], axis=0)
         assert hardness == pytest.approx(1 - p)
         assert alpha == self_paced_alpha(place, 4)
 
 
-def test_logits_are_the_mean_with_one_more_tree_that_knows_nothing():
+def test_logits_are_the_mean_with_one_more_tree_that_knows_nothing(grown):
     labels = np.repeat([0, 2], [40, 10])  # class 1 is not there
     train = samples(chains(np.random.default_rng(3), 50), labels)
     found = ensemble(labels)
     found.fit(train, train)
     features = found._features(train)
     p = np.zeros((50, 3))
-    p[:, [0, 2]] = np.mean([t.predict_proba(features) for t in found._forest.estimators_], axis=0)
+    p[:, [0, 2]] = np.mean([tree.predict_proba(features) for tree in grown], axis=0)
     logits = found.logits(train)
     assert logits == pytest.approx(np.log((8 * p + 1 / 3) / 9))
     assert np.exp(logits).sum(axis=1) == pytest.approx(np.ones(50))
