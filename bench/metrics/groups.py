@@ -1,4 +1,4 @@
-"""Head, middle and tail classes."""
+"""Groups of classes by how often they are trained on."""
 
 from __future__ import annotations
 
@@ -30,3 +30,33 @@ def frequency_groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
         "middle": order[outer : num_classes - outer],
         "tail": order[num_classes - outer :],
     }
+
+
+def count_groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Classes by the number of their training samples, whatever the number of classes.
+
+    ``many`` are above 100, ``medium`` 20 to 100 and ``few`` below 20. Liu et al., CVPR 2019, arXiv
+    1904.05160, section 4.1.
+
+    Parameters
+    ----------
+    train_counts : ndarray of int, shape (K,)
+        Training samples of each class.
+
+    Returns
+    -------
+    dict of str to ndarray of int64
+        Class indices of each group, ascending; a group may be empty.
+    """
+    counts = np.asarray(train_counts)
+    return {
+        "many": np.flatnonzero(counts > 100),
+        "medium": np.flatnonzero((counts >= 20) & (counts <= 100)),
+        "few": np.flatnonzero(counts < 20),
+    }
+
+
+def rarest_class(train_counts: np.ndarray) -> int:
+    """The class with the fewest training samples, of several the last, as the end of the tail."""
+    counts = np.asarray(train_counts)
+    return len(counts) - 1 - int(np.argmin(counts[::-1]))
