@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,6 +25,7 @@ from bench.data.similarity import CLOSE, sample_fingerprints, similarity_to_trai
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
+from bench.report.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.numbers import counted
 from bench.report.published import published
 from bench.report.table1 import table1_markdown
@@ -38,7 +41,8 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
     """Print a report on each data set.
 
     With `markdown`, also write Table 1 to ``out/table1.md``, and for each data set a histogram of
-    the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``.
+    the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``, and the classes
+    to ``out/classes_NAME.csv`` where they are too many for the screen.
     """
     grid = expand(Settings(datasets=tuple(names)))
     described = []
@@ -50,6 +54,8 @@ def report_data(names: Sequence[str], *, data_dir: Path | None, markdown: bool, 
         tests = _test_parts(grid, part, ready.prepared)
         _show_test_parts(tests, grid.seeds[0])
         console.print()
+        if markdown and len(facts.class_counts) > MOST_CLASSES_SHOWN:
+            files[f"classes_{_file_name(part)}.csv"] = _classes_csv(facts).encode()
         described.append((part.label, part.facts["title"], facts))
         if markdown and tests:
             values = {split: test.similarity for split, test in tests.items()}
@@ -160,9 +166,16 @@ def _show(label: str, facts: DataDescription) -> None:
     console.print(table)
 
     classes = Table("class", "samples", "share", title="classes", title_justify="left")
-    for name, count in facts.class_counts:
+    for place, (name, count) in enumerate(shown := _shown_classes(facts)):
+        if len(shown) < len(facts.class_counts) and place == _SHOWN:
+            classes.add_section()
         classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
     console.print(classes)
+    if len(shown) < len(facts.class_counts):
+        console.print(
+            f"The {_SHOWN} largest and the {_SHOWN} smallest of {len(facts.class_counts):,} "
+            "classes; --markdown writes all to classes_NAME.csv in the results folder"
+        )
     for note in facts.notes:
         console.print(f"Note: {note}")
     unlabelled = sum(row.kind == "unlabelled" for row in facts.unusable)
@@ -172,6 +185,22 @@ def _show(label: str, facts: DataDescription) -> None:
     _show_rows("unusable, left out", list(map(str, others)))
     _show_rows("repaired", list(map(str, facts.repaired)))
     _show_rows("in conflict", ["rows " + ", ".join(map(str, rows)) for rows in facts.conflicts])
+
+
+def _shown_classes(facts: DataDescription) -> Sequence[tuple[str, int]]:
+    """All classes, or of many the largest and the smallest."""
+    if len(facts.class_counts) <= MOST_CLASSES_SHOWN:
+        return facts.class_counts
+    largest, smallest = ends_by_size(np.array([count for _, count in facts.class_counts]), _SHOWN)
+    return [facts.class_counts[k] for k in (*largest.tolist(), *smallest.tolist())]
+
+
+def _classes_csv(facts: DataDescription) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["class", "samples"])
+    table.writerows(sorted(facts.class_counts, key=lambda pair: -pair[1]))
+    return text.getvalue()
 
 
 def _show_rows(what: str, lines: Sequence[str]) -> None:
