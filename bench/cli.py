@@ -356,19 +356,26 @@ def verify(
     flag_value="-",
     help="write truth, prediction and probabilities of each sample; - for standard output",
 )
+@click.option(
+    "--classes",
+    "classes_to",
+    metavar="FILE",
+    help="write samples and figures of every class as CSV; - for standard output",
+)
 @click.option("--set", "part", type=click.Choice(["test", "valid"]), help="of --csv; default test")
 @click.option("--data-dir", type=_FOLDER, help="of --csv: folder with data files, looked in first")
 def show(
     job_id: str,
     out: Path,
     to: str | None,
+    classes_to: str | None,
     part: Literal["test", "valid"] | None,
     data_dir: Path | None,
 ) -> int:
     """Show one stored run, by its id or how that begins, or what it predicted of each sample."""
     from bench.commands.show import show_run
 
-    return show_run(out, job_id, part, to, data_dir)
+    return show_run(out, job_id, part, to, data_dir, classes_to)
 
 
 @cli.command()

@@ -41,6 +41,18 @@ def some_of(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
+def beginning(value: object, most: int = 2000) -> str:
+    """`value` as text, cut where it is longer than a person reads.
+
+    Examples
+    --------
+    >>> beginning([1, 2, 3], most=6)
+    '[1, 2, ... (9 characters)'
+    """
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
 def log_visibly() -> None:
     """Send the log of this process to standard error as :func:`visible` text, unless it goes on."""
     handler = logging.StreamHandler()

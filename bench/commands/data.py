@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,6 +26,7 @@ from bench.data.similarity import CLOSE, sample_fingerprints, sample_similaritie
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
+from bench.report.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.numbers import counted
 from bench.report.published import published
 from bench.report.table1 import table1_markdown
@@ -35,7 +38,6 @@ from bench.sweep.splits import split_of
 _OF_COLUMNS = {"column": "split_column", "time": "dates"}
 # Long lists are cut on the screen; the count always stands beside them.
 _SHOWN = 10
-_MOST_CLASSES = 40
 
 
 def report_data(
@@ -51,7 +53,8 @@ def report_data(
     Of `splits`, which are the usual ones and those that the columns of a file allow when none is
     given, it says how near the test set lies to training.
     With `markdown`, also write Table 1 to ``out/table1.md``, and for each data set a histogram of
-    the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``.
+    the similarity of test to training to ``out/similarity_NAME.png`` and ``.svg``, and the classes
+    to ``out/classes_NAME.csv`` where they are too many for the screen.
     """
     asked = tuple(splits) or (*Settings().splits, *_OF_COLUMNS)
     grid = expand(Settings(datasets=tuple(names), splits=asked))
@@ -68,6 +71,8 @@ def report_data(
         tests = _test_parts(own, grid.seeds[0], part, ready.prepared)
         _show_test_parts(tests, grid.seeds[0])
         console.print()
+        if markdown and len(facts.class_counts) > MOST_CLASSES_SHOWN:
+            files[f"classes_{_file_name(part)}.csv"] = _classes_csv(facts).encode()
         described.append((part.label, part.facts["title"], facts))
         if markdown and tests:
             values = {split: test.similarity for split, test in tests.items()}
@@ -245,26 +250,36 @@ def _show(label: str, facts: DataDescription) -> None:
 
 def _show_classes(facts: DataDescription) -> None:
     """Class sizes; of many classes the largest and the smallest, and how many lie where."""
-    counts, title = list(facts.class_counts), "classes"
-    cut = len(counts) > _MOST_CLASSES
-    if cut:
-        counts.sort(key=lambda named: -named[1])
-        title = f"the {_SHOWN} largest and the {_SHOWN} smallest of {len(counts)} classes"
-    table = Table("class", "samples", "share", title=title, title_justify="left")
-    for place, (name, count) in enumerate(counts):
-        if cut and _SHOWN <= place < len(counts) - _SHOWN:
-            continue
-        last = cut and place == _SHOWN - 1
-        share = f"{count / facts.samples:.2%}"
-        table.add_row(name, f"{count:,}", share, end_section=last)
-    console.print(table)
-    if cut:
-        sizes = [count for _, count in counts]
+    classes = Table("class", "samples", "share", title="classes", title_justify="left")
+    for place, (name, count) in enumerate(shown := _shown_classes(facts)):
+        if len(shown) < len(facts.class_counts) and place == _SHOWN:
+            classes.add_section()
+        classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
+    console.print(classes)
+    if len(shown) < len(facts.class_counts):
+        sizes = [count for _, count in facts.class_counts]
         many, few = sum(size > 100 for size in sizes), sum(size < 20 for size in sizes)
         console.print(
-            f"{many} classes have more than 100 samples, {len(sizes) - many - few} have 20 to "
-            f"100, and {few} have fewer than 20."
+            f"The {_SHOWN} largest and the {_SHOWN} smallest of {len(sizes):,} classes; --markdown "
+            f"writes all to classes_NAME.csv in the results folder. {many} classes have more than "
+            f"100 samples, {len(sizes) - many - few} have 20 to 100, and {few} have fewer than 20."
         )
+
+
+def _shown_classes(facts: DataDescription) -> Sequence[tuple[str, int]]:
+    """All classes, or of many the largest and the smallest."""
+    if len(facts.class_counts) <= MOST_CLASSES_SHOWN:
+        return facts.class_counts
+    largest, smallest = ends_by_size(np.array([count for _, count in facts.class_counts]), _SHOWN)
+    return [facts.class_counts[k] for k in (*largest.tolist(), *smallest.tolist())]
+
+
+def _classes_csv(facts: DataDescription) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["class", "samples"])
+    table.writerows(sorted(facts.class_counts, key=lambda pair: -pair[1]))
+    return text.getvalue()
 
 
 def _show_rows(what: str, lines: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import click
 import numpy as np
 from scipy.special import softmax
 
+from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.console import warn
 from bench.commands.repeat import datasets_of_plans
@@ -25,6 +26,14 @@ from bench.files import write_atomically
 from bench.metrics.confusion import matrix_of_record
 from bench.plain_text import visible
 from bench.report.command import command
+from bench.report.many_classes import (
+    GROUPS,
+    GROUPS_IN_WORDS,
+    MOST_CLASSES_SHOWN,
+    confusion_by_group,
+    ends_by_size,
+    largest_confusions,
+)
 from bench.report.numbers import counted
 from bench.sweep.plan import dataset_part, open_dataset
 from bench.sweep.store import Store
@@ -35,11 +44,21 @@ Json = Mapping[str, Any]
 Part = Literal["test", "valid"]
 
 _MOST_CLASSES = 12  # of a confusion matrix that fits a terminal
+_ENDS = 10  # of many classes, so many of the largest and of the smallest
+_CONFUSIONS = 10
+_COLUMNS_OF_CLASSES = ("recall", "recall_low", "recall_high", "precision", "f1", "auroc")
 _LINES_OF_HISTORY = 5
 
 
-def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Path | None) -> int:
-    """Print a summary of a stored run, or write what it predicted of each sample as CSV.
+def show_run(
+    out: Path,
+    job_id: str,
+    part: Part | None,
+    to: str | None,
+    data: Path | None,
+    classes_to: str | None = None,
+) -> int:
+    """Print a summary of a stored run, or write its samples or its classes as CSV.
 
     Parameters
     ----------
@@ -50,9 +69,11 @@ def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Pa
     part : {"test", "valid"} or None
         Whose predictions; None for the test set.
     to : str or None
-        The CSV file, ``-`` for standard output; None for the summary.
+        The CSV file of what was predicted of each sample, ``-`` for standard output.
     data : Path or None
         Looked in first for the data file.
+    classes_to : str or None
+        The CSV file of all classes, ``-`` for standard output.
 
     Raises
     ------
@@ -61,21 +82,28 @@ def show_run(out: Path, job_id: str, part: Part | None, to: str | None, data: Pa
     """
     store = open_results(out)
     record = run_by_id(store, job_id)
-    if to is None:
-        if part is not None:
-            raise UsageError("--set goes with --csv.")
+    if to is None and part is not None:
+        raise UsageError("--set goes with --csv.")
+    if to is not None and classes_to is not None:
+        raise UsageError("Expected --csv or --classes, but got both. Write one after the other.")
+    if to is not None:
+        _write(_predictions(store, record, part or "test", data), to)
+    elif classes_to is not None:
+        _write(_classes_csv(record), classes_to)
+    else:
         click.echo(visible("\n".join(_summary(record, store))))
-        return 0
-    text = _predictions(store, record, part or "test", data)
+    return 0
+
+
+def _write(text: str, to: str) -> None:
     if to == "-":
         sys.stdout.write(text)
-        return 0
+        return
     try:
         write_atomically(Path(to), text.encode())
     except OSError as error:
         raise UsageError(f"Expected a file to write to, but {to}: {error.strerror}.") from None
     click.echo(f"{to}: {counted(text.count(chr(10)) - 1, 'row')}")
-    return 0
 
 
 def _summary(record: Json, store: Store) -> Iterator[str]:
@@ -94,7 +122,11 @@ def _summary(record: Json, store: Store) -> Iterator[str]:
     for name, value in record["metrics"].items():
         yield f"  {name}: {value:.4f}" if isinstance(value, float) else f"  {name}: {value}"
     yield ""
-    yield from _classes(matrix_of_record(record["confusion"]), names)
+    matrix = matrix_of_record(record["confusion"])
+    if len(names) <= MOST_CLASSES_SHOWN:
+        yield from _classes(matrix, names)
+    else:
+        yield from _many_classes(record, matrix)
     yield from _history(record)
     yield "Repeat it with"
     yield f"  {_command(record, store) or 'no plan in this folder says how'}"
@@ -113,6 +145,51 @@ def _classes(matrix: np.ndarray, names: Sequence[str]) -> Iterator[str]:
         for name, row in zip(names, matrix, strict=True):
             yield f"  {name:{width}} " + " ".join(f"{count:7}" for count in row)
         yield ""
+
+
+def _many_classes(record: Json, matrix: np.ndarray) -> Iterator[str]:
+    """Groups by training samples, the largest and the smallest classes, the largest confusions."""
+    names, counts = record["data"]["class_names"], np.array(record["data"]["train_counts"])
+    yield f"{len(names):,} classes by their training samples: share of the test samples of a class"
+    yield "that is right, or is taken for another class with many, medium or few; mean over classes"
+    yield f"  {'true class':22}   right    many  medium     few"
+    for name, row in zip(GROUPS, confusion_by_group(matrix, counts), strict=True):
+        figures = "".join(f"{share:8.4f}" if share == share else f"{'–':>8}" for share in row)
+        yield f"  {f'{name}: {GROUPS_IN_WORDS[name]}':22}{figures}"
+    yield ""
+    largest, smallest = ends_by_size(counts, _ENDS)
+    shown = [*largest.tolist(), *smallest.tolist()]
+    width = max(5, *(len(names[k]) for k in shown))
+    support, said = matrix.sum(axis=1), matrix.sum(axis=0)
+    for heading, classes in (("largest", largest), ("smallest", smallest)):
+        yield f"The {len(classes)} {heading} classes in training"
+        yield f"  {'class':{width}}  training  samples  recall  precision"
+        for k in classes.tolist():
+            shares = [f"{matrix[k, k] / of:.4f}" if of else "–" for of in (support[k], said[k])]
+            yield (
+                f"  {names[k]:{width}}  {counts[k]:8}  {support[k]:7}  {shares[0]:>6}  "
+                f"{shares[1]:>9}"
+            )
+        yield ""
+    yield f"All {len(names):,} as CSV: {PROGRAM} show {record['job_id']} --classes classes.csv"
+    yield ""
+    yield "The largest confusions: samples of a class that are taken for another"
+    for true, predicted, samples in largest_confusions(matrix, _CONFUSIONS):
+        yield f"  {samples} of {support[true]}: {names[true]} taken for {names[predicted]}"
+    yield ""
+
+
+def _classes_csv(record: Json) -> str:
+    """Every class with its samples and figures, the largest in training first."""
+    data, columns = record["data"], record["per_class"]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    counts = ("train_counts", "valid_counts", "test_counts")
+    table.writerow(["class", "train", "valid", "test", *_COLUMNS_OF_CLASSES])
+    for k in np.argsort(-np.array(data["train_counts"]), kind="stable").tolist():
+        figures = [columns[name][k] for name in _COLUMNS_OF_CLASSES]
+        table.writerow([data["class_names"][k], *(data[name][k] for name in counts), *figures])
+    return text.getvalue()
 
 
 def _history(record: Json) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isnan
 from typing import Any
@@ -14,12 +14,16 @@ from bench.compliance.rules import name_of
 from bench.metrics.confusion import matrix_of_record, recalls
 from bench.metrics.evaluation import ADDED, figures_of_classes
 from bench.metrics.groups import frequency_groups
+from bench.plain_text import beginning
 from bench.training.settings import SELECT_BY
 
 Json = Mapping[str, Any]
 
 # Records hold full precision; only the order of a summation may differ.
 TOLERANCE = 1e-9
+
+# Classes whose figures a message holds in full.
+MOST_IN_FULL = 50
 
 
 def breaches_of_arithmetic(record: Json) -> Iterator[Breach]:
@@ -39,8 +43,8 @@ def _adds_up(record: Json) -> str | None:
     if matrix.shape == (len(counts), len(counts)) and matrix.sum(axis=1).tolist() == counts:
         return None
     return (
-        f"expected the rows of the confusion matrix to add up to the test counts {counts}, but "
-        f"got {record['confusion']}."
+        "expected the rows of the confusion matrix to add up to the test counts "
+        f"{beginning(counts)}, but got {beginning(record['confusion'])}."
     )
 
 
@@ -96,13 +100,24 @@ def _classes_follow(record: Json) -> str | None:
     expected = {"support": data["test_counts"], "train_count": data["train_counts"]}
     for name, values in expected.items():
         if columns[name] != values:
-            return f"expected per_class.{name} = {values}, but got {columns[name]}."
+            return _differ(f"per_class.{name}", values, columns[name])
     if len(columns["recall"]) != len(recall) or not all(map(same, columns["recall"], recall)):
-        return (
-            f"expected per_class.recall = {recall}, as the confusion matrix says, but got "
-            f"{columns['recall']}."
-        )
+        return _differ("per_class.recall", recall, columns["recall"], said="the confusion matrix")
     return None
+
+
+def _differ(name: str, expected: Sequence[Any], got: Sequence[Any], said: str = "") -> str:
+    """Both columns, or of many classes the first place where they are not the same."""
+    source = f", as {said} says" if said else ""
+    if len(expected) <= MOST_IN_FULL or len(got) != len(expected):
+        return f"expected {name} = {beginning(expected)}{source}, but got {beginning(got)}."
+    other = [
+        k for k, (one, two) in enumerate(zip(expected, got, strict=True)) if not same(one, two)
+    ]
+    return (
+        f"expected {name}[{other[0]}] = {expected[other[0]]}{source}, but got {got[other[0]]}; "
+        f"{len(other):,} of {len(expected):,} classes differ."
+    )
 
 
 def _groups_follow(record: Json) -> str | None:
@@ -110,7 +125,10 @@ def _groups_follow(record: Json) -> str | None:
     expected = {name: classes.tolist() for name, classes in frequency_groups(counts).items()}
     if record["groups"] == expected:
         return None
-    return f"expected the groups {expected}, as the train counts say, but got {record['groups']}."
+    return (
+        f"expected the groups {beginning(expected)}, as the train counts say, but got "
+        f"{beginning(record['groups'])}."
+    )
 
 
 def _epochs_rise(record: Json) -> str | None:

@@ -5,23 +5,42 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bench.metrics import frequency_groups, matrix_of_record, recalls, wilson_interval
 from bench.report.cells import Column, Row, Run, Table
+from bench.report.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.numbers import FAILED, HOLE, fixed, interval
 from bench.report.published import PAPER, STAND_INS
 from bench.report.sheet import Block, Entry, Sheet, Value, dataset_heading, marks, plain_headings
 
 _DRAWN = "paper"  # the group of methods that the figure shows
+_ENDS = 10  # of many classes, so many of the largest and of the smallest
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A complete run: its record, and of each class test samples, those it had right, recall."""
+
+    record: Mapping[str, Any]
+    samples: np.ndarray
+    right: np.ndarray
+    recall: np.ndarray
+
+
+def _tested(record: Mapping[str, Any]) -> _Tested:
+    matrix = matrix_of_record(record["confusion"])
+    return _Tested(record, matrix.sum(axis=1), np.diag(matrix).copy(), 100.0 * recalls(matrix))
 
 
 def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
     """Mean recall of every class in percent, by data set, split and method.
 
-    People read the rows of the paper; the CSV file holds all methods.
+    People read the rows of the paper and, of many classes, the largest and the smallest; the CSV
+    file holds all methods and classes.
 
     Parameters
     ----------
@@ -40,7 +59,7 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             rows = table.rows_of(split, (column,))
             runs = {row.label: planned[split, column.label, row.label] for row in rows}
             done = {
-                label: [by_id[run.job_id] for run in of_row if run.job_id in by_id]
+                label: [_tested(by_id[run.job_id]) for run in of_row if run.job_id in by_id]
                 for label, of_row in runs.items()
             }
             blocks.append(_block(split, column, rows, done, runs))
@@ -62,6 +81,7 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
                 "Source",
                 f"the figure of {PAPER} prints no numbers, so that none stand beside ours.",
             ),
+            *_left_out(records),
             *marks(table),
         ),
         tuple(blocks),
@@ -85,16 +105,32 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
     )
 
 
-# Records of complete runs and all planned runs, by label of the method.
-Done = Mapping[str, Sequence[Mapping[str, Any]]]
+def _left_out(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    if all(len(record["data"]["class_names"]) <= MOST_CLASSES_SHOWN for record in records):
+        return []
+    return [
+        (
+            "Many classes",
+            f"of more than {MOST_CLASSES_SHOWN} classes, the {_ENDS} largest in training and the "
+            f"{_ENDS} smallest; figure1.csv holds all.",
+        )
+    ]
+
+
+# Complete runs and all planned runs, by label of the method.
+Done = Mapping[str, Sequence[_Tested]]
 Planned = Mapping[str, Sequence[Run]]
 
 
 def _block(split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned) -> Block:
     drawn = [row for row in rows if row.group == _DRAWN]
     classes, samples = _classes(done)
-    lines, tail = [], _groups(samples)["tail"]
-    for k in sorted(range(len(classes)), key=lambda k: (-samples[k], k)):
+    lines, tail = [], set(_groups(samples)["tail"])
+    shown = sorted(range(len(classes)), key=lambda k: (-samples[k], k))
+    if len(classes) > MOST_CLASSES_SHOWN:
+        largest, smallest = ends_by_size(np.array(samples), _ENDS)
+        shown = [*largest.tolist(), *smallest.tolist()]
+    for k in shown:
         entries = [Entry(classes[k]), Entry(f"{samples[k]:,.0f}", "ours")]
         for row in drawn:
             values, runs = _recalls(done[row.label], k), planned[row.label]
@@ -137,7 +173,7 @@ def _has_failed(runs: Sequence[Run]) -> bool:
 
 def _classes(done: Done) -> tuple[list[str], list[float]]:
     """Names of the classes and their training samples, mean over runs; empty without a run."""
-    records = [record for of_method in done.values() for record in of_method]
+    records = [run.record for of_method in done.values() for run in of_method]
     if not records:
         return [], []
     counts = np.array([record["data"]["train_counts"] for record in records])
@@ -149,15 +185,13 @@ def _groups(samples: Sequence[float]) -> dict[str, list[int]]:
     return {name: of.tolist() for name, of in frequency_groups(np.array(samples)).items()}
 
 
-def _wilson(records: Sequence[Mapping[str, Any]], k: int) -> tuple[float, float]:
+def _wilson(runs: Sequence[_Tested], k: int) -> tuple[float, float]:
     """Wilson's interval of the recall of class k in percent, mean over runs that test it."""
-    rows = [matrix_of_record(record["confusion"])[k] for record in records]
-    bounds = [wilson_interval(int(row[k]), int(row.sum())) for row in rows if row.any()]
+    bounds = [wilson_interval(int(run.right[k]), int(n)) for run in runs if (n := run.samples[k])]
     low, high = 100 * np.mean(bounds, axis=0)
     return float(low), float(high)
 
 
-def _recalls(records: Sequence[Mapping[str, Any]], k: int) -> list[float]:
+def _recalls(runs: Sequence[_Tested], k: int) -> list[float]:
     """Recall of class k in percent, of each run in whose test part it is."""
-    values = [100.0 * recalls(matrix_of_record(record["confusion"]))[k] for record in records]
-    return [float(value) for value in values if not np.isnan(value)]
+    return [float(run.recall[k]) for run in runs if not np.isnan(run.recall[k])]

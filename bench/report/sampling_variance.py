@@ -62,7 +62,7 @@ def _covariance(
         return None
     of_methods = [rated(run.job_id, len(train_counts)) for run in runs]
     labels = of_methods[0][0]
-    gradients = np.stack([influence(rates) for _, _, rates in of_methods])
+    gradients = (influence(rates) for _, _, rates in of_methods)
     predicted = np.stack([predictions for _, predictions, _ in of_methods])
     return measure.printed(1.0) ** 2 * sampling_covariance(labels, predicted, gradients)
 

@@ -8,6 +8,8 @@ draw thousands of times. Efron and Tibshirani, An Introduction to the Bootstrap,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -48,7 +50,7 @@ def balanced_f1_influence(rates: np.ndarray) -> np.ndarray:
 
 
 def sampling_covariance(
-    labels: np.ndarray, predictions: np.ndarray, gradients: np.ndarray
+    labels: np.ndarray, predictions: np.ndarray, gradients: Iterable[np.ndarray]
 ) -> np.ndarray:
     """Covariance of k methods' scores over test parts with as many samples of each class.
 
@@ -61,15 +63,17 @@ def sampling_covariance(
     labels : ndarray of int64, shape (M,)
     predictions : ndarray of int64, shape (k, M)
         Of each method on the same samples.
-    gradients : ndarray, shape (k, K, K)
-        Of each method, from the functions above.
+    gradients : iterable of k ndarrays, shape (K, K)
+        Of each method, from the functions above; looked at in turn, as many classes make them
+        large.
 
     Returns
     -------
     ndarray, shape (k, k)
     """
-    methods = np.arange(len(predictions))[:, None]
-    influence = gradients[methods, labels[None, :], predictions]
+    influence = np.stack(
+        [gradient[labels, own] for gradient, own in zip(gradients, predictions, strict=True)]
+    )
     covariance = np.zeros((len(predictions), len(predictions)))
     for k in np.unique(labels):
         own = influence[:, labels == k]

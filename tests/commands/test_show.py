@@ -38,6 +38,21 @@ def test_csv_holds_molecules_truth_and_probabilities(bench, done, tmp_path, part
         assert row["truth"] == kind
 
 
+def test_all_classes_are_written_as_csv(bench, done, tmp_path):
+    results = ("--out", tmp_path / "results")
+    code, out, _ = bench("show", done[0], "--classes", "-", *results)
+    assert code == 0
+    rows = list(csv_module.DictReader(io.StringIO(out)))
+    record = Store(tmp_path / "results").read(done[0])
+    assert [row["class"] for row in rows] == ["alcohol", "amine", "ring"]
+    assert [int(row["train"]) for row in rows] == record["data"]["train_counts"]
+    assert [float(row["recall"]) for row in rows] == record["per_class"]["recall"]
+    code, out, _ = bench("show", done[0], "--classes", tmp_path / "c.csv", *results)
+    assert (code, "c.csv: 3 rows" in out) == (0, True)
+    code, _, err = bench("show", done[0], "--classes", "-", "--csv", "-", *results)
+    assert (code, "Expected --csv or --classes" in err) == (2, True)
+
+
 def test_without_the_data_file_positions_stand_alone_and_a_note_says_so(bench, done, tmp_path):
     (tmp_path / "toy.csv").unlink()
     to = tmp_path / "to.csv"

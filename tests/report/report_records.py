@@ -162,20 +162,20 @@ def predictions_of(records):
 
 def figures_of(confusion):
     """Written out from section 5 of the formulas, class by class."""
-    classes = range(len(confusion))
-    by_size = sorted(classes, key=lambda k: (-sum(confusion[k]), k))
+    confusion = np.asarray(confusion).tolist()
+    classes, test = range(len(confusion)), [sum(row) for row in confusion]
+    by_size = sorted(classes, key=lambda k: (-test[k], k))
     outer = int(0.3 * len(classes) + 0.5)
     middle = by_size[outer : len(classes) - outer]
-    rates = [[cell / sum(row) for cell in row] for row in np.asarray(confusion).tolist()]
+    rates = [[cell / whole for cell in row] for row, whole in zip(confusion, test, strict=True)]
     recall = [rates[k][k] for k in classes]
     predicted = [sum(rates[j][k] for j in classes) for k in classes]
     return {
         "balanced_accuracy": sum(recall) / len(recall),
         "balanced_f1": sum(2 * recall[k] / (1 + predicted[k]) for k in classes) / len(recall),
-        "accuracy": sum(confusion[k][k] for k in classes) / int(np.sum(confusion)),
+        "accuracy": sum(confusion[k][k] for k in classes) / sum(test),
         "macro_f1": sum(
-            2 * confusion[k][k] / int(sum(confusion[k]) + sum(confusion[j][k] for j in classes))
-            for k in classes
+            2 * confusion[k][k] / (test[k] + sum(confusion[j][k] for j in classes)) for k in classes
         )
         / len(recall),
         "auroc_ovr_macro": 0.75,

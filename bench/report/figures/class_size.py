@@ -11,33 +11,61 @@ from matplotlib.figure import Figure
 from bench.metrics import matrix_of_record, wilson_interval
 from bench.report import measures
 from bench.report.cells import Column, Row
-from bench.report.figures.source import BASELINE, Json, Source, class_recalls
+from bench.report.figures.source import (
+    BASELINE,
+    Json,
+    Source,
+    class_recalls,
+    has_many_classes,
+    mean_over_runs,
+)
 from bench.report.figures.style import (
     MARKERS,
     PALETTE,
     dataset,
     file_name,
     logarithmic,
+    mark_count_groups,
     mean_and_deviation,
     panels,
     say_empty,
 )
+from bench.report.many_classes import running_mean
 
 # Always drawn where they ran: the control, and the paper's own method.
 _ALWAYS = (BASELINE, "sdr")
 
+_NOTE = (
+    "markers of a class side by side; "
+    "whiskers: standard deviation over seeds, or Wilson's 95 % interval if n = 1"
+)
+_NOTE_OF_MANY = (
+    "more than 50 classes: a dot is a class (mean over seeds), a line the\n"
+    "running mean of classes of about that size; dotted: 20 and 100 samples"
+)
+
 
 def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a split, a panel a data set: vanilla, `sdr` and the highest of the others."""
+    """One figure a split, a panel a data set: vanilla, `sdr` and the highest of the others.
+
+    Of many classes each is a dot, and a line is the running mean over classes of about that size.
+    """
     for split in source.table.splits:
         columns = source.table.columns_of(split)
         figure, grid = panels(len(columns), 2, 2.6, sharey=True)
+        notes: dict[str, None] = {}
         for axes, column in zip(grid, columns, strict=True):
             axes.set_title(dataset(column))
             rows = _chosen(source, split, column)
             for place, row in enumerate(rows):
                 runs = list(source.runs(split, column, row).values())
-                _points(axes, place, len(rows), source.heading(split, column, row), runs)
+                heading = source.heading(split, column, row)
+                if has_many_classes(runs[0]):
+                    _dots(axes, place, heading, runs)
+                    notes[_NOTE_OF_MANY] = None
+                else:
+                    _points(axes, place, len(rows), heading, runs)
+                    notes[_NOTE] = None
             if not axes.has_data():
                 say_empty(axes)
                 continue
@@ -45,12 +73,8 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             logarithmic(axes.xaxis)
             axes.set_xlabel("samples of the class in training")
             axes.legend(fontsize=6, loc="best")
-        figure.suptitle(
-            f"Class size against recall, {split} split\n"
-            "markers of a class side by side; "
-            "whiskers: standard deviation over seeds, or Wilson's 95 % interval if n = 1",
-            fontsize=8,
-        )
+        title = f"Class size against recall, {split} split"
+        figure.suptitle("\n".join([title, *(notes or [_NOTE])]), fontsize=8)
         figure.supylabel("recall [%]", fontsize=8)
         yield file_name("class_size", split), figure
 
@@ -82,6 +106,31 @@ def _points(axes: Axes, place: int, of: int, heading: str, runs: list[Json]) -> 
         elinewidth=0.7,
         label=f"{heading}, n = {len(runs)}",
     )
+
+
+def _dots(axes: Axes, place: int, heading: str, runs: list[Json]) -> None:
+    counts = np.mean([record["data"]["train_counts"] for record in runs], axis=0)
+    recall = mean_over_runs([class_recalls(record) for record in runs])
+    # A class without training samples has no place on the axis.
+    drawn = counts > 0
+    axes.plot(
+        counts[drawn],
+        recall[drawn],
+        linestyle="",
+        marker=MARKERS[place],
+        markersize=2.5,
+        markeredgewidth=0,
+        color=PALETTE[place],
+        # Recalls of few test samples lie on each other.
+        alpha=0.25,
+    )
+    axes.plot(
+        *running_mean(counts, recall),
+        color=PALETTE[place],
+        label=f"{heading}, n = {len(runs)}",
+    )
+    if place == 0:
+        mark_count_groups(axes)
 
 
 def _wilson(record: Json) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Confusion matrices with every row divided by its sum, mean over seeds."""
+"""Confusion matrices with every row divided by its sum, mean over seeds; of many, by groups."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from bench.metrics import matrix_of_record
-from bench.metrics.confusion import MOST_CLASSES_IN_FULL
-from bench.report.figures.source import Json, Source
+from bench.report.figures.source import Json, Source, has_many_classes, mean_over_runs
 from bench.report.figures.style import (
     entitle,
     file_name,
@@ -21,6 +20,7 @@ from bench.report.figures.style import (
     place,
     say_empty,
 )
+from bench.report.many_classes import GROUPS, GROUPS_IN_WORDS, confusion_by_group
 
 # Above, numbers in cells would be too small to read.
 _MOST_NUMBERED = 4
@@ -30,31 +30,39 @@ _STRETCH = 1 / 3
 
 
 def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a split and data set, a panel a method; none where classes outnumber pixels."""
+    """One figure a split and data set, a panel a method; of many classes by their training samples.
+
+    Then a row is a group of classes, and tells how often its classes are right, and for classes of
+    which group they are taken otherwise.
+    """
     for split, column in source.places():
         rows = source.rows(split, column)
         records = [run for row in rows for run in source.runs(split, column, row).values()]
-        if records and len(records[0]["data"]["test_counts"]) > MOST_CLASSES_IN_FULL:
-            continue
-        figure, grid = panels(len(rows), 4, 1.7, sharex=True, sharey=True)
+        many = bool(records) and has_many_classes(records[0])
+        across, height = (3, 1.35) if many else (4, 1.7)
+        figure, grid = panels(len(rows), across, height, sharex=True, sharey=True)
         image = None
         for axes, row in zip(grid, rows, strict=True):
-            entitle(axes, source.heading(split, column, row), 4, font=7)
+            entitle(axes, source.heading(split, column, row), across, font=7)
             runs = list(source.runs(split, column, row).values())
             if runs:
-                image = _draw(axes, runs)
+                image = _draw_groups(axes, runs) if many else _draw(axes, runs)
             else:
                 say_empty(axes)
                 axes.tick_params(labelsize=6)
-                axes.set_box_aspect(1)
+                axes.set_box_aspect(len(GROUPS) / (len(GROUPS) + 1) if many else 1)
         if image is None:
             continue
-        bar = figure.colorbar(image, ax=grid, shrink=0.6, label="share of the true class [%]")
-        if not _numbered(image.get_size()[0]):
+        label = "share of a class's samples [%]" if many else "share of the true class [%]"
+        bar = figure.colorbar(image, ax=grid, shrink=0.6, label=label)
+        if not many and not _numbered(image.get_size()[0]):
             bar.set_ticks([0, 0.1, 1, 5, 20, 50, 100])
         figure.suptitle(f"Confusion: {place(split, column)}")
-        figure.supxlabel("predicted class (mean over seeds)", fontsize=8)
-        figure.supylabel("true class, by its index in the data", fontsize=8)
+        if many:
+            _explain_groups(figure)
+        else:
+            figure.supxlabel("predicted class (mean over seeds)", fontsize=8)
+            figure.supylabel("true class, by its index in the data", fontsize=8)
         yield file_name("confusion", split, column.label), figure
 
 
@@ -87,3 +95,37 @@ def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
             colour = "black" if mean[row, col] > 60 else "white"
             axes.text(col, row, text, ha="center", va="center", color=colour, fontsize=7)
     return image
+
+
+def _draw_groups(axes: Axes, runs: list[Json]) -> AxesImage:
+    mean = 100 * mean_over_runs(
+        [
+            confusion_by_group(
+                matrix_of_record(record["confusion"]), np.array(record["data"]["train_counts"])
+            )
+            for record in runs
+        ]
+    )
+    image = axes.imshow(mean, cmap="viridis", norm=Normalize(0, 100))
+    axes.grid(visible=False)
+    # What is right, beside what is wrong.
+    axes.axvline(0.5, color="white", linewidth=2)
+    axes.set_xticks(range(len(GROUPS) + 1), ["right", *GROUPS], fontsize=6)
+    axes.set_yticks(range(len(GROUPS)), GROUPS, fontsize=6)
+    for row, col in np.ndindex(mean.shape):
+        text = "none" if np.isnan(mean[row, col]) else f"{mean[row, col]:.1f}"
+        dark = np.isnan(mean[row, col]) or mean[row, col] > 60
+        axes.text(
+            col, row, text, ha="center", va="center", color="black" if dark else "white", fontsize=7
+        )
+    return image
+
+
+def _explain_groups(figure: Figure) -> None:
+    bounds = ", ".join(f"{name}: {words}" for name, words in GROUPS_IN_WORDS.items())
+    figure.supxlabel(
+        "right, or taken for another class with many, medium or few training samples\n"
+        f"({bounds}); mean over the classes of a row and over seeds",
+        fontsize=7,
+    )
+    figure.supylabel("true class, by its training samples", fontsize=8)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from bench.report.figures.source import Source, by_class_size
-from bench.report.figures.style import MARKERS, PALETTE, file_name, panels
+from bench.report.figures.source import Source, by_class_size, has_many_classes
+from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, panels
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,13 @@ def embedding_figures(
         points, explained = project(embedding.embeddings)
         has_clusters = embedding.subclusters is not None and embedding.subclusters.max() >= 0
         figure, grid = panels(2 if has_clusters else 1, 2, 3.2, sharex=True, sharey=True)
-        order = by_class_size(record)
-        _samples(grid[0], points, embedding.labels, order, record["data"]["class_names"])
-        if has_clusters:
-            _centres(grid[1], points, embedding, order)
+        if has_many_classes(record):
+            _by_size(figure, grid, points, embedding, np.array(record["data"]["train_counts"]))
+        else:
+            order = by_class_size(record)
+            _samples(grid[0], points, embedding.labels, order, record["data"]["class_names"])
+            if has_clusters:
+                _centres(grid[1], points, embedding, order)
         for axes, name, share in zip((grid[0], grid[0]), "xy", explained, strict=True):
             place = "first" if name == "x" else "second"
             getattr(axes, f"set_{name}label")(f"{place} component ({share:.0%} of the variance)")
@@ -53,7 +58,7 @@ def embedding_figures(
             f"Embeddings of the training part: {run.dataset}, {run.planned_split} split, "
             f"{run.method}, seed {run.seed}"
         )
-        if grid[0].collections:
+        if grid[0].collections and not has_many_classes(record):
             figure.legend(loc="outside lower center", ncols=2, markerscale=4, fontsize=6)
         name = file_name("embedding", run.planned_split, run.dataset, run.method, str(run.seed))
         yield name, figure
@@ -107,3 +112,52 @@ def _centres(axes: Axes, points: np.ndarray, embedding: Embedding, order: np.nda
                 edgecolors="black",
                 linewidths=0.4,
             )
+
+
+def _by_size(
+    figure: Figure,
+    grid: Sequence[Axes],
+    points: np.ndarray,
+    embedding: Embedding,
+    counts: np.ndarray,
+) -> None:
+    """Samples, and centres of sub-clusters, in a colour for the size of their class."""
+    norm = LogNorm(1, max(counts.max(), 2))
+    sizes = np.maximum(counts, 1)[embedding.labels]
+    # The rarest on top; yellow is faint on white, so the largest classes are the bright ones.
+    order = np.argsort(-sizes, kind="stable")
+    grid[0].set_title("samples, the rarest class on top")
+    grid[0].scatter(
+        points[order, 0],
+        points[order, 1],
+        s=3,
+        linewidths=0,
+        c=sizes[order],
+        norm=norm,
+        rasterized=True,
+    )
+    if len(grid) > 1:
+        clusters = embedding.subclusters
+        assert clusters is not None
+        inside = clusters >= 0
+        members = np.bincount(clusters[inside])
+        centres = (
+            np.stack(
+                [np.bincount(clusters[inside], weights=axis) for axis in points[inside].T], axis=1
+            )[members > 0]
+            / members[members > 0, None]
+        )
+        # A sub-cluster holds samples of one class.
+        of_class = np.unique(clusters[inside], return_index=True)[1]
+        grid[1].set_title(f"centres of the {len(members)} sub-clusters")
+        grid[1].scatter(
+            points[:, 0], points[:, 1], s=1, linewidths=0, color="#cccccc", rasterized=True
+        )
+        grid[1].scatter(
+            centres[:, 0], centres[:, 1], s=8, c=sizes[inside][of_class], norm=norm,
+            edgecolors="black", linewidths=0.3,
+        )  # fmt: skip
+    bar = figure.colorbar(
+        ScalarMappable(norm, "viridis"), ax=grid, label="samples of the class in training"
+    )
+    logarithmic(bar.ax.yaxis)

@@ -7,27 +7,39 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.metrics.groups import frequency_groups
-from bench.report.cells import Column
-from bench.report.figures.source import BASELINE, Json, Source, by_class_size, class_recalls
+from bench.metrics.groups import count_groups, frequency_groups
+from bench.report.figures.source import (
+    BASELINE,
+    Json,
+    Source,
+    by_class_size,
+    class_recalls,
+    has_many_classes,
+    mean_over_runs,
+)
 from bench.report.figures.style import (
+    COUNT_COLOURS,
     GROUP_COLOURS,
     GROUP_HATCHES,
     entitle,
     file_name,
+    logarithmic,
+    mark_count_groups,
     mean_and_deviation,
     panels,
     place,
     say_empty,
 )
+from bench.report.many_classes import GROUPS_IN_WORDS, running_mean
 from bench.report.paired_cells import said_of
 from bench.spec import label_and_encoder
 
 
 def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a split and data set, a panel a method."""
+    """One figure a split and data set, a panel a method; of many classes, a dot a class."""
     for split, column in source.places():
         rows = source.rows(split, column)
         first = next((row for row in rows if label_and_encoder(row.label)[0] == BASELINE), None)
@@ -36,21 +48,30 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         if first is None or not base or not others:
             continue
         several = len({row.encoder for row in rows if row.encoder}) > 1
-        figure, grid = panels(len(others), 4, 1.2, sharex=True, sharey=True)
+        many = has_many_classes(next(iter(base.values())))
+        across, height = (3, 1.5) if many else (4, 1.2)
+        figure, grid = panels(len(others), across, height, sharex=True, sharey=True)
         most = 0
         for axes, row in zip(grid, others, strict=True):
-            entitle(axes, source.heading(split, column, row), 4)
+            entitle(axes, source.heading(split, column, row), across)
             runs = source.runs(split, column, row)
             # Seeds differ in their split, so only runs of one seed are comparable.
             pairs = [(runs[seed], base[seed]) for seed in sorted(runs.keys() & base.keys())]
             most = max(most, len(pairs))
-            if pairs:
+            if pairs and many:
+                _dots(axes, pairs)
+            elif pairs:
                 _bars(axes, pairs)
             else:
                 say_empty(axes)
-        _turn_long_rows_of_ticks(grid)
         name = first.heading if several else BASELINE
-        _explain(figure, split, column, said_of(most), name)
+        if many:
+            _explain_dots(figure, grid)
+        else:
+            _turn_long_rows_of_ticks(grid)
+            _explain_bars(figure)
+        figure.suptitle(f"Gain over {name} by class{said_of(most)}: {place(split, column)}")
+        figure.supylabel(f"recall minus {name}'s [points]", fontsize=8)
         yield file_name("gain", split, column.label), figure
 
 
@@ -85,9 +106,7 @@ def _turn_long_rows_of_ticks(grid: list[Axes]) -> None:
             axes.tick_params(axis="x", rotation=90, labelsize=6)
 
 
-def _explain(figure: Figure, split: str, column: Column, pairs: str, base: str) -> None:
-    figure.suptitle(f"Gain over {base} by class{pairs}: {place(split, column)}")
-    figure.supylabel(f"recall minus {base}'s [points]", fontsize=8)
+def _explain_bars(figure: Figure) -> None:
     handles = [
         Patch(facecolor=GROUP_COLOURS[group], hatch=GROUP_HATCHES[group], label=group)
         for group in GROUP_COLOURS
@@ -99,3 +118,43 @@ def _explain(figure: Figure, split: str, column: Column, pairs: str, base: str) 
         title="classes by their samples in training (mean over seeds; whiskers: standard "
         "deviation, if n > 1)",
     )
+
+
+def _dots(axes: Axes, pairs: list[tuple[Json, Json]]) -> None:
+    counts = np.mean([run["data"]["train_counts"] for run, _ in pairs], axis=0)
+    gain = mean_over_runs([class_recalls(run) - class_recalls(base) for run, base in pairs])
+    for group, classes in count_groups(counts).items():
+        own = classes[counts[classes] > 0]  # without training samples there is no place on the axis
+        axes.plot(
+            counts[own],
+            gain[own],
+            "o",
+            markersize=2.5,
+            markeredgewidth=0,
+            color=COUNT_COLOURS[group],
+            alpha=0.3,
+            rasterized=True,  # thirty methods of 650 classes each would be megabytes of marks
+        )
+    axes.plot(*running_mean(counts, gain), color="black", linewidth=1.2)
+    axes.axhline(0, color="black", linewidth=0.7)
+    mark_count_groups(axes)
+
+
+def _explain_dots(figure: Figure, grid: list[Axes]) -> None:
+    for axes in grid:
+        axes.set_xscale("log")
+        logarithmic(axes.xaxis)
+        axes.tick_params(labelsize=6)
+    figure.legend(
+        handles=[
+            *(
+                Line2D([], [], linestyle="", marker="o", color=COUNT_COLOURS[group],
+                       label=f"{group}: {words} training samples")
+                for group, words in GROUPS_IN_WORDS.items()
+            ),
+            Line2D([], [], color="black", label="running mean of classes of about that size"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        title="a dot is a class, by its training samples (mean over seeds)",
+    )  # fmt: skip

@@ -10,9 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from bench.report.figures.source import Json, Source, by_class_size
-from bench.report.figures.style import dataset, entitle, file_name, logarithmic, panels, whole
+from bench.metrics.groups import count_groups
+from bench.report.figures.source import Json, Source, by_class_size, has_many_classes
+from bench.report.figures.style import (
+    COUNT_COLOURS,
+    dataset,
+    entitle,
+    file_name,
+    logarithmic,
+    panels,
+    whole,
+)
+from bench.report.many_classes import GROUPS_IN_WORDS
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -33,13 +44,19 @@ def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         for axes, (title, record) in zip(grid, drawn, strict=True):
             entitle(axes, title, 2, font=7)
             _draw(axes, record, norm)
-        bar = figure.colorbar(
-            ScalarMappable(norm, "viridis"), ax=grid, label="samples of the class in training"
-        )
-        logarithmic(bar.ax.yaxis)
+        many = [has_many_classes(record) for _, record in drawn]
+        if not all(many):
+            bar = figure.colorbar(
+                ScalarMappable(norm, "viridis"), ax=grid, label="samples of the class in training"
+            )
+            logarithmic(bar.ax.yaxis)
         figure.suptitle(f"Class weights omega over the epochs, {split} split")
-        figure.supxlabel("epoch", fontsize=8)
-        figure.supylabel("omega (a line a class; dashed: all alike)", fontsize=8)
+        if any(many):
+            _explain_groups(figure)
+        else:
+            figure.supxlabel("epoch", fontsize=8)
+        lines = "" if all(many) else "a line a class; "
+        figure.supylabel(f"omega ({lines}dashed: all alike)", fontsize=8)
         yield file_name("omega", split), figure
 
 
@@ -56,8 +73,29 @@ def _draw(axes: Axes, record: Json, norm: LogNorm) -> None:
     assert omega is not None
     counts = record["data"]["train_counts"]
     epochs = [report["epoch"] for report in record["history"]]
-    viridis = mpl.colormaps["viridis"]
     axes.axhline(omega[0].mean(), color="black", linestyle="--", linewidth=0.7)
+    whole(axes.xaxis)
+    if has_many_classes(record):
+        for group, classes in count_groups(np.array(counts)).items():
+            if len(classes):
+                own, colour = omega[:, classes], COUNT_COLOURS[group]
+                low, high = np.quantile(own, [0.1, 0.9], axis=1)
+                axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+                axes.plot(epochs, own.mean(axis=1), color=colour, linewidth=1)
+        return
+    viridis = mpl.colormaps["viridis"]
     for k in by_class_size(record):
         axes.plot(epochs, omega[:, k], color=viridis(norm(max(counts[k], 1))), linewidth=1)
-    whole(axes.xaxis)
+
+
+def _explain_groups(figure: Figure) -> None:
+    figure.legend(
+        handles=[
+            Line2D([], [], color=COUNT_COLOURS[group], label=f"{group}: {words}")
+            for group, words in GROUPS_IN_WORDS.items()
+        ],
+        loc="outside lower center",
+        ncols=3,
+        title="over the epochs; more than 50 classes: mean by their training samples,\n"
+        "and the range of the middle 80 % of the classes",
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.metrics import matrix_of_record, recalls
 from bench.report.cells import Column, Leaders, Row, Table
+from bench.report.many_classes import MOST_CLASSES_SHOWN
 from bench.report.table2 import table2
 
 Json = Mapping[str, Any]
@@ -84,6 +85,20 @@ def source_of(
 def class_recalls(record: Json) -> np.ndarray:
     """Recall of each class in percent, shape (K,); nan without test samples."""
     return 100 * recalls(matrix_of_record(record["confusion"]))
+
+
+def has_many_classes(record: Json) -> bool:
+    """Whether none of its classes has a bar, a cell or a row of its own."""
+    return len(record["data"]["train_counts"]) > MOST_CLASSES_SHOWN
+
+
+def mean_over_runs(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over the runs that have a value, shape (K,); nan where none has one."""
+    stacked = np.stack(values)
+    known = ~np.isnan(stacked)
+    sums = np.where(known, stacked, 0.0).sum(axis=0)
+    runs = known.sum(axis=0)
+    return np.divide(sums, runs, out=np.full(sums.shape, np.nan), where=runs > 0)
 
 
 def by_class_size(record: Json) -> np.ndarray:

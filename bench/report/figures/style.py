@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from bench.report.cells import Column
+from bench.report.many_classes import GROUP_BOUNDS
 from bench.report.published import STAND_INS
 
 # Okabe and Ito, Color Universal Design, 2008, without the yellow, which is faint on white.
@@ -32,6 +33,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 GROUP_COLOURS = {"head": "#0072B2", "middle": "#E69F00", "tail": "#D55E00"}
 GROUP_HATCHES = {"head": "", "middle": "////", "tail": "xxxx"}
+COUNT_COLOURS = {"many": "#0072B2", "medium": "#E69F00", "few": "#D55E00"}
 
 # A printed page between margins.
 WIDTH_INCHES = 7.2
@@ -120,6 +122,12 @@ class _RoundLocator(LogLocator):
 def whole(axis: Axis) -> None:
     """Ticks at whole numbers."""
     axis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def mark_count_groups(axes: Axes) -> None:
+    """Lines where classes with few, medium and many training samples part, on the first axis."""
+    for bound in GROUP_BOUNDS:
+        axes.axvline(bound, color="black", linestyle=":", linewidth=0.7)
 
 
 def say_empty(axes: Axes) -> None:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
+from bench.checkout import PROGRAM
 from bench.metrics import matrix_of_record, wilson_interval
+from bench.metrics.groups import count_groups
 from bench.plain_text import visible
 from bench.report import measures
 from bench.report.cells import Run
 from bench.report.command import command
-from bench.report.figures.source import Json, Source, class_recalls
+from bench.report.figures.source import Json, Source, class_recalls, has_many_classes
 from bench.report.html.results import Line
+from bench.report.many_classes import (
+    GROUPS,
+    GROUPS_IN_WORDS,
+    confusion_by_group,
+    ends_by_size,
+    largest_confusions,
+)
 
 # Of figures as the page prints them, so that they are rounded once; the records hold them in full.
 _PERCENT, _SECONDS, _INTERVAL, _WEIGHT = 2, 1, 1, 3
 # Losses are drawn too, and may be small throughout.
 _LOSS = 8
+
+# Of many classes, what a dialog lists: so many of each end, and so many confusions.
+_ENDS, _CONFUSIONS = 15, 20
 
 
 def details_json(source: Source, lines: Sequence[Line]) -> str:
@@ -88,6 +102,7 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
             "failure": {key: failure[key] for key in kept if key in failure},
         }
     record = source.records[run.job_id]
+    many = has_many_classes(record)
     return {
         **shown,
         "figures": [
@@ -97,9 +112,7 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
         ],
         "seconds": _rounded(run.result.seconds, _SECONDS),
         "selected": run.result.selected_epoch,
-        "perClass": _per_class(record),
-        # Of many classes, a table of millions of cells helps nobody.
-        "confusion": record["confusion"] if isinstance(record["confusion"], list) else None,
+        **(_of_many(record, facts) if many else _of_few(record)),
         "history": _history(record),
         "settings": _shared(facts, _settings(record)),
         "provenance": _shared(facts, _provenance(record)),
@@ -107,21 +120,62 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _per_class(record: Json) -> list[list[float | None]]:
+def _of_few(record: Json) -> dict[str, Any]:
+    classes = range(len(record["data"]["train_counts"]))
+    return {"perClass": _per_class(record, classes), "confusion": record["confusion"]}
+
+
+def _of_many(record: Json, facts: dict[str, int]) -> dict[str, Any]:
+    """A row for the largest and the smallest classes, a dot for all, and the largest confusions.
+
+    ``groups`` are rows of a name, its bounds, the classes with test samples and the shares of
+    :func:`confusion_by_group` in percent.
+    """
+    matrix, data = matrix_of_record(record["confusion"]), record["data"]
+    counts, tested = np.array(data["train_counts"]), matrix.sum(axis=1)
+    largest, smallest = ends_by_size(counts, _ENDS)
+    listed = [*largest.tolist(), *smallest.tolist()]
+    of_group = count_groups(counts)
+    shares = 100 * confusion_by_group(matrix, counts)
+    return {
+        "many": {
+            "listed": listed,
+            "perClass": _per_class(record, listed),
+            "counts": _shared(facts, {"train": counts.tolist(), "test": tested.tolist()}),
+            "right": np.diag(matrix).tolist(),
+            "groups": [
+                [
+                    name,
+                    GROUPS_IN_WORDS[name],
+                    int(np.count_nonzero(tested[of_group[name]])),
+                    [_rounded(float(share), _PERCENT) for share in row],
+                ]
+                for name, row in zip(GROUPS, shares, strict=True)
+            ],
+            "command": f"{PROGRAM} show {record['job_id']} --classes classes.csv",
+            "confusions": [list(one) for one in largest_confusions(matrix, _CONFUSIONS)],
+        }
+    }
+
+
+def _per_class(record: Json, classes: Iterable[int]) -> list[list[float | None]]:
     """Samples in training and test, recall and the ends of its interval in percent, by class."""
-    matrix = matrix_of_record(record["confusion"])
+    matrix, recalls = matrix_of_record(record["confusion"]), class_recalls(record)
     lines = []
-    for k, recall in enumerate(class_recalls(record)):
+    for k in classes:
         support = int(matrix[k].sum())
         low, high = wilson_interval(int(matrix[k, k]), support)
         ends = [_rounded(100 * end, _INTERVAL) for end in (low, high)]
         counts = [record["data"]["train_counts"][k], support]
-        lines.append([*counts, _rounded(float(recall), _PERCENT), *ends])
+        lines.append([*counts, _rounded(float(recalls[k]), _PERCENT), *ends])
     return lines
 
 
 def _history(record: Json) -> dict[str, Any]:
-    """Curves as columns; ``omega`` is there where the method reports it in every epoch."""
+    """Curves as columns; ``omega`` is there where the method reports it in every epoch.
+
+    Of many classes it is the mean over each group, and ``omegaOf`` names the groups.
+    """
     history = record["history"]
     curves: dict[str, Any] = {
         "epoch": [report["epoch"] for report in history],
@@ -131,7 +185,12 @@ def _history(record: Json) -> dict[str, Any]:
         ],
     }
     omega = [report.get("method", {}).get("omega") for report in history]
-    if omega and all(omega):
+    if omega and all(omega) and has_many_classes(record):
+        groups = count_groups(np.array(record["data"]["train_counts"]))
+        curves["omegaOf"] = [name for name in GROUPS if len(groups[name])]
+        means = [np.array(omega)[:, groups[name]].mean(axis=1) for name in curves["omegaOf"]]
+        curves["omega"] = np.stack(means, axis=1).round(_WEIGHT).tolist()
+    elif omega and all(omega):
         curves["omega"] = [[_rounded(weight, _WEIGHT) for weight in weights] for weights in omega]
     return curves
 

@@ -112,8 +112,55 @@ function classTable(cell, run) {
     ["Class", "Training", "Test", "Recall", "Interval"], rows);
 }
 
+// Of many classes: all of them as dots, a row for the largest and the smallest.
+function manyClasses(cell, run) {
+  const { listed, perClass, counts, right, groups } = run.many;
+  const names = data.classes[cell.dataset];
+  const { train, test } = data.facts[counts];
+  const dots = train.map((_, k) => k).filter((k) => train[k] && test[k]);
+  const place = make("div", null, { class: "plot", role: "img",
+    "aria-label": "Recall of each class against its training samples; figures of groups of classes follow as a table" });
+  draw(place, "Recall by training samples, a dot a class", [{
+    x: dots.map((k) => train[k]), y: dots.map((k) => (100 * right[k]) / test[k]),
+    text: dots.map((k) => `${names[k]}: ${right[k]} of ${test[k]}`), hoverinfo: "text+x", mode: "markers",
+    marker: { color: "#0072B2", opacity: 0.4 },
+  }], { xaxis: { type: "log", title: { text: "samples of the class in training" } },
+    yaxis: { title: { text: "recall [%]" } } });
+  const rows = listed.map((k, i) => {
+    const [inTraining, inTest, recall, low, high] = perClass[i];
+    return [names[k], inTraining.toLocaleString("en-GB"), inTest.toLocaleString("en-GB"), shown(recall),
+      `${shown(low, 1)} to ${shown(high, 1)}`];
+  });
+  const left = names.length - listed.length;
+  return [
+    place,
+    tableOf("Classes by their training samples: mean recall in percent",
+      ["Group", "Training samples", "Classes with test samples", "Recall"],
+      groups.map(([name, words, classes, shares]) => [name, words, String(classes), shown(shares[0])])),
+    tableOf("The largest and the smallest classes in training: recall in percent with Wilson’s 95 % interval",
+      ["Class", "Training", "Test", "Recall", "Interval"], rows),
+    make("p", `${left.toLocaleString("en-GB")} more classes lie between these. All of them as CSV: `, {},
+      make("code", run.many.command),
+      " with --out and the results folder."),
+  ];
+}
+
+function manyConfusions(cell, run) {
+  const { counts, groups, confusions } = run.many;
+  const names = data.classes[cell.dataset];
+  const { test } = data.facts[counts];
+  return [
+    tableOf("Where the samples of a class go: percent, mean over the classes of a row",
+      ["True class", "right", ...groups.map(([name]) => `wrong: ${name}`)],
+      groups.map(([name, , , shares]) => [name, ...shares.map((share) => shown(share, 1))])),
+    tableOf("The largest confusions: test samples of the true class that are taken for the other",
+      ["True class", "Predicted class", "Samples", "of"],
+      confusions.map(([k, j, samples]) => [names[k], names[j], samples.toLocaleString("en-GB"),
+        test[k].toLocaleString("en-GB")])),
+  ];
+}
+
 function confusionTable(cell, run) {
-  if (!run.confusion) return make("p", "Not shown for so many classes; it is in the record of the run.");
   const names = data.classes[cell.dataset];
   const caption = "Confusion matrix: share of the true class in percent; row true, column predicted";
   const head = make("tr", null, {}, make("th", "true \\ predicted", { scope: "col" }),
@@ -145,7 +192,7 @@ async function draw(place, title, traces, layout) {
 }
 
 function curves(cell, run) {
-  const { epoch, loss, score, omega } = run.history;
+  const { epoch, loss, score, omega, omegaOf } = run.history;
   if (!epoch.length) return [make("p", "The method does not train by epochs: there are no curves.")];
   const place = make("div", null, { class: "plot", role: "img",
     "aria-label": "Curves of training loss and validation balanced accuracy; the figures follow as a table" });
@@ -160,17 +207,17 @@ function curves(cell, run) {
   const headings = ["Epoch", "Training loss", "Validation BA"];
   const rows = epoch.map((number, i) => [String(number), shown(loss[i], 4), shown(score[i])]);
   if (omega) {
-    const names = data.classes[cell.dataset];
+    const lines = omegaOf ?? data.classes[cell.dataset].map((_, k) => `class ${k}`);
     const weights = make("div", null, { class: "plot", role: "img",
       "aria-label": "Curves of the class weights omega; the figures follow as a table" });
     const dashes = ["solid", "dash", "dot", "dashdot"];
     const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
-    draw(weights, "Class weights omega, by epoch", names.map((name, k) => ({
-      x: epoch, y: omega.map((row) => row[k]), name: `class ${k}`,
+    draw(weights, "Class weights omega, by epoch", lines.map((name, k) => ({
+      x: epoch, y: omega.map((row) => row[k]), name,
       line: { color: colours[k % 7], dash: dashes[k % 4] },
-    })), { yaxis: { title: { text: "omega" } }, showlegend: names.length <= 12 });
+    })), { yaxis: { title: { text: "omega" } }, showlegend: lines.length <= 12 });
     parts.push(weights);
-    headings.push(...names.map((_, k) => `omega ${k}`));
+    headings.push(...lines.map((name, k) => `omega ${omegaOf ? name : k}`));
     rows.forEach((row, i) => row.push(...omega[i].map((weight) => shown(weight, 3))));
   }
   parts.push(make("details", null, {}, make("summary", "The curves as a table"),
@@ -180,8 +227,8 @@ function curves(cell, run) {
 
 function runDetails(cell, run) {
   return [
-    make("h3", "Classes"), classTable(cell, run),
-    make("h3", "Confusion matrix"), confusionTable(cell, run),
+    make("h3", "Classes"), ...(run.many ? manyClasses(cell, run) : [classTable(cell, run)]),
+    make("h3", "Confusion matrix"), ...(run.many ? manyConfusions(cell, run) : [confusionTable(cell, run)]),
     make("h3", "Curves"), ...curves(cell, run),
     make("h3", "Settings"), factsOf(data.facts[run.settings]),
     make("h3", "Provenance"), factsOf({ ...run.own, ...data.facts[run.provenance] }),
