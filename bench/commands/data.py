@@ -278,7 +278,8 @@ def _classes_csv(facts: DataDescription) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["class", "samples"])
-    table.writerows(sorted(facts.class_counts, key=lambda pair: -pair[1]))
+    falling = sorted(facts.class_counts, key=lambda pair: -pair[1])
+    table.writerows(falling)
     return text.getvalue()
 
 
