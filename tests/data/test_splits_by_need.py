@@ -116,7 +116,7 @@ class TestColumn:
     WORDS = ("train", "TRAIN", " valid", "Val", "validation ", "test", "Test", "", "NaN")
 
     @given(labels_of_all_classes(), st.data())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_every_row_is_where_the_column_says(self, labels, data):
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
         texts = [self.WORDS[n] for n in rng.integers(0, len(self.WORDS), len(labels))]
@@ -198,7 +198,7 @@ class TestTime:
             ranks_of(["2020-01-01", "20200101", "5"], np.arange(3))
 
     @given(labels_of_all_classes(), st.integers(3, 60), st.integers(0, 2**32 - 1), st.booleans())
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_no_part_holds_what_is_newer_than_the_next(self, labels, days, seed, numbers):
         rng = np.random.default_rng(seed)
         drawn = rng.integers(0, days, len(labels))
@@ -252,7 +252,7 @@ class TestColdDrug:
         st.integers(0, 2**32 - 1),
         st.sampled_from(["both", "first", "second"]),
     )
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_no_molecule_is_in_two_sets(self, labels, drugs, inputs, seed, counted):
         molecules = pairs(seed, drugs, len(labels), inputs)
         if counted == "second" and inputs == 1:
@@ -343,7 +343,7 @@ class TestButina:
         st.integers(1, 8),
         st.sampled_from([0.0, 0.2, 0.35, 0.5, 0.9]),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_clusters_are_those_of_all_distances(self, seed, count, centres, cutoff):
         bits = alike(seed, count, centres)
         assert butina(packed(bits), cutoff).tolist() == plain_butina(bits, cutoff).tolist()
@@ -400,7 +400,7 @@ def folds_of(labels, seed, **arguments):
 
 class TestCv5:
     @given(labels_of_all_classes(), st.integers(0, 2**32))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_each_sample_is_tested_once_and_classes_are_even(self, labels, seed):
         folds = folds_of(labels, seed)
         counts = np.bincount(labels)
@@ -433,7 +433,7 @@ class TestCv5:
         assert len({split.hash for seed in range(5) for split in folds_of(labels, seed)}) == 25
 
     @given(labels_of_all_classes(100, 200), st.integers(30, 90), st.integers(0, 2**32 - 1))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     def test_equal_samples_stay_together(self, labels, groups, seed):
         identity = np.random.default_rng(seed).integers(0, groups, len(labels))
         for split in folds_of(labels, 0, identity=identity, options={"group_duplicates": True}):
@@ -442,7 +442,7 @@ class TestCv5:
 
 
 @given(labels_of_all_classes(), st.floats(0.05, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_validation_is_cut_by_class(labels, share):
     members = list(np.random.default_rng(0).permutation(len(labels))[:, None])
     counts = np.bincount(labels)
