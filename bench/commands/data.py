@@ -251,7 +251,8 @@ def _show(label: str, facts: DataDescription) -> None:
 def _show_classes(facts: DataDescription) -> None:
     """Class sizes; of many classes the largest and the smallest, and how many lie where."""
     classes = Table("class", "samples", "share", title="classes", title_justify="left")
-    for place, (name, count) in enumerate(shown := _shown_classes(facts)):
+    shown = _shown_classes(facts)
+    for place, (name, count) in enumerate(shown):
         if len(shown) < len(facts.class_counts) and place == _SHOWN:
             classes.add_section()
         classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
