@@ -195,7 +195,7 @@ def test_of_many_classes_the_largest_and_smallest_are_shown(bench, csv):
     path = csv([(f"{'C' * n}O", f"class {k:02}") for k in range(41) for n in range(1, 3 + k)])
     code, out, _ = bench("data", path, *COLUMNS)
     assert code == 0
-    assert "the 10 largest and the 10 smallest of 41 classes" in out
+    assert "The 10 largest and the 10 smallest of 41 classes" in out
     shown = [line.split()[2] for line in out.splitlines() if line.startswith("│ class ")]
     assert shown == [f"{k:02}" for k in [*range(40, 30, -1), *range(9, -1, -1)]]
     assert "0 classes have more than 100 samples, 23 have 20 to 100, and 18 have fewer" in out
