@@ -200,7 +200,8 @@ def _classes_csv(facts: DataDescription) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["class", "samples"])
-    table.writerows(sorted(facts.class_counts, key=lambda pair: -pair[1]))
+    for name, count in sorted(facts.class_counts, key=lambda of_class: -of_class[1]):
+        table.writerow([name, count])
     return text.getvalue()
 
 
