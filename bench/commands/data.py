@@ -279,8 +279,8 @@ def _classes_csv(facts: DataDescription) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["class", "samples"])
-    falling = sorted(facts.class_counts, key=lambda pair: -pair[1])
-    table.writerows(falling)
+    for name, count in sorted(facts.class_counts, key=lambda of_class: -of_class[1]):
+        table.writerow([name, count])
     return text.getvalue()
 
 
