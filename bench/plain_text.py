@@ -47,7 +47,7 @@ def beginning(value: object, most: int = 2000) -> str:
     Examples
     --------
     >>> beginning([1, 2, 3], most=6)
-    '[1, 2, ... (9 characters)'
+    '[1, 2,... (9 characters)'
     """
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"

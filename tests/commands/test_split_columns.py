@@ -63,7 +63,7 @@ def test_a_report_says_how_near_the_test_set_is(bench, path):
     rows = [line.split()[1] for line in out.splitlines() if line.startswith("│ ")]
     assert rows[-3:] == ["random", "column", "time"]
     code, out, _ = bench("data", path, *words, "--splits", "butina[cutoff=0.2]")
-    assert "│ butina[cutoff=0.2] │" in out
+    assert "│ butina" in out
     assert "│ random" not in out
 
 

@@ -65,7 +65,7 @@ class StoredRuns:
             assert outcome.error is None, outcome.error
 
     def folder(self, method):
-        [job_id] = [job.job_id for job in self.jobs if job.method.name == method]
+        [job_id] = [job.job_id for job in self.jobs if job.method.label == method]
         return self.store.root / "runs" / job_id
 
     def smiles(self, part):

@@ -14,8 +14,8 @@ from scipy.special import log_softmax
 from bench.data import descriptors as descriptors_room
 from bench.data.descriptors import NAMES, descriptors
 from bench.dataset import Entity
-from bench.errors import DataError, UnavailableError
-from bench.method import Context, Samples
+from bench.errors import DataError
+from bench.method import METHODS, Context, Samples
 from bench.methods._boosted_arrays import arrays_of_booster, booster_of_arrays
 from bench.methods.balanced_forest import BalancedForest
 from bench.methods.ecfp_forest import EcfpForest, EcfpForestOptions
@@ -119,10 +119,11 @@ def _untuned(name):
     ("name", "package"), [("gbdt", "lightgbm"), ("balanced_forest", "imblearn")]
 )
 def test_without_its_package_it_says_what_to_install(name, package, monkeypatch):
+    assert METHODS.get(name).cls.missing() is None
     monkeypatch.setitem(sys.modules, package, None)
-    train, valid, _ = parts(2)
-    with pytest.raises(UnavailableError, match=r"ltdd-bench\[peers\]"):
-        fitted(name, train, valid, 2)
+    assert METHODS.get(name).cls.missing() == (
+        f"it needs the package {package}, which is not installed. Run: pip install '.[peers]'"
+    )
 
 
 # ---------------------------------------------------------------- LightGBM

@@ -84,9 +84,8 @@ def _balanced(
         more = f" and {len(absent) - _NAMED} more classes" if len(absent) > _NAMED else ""
         raise SplitError(
             f"Expected every class in the {part} part of the standard split, but got none of "
-            f"{lost}{more}. This split draws from all samples together, where the random split "
-            "divides each class: of a class of 50, none is in the validation set once in 200 "
-            "draws, of 10 once in 3. Use the random split, more data, or leave the class out.",
+            f"{lost}{more}. It draws from all samples together: of a class of 10, validation gets "
+            "none once in 3 draws. Use the random split, more data, or leave the class out.",
             absent[:_NAMED],
         )
     shuffled = members[seeded_order(len(members), rng)]
