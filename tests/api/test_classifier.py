@@ -154,26 +154,47 @@ def test_a_seed_repeats_bit_for_bit_and_another_does_not(fitted):
     assert np.array_equal(*drawn)
 
 
-@pytest.mark.parametrize("method", ["balanced_softmax", "ecfp_forest", "calibrated_stack"])
-def test_a_pickle_and_a_saved_folder_predict_the_same_in_another_process(method, tmp_path):
-    model = quick(method, prior="as-is").fit(pd.DataFrame({"mol": SMILES}), CLASSES)
+KEPT = ("balanced_softmax", "ecfp_forest", "calibrated_stack")
+# Predicts by each model of each folder, after it was saved and after it was pickled.
+ELSEWHERE = """
+import pickle, sys
+import numpy as np, pandas as pd, bench
+frame = pd.DataFrame({"mol": sys.argv[1].split()})
+for folder in sys.argv[2:]:
+    loaded = bench.LongTailClassifier.load(folder + "/model")
+    pickled = pickle.load(open(folder + "/model.pickle", "rb"))
+    for name, model in (("loaded", loaded), ("pickled", pickled)):
+        np.save(folder + f"/{name}.npy", model.predict_proba(frame))
+        assert model.feature_names_in_.tolist() == ["mol"], model.feature_names_in_
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Models by method, and the folders to which one other process wrote what they predict."""
+    frame = pd.DataFrame({"mol": SMILES})
+    found = {}
+    for method in KEPT:
+        model = quick(method, prior="as-is").fit(frame, CLASSES)
+        folder = tmp_path_factory.mktemp(method)
+        model.save(folder / "model")
+        (folder / "model.pickle").write_bytes(pickle.dumps(model))
+        found[method] = model, folder
+    root = Path(bench.__path__[0]).parent
+    folders = [folder for _, folder in found.values()]
+    command = [sys.executable, "-c", ELSEWHERE, " ".join(SMILES), *folders]
+    subprocess.run(command, check=True, cwd=root)
+    return found
+
+
+@pytest.mark.parametrize("method", KEPT)
+def test_a_pickle_and_a_saved_folder_predict_the_same_in_another_process(elsewhere, method):
+    model, folder = elsewhere[method]
     frame = pd.DataFrame({"mol": SMILES})
     expected = model.predict_proba(frame)
     assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(frame), expected)
-    model.save(tmp_path / "model")
-    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
-    np.save(tmp_path / "expected.npy", expected)
-    code = (
-        "import pickle, sys, numpy as np, pandas as pd, bench\n"
-        "folder = sys.argv[1]\n"
-        f"frame = pd.DataFrame({{'mol': {SMILES!r}}})\n"
-        "loaded = bench.LongTailClassifier.load(folder + '/model')\n"
-        "for model in (loaded, pickle.load(open(folder + '/model.pickle', 'rb'))):\n"
-        "    assert np.array_equal(model.predict_proba(frame), np.load(folder + '/expected.npy'))\n"
-        "    assert model.feature_names_in_.tolist() == ['mol'], model.feature_names_in_\n"
-    )
-    root = Path(bench.__path__[0]).parent
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, cwd=root)
+    for name in ("loaded", "pickled"):
+        assert np.array_equal(np.load(folder / f"{name}.npy"), expected)
 
 
 def test_a_pickle_holds_files_of_a_model_and_no_network(fitted):

@@ -449,7 +449,7 @@ def test_what_no_command_would_read_is_not_written(store, monkeypatch):
 
 def test_the_largest_plans_and_records_fit_several_times(tmp_path):
     """20,000 runs of a plan and 5,000 classes of a record, measured on a part of them."""
-    runs, classes = 40, 500
+    runs, classes = 40, 300
     write_runs(tmp_path, runs, classes, 5 * classes)
     plan = (tmp_path / "plan.json").stat().st_size
     largest = max(path.stat().st_size for path in tmp_path.glob("runs/*/record.json"))

@@ -57,6 +57,12 @@ def test_global_random_state_is_left_alone():
     assert np.array_equal(np.random.get_state()[1], np_before)  # noqa: NPY002
 
 
+def test_no_other_device_is_seeded_by_a_run_on_the_cpu(monkeypatch):
+    """`torch.manual_seed` keeps a call, with its stack, for each device that is not in use yet."""
+    monkeypatch.setattr(torch, "manual_seed", None)
+    run(epochs=1)
+
+
 def test_order_of_samples_does_not_depend_on_earlier_draws():
     class Draws(Method):
         def begin_epoch(self, epoch, network):
