@@ -32,7 +32,7 @@ from bench.report.published import published
 from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, expand
-from bench.sweep.splits import split_of
+from bench.sweep.splits import require_columns, split_of
 
 # Splits that read a column, and which one it is.
 _OF_COLUMNS = {"column": "split_column", "time": "dates"}
@@ -58,6 +58,8 @@ def report_data(
     """
     asked = tuple(splits) or (*Settings().splits, *_OF_COLUMNS)
     grid = expand(Settings(datasets=tuple(names), splits=asked))
+    if splits:
+        require_columns(grid.datasets, grid.splits)
     described = []
     files: dict[str, bytes] = {}
     for part in grid.datasets:

@@ -84,6 +84,23 @@ def test_bad_input_is_refused_with_the_way_out(bench, path, tmp_path, more, word
     assert words in err
 
 
+@pytest.mark.parametrize(
+    ("split", "option"), [("time", "--date-col"), ("random,column", "--split-col")]
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_column_that_is_not_named_is_missed_before_features_are_made(
+    bench, path, tmp_path, monkeypatch, split, option, more
+):
+    monkeypatch.setenv("LTDD_CACHE_DIR", str(tmp_path / "cache"))
+    code, _, err = bench(*arguments(path, tmp_path, "--splits", split, *more))
+    assert code == 2
+    assert "in the data set my for its" in err
+    assert option in err
+    data = ("data", path, "--smiles-col", "smiles", "--label-col", "class", "--splits", split)
+    assert bench(*data)[0] == 2
+    assert not (tmp_path / "cache").exists()
+
+
 def test_without_a_file_the_options_are_refused(bench):
     code, _, err = bench("--datasets", "hiv", "--split-col", "part")
     assert code == 2
