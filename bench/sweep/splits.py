@@ -12,6 +12,7 @@ from bench.data.clusters import CUTOFF, sample_clusters
 from bench.data.featurise import Progress
 from bench.data.prepare import molecule_numbers, scaffolds
 from bench.data.prepared import PreparedData
+from bench.data.similarity import LAST
 from bench.errors import SplitError, UsageError
 from bench.split import Split, make_split
 from bench.sweep.plan import Part
@@ -40,6 +41,17 @@ def require_columns(datasets: Sequence[Part], splits: Sequence[Part]) -> None:
                 option = _COLUMNS[need][2] if need in _COLUMNS else None
                 if option and getattr(dataset.options, option, "") is None:
                     raise _no_column(need, dataset.label, split)
+
+
+def molecules_counted(part: Part, prepared: PreparedData) -> tuple[int, ...]:
+    """Which molecules of a sample the split is about, by their places.
+
+    Those that its option ``molecules`` names, as that of ``cold_drug`` does; else the last, whose
+    scaffold or cluster other splits read.
+    """
+    chosen = str(getattr(part.options, "molecules", "last"))
+    several = sum(entity.kind == "molecule" for entity in prepared.entities)
+    return {"both": tuple(range(several)), "first": (0,), "second": (1,)}.get(chosen, (LAST,))
 
 
 def split_of(

@@ -43,6 +43,18 @@ def test_a_split_column_is_the_split(bench, path, tmp_path):
     assert "my, column split, seed 0: test molecules are" in out
 
 
+def test_an_option_is_named_only_to_splits_that_have_it(bench, path, tmp_path):
+    lines = path.read_text().splitlines()
+    twice = [line.replace("TEST", "train") for line in lines if "TEST" in line]
+    path.write_text("\n".join([*lines, *twice]))
+    hint = "The option group_duplicates"
+    _, _, err = bench(*arguments(path, tmp_path, "--split-col", "part"))
+    assert "Equal samples in train and test" in err
+    assert hint not in err
+    _, _, err = bench(*arguments(path, tmp_path, "--splits", "random"))
+    assert hint in err
+
+
 def test_a_date_column_alone_changes_no_split(bench, path, tmp_path):
     code, out, _ = bench(*arguments(path, tmp_path, "--date-col", "day", "--dry-run"))
     assert code == 0
