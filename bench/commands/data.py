@@ -212,6 +212,7 @@ def _show_test_parts(tests: Mapping[str, _TestPart], seed: int) -> None:
         f"fingerprints of radius 2, 2,048 bits; seed {seed})",
         title_justify="left",
     )  # fmt: skip
+    table.columns[0].overflow = "fold"  # names are never cut
     for split, (similarity, class_counts, which) in tests.items():
         table.add_row(
             split,
