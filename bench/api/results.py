@@ -17,7 +17,7 @@ from bench.report.cells import Column, Leaders, Row, Run
 from bench.report.figures.source import Source
 from bench.report.measures import unit
 from bench.report.numbers import counted, fixed
-from bench.report.paired_cells import gap_over_seeds
+from bench.report.paired_cells import gap_over_seeds, paired_runs
 from bench.report.sampling_variance import covariance_from
 from bench.sweep.store import Store
 
@@ -88,8 +88,10 @@ class Interval:
     mean, low, high : float or None
         Mean difference with its 95 % interval; None without a seed that both have finished.
     seeds : int
-        Seeds that both have finished. With one seed the interval holds for these two trained
-        models only.
+        Seeds that both have finished.
+    pairs : int or None
+        Pairs of runs on one seed, and on one fold if there are any; None: as many as seeds. With
+        one pair the interval holds for these two trained models only.
     """
 
     first: str
@@ -98,6 +100,7 @@ class Interval:
     low: float | None
     high: float | None
     seeds: int
+    pairs: int | None = None
 
     @property
     def significant(self) -> bool | None:
@@ -113,14 +116,16 @@ class Interval:
         pair = f"{self.first} minus {self.second}"
         if self.mean is None or self.low is None or self.high is None:
             return f"{pair}: nothing can be said, as no seed is finished for both."
+        pairs = self.seeds if self.pairs is None else self.pairs
+        runs = "" if pairs == self.seeds else f", {counted(pairs, 'pair')} of runs"
         text = (
             f"{pair}: {self.mean:+.2f} points, 95 % interval {self.low:+.2f} to {self.high:+.2f} "
-            f"({counted(self.seeds, 'seed')})"
+            f"({counted(self.seeds, 'seed')}{runs})"
         )
         if self.significant is None:
             return f"{text}: nothing can be said, as the differences have no spread."
         said = "significant" if self.significant else "not significant"
-        only = "; it holds for these two trained models only" if self.seeds == 1 else ""
+        only = "; it holds for these two trained models only" if pairs == 1 else ""
         return f"{text}: {said}{only}."
 
 
@@ -301,7 +306,9 @@ class Results:
         )
         if gap is None:
             return Interval(a, b, None, None, None, 0)
-        return Interval(a, b, gap.mean, gap.low, gap.high, gap.pairs)
+        runs = paired_runs(self.source.table, split, column, a, b)
+        seeds = len({run.seed for run, _ in runs})
+        return Interval(a, b, gap.mean, gap.low, gap.high, seeds, gap.pairs)
 
     def plot(
         self,
