@@ -15,6 +15,7 @@ from bench.errors import ArgumentError, nearest
 from bench.report import measures
 from bench.report.cells import Column, Leaders, Row, Run
 from bench.report.figures.source import Source
+from bench.report.mean_ranks import task_ranks
 from bench.report.measures import unit
 from bench.report.numbers import counted, fixed
 from bench.report.paired_cells import gap_over_seeds, paired_runs
@@ -187,6 +188,32 @@ class Results:
         return frame
 
     @cached_property
+    def mean_ranks(self) -> pd.DataFrame:
+        """Mean rank of each method over the tasks of one file, as the written table has it.
+
+        Tasks of one file share molecules, so that there is no test of ranks.
+
+        Returns
+        -------
+        DataFrame
+            ``file``, ``method``, ``title``; the mean rank by each measure that the table shows, 1
+            for the best, NaN for a method with a hole; and ``tasks``, how many are ranked. Without
+            several tasks and methods it has no rows.
+        """
+        import pandas as pd
+
+        table = self.source.table
+        names = [measure.name for measure in table.shown]
+        return pd.DataFrame(
+            [
+                (of.file, row.label, row.heading, *ranks, of.tasks)
+                for of in task_ranks(table)
+                for row, ranks in of.ranks
+            ],
+            columns=["file", "method", "title", *names, "tasks"],
+        ).astype(dict.fromkeys(names, float))
+
+    @cached_property
     def runs(self) -> pd.DataFrame:
         """Every planned run.
 
@@ -323,7 +350,7 @@ class Results:
         dataset, split : str, optional
             A panel each when not given.
         measure : str
-            ``"balanced_accuracy"`` or ``"balanced_f1"``.
+            ``"balanced_accuracy"``, ``"balanced_f1"``, or another one that :attr:`table` has.
 
         Returns
         -------
@@ -338,7 +365,7 @@ class Results:
         from bench.report.figures.intervals import interval_figure
         from bench.report.figures.style import style
 
-        known = {one.name: one for one in measures.MAIN}
+        known = {one.name: one for one in (*measures.MAIN, *self._summarised)}
         self._require("measure", measure, list(known))
         places = self._places(dataset, split)
         with style():
