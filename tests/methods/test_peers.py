@@ -313,6 +313,20 @@ def test_balanced_forest_is_imbalanced_learns_called_directly():
     assert found.implied_log_prior().exp().tolist() == [0.5, 0.5]
 
 
+def test_trees_of_many_classes_that_do_not_fit_are_warned_of(monkeypatch, caplog):
+    """Memory runs out after hours of boosting."""
+    train, valid, _ = parts(5)
+    fitted("gbdt", train, valid, 5, rounds=2)
+    assert not caplog.records
+    # 5 classes, 31 leaves and 20 kB a tree: 100 kB a round.
+    monkeypatch.setattr("bench.methods.gbdt._memory_bytes", lambda: 10**6)
+    fitted("gbdt", train, valid, 5, rounds=10)
+    assert not caplog.records
+    fitted("gbdt", train, valid, 5, rounds=11)
+    assert "each of 5 classes a round: 11 rounds" in caplog.text
+    assert "set gbdt[rounds=5] or fewer" in caplog.text
+
+
 def test_a_balanced_forest_grows_its_trees_one_by_one_and_they_are_the_same():
     """All trees of hundreds of classes at once take more memory than there is."""
     from imblearn.ensemble import BalancedRandomForestClassifier
