@@ -78,6 +78,7 @@ def classes_by_name(texts: Mapping[int, str], where: str) -> Classes:
             f"got {classes or 'no usable label'}. Choose another label column."
         )
     _refuse_measurements(classes, len(texts), where)
+    _refuse_qualified(list(texts.values()), where)
     number = {name: k for k, name in enumerate(classes)}
     numbers = {row: number[names[text]] for row, text in texts.items()}
     return Classes(tuple(classes), numbers, notes=_notes(numbers, classes))
@@ -248,12 +249,31 @@ def _refuse_measurements(classes: Sequence[str], rows: int, where: str) -> None:
     if len(classes) < _MANY or 2 * len(classes) <= rows:
         return
     if all(_NUMBER.fullmatch(name) for name in classes):
-        raise DataError(
-            f"Expected classes {where}, but got {len(classes)} different numbers in {rows} rows, "
-            f"such as {', '.join(classes[:3])}: they look like measurements. Make a column of "
-            "classes out of them first, such as 'active' from a limit on, and name that column; or "
-            'cut them with --label-cut, such as "<=1000".'
-        )
+        raise _are_measurements(where, f"{len(classes)} different numbers in {rows}", classes)
+
+
+def _refuse_qualified(texts: Sequence[str], where: str) -> None:
+    """Refuse numbers with qualifiers among them; those without one hardly repeat."""
+    signs: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        match = _VALUE.fullmatch(_plain(text))
+        if match is None:
+            return
+        signs[text] = match[1] or ""
+    qualified = [text for text, sign in signs.items() if sign]
+    exact = [text for text in texts if not signs[text]]
+    distinct = list(dict.fromkeys(exact))
+    if qualified and len(distinct) >= _MANY and 2 * len(distinct) > len(exact):
+        what = f"{len(distinct)} different numbers, and some with a qualifier, in {len(texts)}"
+        raise _are_measurements(where, what, [*distinct[:2], qualified[0]])
+
+
+def _are_measurements(where: str, what: str, examples: Sequence[str]) -> DataError:
+    return DataError(
+        f"Expected classes {where}, but got {what} rows, such as {', '.join(examples[:3])}: they "
+        "look like measurements. Make a column of classes out of them first, such as 'active' "
+        'from a limit on, and name that column; or cut them with --label-cut, such as "<=1000".'
+    )
 
 
 def _class_names(texts: Sequence[str]) -> dict[str, str]:

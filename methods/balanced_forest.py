@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from .ecfp_forest import EcfpForest
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+    from sklearn.tree import DecisionTreeClassifier
 
 
 @register_method(
@@ -30,7 +32,9 @@ class BalancedForest(EcfpForest):
     smallest class has, drawn with replacement; no weights. ``tau`` is chosen likewise.
 
     Settings: those of ``ecfp_forest``.
-    Cost: less than ``ecfp_forest``, as its trees are smaller; no GPU.
+    Cost: less than ``ecfp_forest``, as its trees are smaller; no GPU. Memory does not grow with
+    the number of trees: one is held whole at a time, which takes 16 K^2 bytes for each sample of
+    the smallest class, 40 MB with 572 classes of 7 or more.
 
     When it helps: it is a peer, which shows what the tool that people use gives on these splits.
     Where the smallest class has a few samples, each tree sees no more of the others.
@@ -41,16 +45,29 @@ class BalancedForest(EcfpForest):
     needs = {"imblearn": "pip install '.[peers]'"}  # noqa: RUF012
 
     def _fitted(self, features: csr_array, labels: np.ndarray, seed: int) -> Forest:
-        from imblearn.ensemble import BalancedRandomForestClassifier
-
         if len(np.unique(labels)) == 1:
             # Nothing to balance, which the package refuses.
             return super()._fitted(features, labels, seed)
-        forest = BalancedRandomForestClassifier(self.options.trees, n_jobs=1, random_state=seed)
-        # Its samplers hold copies of every tree.
-        forest.fit(features, labels)
-        return Forest.of(forest.estimators_, forest.classes_, features.shape[1])
+        trees = _grown(self.options.trees, features, labels, seed)
+        return Forest.of(trees, np.unique(labels), features.shape[1])
 
     def implied_log_prior(self) -> Tensor:
         # A tree sees all classes equally often, and tau then takes powers of their shares off.
         return log_shares(-self._tau * self.context.log_counts)
+
+
+def _grown(
+    trees: int, features: csr_array, labels: np.ndarray, seed: int
+) -> Iterator[DecisionTreeClassifier]:
+    """Trees of imbalanced-learn's forest, one by one: with many classes each is large.
+
+    A forest draws for one tree after the other, so that forests of one tree which share a
+    generator are those of one forest. Its own warm start draws otherwise.
+    """
+    from imblearn.ensemble import BalancedRandomForestClassifier
+
+    columns = features.tocsc()
+    draws = np.random.RandomState(seed)
+    for _ in range(trees):
+        forest = BalancedRandomForestClassifier(1, n_jobs=1, random_state=draws)
+        yield forest.fit(columns, labels).estimators_[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +24,12 @@ from ._posthoc import PRIOR_POWERS, choose_tau, posthoc_log_prior
 # LightGBM and SciPy's arrays take a while to import and are imported where they are used.
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+
+_log = logging.getLogger(__name__)
+
+# What a tree of so many leaves takes while it is trained and written, as measured.
+_TREE_BYTES, _TREE_LEAVES = 20_000, 31
 
 
 class GbdtOptions(Options):
@@ -82,8 +90,10 @@ class Gbdt(Estimator):
     Settings: ``learning_rate`` 0.05, ``leaves`` 31, ``leaf_samples`` 20, ``feature_share`` 0.3,
     ``balance`` 0.5, ``rounds`` 1,000, ``patience`` 100, ``radius`` 2, ``bits`` 2,048, ``combine``,
     ``tune``. The epochs of the benchmark do not count.
-    Cost: 10 to 20 seconds on one core for two classes and 30,000 samples, more with each class; no
-    GPU. Descriptors are computed once a data set, 5 ms a molecule.
+    Cost: 10 to 20 seconds on one core for two classes and 30,000 samples; no GPU. Of more classes
+    a round grows a tree each: with 100 and 6,000 samples a round takes a second. A tree takes 20 kB
+    of memory: of 600 classes and 1,000 rounds, if nothing stops it before, hours and 12 GB, so that
+    ``rounds`` must be small there. Descriptors are computed once a data set, 5 ms a molecule.
 
     When it helps: it is a peer, which shows what the tool that people use gives on these splits.
 
@@ -161,6 +171,7 @@ class Gbdt(Estimator):
 
         known, places = np.unique(train.labels, return_inverse=True)
         counts = np.bincount(places)
+        _warn_of_memory(self.options, len(known))
         parameters = boosting_parameters(
             self.options, len(known), int(self.context.rng("trees").integers(2**31))
         )
@@ -224,6 +235,24 @@ class Gbdt(Estimator):
         ]
         tables = combined(tables, self.options.combine)
         return csr_matrix(hstack([self._sparse(samples), *tables], format="csr", dtype=np.float32))
+
+
+def _warn_of_memory(options: GbdtOptions, classes: int) -> None:
+    """Say it where the trees of all rounds would take more memory than this machine has."""
+    of_a_round = (classes if classes > 2 else 1) * _TREE_BYTES * options.leaves / _TREE_LEAVES
+    there = _memory_bytes()
+    if options.rounds * of_a_round > there:
+        _log.warning(
+            "gbdt grows a tree for each of %d classes a round: %d rounds would take about %.0f GB "
+            "of memory, but this machine has %.0f. Unless it stops before, it will run out: set "
+            "gbdt[rounds=%d] or fewer.",
+            classes, options.rounds, options.rounds * of_a_round / 1e9, there / 1e9,
+            max(1, int(there / 2 / of_a_round)),
+        )  # fmt: skip
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def boosting_parameters(options: GbdtOptions, classes: int, seed: int) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from bench.errors import ArgumentError, nearest
 from bench.report import measures
 from bench.report.cells import Column, Leaders, Row, Run
 from bench.report.figures.source import Source
+from bench.report.mean_ranks import task_ranks
 from bench.report.measures import unit
 from bench.report.numbers import counted, fixed
-from bench.report.paired_cells import gap_over_seeds
+from bench.report.paired_cells import gap_over_seeds, paired_runs
 from bench.report.sampling_variance import covariance_from
 from bench.sweep.store import Store
 
@@ -88,8 +89,10 @@ class Interval:
     mean, low, high : float or None
         Mean difference with its 95 % interval; None without a seed that both have finished.
     seeds : int
-        Seeds that both have finished. With one seed the interval holds for these two trained
-        models only.
+        Seeds that both have finished.
+    pairs : int or None
+        Pairs of runs on one seed, and on one fold if there are any; None: as many as seeds. With
+        one pair the interval holds for these two trained models only.
     """
 
     first: str
@@ -98,6 +101,7 @@ class Interval:
     low: float | None
     high: float | None
     seeds: int
+    pairs: int | None = None
 
     @property
     def significant(self) -> bool | None:
@@ -113,14 +117,16 @@ class Interval:
         pair = f"{self.first} minus {self.second}"
         if self.mean is None or self.low is None or self.high is None:
             return f"{pair}: nothing can be said, as no seed is finished for both."
+        pairs = self.seeds if self.pairs is None else self.pairs
+        runs = "" if pairs == self.seeds else f", {counted(pairs, 'pair')} of runs"
         text = (
             f"{pair}: {self.mean:+.2f} points, 95 % interval {self.low:+.2f} to {self.high:+.2f} "
-            f"({counted(self.seeds, 'seed')})"
+            f"({counted(self.seeds, 'seed')}{runs})"
         )
         if self.significant is None:
             return f"{text}: nothing can be said, as the differences have no spread."
         said = "significant" if self.significant else "not significant"
-        only = "; it holds for these two trained models only" if self.seeds == 1 else ""
+        only = "; it holds for these two trained models only" if pairs == 1 else ""
         return f"{text}: {said}{only}."
 
 
@@ -180,6 +186,32 @@ class Results:
         frame[figures] = frame[figures].astype(float)
         frame["best"] = frame["best"].astype(object)  # of True, False and None
         return frame
+
+    @cached_property
+    def mean_ranks(self) -> pd.DataFrame:
+        """Mean rank of each method over the tasks of one file, as the written table has it.
+
+        Tasks of one file share molecules, so that there is no test of ranks.
+
+        Returns
+        -------
+        DataFrame
+            ``file``, ``method``, ``title``; the mean rank by each measure that the table shows, 1
+            for the best, NaN for a method with a hole; and ``tasks``, how many are ranked. Without
+            several tasks and methods it has no rows.
+        """
+        import pandas as pd
+
+        table = self.source.table
+        names = [measure.name for measure in table.shown]
+        return pd.DataFrame(
+            [
+                (of.file, row.label, row.heading, *ranks, of.tasks)
+                for of in task_ranks(table)
+                for row, ranks in of.ranks
+            ],
+            columns=["file", "method", "title", *names, "tasks"],
+        ).astype(dict.fromkeys(names, float))
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -301,7 +333,9 @@ class Results:
         )
         if gap is None:
             return Interval(a, b, None, None, None, 0)
-        return Interval(a, b, gap.mean, gap.low, gap.high, gap.pairs)
+        runs = paired_runs(self.source.table, split, column, a, b)
+        seeds = len({run.seed for run, _ in runs})
+        return Interval(a, b, gap.mean, gap.low, gap.high, seeds, gap.pairs)
 
     def plot(
         self,
@@ -316,7 +350,7 @@ class Results:
         dataset, split : str, optional
             A panel each when not given.
         measure : str
-            ``"balanced_accuracy"`` or ``"balanced_f1"``.
+            ``"balanced_accuracy"``, ``"balanced_f1"``, or another one that :attr:`table` has.
 
         Returns
         -------
@@ -331,7 +365,7 @@ class Results:
         from bench.report.figures.intervals import interval_figure
         from bench.report.figures.style import style
 
-        known = {one.name: one for one in measures.MAIN}
+        known = {one.name: one for one in (*measures.MAIN, *self._summarised)}
         self._require("measure", measure, list(known))
         places = self._places(dataset, split)
         with style():

@@ -22,7 +22,12 @@ from bench.data.cache import default_folder
 from bench.data.cliffs import MOST, NEAR, activity_cliffs
 from bench.data.describe import DataDescription, describe_data
 from bench.data.prepared import PreparedData
-from bench.data.similarity import CLOSE, sample_fingerprints, sample_similarities
+from bench.data.similarity import (
+    CLOSE,
+    places_in_words,
+    sample_fingerprints,
+    sample_similarities,
+)
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
@@ -32,7 +37,7 @@ from bench.report.published import published
 from bench.report.table1 import table1_markdown
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, expand
-from bench.sweep.splits import split_of
+from bench.sweep.splits import molecules_counted, require_columns, split_of
 
 # Splits that read a column, and which one it is.
 _OF_COLUMNS = {"column": "split_column", "time": "dates"}
@@ -58,6 +63,8 @@ def report_data(
     """
     asked = tuple(splits) or (*Settings().splits, *_OF_COLUMNS)
     grid = expand(Settings(datasets=tuple(names), splits=asked))
+    if splits:
+        require_columns(grid.datasets, grid.splits)
     described = []
     files: dict[str, bytes] = {}
     for part in grid.datasets:
@@ -145,10 +152,14 @@ def _molecule(prepared: PreparedData, sample: int) -> str:
 
 
 class _TestPart(NamedTuple):
-    """The test part of a split: similarity of each sample to training, samples of each class."""
+    """The test part of a split: similarity of each sample to training, samples of each class.
+
+    Of several molecules, `which` says in words whose similarity it is.
+    """
 
     similarity: np.ndarray
     class_counts: np.ndarray
+    which: str
 
 
 def _applies(split: Part, prepared: PreparedData) -> bool:
@@ -174,31 +185,39 @@ def _test_parts(
                 continue
             for note in made.notes:
                 console.print(f"{part.label}, {split.label} split, seed {seed}: {note}")
+            places = molecules_counted(split, prepared)
             similarity = sample_similarities(
                 prepared,
                 made,
+                places,
                 cache_dir=cache,
                 jobs=cores,
                 on_progress=partial(step.advance, f"{part.label}: {split.label} split, similarity"),
             )
             assert similarity is not None  # there are molecules
-            found[split.label] = _TestPart(similarity, prepared.class_counts(made.test))
+            found[split.label] = _TestPart(
+                similarity, prepared.class_counts(made.test), places_in_words(prepared, places)
+            )
     return found
 
 
 def _show_test_parts(tests: Mapping[str, _TestPart], seed: int) -> None:
     if not tests:
         return
+    several = any(test.which for test in tests.values())
     table = Table(
-        "split", "test", "smallest class", "median", f"{CLOSE} or more", "equal fingerprint",
+        "split", "test", *(["molecule"] if several else []), "smallest class", "median",
+        f"{CLOSE} or more", "equal fingerprint",
         title="similarity of each test molecule to the nearest in training (Tanimoto, Morgan "
         f"fingerprints of radius 2, 2,048 bits; seed {seed})",
         title_justify="left",
     )  # fmt: skip
-    for split, (similarity, class_counts) in tests.items():
+    table.columns[0].overflow = "fold"  # names are never cut
+    for split, (similarity, class_counts, which) in tests.items():
         table.add_row(
             split,
             f"{len(similarity):,}",
+            *([which] if several else []),
             f"{class_counts.min():,}",
             f"{np.median(similarity):.3f}",
             f"{np.mean(similarity >= CLOSE):.1%}",

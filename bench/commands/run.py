@@ -45,6 +45,7 @@ from bench.sweep.plan import (
 from bench.sweep.policy import Policy
 from bench.sweep.resume import done_without_weights
 from bench.sweep.retention import Keep, models_to_forget
+from bench.sweep.splits import require_columns
 from bench.sweep.store import Store
 from bench.sweep.trials import check_trials
 from bench.tracking.listener import require_trackers
@@ -180,6 +181,7 @@ def _grid(resolved: Resolved) -> Grid:
     """What the settings ask for, with a warning for each method that cannot be used here."""
     require_trackers(resolved.settings.track)
     grid = expand(resolved.settings)
+    require_columns(grid.datasets, grid.splits)
     check_trials(resolved.settings)
     absent = METHODS.unavailable() | left_out(resolved.settings.methods)
     for name, reason in sorted(absent.items()):

@@ -15,7 +15,7 @@ from bench.commands.progress import LiveRuns, LiveStep
 from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
-from bench.data.similarity import sample_similarities, similarity_in_words
+from bench.data.similarity import places_in_words, sample_similarities, similarity_in_words
 from bench.spec import label_and_fold
 from bench.sweep.costs import Costs
 from bench.sweep.devices import Place
@@ -24,7 +24,7 @@ from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_
 from bench.sweep.plan import Job
 from bench.sweep.policy import Policy
 from bench.sweep.resume import Workload, sort_out
-from bench.sweep.splits import split_of
+from bench.sweep.splits import molecules_counted, split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
 from bench.tracking.listener import Listeners, Run, flat
@@ -233,6 +233,7 @@ def make_splits(
             prepared.class_names,
             rows=prepared.rows,
             scaffolds=scaffolds,
+            can_group=hasattr(job.split.options, "group_duplicates"),
         )
         # Seeds and folds differ in detail only: the findings of one stand for the others on the
         # screen.
@@ -240,18 +241,19 @@ def make_splits(
         if kind not in warned:
             for text in (*found.problems, *found.warnings):
                 warn(f"{key[0]}, {key[1]} split, seed {key[2]}: {text}")
+            places = molecules_counted(job.split, prepared)
             with LiveStep(f"{key[0]}: similarity of test to training") as step:
                 near = sample_similarities(
                     prepared,
                     split,
+                    places,
                     cache_dir=cache,
                     jobs=cores,
                     on_progress=partial(step.advance, f"{key[0]}: nearest molecules of training"),
                 )
             if near is not None:
-                console.print(
-                    f"{key[0]}, {key[1]} split, seed {key[2]}: {similarity_in_words(near)}"
-                )
+                said = similarity_in_words(near, places_in_words(prepared, places))
+                console.print(f"{key[0]}, {key[1]} split, seed {key[2]}: {said}")
         warned.add(kind)
         hashes[key] = split.hash
     return hashes

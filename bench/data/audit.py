@@ -92,6 +92,8 @@ class SplitAudit:
         None when no scaffolds were given.
     notes : tuple of str
         What the split says of itself.
+    can_group : bool
+        Whether the split has the option ``group_duplicates``.
     """
 
     split_hash: str
@@ -102,6 +104,7 @@ class SplitAudit:
     shared: tuple[SharedSamples, ...]
     scaffolds: ScaffoldGroups | None
     notes: tuple[str, ...] = ()
+    can_group: bool = True
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -132,7 +135,8 @@ class SplitAudit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on findings that make numbers less certain or too good."""
-        found = [*self.notes, *(_shared_text(shared) for shared in self.shared)]
+        hint = " The option group_duplicates keeps equal samples in one part." * self.can_group
+        found = [*self.notes, *(_shared_text(shared) + hint for shared in self.shared)]
         smallest = min((count for count in self.counts["test"] if count), default=0)
         if smallest < FEW_SAMPLES:
             name = self.class_names[self.counts["test"].index(smallest)]
@@ -168,6 +172,7 @@ def audit(
     *,
     rows: np.ndarray | None = None,
     scaffolds: np.ndarray | None = None,
+    can_group: bool = True,
 ) -> SplitAudit:
     """Examine a split of M samples of K classes.
 
@@ -187,6 +192,8 @@ def audit(
         Row of the file of each sample, by which samples are named; positions when None.
     scaffolds : ndarray of int64, shape (M,), optional
         Equal numbers are equal scaffolds; negative is the empty scaffold.
+    can_group : bool
+        Whether the split has an option that keeps equal samples in one part.
 
     Raises
     ------
@@ -227,6 +234,7 @@ def audit(
         shared=() if identity is None else _shared(split, identity, rows),
         scaffolds=None if scaffolds is None else _scaffold_groups(scaffolds),
         notes=split.notes,
+        can_group=can_group,
     )
 
 
@@ -271,8 +279,7 @@ def _shared_text(shared: SharedSamples) -> str:
     examples = ", ".join(f"{first} = {second}" for first, second in shared.examples)
     return (
         f"Equal samples in {shared.first} and {shared.second}: {shared.distinct} distinct, on "
-        f"{shared.first_samples} and {shared.second_samples} rows, such as rows {examples}. "
-        "The option group_duplicates keeps equal samples in one part."
+        f"{shared.first_samples} and {shared.second_samples} rows, such as rows {examples}."
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from bench.errors import DataError
 from bench.sources import sources_of
 from bench.split import Split
 
+LAST = -1
+"""Place of the last molecule of a sample, the product of a reaction."""
+
 CLOSE = 0.85
 """From here on two molecules are called close, as is usual for these fingerprints."""
 
@@ -23,6 +28,7 @@ _BLOCK = 512
 
 def sample_fingerprints(
     prepared: PreparedData,
+    place: int = LAST,
     *,
     cache_dir: Path | None = None,
     jobs: int = 1,
@@ -30,8 +36,13 @@ def sample_fingerprints(
 ) -> np.ndarray:
     """Fingerprint of every sample, computed when first asked for and then cached.
 
-    The fingerprint of a sample with several molecules is that of the last, the product of a
-    reaction. Parameters are those of :func:`bench.data.prepare.prepare`.
+    Other parameters are those of :func:`bench.data.prepare.prepare`.
+
+    Parameters
+    ----------
+    prepared : PreparedData
+    place : int
+        Which molecule of a sample with several is meant, by its place among them.
 
     Returns
     -------
@@ -52,10 +63,12 @@ def sample_fingerprints(
         )
 
     def build() -> dict[str, np.ndarray]:
-        return {"bits": fingerprints_of(prepared, jobs=jobs, on_progress=on_progress)}
+        return {"bits": fingerprints_of(prepared, place=place, jobs=jobs, on_progress=on_progress)}
 
     # The fingerprint of the data covers the file, the sources that read molecules, and RDKit.
-    key = {"prepared": prepared.fingerprint}
+    key: dict[str, Any] = {"prepared": prepared.fingerprint}
+    if place not in (LAST, len(molecules) - 1):
+        key["place"] = place
     folder = cache_dir or cache.default_folder()
     return cache.open_or_build(folder, f"fingerprints-{prepared.name}", key, build)["bits"]
 
@@ -64,14 +77,15 @@ def fingerprints_of(
     prepared: PreparedData,
     samples: np.ndarray | None = None,
     *,
+    place: int = LAST,
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> np.ndarray:
-    """Fingerprint of the last molecule of each of `samples`, or of all; (n, W), made anew."""
-    index = [entity.index for entity in prepared.entities if entity.kind == "molecule"][-1]
-    used, place = np.unique(index if samples is None else index[samples], return_inverse=True)
+    """Fingerprint of a molecule of each of `samples`, or of all; (n, W), made anew."""
+    index = [entity.index for entity in prepared.entities if entity.kind == "molecule"][place]
+    used, numbers = np.unique(index if samples is None else index[samples], return_inverse=True)
     smiles = [prepared.smiles[graph] for graph in used]
-    return fingerprints(smiles, jobs=jobs, on_progress=on_progress)[place]
+    return fingerprints(smiles, jobs=jobs, on_progress=on_progress)[numbers]
 
 
 def similarity_to_training(
@@ -81,8 +95,9 @@ def similarity_to_training(
 
     Parameters
     ----------
-    bits : ndarray of uint64, shape (M, W)
-        Fingerprint of every sample.
+    bits : ndarray of uint64, shape (M, W) or (E, M, W)
+        Fingerprint of every sample, or of E molecules of it: then that counts of a test sample
+        which is most like any of those of training.
     split : Split
         Of the same M samples.
     on_progress : callable or None
@@ -93,12 +108,17 @@ def similarity_to_training(
     ndarray of float64, shape (T,)
         One for each of ``split.test``, 0..1.
     """
-    return nearest_similarity(bits[split.test], bits[split.train], on_progress=on_progress)
+    words = bits.shape[-1]
+    asked, known = (bits[..., own, :].reshape(-1, words) for own in (split.test, split.train))
+    nearest = nearest_similarity(asked, known, on_progress=on_progress)
+    found: np.ndarray = nearest.reshape(-1, len(split.test)).max(axis=0)
+    return found
 
 
 def sample_similarities(
     prepared: PreparedData,
     split: Split,
+    places: Sequence[int] = (LAST,),
     *,
     cache_dir: Path | None = None,
     jobs: int = 1,
@@ -106,19 +126,24 @@ def sample_similarities(
 ) -> np.ndarray | None:
     """:func:`similarity_to_training` of a data set's split, cached; None without a molecule.
 
-    Of several molecules the last one counts, as in :func:`sample_fingerprints`.
+    Of several molecules those at `places` count: of a test sample the one that is most like any
+    of those of the training samples.
     """
     if all(entity.kind != "molecule" for entity in prepared.entities):
         return None
 
     def build() -> dict[str, np.ndarray]:
-        bits = sample_fingerprints(
-            prepared, cache_dir=cache_dir, jobs=jobs, on_progress=on_progress
-        )
-        return {"nearest": similarity_to_training(bits, split, on_progress=on_progress)}
+        inputs = [
+            sample_fingerprints(
+                prepared, place, cache_dir=cache_dir, jobs=jobs, on_progress=on_progress
+            )
+            for place in places
+        ]
+        return {"nearest": similarity_to_training(np.stack(inputs), split, on_progress=on_progress)}
 
     key = {
         "prepared": prepared.fingerprint,
+        "places": list(places),
         "split": split.hash,
         "source": sources_of([__name__], within=("bench.data",)),
     }
@@ -126,8 +151,25 @@ def sample_similarities(
     return cache.open_or_build(folder, f"similarity-{prepared.name}", key, build)["nearest"]
 
 
-def similarity_in_words(nearest: np.ndarray) -> str:
+def places_in_words(prepared: PreparedData, places: Sequence[int]) -> str:
+    """Which molecules of a sample are meant, by the names of the inputs; nothing of a single one.
+
+    Of several, :func:`sample_similarities` takes the nearest.
+    """
+    names = [entity.name for entity in prepared.entities if entity.kind == "molecule"]
+    if len(names) < 2:
+        return ""
+    return f"{'the nearest of ' if len(places) > 1 else ''}{', '.join(names[p] for p in places)}"
+
+
+def similarity_in_words(nearest: np.ndarray, which: str = "") -> str:
     """How near a test set lies to training, from the similarity of each of its samples.
+
+    Parameters
+    ----------
+    nearest : ndarray of float64, shape (T,)
+    which : str
+        From :func:`places_in_words`.
 
     Examples
     --------
@@ -135,8 +177,9 @@ def similarity_in_words(nearest: np.ndarray) -> str:
     'test molecules are 0.70 similar to the nearest in training (median), 50% close (0.85 or more).'
     """
     return (
-        f"test molecules are {np.median(nearest):.2f} similar to the nearest in training (median), "
-        f"{np.mean(nearest >= CLOSE):.0%} close ({CLOSE} or more)."
+        f"test molecules{f' ({which})' if which else ''} are {np.median(nearest):.2f} "
+        f"similar to the nearest in training (median), {np.mean(nearest >= CLOSE):.0%} close "
+        f"({CLOSE} or more)."
     )
 
 

@@ -125,7 +125,7 @@ def _task_ranks(table: Table) -> list[str]:
     for found in task_ranks(table):
         lines = [[escape(row.heading), *ranks] for row, ranks in found.lines]
         parts += [
-            f"## Mean rank over the {found.tasks} tasks of {escape(found.file)}",
+            f"## {escape(found.title)}",
             NO_TEST,
             pipes(["Method", *(measure.heading for measure in table.shown)], lines),
         ]

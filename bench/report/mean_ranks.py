@@ -32,13 +32,26 @@ class TaskRanks:
         What the tasks' names begin with.
     tasks : int
         How many are ranked.
-    lines : tuple of (Row, tuple of str)
-        The mean rank of a method by each of the measures shown; a dash where it has a hole.
+    ranks : tuple of (Row, tuple of float or None)
+        The mean rank of a method by each of the measures shown; None where it has a hole.
     """
 
     file: str
     tasks: int
-    lines: tuple[tuple[Row, tuple[str, ...]], ...]
+    ranks: tuple[tuple[Row, tuple[float | None, ...]], ...]
+
+    @property
+    def title(self) -> str:
+        """What a table of them is called."""
+        return f"Mean rank over the {self.tasks} tasks of {self.file}"
+
+    @property
+    def lines(self) -> list[tuple[Row, list[str]]]:
+        """`ranks` as they are printed; a dash for a hole."""
+        return [
+            (row, [HOLE if rank is None else fixed(rank) for rank in ranks])
+            for row, ranks in self.ranks
+        ]
 
 
 def rank_rows(
@@ -91,15 +104,9 @@ def _of_file(table: Table, file: str, columns: Sequence[Column]) -> TaskRanks:
     found = [
         rank_rows(table, measure, columns, lambda column: column.label) for measure in table.shown
     ]
-    ranks = [
-        {place: fixed(rank) for place, rank in zip(of.methods, of.mean_ranks, strict=True)}
-        for of in found
-    ]
+    ranks = [dict(zip(of.methods, of.mean_ranks, strict=True)) for of in found]
     return TaskRanks(
         file,
         max(of.datasets for of in found),
-        tuple(
-            (row, tuple(of.get(place, HOLE) for of in ranks))
-            for place, row in enumerate(table.rows)
-        ),
+        tuple((row, tuple(of.get(place) for of in ranks)) for place, row in enumerate(table.rows)),
     )

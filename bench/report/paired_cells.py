@@ -27,18 +27,24 @@ def gap_over_seeds(
     Difference or None
         From :func:`bench.statistics.paired.paired_difference`; None without a seed that both have.
     """
-    a, b = (_complete_runs(table, split, column, method) for method in (first, second))
-    seeds = sorted(a.keys() & b.keys())
-    if not seeds:
+    pairs = paired_runs(table, split, column, first, second)
+    if not pairs:
         return None
     measure = MAIN[0]
     cells = [table.cells[split, column.label, name, measure.name] for name in (first, second)]
-    sampling = [covariance(measure, (a[seed], b[seed])) for seed in seeds]
     return paired_difference(
-        np.array([[cell.values[seed] for cell in cells] for seed in seeds]),
-        np.array(sampling),
-        test_to_train=test_to_train_of([a[seed] for seed in seeds]),
+        np.array([[cell.values[run.replicate] for cell in cells] for run, _ in pairs]),
+        np.array([covariance(measure, pair) for pair in pairs]),
+        test_to_train=test_to_train_of([run for run, _ in pairs]),
     )
+
+
+def paired_runs(
+    table: Table, split: str, column: Column, first: str, second: str
+) -> list[tuple[Run, Run]]:
+    """Runs of `first` and `second` on the same seed, and fold if any, that both have finished."""
+    a, b = (_complete_runs(table, split, column, method) for method in (first, second))
+    return [(a[place], b[place]) for place in sorted(a.keys() & b.keys())]
 
 
 def said_of(pairs: int) -> str:

@@ -66,7 +66,7 @@ class _Report:
 
 def _task_ranks(table: Table) -> Iterator[RenderableType]:
     for found in task_ranks(table):
-        title = f"Mean rank over the {found.tasks} tasks of {found.file} (1 is the best)"
+        title = f"{found.title} (1 is the best)"
         grid = Grid(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
         grid.add_column("Method", overflow="fold", min_width=12)
         for measure in table.shown:

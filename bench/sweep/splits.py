@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,46 @@ from bench.data.clusters import CUTOFF, sample_clusters
 from bench.data.featurise import Progress
 from bench.data.prepare import molecule_numbers, scaffolds
 from bench.data.prepared import PreparedData
+from bench.data.similarity import LAST
 from bench.errors import SplitError, UsageError
 from bench.split import Split, make_split
 from bench.sweep.plan import Part
 
-# What a file may say of its rows, and the option that names the column.
+# What a file may say of its rows: in words, on the command line, and among a data set's options.
 _COLUMNS = {
-    "dates": ("dates", "--date-col"),
-    "split_column": ("a column of train, valid and test", "--split-col"),
+    "dates": ("dates", "--date-col", "date_column"),
+    "split_column": ("a column of train, valid and test", "--split-col", "split_column"),
 }
+
+
+def require_columns(datasets: Sequence[Part], splits: Sequence[Part]) -> None:
+    """Refuse a split that reads a column of a file which is not named, before a file is read.
+
+    A data set without an option for the column may have it all the same, as its reader decides;
+    if not, :func:`split_of` refuses it.
+
+    Raises
+    ------
+    UsageError
+        For the first such data set and split.
+    """
+    for dataset in datasets:
+        for split in splits:
+            for need in split.facts["needs"]:
+                option = _COLUMNS[need][2] if need in _COLUMNS else None
+                if option and getattr(dataset.options, option, "") is None:
+                    raise _no_column(need, dataset.label, split)
+
+
+def molecules_counted(part: Part, prepared: PreparedData) -> tuple[int, ...]:
+    """Which molecules of a sample the split is about, by their places.
+
+    Those that its option ``molecules`` names, as that of ``cold_drug`` does; else the last, whose
+    scaffold or cluster other splits read.
+    """
+    chosen = str(getattr(part.options, "molecules", "last"))
+    several = sum(entity.kind == "molecule" for entity in prepared.entities)
+    return {"both": tuple(range(several)), "first": (0,), "second": (1,)}.get(chosen, (LAST,))
 
 
 def split_of(
@@ -76,12 +108,7 @@ def _needed(
     if need in _COLUMNS:
         texts = getattr(prepared, need)
         if texts is None:
-            what, option = _COLUMNS[need]
-            raise UsageError(
-                f"Expected {what} in the data set {prepared.name} for its {part.label} split, but "
-                f"it has none. Name the column of a file of yours with {option}, or choose "
-                "another split."
-            )
+            raise _no_column(need, prepared.name, part)
         return texts
     if need == "molecules":
         return molecule_numbers(prepared)
@@ -91,3 +118,11 @@ def _needed(
             prepared, cutoff, cache_dir=cache_dir, jobs=cores, on_progress=on_progress
         )
     return scaffolds(prepared, cache_dir=cache_dir, jobs=cores, on_progress=on_progress)
+
+
+def _no_column(need: str, dataset: str, split: Part) -> UsageError:
+    what, option, _ = _COLUMNS[need]
+    return UsageError(
+        f"Expected {what} in the data set {dataset} for its {split.label} split, but it has none. "
+        f"Name the column of a file of yours with {option}, or choose another split."
+    )

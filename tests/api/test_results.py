@@ -124,6 +124,28 @@ def test_the_chart_has_a_panel_a_split_with_the_best_on_top(results, tmp_path):
     assert results.plot(split="random")._repr_png_()[1:4] == b"PNG"
 
 
+def test_the_chart_takes_every_figure_of_the_table(results):
+    shown = results.plot(split="random", measure="recall_tail")
+    assert shown.axes[0].get_xlabel() == "tail (%)"
+    opened = bench.load_results(results.folder, metrics=["log_loss", "mcc"])
+    for name, label, sign in (("log_loss", "log loss, lower is better", 1), ("mcc", "MCC", -1)):
+        axes = opened.plot(split="random", measure=name).axes[0]
+        assert axes.get_xlabel() == label
+        own = opened.table[opened.table["split"] == "random"]
+        order = own.iloc[(sign * own[name]).argsort(kind="stable")]
+        assert [text.get_text() for text in axes.get_yticklabels()] == list(order["title"])
+    with pytest.raises(ArgumentError, match="recall_tail"):
+        opened.plot(measure="recall_tail")
+
+
+def test_without_tasks_there_is_no_mean_rank(results):
+    frame = results.mean_ranks
+    assert frame.empty
+    assert list(frame.columns) == [
+        "file", "method", "title", "balanced_accuracy", "balanced_f1", "tasks",
+    ]  # fmt: skip
+
+
 def test_the_page_is_the_one_that_the_harness_writes(results, tmp_path):
     path = results.to_html(tmp_path / "new" / "page.html")
     text = path.read_text()

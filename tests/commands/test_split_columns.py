@@ -43,6 +43,18 @@ def test_a_split_column_is_the_split(bench, path, tmp_path):
     assert "my, column split, seed 0: test molecules are" in out
 
 
+def test_an_option_is_named_only_to_splits_that_have_it(bench, path, tmp_path):
+    lines = path.read_text().splitlines()
+    twice = [line.replace("TEST", "train") for line in lines if "TEST" in line]
+    path.write_text("\n".join([*lines, *twice]))
+    hint = "The option group_duplicates"
+    _, _, err = bench(*arguments(path, tmp_path, "--split-col", "part"))
+    assert "Equal samples in train and test" in err
+    assert hint not in err
+    _, _, err = bench(*arguments(path, tmp_path, "--splits", "random"))
+    assert hint in err
+
+
 def test_a_date_column_alone_changes_no_split(bench, path, tmp_path):
     code, out, _ = bench(*arguments(path, tmp_path, "--date-col", "day", "--dry-run"))
     assert code == 0
@@ -82,6 +94,23 @@ def test_bad_input_is_refused_with_the_way_out(bench, path, tmp_path, more, word
     code, _, err = bench(*arguments(path, tmp_path, *more))
     assert code == 2
     assert words in err
+
+
+@pytest.mark.parametrize(
+    ("split", "option"), [("time", "--date-col"), ("random,column", "--split-col")]
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_column_that_is_not_named_is_missed_before_features_are_made(
+    bench, path, tmp_path, monkeypatch, split, option, more
+):
+    monkeypatch.setenv("LTDD_CACHE_DIR", str(tmp_path / "cache"))
+    code, _, err = bench(*arguments(path, tmp_path, "--splits", split, *more))
+    assert code == 2
+    assert "in the data set my for its" in err
+    assert option in err
+    data = ("data", path, "--smiles-col", "smiles", "--label-col", "class", "--splits", split)
+    assert bench(*data)[0] == 2
+    assert not (tmp_path / "cache").exists()
 
 
 def test_without_a_file_the_options_are_refused(bench):

@@ -5,6 +5,7 @@ import json
 import pytest
 from rdkit import Chem
 
+from bench import load_results
 from tests.commands.conftest import ROWS
 
 LABELS = {"alcohol": (1, 0, "x"), "amine": (0, "", "x"), "ring": (0, 1, "x")}
@@ -58,6 +59,16 @@ def test_each_label_column_is_a_data_set_and_methods_have_a_mean_rank(bench, tas
     assert ranks["Nearest neighbour"] == ["1.00", "1.00"]
     assert ranks["Majority class"] == ["2.00", "2.00"]
     assert "Mean rank over the 2 tasks of tox (1 is the best)" in printed
+    results = load_results(out)
+    page = results.to_html(tmp_path / "page.html").read_text()
+    shown = page.split("<caption><span>Mean rank over the 2 tasks of tox. Rank 1")[1]
+    line = '<tr><th scope="row">{0}</th><td class="number">{1}</td><td class="number">{1}</td></tr>'
+    for method, rank in (("Nearest neighbour", "1.00"), ("Majority class", "2.00")):
+        assert line.format(method, rank) in shown.split("</table>")[0]
+    frame = results.mean_ranks.set_index("method")
+    assert list(frame.columns) == ["file", "title", "balanced_accuracy", "balanced_f1", "tasks"]
+    assert list(frame.loc["majority"]) == ["tox", "Majority class", 2.0, 2.0, 2]
+    assert frame.loc["nearest_neighbour", "balanced_f1"] == 1.0
     # A task alone is the same run.
     _, printed, _ = bench(
         "--data", tasks, "--label-col", "NR-ER",

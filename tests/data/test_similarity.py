@@ -12,10 +12,19 @@ from bench.data import similarity
 from bench.data.featurise import fingerprints
 from bench.data.packed import PackedTexts
 from bench.data.prepared import EntityIndex
-from bench.data.similarity import sample_fingerprints, similarity_to_training
+from bench.data.similarity import (
+    places_in_words,
+    sample_fingerprints,
+    sample_similarities,
+    similarity_in_words,
+    similarity_to_training,
+)
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import DataError, UnavailableError
-from bench.split import Split
+from bench.spec import parse_spec
+from bench.split import SPLITS, Split
+from bench.sweep.plan import Part
+from bench.sweep.splits import molecules_counted
 from tests.toy import toy_data
 
 SMILES = [
@@ -84,6 +93,46 @@ def test_the_last_molecule_of_a_sample_counts_and_is_read_once(tmp_path):
     np.testing.assert_array_equal(bits(), fingerprints(SMILES))
     np.testing.assert_array_equal(bits(), fingerprints(SMILES))
     assert seen == [(28, 28)]
+
+
+def test_of_two_molecules_those_count_that_the_split_is_about(tmp_path):
+    data = small()
+    first, last = (fingerprints([data.smiles[g] for g in e.index]) for e in data.entities)
+
+    def part(text):
+        spec = parse_spec(text)
+        return Part(spec.name, text, SPLITS.get(spec.name).cls.options_type(**spec.options), {})
+
+    def nearest(asked, known):  # each pair of numbers, in plain sets
+        bits = [np.flatnonzero(np.unpackbits(row.view(np.uint8))) for row in (*asked, *known)]
+        sets = [set(one.tolist()) for one in bits]
+        return [
+            max(len(a & b) / max(len(a | b), 1) for b in sets[len(asked) :])
+            for a in sets[: len(asked)]
+        ]
+
+    def both(own):
+        return np.concatenate([first[own], last[own]])
+
+    one, other = (entity.name for entity in data.entities)
+    of_first = nearest(first[SPLIT.test], first[SPLIT.train])
+    of_last = nearest(last[SPLIT.test], last[SPLIT.train])
+    of_both = np.reshape(nearest(both(SPLIT.test), both(SPLIT.train)), (2, -1)).max(axis=0)
+    expected = {
+        "random": ((-1,), of_last, other),
+        "cold_drug[molecules=first]": ((0,), of_first, one),
+        "cold_drug[molecules=second]": ((1,), of_last, other),
+        "cold_drug": ((0, 1), of_both, f"the nearest of {one}, {other}"),
+    }
+    for text, (places, values, words) in expected.items():
+        assert molecules_counted(part(text), data) == places
+        found = sample_similarities(data, SPLIT, places, cache_dir=tmp_path)
+        np.testing.assert_array_equal(found, values)
+        assert places_in_words(data, places) == words
+        assert f"test molecules ({words}) are" in similarity_in_words(found, words)
+    single = small(entities=data.entities[:1])
+    assert molecules_counted(part("cold_drug"), single) == (0,)
+    assert places_in_words(single, (0,)) == ""
 
 
 def test_samples_without_a_molecule_have_no_fingerprint(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench.datasets._classes import Cut, OneClassError, classes_by_cut
+from bench.datasets._classes import Cut, OneClassError, classes_by_cut, classes_by_name
 from bench.datasets.csv_file import CsvFile, CsvOptions
 from bench.errors import DataError
 
@@ -138,3 +138,26 @@ def test_a_cut_is_part_of_the_identity_where_it_is_set(tmp_path):
     assert samples.labels.tolist() == [0, 1, -1, -1, -1]
     assert samples.unlabelled == {2, 3}
     assert sorted(samples.unusable) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("qualified", [[">10000"] * 40, ["≥ 10000", "<0.5", "~7"]])
+def test_measurements_with_qualifiers_are_named_as_such(qualified):
+    texts = [*(f"{n}.5" for n in range(12)), *qualified]
+    with pytest.raises(DataError) as caught:
+        classes_by_name(dict(enumerate(texts)), WHERE)
+    assert "12 different numbers, and some with a qualifier" in str(caught.value)
+    assert f"such as 0.5, 1.5, {qualified[0]}: they look like measurements" in str(caught.value)
+    assert "--label-cut" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["<=1000", ">1000"] * 20,  # classes of a cut
+        [*map(str, range(12)), *map(str, range(12)), ">12"],  # numbers that repeat
+        [*map(str, range(9)), ">9"],  # few
+        [*(f"{n}.5" for n in range(12)), ">10", "inactive"],  # words
+    ],
+)
+def test_classes_with_such_signs_stay_classes(texts):
+    assert len(classes_by_name(dict(enumerate(texts)), WHERE).names) == len(set(texts))

@@ -1,4 +1,6 @@
+import gc
 import sys
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.DataStructs import TanimotoSimilarity
+from scipy.sparse import csr_array
 from scipy.special import log_softmax
 
 from bench.data import descriptors as descriptors_room
@@ -17,7 +20,9 @@ from bench.dataset import Entity
 from bench.errors import DataError
 from bench.method import METHODS, Context, Samples
 from bench.methods._boosted_arrays import arrays_of_booster, booster_of_arrays
+from bench.methods._forest_arrays import Forest
 from bench.methods.balanced_forest import BalancedForest
+from bench.methods.balanced_forest import _grown as balanced_trees
 from bench.methods.ecfp_forest import EcfpForest, EcfpForestOptions
 from bench.methods.gbdt import Gbdt, GbdtOptions, boosting_parameters
 from bench.methods.majority import Majority
@@ -306,6 +311,39 @@ def test_balanced_forest_is_imbalanced_learns_called_directly():
     control.fit(train, valid)
     assert not np.array_equal(control.logits(test), found.logits(test))
     assert found.implied_log_prior().exp().tolist() == [0.5, 0.5]
+
+
+def test_trees_of_many_classes_that_do_not_fit_are_warned_of(monkeypatch, caplog):
+    """Memory runs out after hours of boosting."""
+    train, valid, _ = parts(5)
+    fitted("gbdt", train, valid, 5, rounds=2)
+    assert not caplog.records
+    # 5 classes, 31 leaves and 20 kB a tree: 100 kB a round.
+    monkeypatch.setattr("bench.methods.gbdt._memory_bytes", lambda: 10**6)
+    fitted("gbdt", train, valid, 5, rounds=10)
+    assert not caplog.records
+    fitted("gbdt", train, valid, 5, rounds=11)
+    assert "each of 5 classes a round: 11 rounds" in caplog.text
+    assert "set gbdt[rounds=5] or fewer" in caplog.text
+
+
+def test_a_balanced_forest_grows_its_trees_one_by_one_and_they_are_the_same():
+    """All trees of hundreds of classes at once take more memory than there is."""
+    from imblearn.ensemble import BalancedRandomForestClassifier
+
+    rng = np.random.default_rng(0)
+    labels = np.append(np.repeat(np.arange(6), 5), rng.integers(6, size=60))
+    features = csr_array((rng.random((90, 40)) < 0.2).astype(np.float32))
+    whole = BalancedRandomForestClassifier(8, random_state=3).fit(features, labels)
+    expected = Forest.of(whole.estimators_, whole.classes_, 40).arrays()
+    found = Forest.of(balanced_trees(8, features, labels, 3), np.arange(6), 40).arrays()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    trees = balanced_trees(3, features, labels, 3)
+    first = weakref.ref(next(trees))
+    next(trees)
+    gc.collect()
+    assert first() is None
 
 
 # ---------------------------------------------------------------- memory and chance

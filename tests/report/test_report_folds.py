@@ -6,14 +6,17 @@ import csv
 import dataclasses
 import io
 import statistics
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from bench.api.results import Results
 from bench.report import measures
 from bench.report.caption import caption
 from bench.report.csv_files import runs_csv
+from bench.report.figures.source import Source
 from bench.report.groups import groups_of_best
 from bench.report.markdown import markdown
 from bench.report.paired_cells import gap_over_seeds
@@ -92,6 +95,19 @@ def test_bold_compares_all_runs_and_speaks_of_seeds(folded):
     assert "on means over n = 2 paired seeds" in text["Bold"]
     assert "corrected resampled test" in text["cv5 split"]
     assert "fold=" not in text["cv5 split"]
+
+
+def test_an_interval_counts_seeds_apart_from_folds(folded):
+    table, decided = folded
+    store = SimpleNamespace(root=None, decisions=decided)
+    found = Results(store, Source(table, {}, {})).interval("cb", "vanilla")
+    assert (found.seeds, found.pairs) == (2, 10)
+    assert "(2 seeds, 10 pairs of runs)" in str(found)
+    one, decided = stored(seeds=(0,))
+    store.decisions = decided
+    found = Results(store, Source(one, {}, {})).interval("cb", "vanilla")
+    assert "(1 seed, 5 pairs of runs)" in str(found)
+    assert "these two trained models only" not in str(found)
 
 
 def test_a_single_fold_is_a_split_like_any_other():

@@ -54,7 +54,7 @@ def interval_figure(
     places : sequence of (split, Column)
         At least one.
     measure : Measure
-        A share, of which more is better.
+        One that the table has.
     """
     counts = [len(source.rows(split, column)) for split, column in places]
     figure = NotebookFigure(
@@ -68,7 +68,7 @@ def interval_figure(
     for axes, (split, column) in zip(grid[:, 0], places, strict=True):
         with_chance |= _panel(axes, source, split, column, measure)
         axes.set_title(place(split, column), loc="left")
-    grid[-1, 0].set_xlabel(_NAMES.get(measure.name, measure.heading))
+    grid[-1, 0].set_xlabel(_label(measure))
     _explain(figure, source, places, measure, with_chance=with_chance)
     return figure
 
@@ -79,7 +79,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
         row: source.table.cell(split, column, row, measure) for row in source.rows(split, column)
     }
     best = _not_different(source, split, column, measure)
-    order = sorted(cells, key=lambda row: -_mean(cells[row]))
+    order = sorted(cells, key=lambda row: _place(cells[row], measure))
     shaded = [number for number, row in enumerate(order) if row.label in best]
     for number in shaded:
         axes.axhspan(number - 0.5, number + 0.5, color=_BAND, linewidth=0)
@@ -97,8 +97,9 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     )
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    low, high = axes.get_xlim()
-    axes.set_xlim(max(low, -1.0), min(high, 101.0))
+    if measure.percent:
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -1.0), min(high, 101.0))
     return with_chance
 
 
@@ -111,8 +112,16 @@ def _method(axes: Axes, number: int, cell: Cell, mean: float, colour: str) -> No
     axes.plot([mean], [number], "o", color=colour)
 
 
-def _mean(cell: Cell | None) -> float:
-    return -np.inf if cell is None or cell.mean is None else cell.mean
+def _place(cell: Cell | None, measure: Measure) -> float:
+    """By which a method is sorted: rising from the best to those without a mean."""
+    if cell is None or cell.mean is None:
+        return np.inf
+    return -cell.mean if measure.higher_is_better else cell.mean
+
+
+def _label(measure: Measure) -> str:
+    name = _NAMES.get(measure.name, measure.heading + " (%)" * measure.percent)
+    return name if measure.higher_is_better else f"{name}, lower is better"
 
 
 def _not_different(source: Source, split: str, column: Column, measure: Measure) -> frozenset[str]:

@@ -18,6 +18,7 @@ from bench.report.html.audit import data_lines, environments, split_lines
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.results import lines_of
+from bench.report.mean_ranks import NO_TEST, task_ranks
 from bench.report.numbers import counted
 from bench.report.published import PAPER, of_paper
 
@@ -75,6 +76,8 @@ def page(source: Source) -> str:
         headings=[measure.heading for measure in source.table.shown],
         notes=caption(source.table),
         ranks=[(m.heading, ranks_of(source.table, m).verdict) for m in measures.MAIN],
+        task_ranks=task_ranks(source.table),
+        no_test=NO_TEST,
         data=data_lines(source),
         splits=split_lines(source),
         environments=environments(source),
