@@ -12,6 +12,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from bench.errors import DataError, UnavailableError
 
 from ._files import FileTable
@@ -52,7 +54,8 @@ def parse_parquet(data: bytes, where: str, expected: Sequence[str] = ()) -> File
         _refuse_repeated(schema.names, where)
         batches = file.iter_batches(_BATCH, columns=plain, use_threads=False)
         rows = chain.from_iterable(
-            zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches
+            zip(*(_values(batch[name], kinds[name]) for name in plain), strict=True)
+            for batch in batches
         )
         return _table(plain, rows, where)
     except (ArrowException, OSError, ValueError) as error:
@@ -62,11 +65,27 @@ def parse_parquet(data: bytes, where: str, expected: Sequence[str] = ()) -> File
         ) from error
 
 
+def _values(column: Any, kind: Any) -> list[Any]:
+    """The values of a column of this type.
+
+    Numbers of 16 and 32 bits are the shortest decimals that name them, as CSV files have them: one
+    of 32 bits that was written as 0.1 is above 0.1 once its bits are read as one of 64.
+    """
+    from pyarrow import types
+
+    values: list[Any] = column.to_pylist()
+    narrow = {16: np.float16, 32: np.float32}
+    if not types.is_floating(kind) or kind.bit_width not in narrow:
+        return values
+    as_written = narrow[kind.bit_width]
+    return [None if value is None else float(str(as_written(value))) for value in values]
+
+
 def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
     """The rows of a sheet below the first, which holds the names of the columns.
 
-    Formulas are the values that were last stored for them. Rows without any value are left out at
-    the end of the sheet, columns without any at its right.
+    Formulas are the values that were last stored for them; errors, such as #N/A, are missing. Rows
+    without any value are left out at the end of the sheet, columns without any at its right.
 
     Raises
     ------
@@ -95,7 +114,7 @@ def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
         chosen = book[sheet or names[0]]
         # What the file says of its size may be wrong.
         chosen.reset_dimensions()
-        rows = iter(chosen.iter_rows(values_only=True))
+        rows = (tuple(map(_without_error, cells)) for cells in chosen.iter_rows())
         header = _trimmed(list(map(_text, next(rows, ()))))
         return _table(header, rows, f"sheet {chosen.title!r} of {where}")
     except (DataError, UnavailableError, MemoryError):
@@ -106,6 +125,10 @@ def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
             f"Expected {where} to be a whole Excel file (.xlsx) without a password, but it cannot "
             f"be read: {error}. Save it anew."
         ) from error
+
+
+def _without_error(cell: Any) -> Any:
+    return None if cell.data_type == "e" else cell.value
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], where: str) -> FileTable:

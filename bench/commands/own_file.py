@@ -81,7 +81,8 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
     path : str or Path
     options : mapping
         Those of :class:`bench.datasets.csv_file.CsvOptions`, but ``label_column`` may be a list,
-        or a text with commas that is not itself the name of a column.
+        or a text with commas that is not itself the name of a column. In such a text, a name that
+        holds a comma stands in double quotes.
 
     Raises
     ------
@@ -109,6 +110,8 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
     )
     if isinstance(asked, str) and asked in table.columns:
         return [{**options, "label_column": asked}]
+    if isinstance(asked, str):
+        names = [name if name in table.columns else _unquoted(name) for name in names]
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f"Expected each label column once, but got {repeated[0]!r} twice.")
     stem = Path(path).name.partition(".")[0].replace(":", "_")
@@ -126,6 +129,14 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
     for reason in reasons:
         warn(reason)
     return kept
+
+
+def _unquoted(name: str) -> str:
+    try:
+        text = json.loads(name)
+    except ValueError:
+        return name
+    return text if isinstance(text, str) else name
 
 
 def csv_dataset(path: str | Path, options: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ guess whether an empty place is a failure, a run still missing or something nobo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -82,12 +82,22 @@ class Result:
         It says how much the splits of two seeds have in common, which paired tests must know. A
         part that is cut down to the smallest class still holds all test samples of that class.
         """
-        shares = [
-            tested / trained
-            for tested, trained in zip(self.tested, self.train_counts, strict=True)
-            if trained
-        ]
-        return max(shares)
+        return _largest_share(self.tested, self.train_counts)
+
+
+def _largest_share(tested: Sequence[int], trained: Sequence[int]) -> float:
+    return max(test / train for test, train in zip(tested, trained, strict=True) if train)
+
+
+def test_to_train_of_folds(results: Sequence[Result]) -> float:
+    """As :attr:`Result.test_to_train`, with the samples of all folds added up.
+
+    A class of two samples is tested in one fold and not in the next: no single fold speaks for
+    the others, and the order of folds must not count.
+    """
+    tested = [sum(of_class) for of_class in zip(*(own.tested for own in results), strict=True)]
+    trained = [sum(own) for own in zip(*(own.train_counts for own in results), strict=True)]
+    return _largest_share(tested, trained)
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,7 @@ class Cell:
         if not self.values:
             return None
         folds = [run.result for run in self.runs if run.fold is not None and run.result is not None]
-        shared = folds[0].test_to_train if folds else 0.0
+        shared = test_to_train_of_folds(folds) if folds else 0.0
         return summarise(self.values.values(), test_to_train=shared)
 
     @property

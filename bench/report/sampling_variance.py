@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from bench.metrics import confusion_matrix, frequency_groups
-from bench.report.cells import Result, Run
+from bench.report.cells import Result, Run, test_to_train_of_folds
 from bench.report.measures import Measure
 from bench.statistics import (
     balanced_accuracy_influence,
@@ -50,6 +50,8 @@ def test_to_train_of(runs: Sequence[Run]) -> float:
     hashes = {result_of(run).split_hash for run in runs}
     if len(runs) > 1 and (name in _FIXED or len(hashes) == 1):
         return float("inf")
+    if runs[0].fold is not None:
+        return test_to_train_of_folds([result_of(run) for run in runs])
     return result_of(runs[0]).test_to_train
 
 

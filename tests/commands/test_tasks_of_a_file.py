@@ -6,6 +6,7 @@ import pytest
 from rdkit import Chem
 
 from bench import load_results
+from bench.commands.own_file import tasks_of
 from tests.commands.conftest import ROWS
 
 LABELS = {"alcohol": (1, 0, "x"), "amine": (0, "", "x"), "ring": (0, 1, "x")}
@@ -143,3 +144,12 @@ def test_a_model_standardises_what_it_predicts_as_its_data_were(bench, sdf, tmp_
     assert first.startswith("C[O-].[Na+],alcohol,alcohol,")
     card = json.loads((model / "card.json").read_text())
     assert card["standardise"] is True
+
+
+def test_a_label_column_with_a_comma_is_one_of_several_in_double_quotes(tasks):
+    found = tasks_of(tasks, {"smiles_columns": ["smiles"], "label_column": 'NR-AR,"NR,ER"'})
+    assert [task["label_column"] for task in found] == ["NR-AR", "NR,ER"]
+    # A column whose own name has quotes is meant first.
+    tasks.write_text(tasks.read_text().replace('"NR,ER"', '"""NR,ER"""'))
+    found = tasks_of(tasks, {"smiles_columns": ["smiles"], "label_column": 'NR-AR,"NR,ER"'})
+    assert [task["label_column"] for task in found] == ["NR-AR", '"NR,ER"']

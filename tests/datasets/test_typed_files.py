@@ -82,6 +82,30 @@ def test_categories_bytes_and_nul_are_text(parquet):
     assert found == {"a": ["x", ""], "b": ["CC", r"\xff"], "c": [NUL_SIGN, ""]}
 
 
+@pytest.mark.parametrize("width", ["float16", "float32"])
+def test_narrow_numbers_of_a_parquet_file_are_those_that_were_written(parquet, width):
+    # As 64 bits, 0.7 of 32 bits is just below 0.7 and 6.3 just above: the cut would misplace both.
+    frame = pd.DataFrame({"smiles": ["C", "CC", "CCC"], "y": np.array([0.7, 6.3, np.nan], width)})
+    path = parquet(frame)
+    assert read_file(path).columns["y"] == ["0.7", "6.3", ""]
+    for cut, expected in (("0.7", ["<=0.7", ">0.7"]), ("<6.3", ["<6.3", ">=6.3"])):
+        options = CsvOptions(
+            path=str(path), smiles_columns=("smiles",), label_column="y", label_cut=cut
+        )
+        samples = CsvFile(options).read(path)
+        assert samples.labels.tolist() == [0, 1, -1]
+        assert list(samples.class_names) == expected
+
+
+def test_errors_of_an_excel_file_are_missing_values_and_no_class(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for cells in (["smiles", "y"], ["C", "#N/A"], ["CC", 1], ["CCC", "#DIV/0!"], ["O", "n/a"]):
+        book.active.append(cells)
+    book.save(tmp_path / "my.xlsx")
+    assert read_file(tmp_path / "my.xlsx").columns["y"] == ["", "1", "", "n/a"]
+
+
 def test_nested_columns_are_passed_over_unless_they_are_asked_for(parquet):
     path = parquet(FRAME.assign(bits=[[1, 2]] * 3))
     assert read_file(path).columns == TEXTS

@@ -84,6 +84,26 @@ def test_the_interval_is_that_of_the_corrected_resampled_test(folded):
     assert cell.interval == pytest.approx((cell.mean - half, cell.mean + half))
 
 
+def test_a_small_class_that_some_folds_test_counts_alike_whatever_their_order(folded):
+    table, _ = folded
+    cell = table.cells["cv5", "hiv", "cb", BA.name]
+    # Two samples, each tested once a seed and trained on, or validated, in the other folds.
+    counts = [((40, 1), (140, 1))] * 2 + [((40, 0), (140, 1))] * 3
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            result=dataclasses.replace(run.result, tested=tested, train_counts=trained),
+        )
+        for run, (tested, trained) in zip(cell.runs, counts * 2, strict=True)
+    )
+    one, other = (dataclasses.replace(cell, runs=own) for own in (runs, runs[::-1]))
+    assert one.interval == other.interval
+    values = list(cell.values.values())
+    half = student.ppf(0.975, 9) * statistics.stdev(values) * (1 / 10 + 2 / 5) ** 0.5
+    assert one.interval == pytest.approx((max(cell.mean - half, 0), min(cell.mean + half, 100)))
+    assert ratio_of(runs) == ratio_of(runs[::-1]) == pytest.approx(2 / 5)
+
+
 def test_bold_compares_all_runs_and_speaks_of_seeds(folded):
     table, decided = folded
     leaders = table.leaders["cv5", "hiv", BA.name]
