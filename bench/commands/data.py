@@ -15,7 +15,7 @@ import numpy as np
 from rich.table import Table
 
 from bench.commands.console import console, warn
-from bench.commands.prepare import prepare_dataset
+from bench.commands.prepare import prepare_dataset, undecided
 from bench.commands.progress import LiveStep
 from bench.config import Settings
 from bench.data.cache import default_folder
@@ -260,7 +260,8 @@ def _show(label: str, facts: DataDescription) -> None:
         console.print(f"Note: {note}")
     unlabelled = sum(row.kind == "unlabelled" for row in facts.unusable)
     if unlabelled:
-        console.print(f"{counted(unlabelled, 'row')} without a label, left out")
+        cut = undecided(row.reason for row in facts.unusable)
+        console.print(f"{counted(unlabelled, 'row')} without a label, left out.{cut}")
     others = [row for row in facts.unusable if row.kind != "unlabelled"]
     _show_rows("unusable, left out", list(map(str, others)))
     _show_rows("repaired", list(map(str, facts.repaired)))

@@ -20,6 +20,7 @@ from bench.commands.archive import open_results
 from bench.commands.arguments import resolve_arguments
 from bench.commands.console import console, warn
 from bench.commands.own_file import file_as_datasets, refuse_without_file
+from bench.commands.prepare import undecided
 from bench.commands.progress import LiveStep
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
@@ -280,7 +281,8 @@ def _show(card: Card, raw: RawSamples, to: Path) -> None:
         unlabelled = len(raw.unlabelled)
         warn(
             f"{left:,} of {len(raw.labels):,} rows are left out: {unlabelled:,} without a label, "
-            f"{left - unlabelled:,} bad. The command data lists them."
+            f"{left - unlabelled:,} bad.{undecided(raw.unusable.values())} The command data lists "
+            "them."
         )
     table = Table("class", "training", "validation")
     rows = list(zip(card.class_names, card.train_counts, card.valid_counts, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,5 +47,21 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
         warn(
             f"{part.label}: {len(prepared.unusable):,} of {prepared.total_rows:,} rows are left "
             f"out: {summary(prepared.unusable)}."
+            f"{undecided(row.reason for row in prepared.unusable)}"
         )
     return Ready(located, prepared)
+
+
+def undecided(reasons: Iterable[str]) -> str:
+    """A sentence on the rows that have a value, but no class by the cut; empty without any.
+
+    Examples
+    --------
+    >>> undecided(["no label ('')", "the cut <=1000 does not decide '>500'"])
+    ' Of those without a label, 1 has a value that the cut does not decide.'
+    """
+    count = sum(reason.startswith("the cut ") for reason in reasons)
+    if not count:
+        return ""
+    has = "has" if count == 1 else "have"
+    return f" Of those without a label, {count:,} {has} a value that the cut does not decide."

@@ -153,3 +153,16 @@ def test_a_label_column_with_a_comma_is_one_of_several_in_double_quotes(tasks):
     tasks.write_text(tasks.read_text().replace('"NR,ER"', '"""NR,ER"""'))
     found = tasks_of(tasks, {"smiles_columns": ["smiles"], "label_column": 'NR-AR,"NR,ER"'})
     assert [task["label_column"] for task in found] == ["NR-AR", '"NR,ER"']
+
+
+def test_values_that_a_cut_does_not_decide_are_told_from_missing_ones(bench, tmp_path):
+    path = tmp_path / "ic50.csv"
+    values = [*range(5, 25), "", ">3", ">4"]
+    rows = "".join(f"{'C' * (row + 1)}O,{value}\n" for row, value in enumerate(values))
+    path.write_text(f"smiles,ic50\n{rows}")
+    columns = ("--smiles-col", "smiles", "--label-col", "ic50", "--label-cut", "<=10")
+    code, out, err = bench("data", path, *columns, "--splits", "random")
+    assert code == 0, err
+    told = " Of those without a label, 2 have a value that the cut does not decide."
+    assert f"23 rows are left out: 3 without a label.{told}" in err
+    assert f"3 rows without a label, left out.{told}" in " ".join(out.split())

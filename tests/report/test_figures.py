@@ -56,6 +56,22 @@ def texts(figure):
     return {text.get_text() for axes in figure.axes for text in [axes.title, *axes.texts]}
 
 
+def assert_texts_are_inside(figure):
+    """Titles, names of axes and legends, as they are laid out."""
+    figure.draw_without_rendering()
+    of_axes = [
+        artist
+        for axes in figure.axes
+        for artist in (axes.title, axes.xaxis.label, axes.yaxis.label)
+        if artist.get_text()
+    ]
+    for artist in [*figure.texts, *figure.legends, *of_axes]:
+        box = artist.get_window_extent()
+        assert min(box.x0, box.y0) >= 0, artist
+        assert box.x1 <= figure.bbox.x1, artist
+        assert box.y1 <= figure.bbox.y1, artist
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Every figure of three methods on three data sets, where ranks mean something."""
@@ -153,6 +169,25 @@ def test_a_legend_of_costs_is_no_wider_than_its_figure():
     box = legend.get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+LONG = ("mine_of_a_longer_name_of_two_lines",)
+
+
+@pytest.mark.parametrize("methods", [("vanilla", "cb"), ("vanilla", "forest")])
+@pytest.mark.parametrize(
+    "figures",
+    [class_size_figures, confusion_figures, cost_figures, curve_figures, gain_figures,
+     group_figures],
+)  # fmt: skip
+def test_what_two_methods_are_told_by_is_inside_the_figure(figures, methods):
+    """A lone panel makes a small figure."""
+    there = source(make_grid(LONG, methods=methods, seeds=(0,)))
+    for record in there.records.values():
+        if record["job"]["method"]["name"] == "forest":
+            record["history"] = []
+    (figure,) = drawn(figures(there)).values()
+    assert_texts_are_inside(figure)
 
 
 def test_no_gain_without_the_baseline():

@@ -41,6 +41,7 @@ from bench.report.table2 import table2
 from bench.report.terminal import render_terminal
 from bench.report.write import write_report
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
+from tests.report.test_figures import assert_texts_are_inside
 from tests.report.test_page import Elements
 
 K = 650
@@ -190,6 +191,14 @@ def test_gains_are_dots_in_the_colours_of_groups(source):
     assert all(any(words in text for text in legend) for words in GROUPS_IN_WORDS.values())
     # Nothing is written over the legend.
     assert figure.get_supxlabel() == ""
+
+
+@pytest.mark.parametrize("figures", [class_size_figures, confusion_figures, gain_figures])
+def test_what_two_methods_of_many_classes_are_told_by_is_inside_the_figure(figures):
+    jobs = make_grid(("a_data_set_of_650_classes",), methods=METHODS[:2], seeds=(0,))
+    records = [record_of(job) for job in jobs]
+    (figure,) = drawn(figures(source_of(make_plan(jobs), records, {}))).values()
+    assert_texts_are_inside(figure)
 
 
 def test_confusion_is_by_groups_where_classes_are_many(source, sweep):

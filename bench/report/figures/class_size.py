@@ -36,8 +36,8 @@ from bench.report.many_classes import running_mean
 _ALWAYS = (BASELINE, "sdr")
 
 _NOTE = (
-    "markers of a class side by side; "
-    "whiskers: standard deviation over seeds, or Wilson's 95 % interval if n = 1"
+    "markers of a class side by side; whiskers: standard deviation\n"
+    "over seeds, or Wilson's 95 % interval if n = 1"
 )
 _NOTE_OF_MANY = (
     "more than 50 classes: a dot is a class (mean over seeds), a line the\n"

@@ -15,6 +15,7 @@ from bench.report.figures.source import Json, Source, has_many_classes, mean_ove
 from bench.report.figures.style import (
     entitle,
     file_name,
+    headline,
     mean_and_deviation,
     panels,
     place,
@@ -57,7 +58,7 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         bar = figure.colorbar(image, ax=grid, shrink=0.6, label=label)
         if not many and not _numbered(image.get_size()[0]):
             bar.set_ticks([0, 0.1, 1, 5, 20, 50, 100])
-        figure.suptitle(f"Confusion: {place(split, column)}")
+        headline(figure, f"Confusion: {place(split, column)}")
         if many:
             _explain_groups(figure)
         else:

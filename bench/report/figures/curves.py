@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.source import Json, Source
-from bench.report.figures.style import PALETTE, entitle, file_name, panels, place, say_empty, whole
+from bench.report.figures.style import (
+    PALETTE,
+    entitle,
+    file_name,
+    headline,
+    panels,
+    place,
+    say_empty,
+    whole,
+)
 
 _SCORE, _LOSS = PALETTE[0], PALETTE[1]
 
@@ -36,9 +45,9 @@ def curve_figures(source: Source) -> Iterator[tuple[str, Figure]]:
                 staged |= _draw(axes, runs)
             else:
                 say_empty(axes)
-        figure.suptitle(f"Training and validation: {place(split, column)}")
+        headline(figure, f"Training and validation: {place(split, column)}")
         figure.supylabel("left axis: validation balanced accuracy [%]", fontsize=8, color=_SCORE)
-        _explain(figure, staged)
+        _explain(figure, len(rows), staged)
         yield file_name("curves", split, column.label), figure
 
 
@@ -71,7 +80,7 @@ def _draw(axes: Axes, runs: list[Json]) -> bool:
     return bool(later)
 
 
-def _explain(figure: Figure, staged: bool) -> None:
+def _explain(figure: Figure, panels: int, staged: bool) -> None:
     handles = [
         Line2D([], [], color=_SCORE, label="validation balanced accuracy"),
         Line2D([], [], color=_SCORE, linestyle="", marker="o", label="selected epoch"),
@@ -80,6 +89,6 @@ def _explain(figure: Figure, staged: bool) -> None:
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=3,
+        ncols=min(3, 1 + panels),
         title="over the epochs; a line a seed" + ("; dotted: a new stage begins" if staged else ""),
     )

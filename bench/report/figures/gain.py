@@ -26,6 +26,7 @@ from bench.report.figures.style import (
     GROUP_HATCHES,
     entitle,
     file_name,
+    headline,
     logarithmic,
     mark_count_groups,
     mean_and_deviation,
@@ -70,7 +71,7 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         else:
             _turn_long_rows_of_ticks(grid)
             _explain_bars(figure)
-        figure.suptitle(f"Gain over {name} by class{said_of(most)}: {place(split, column)}")
+        headline(figure, f"Gain over {name} by class{said_of(most)}: {place(split, column)}")
         figure.supylabel(f"recall minus {name}'s [points]", fontsize=8)
         yield file_name("gain", split, column.label), figure
 
@@ -115,8 +116,8 @@ def _explain_bars(figure: Figure) -> None:
         handles=handles,
         loc="outside lower center",
         ncols=3,
-        title="classes by their samples in training (mean over seeds; whiskers: standard "
-        "deviation, if n > 1)",
+        title="classes by their samples in training\n"
+        "(mean over seeds; whiskers: standard deviation, if n > 1)",
     )
 
 
@@ -156,5 +157,6 @@ def _explain_dots(figure: Figure, grid: list[Axes]) -> None:
         ],
         loc="outside lower center",
         ncols=2,
+        fontsize=7,
         title="a dot is a class, by its training samples (mean over seeds)",
     )  # fmt: skip

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from bench.report import measures
 from bench.report.cells import Column
 from bench.report.figures.source import Source
-from bench.report.figures.style import GROUP_COLOURS, GROUP_HATCHES, file_name, panels, place
+from bench.report.figures.style import (
+    GROUP_COLOURS,
+    GROUP_HATCHES,
+    file_name,
+    headline,
+    panels,
+    place,
+)
 from bench.report.numbers import fixed
 
 _BAR = 0.26
@@ -29,7 +36,7 @@ def group_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         axes.set_xticks(range(0, 101, 20))
         axes.set_xlabel("mean recall of the classes [%]")
         axes.grid(visible=False, axis="y")
-        figure.suptitle(f"Head, middle and tail: {place(split, column)}")
+        headline(figure, f"Head, middle and tail: {place(split, column)}")
         if axes.patches:
             figure.legend(
                 loc="outside lower center",

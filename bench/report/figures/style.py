@@ -38,6 +38,9 @@ COUNT_COLOURS = {"many": "#0072B2", "medium": "#E69F00", "few": "#D55E00"}
 # A printed page between margins.
 WIDTH_INCHES = 7.2
 
+_LOWEST_INCHES = 2.8
+_HEADLINE_POINTS = 9.6
+
 _DOTS_PER_INCH = 200
 _CANVASES: dict[str, type[FigureCanvasBase]] = {
     "pdf": FigureCanvasPdf, "svg": FigureCanvasSVG, "png": FigureCanvasAgg,
@@ -79,12 +82,16 @@ def style() -> Iterator[None]:
 def panels(
     count: int, columns: int, height: float, *, sharex: bool = False, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, `height` inches each, as wide as a page holds."""
+    """A figure of `count` panels, `height` inches each, as wide as a page holds.
+
+    It is never so low that the name of its axis does not fit.
+    """
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     # A lone panel across the page would look like a mistake.
     width = WIDTH_INCHES if columns > 1 else 5.0
-    figure = Figure(figsize=(width, rows * height + 0.7), layout="constrained")
+    size = (width, max(rows * height + 0.7, _LOWEST_INCHES))
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()
@@ -99,6 +106,12 @@ def entitle(axes: Axes, heading: str, columns: int, font: float = 8) -> None:
     # A letter is not quite .6 as wide as its font is high; margins and bars take up to a fifth.
     letters = int(0.8 * WIDTH_INCHES / columns * 72 / (0.6 * font))
     axes.set_title(textwrap.fill(heading, letters), fontsize=font)
+
+
+def headline(figure: Figure, text: str) -> None:
+    """The figure's title, in lines that fit its width."""
+    letters = int(figure.get_figwidth() * 72 / (0.6 * _HEADLINE_POINTS))
+    figure.suptitle(textwrap.fill(text, letters), fontsize=_HEADLINE_POINTS)
 
 
 def logarithmic(axis: Axis) -> None:
