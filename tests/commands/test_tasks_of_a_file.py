@@ -154,7 +154,10 @@ def test_a_standard_split_that_cannot_be_names_the_option_that_leaves_it_out(ben
     path.write_text(f"smiles,class\n{rows}")
     columns = ("--smiles-col", "smiles", "--label-col", "class")
     code, _, err = bench(
-        "--data", path, *columns, *run("--methods", "majority", "--splits", "random,standard")
+        "--data",
+        path,
+        *columns,
+        *run("--methods", "majority", "--splits", "random,standard", "--out", tmp_path / "out"),
     )
     assert code == 2
     assert "standard split" in err
