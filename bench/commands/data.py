@@ -253,7 +253,10 @@ def _show(label: str, facts: DataDescription) -> None:
     console.print(table)
     if facts.salts is not None and facts.salts.counter_ions:
         ions = ", ".join(f"{smiles} ({count:,})" for smiles, count in facts.salts.counter_ions)
-        console.print(f"Commonest fragments beside the largest: {ions}")
+        console.print(
+            f"Commonest fragments beside the largest: {ions}. Of a file of yours, --standardise "
+            "keeps the largest organic fragment."
+        )
 
     _show_classes(facts)
     for note in facts.notes:

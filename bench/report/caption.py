@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
+from bench.metrics import rarest_class
 from bench.options import FOLD
 from bench.report.cells import Result, Table, first_results
 from bench.report.costs import methods_built_on
-from bench.report.measures import Measure, unit
+from bench.report.measures import KNOWN, Measure, unit
 from bench.report.numbers import EARLIER_CODE, FAILED, HOLE, STAND_IN, counted
 from bench.report.published import PAPER, STAND_INS, published
 from bench.report.tail import RARE
@@ -49,6 +52,8 @@ _SPLITS = {
     ),
 }
 
+_OF_THE_RARE = {measure.name for measure in KNOWN.values() if "the rare class" in measure.says}
+
 # Files of mixed code that are named.
 _NAMED = 4
 
@@ -67,6 +72,7 @@ def caption(table: Table) -> list[tuple[str, str]]:
         *_earlier_code(table),
         *_backbones(table),
         *((measure.heading, _definition(table, measure)) for measure in table.shown),
+        *rare_classes(table),
         ("Bold", _bold(table)),
         (
             "Marks",
@@ -102,6 +108,23 @@ def _definition(table: Table, measure: Measure) -> str:
         + " In brackets: 95 % interval by the test samples of one run, mean over runs."
         * (measure.name in RARE)
     )
+
+
+def rare_classes(table: Table) -> list[tuple[str, str]]:
+    """Which class the figures of the rare class are of: not always the one that is looked for."""
+    if not any(measure.name in _OF_THE_RARE for measure in table.shown):
+        return []
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for run in table.runs:
+        if run.result is not None and run.result.class_names:
+            rare = rarest_class(np.array(run.result.train_counts))
+            found[run.dataset][run.result.class_names[rare]] = None
+    if not found:
+        return []
+    named = "; ".join(f"{' or '.join(names)} of {dataset}" for dataset, names in found.items())
+    return [
+        ("Rare class", f"{named}. It is the one with the fewest training samples, active or not.")
+    ]
 
 
 def _balanced_accuracy(table: Table) -> str:

@@ -51,6 +51,7 @@ class Result:
         File to hash of the code behind it; empty where that is not recorded.
     torch : str or None
         Version of torch, where it was recorded.
+    class_names : tuple of str
     """
 
     metrics: dict[str, float | None]
@@ -74,6 +75,7 @@ class Result:
     requires: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     torch: str | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def test_to_train(self) -> float:

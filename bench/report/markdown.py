@@ -25,6 +25,7 @@ from bench.report.numbers import (
     interval,
     published,
     share,
+    split_heading,
 )
 from bench.report.sheet import dataset_heading
 from bench.report.tail import tail_interval
@@ -42,7 +43,7 @@ def markdown(table: Table) -> str:
     parts = ["# Results in the layout of Table 2", bullets(caption(table))]
     for split in table.splits:
         parts += [
-            f"## {escape(split.capitalize())} split",
+            f"## {escape(split_heading(split))}",
             _block(table, split, table.shown, marks),
         ]
     parts += _task_ranks(table)
@@ -67,7 +68,7 @@ def _further(table: Table, marks: Marks) -> list[str]:
     ]
     for split in table.splits:
         parts += [
-            f"### {escape(split.capitalize())} split",
+            f"### {escape(split_heading(split))}",
             _block(table, split, measures.AUROC, marks),
             _block(table, split, measures.GROUP_RECALL, marks),
         ]
@@ -155,7 +156,7 @@ def _intervals(table: Table) -> list[str]:
                 for cell, (_, measure) in zip(cells, shown, strict=True)
             ]
             lines.append([escape(row.heading), *bounds])
-        parts += [f"### {escape(split.capitalize())} split", pipes(["Method", *headings], lines)]
+        parts += [f"### {escape(split_heading(split))}", pipes(["Method", *headings], lines)]
     return parts
 
 

@@ -60,3 +60,14 @@ def share(cell: Cell) -> str:
 def published(cell: Cell) -> str:
     """The paper's figure, or nothing where it printed none."""
     return "" if cell.published is None else fixed(cell.published)
+
+
+def split_heading(split: str) -> str:
+    """A split's name as a heading; one that is no word, as with options, stays as it is.
+
+    Examples
+    --------
+    >>> split_heading("random"), split_heading("cv5"), split_heading("random[seed_of=A]")
+    ('Random split', 'cv5 split', 'random[seed_of=A] split')
+    """
+    return f"{split.capitalize() if split.isalpha() else split} split"

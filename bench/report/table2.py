@@ -232,6 +232,7 @@ def _result(record: Json) -> Result:
         requires=tuple(record["job"]["requires"].values()),
         sources=record.get("sources", {}),
         torch=record["provenance"]["packages"].get("torch"),
+        class_names=tuple(data["class_names"]),
     )
 
 

@@ -10,11 +10,11 @@ from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.report.caption import mixed_code, mixed_machines
+from bench.report.caption import mixed_code, mixed_machines, rare_classes
 from bench.report.cells import Column, Table
 from bench.report.mean_ranks import task_ranks
 from bench.report.measures import Measure, unit
-from bench.report.numbers import FAILED, HOLE, figure, published, share
+from bench.report.numbers import FAILED, HOLE, figure, published, share, split_heading
 from bench.report.sheet import dataset_heading, stand_ins
 
 # Measurements never exceed the console; wider than any table, this asks for the natural width.
@@ -61,6 +61,7 @@ class _Report:
             Text(f"{name}: {text}", style="yellow")
             for name, text in (*mixed_machines(self._table), *mixed_code(self._table))
         )
+        yield from (Text(f"{name}: {text}") for name, text in rare_classes(self._table))
         yield from _holes(self._table)
 
 
@@ -103,7 +104,7 @@ def _fitting(
 def _grid(table: Table, split: str, columns: Sequence[Column], chosen: Sequence[Measure]) -> Grid:
     names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
-        title=Text(f"{split.capitalize()} split: {names} ({unit(chosen)})"),
+        title=Text(f"{split_heading(split)}: {names} ({unit(chosen)})"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),

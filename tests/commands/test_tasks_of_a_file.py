@@ -115,6 +115,7 @@ def test_an_sdf_file_needs_no_smiles_column_and_its_salts_are_reported(bench, sd
     assert code == 0, err
     assert "of several fragments (salts) │ 30 (49.2%)" in out
     assert "Commonest fragments beside the largest: [Na+] (30)" in out
+    assert "--standardise keeps the largest organic fragment" in " ".join(out.split())
     assert "molecules with a similarity of 0.9 or more" in out
     _, out, _ = bench("data", sdf, "--label-col", "class", "--standardise")
     assert "of several fragments (salts) │ 0 (0.0%)" in out
@@ -166,3 +167,19 @@ def test_values_that_a_cut_does_not_decide_are_told_from_missing_ones(bench, tmp
     told = " Of those without a label, 2 have a value that the cut does not decide."
     assert f"23 rows are left out: 3 without a label.{told}" in err
     assert f"3 rows without a label, left out.{told}" in " ".join(out.split())
+
+
+def test_a_standard_split_that_cannot_be_names_the_option_that_leaves_it_out(bench, tmp_path):
+    path = tmp_path / "few.csv"
+    rows = "".join(f"{'C' * (row + 1)}O,{'rare' if row < 3 else 'usual'}\n" for row in range(40))
+    path.write_text(f"smiles,class\n{rows}")
+    columns = ("--smiles-col", "smiles", "--label-col", "class")
+    code, _, err = bench(
+        "--data",
+        path,
+        *columns,
+        *run("--methods", "majority", "--splits", "random,standard", "--out", tmp_path / "out"),
+    )
+    assert code == 2
+    assert "standard split" in err
+    assert "--splits random runs the random split alone." in err

@@ -17,6 +17,7 @@ from bench.errors import UnknownNameError
 from bench.metrics import evaluate
 from bench.metrics.evaluation import ADDED, LOWER_IS_BETTER
 from bench.report import measures
+from bench.report.caption import rare_classes
 from bench.report.classes import classes_used
 from bench.report.csv_files import runs_csv, table2_csv
 from bench.report.figures.source import Source
@@ -71,6 +72,18 @@ def test_what_cannot_be_computed_is_missing(table):
     assert cell.undefined
     assert cell.values == {}
     assert "n/a" in markdown(table)
+
+
+def test_the_rare_class_is_named_where_a_column_is_of_it(store, table):
+    [(subject, text)] = rare_classes(table)
+    assert subject == "Rare class"
+    names = [
+        f"{store.read(run.job_id)['data']['class_names'][-1]} of {run.dataset}"
+        for run in (table.runs[0], table.runs[-1])
+    ]
+    assert text.startswith("; ".join(names))
+    assert f"**Rare class**: {names[0].split()[0]}" in markdown(table)
+    assert rare_classes(checked_table(store, store.read_plan())[0]) == []
 
 
 def test_of_a_run_without_logits_those_of_predicted_labels_are_there(store):

@@ -70,7 +70,7 @@ def test_lists_of_runs_name_the_fold_and_its_command(folded):
     last = next(line for line in lines if line["split"] == "cv5[fold=4]" and line["seed"] == "1")
     assert "--splits 'cv5[fold=4]'" in last["command"]
     text = markdown(table)
-    assert "## Cv5 split" in text
+    assert "## cv5 split" in text
     assert "| 1, fold 4 |" in text
     assert "those of folds are corrected" in text
 
