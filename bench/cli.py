@@ -56,7 +56,7 @@ _FILE_OPTIONS = (
     click.option(
         "--split-col",
         metavar="NAME",
-        help="column of --data that says train, valid or test; without --splits the split",
+        help="column of --data that says train, valid or test; used unless --splits is given",
     ),
     click.option("--date-col", metavar="NAME", help="column of dates of --data, for --splits time"),
     click.option(
