@@ -161,14 +161,14 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
         say_choices(settled)
         grid, trials = settled.grid(grid), settled.to_json(resolved.settings)
     jobs = jobs_of(grid)
-    for label in replaced_data(store, jobs):
-        warn(
-            f"The last table in {out} showed other samples of the name {label}: it is replaced, "
-            "its runs are kept. --out gives this file a folder of its own."
-        )
     plan: dict[str, Any] = {}
 
     def write_plan(stored: Stored) -> None:
+        for label in replaced_data(store, jobs):
+            warn(
+                f"The last table in {out} showed other samples of the name {label}: it is "
+                "replaced, its runs are kept. --out gives this file a folder of its own."
+            )
         plan.update(plan_document(resolved, jobs, stored.kept, trials))
         store.write_plan(plan)
 
