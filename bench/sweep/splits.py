@@ -92,7 +92,6 @@ def split_of(
         raise SplitError(
             f"Data set {prepared.name}, {part.label} split, seed {seed}: {error}"
             f"{f' ({named}.)' if named else ''}"
-            f"{' --splits random runs the random split alone.' if part.name == 'standard' else ''}"
         ) from None
     return split, needed.get("scaffolds")
 

@@ -65,7 +65,7 @@ def test_a_date_column_alone_changes_no_split(bench, path, tmp_path):
     )
     assert code == 0, err
     assert "Time split: my" in out
-    assert "Cv5[fold=2] split: my" in out
+    assert "cv5[fold=2] split: my" in out
 
 
 def test_a_report_says_how_near_the_test_set_is(bench, path):

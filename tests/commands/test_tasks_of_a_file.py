@@ -182,4 +182,4 @@ def test_a_standard_split_that_cannot_be_names_the_option_that_leaves_it_out(ben
     )
     assert code == 2
     assert "standard split" in err
-    assert "--splits random runs the random split alone." in err
+    assert "(--splits random)" in err

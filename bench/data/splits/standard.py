@@ -84,8 +84,9 @@ def _balanced(
         more = f" and {len(absent) - _NAMED} more classes" if len(absent) > _NAMED else ""
         raise SplitError(
             f"Expected every class in the {part} part of the standard split, but got none of "
-            f"{lost}{more}. It draws from all samples together: of a class of 10, validation gets "
-            "none once in 3 draws. Use the random split, more data, or leave the class out.",
+            f"{lost}{more}. It draws from all samples: of a class of 10, validation gets none once "
+            "in 3 draws. Use the random split, more data, or leave the class out "
+            "(--splits random).",
             absent[:_NAMED],
         )
     shuffled = members[seeded_order(len(members), rng)]
