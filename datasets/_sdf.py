@@ -9,7 +9,7 @@ from rdkit import Chem, rdBase
 from bench.errors import DataError
 
 from ._files import MOLECULE, FileTable
-from ._table import NUL_SIGN
+from ._table import decoded
 
 _END = re.compile(r"^\$\$\$\$.*(?:\n|\Z)", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"^(\[[\d:]+\] )?")
@@ -31,14 +31,7 @@ def parse_sdf(data: bytes, where: str) -> FileTable:
     DataError
         Not UTF-8, without records, or cut short: the last record does not end.
     """
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"Expected UTF-8 text in {where}, but byte {error.start} (counted from 0) is "
-            f"0x{data[error.start]:02x}: {error.reason}. Save the file as UTF-8."
-        ) from error
-    text = text.removeprefix("\ufeff").replace("\0", NUL_SIGN)
+    text = decoded(data, where)
     if not text.strip():
         raise DataError(f"Expected at least one record in {where}, but got an empty file.")
     *records, rest = _END.split(text)

@@ -217,8 +217,14 @@ def check_unpacked_size(size: int, where: str) -> None:
         )
 
 
-def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
-    """What :func:`read_table` does, for bytes that came from anywhere."""
+def decoded(data: bytes, where: str) -> str:
+    """UTF-8 text without a byte order mark, and with a sign in the place of NUL.
+
+    Raises
+    ------
+    DataError
+        It is not UTF-8.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -226,7 +232,12 @@ def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
             f"Expected UTF-8 text in {where}, but byte {error.start} (counted from 0) is "
             f"0x{data[error.start]:02x}: {error.reason}. Save the file as UTF-8."
         ) from error
-    text = text.removeprefix("\ufeff").replace("\0", NUL_SIGN)
+    return text.removeprefix("\ufeff").replace("\0", NUL_SIGN)
+
+
+def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
+    """What :func:`read_table` does, for bytes that came from anywhere."""
+    text = decoded(data, where)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     try:

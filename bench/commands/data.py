@@ -31,6 +31,7 @@ from bench.data.similarity import (
 from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
+from bench.metrics.groups import count_groups
 from bench.report.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.numbers import counted
 from bench.report.published import published
@@ -281,12 +282,12 @@ def _show_classes(facts: DataDescription) -> None:
         classes.add_row(name, f"{count:,}", f"{count / facts.samples:.2%}")
     console.print(classes)
     if len(shown) < len(facts.class_counts):
-        sizes = [count for _, count in facts.class_counts]
-        many, few = sum(size > 100 for size in sizes), sum(size < 20 for size in sizes)
+        sizes = np.array([count for _, count in facts.class_counts])
+        many, medium, few = map(len, count_groups(sizes).values())
         console.print(
             f"The {_SHOWN} largest and the {_SHOWN} smallest of {len(sizes):,} classes; --markdown "
             f"writes all to classes_NAME.csv in the results folder. {many} classes have more than "
-            f"100 samples, {len(sizes) - many - few} have 20 to 100, and {few} have fewer than 20."
+            f"100 samples, {medium} have 20 to 100, and {few} have fewer than 20."
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from bench.data.compiled import compiled
 from bench.data.conflicts import conflict_groups
 from bench.data.featurise import Progress
-from bench.data.similarity import ones
+from bench.data.similarity import bit_counts, ones
 
 NEAR = 0.9
 """From this Tanimoto similarity of Morgan fingerprints on, two molecules are a cliff where labels
@@ -82,7 +82,7 @@ def activity_cliffs(
     if len(samples) > MOST:
         return None
     bits, labels = bits[samples], labels[samples]
-    parts = _counts(bits, _PARTS)
+    parts = bit_counts(bits, _PARTS)
     # By rising number of bits, as those of a near pair are nearly as many.
     order = np.argsort(parts.sum(axis=1), kind="stable")
     bits, labels, parts, samples = bits[order], labels[order], parts[order], samples[order]
@@ -107,17 +107,6 @@ def activity_cliffs(
             for pair in [(samples[n], samples[partner[n]])]
         ),
     )
-
-
-@compiled
-def _counts(bits: np.ndarray, parts: int) -> np.ndarray:
-    """Bits that are set in each part of a fingerprint, int64, (M, parts)."""
-    counts = np.zeros((len(bits), parts), np.int64)
-    words = bits.shape[1]
-    for row in range(len(bits)):
-        for word in range(words):
-            counts[row, word * parts // words] += np.int64(ones(bits[row, word]))
-    return counts
 
 
 @compiled

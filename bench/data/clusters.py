@@ -11,7 +11,7 @@ from bench.data.compiled import compiled
 from bench.data.featurise import Progress
 from bench.data.prepare import molecule_numbers
 from bench.data.prepared import PreparedData
-from bench.data.similarity import ones, sample_fingerprints
+from bench.data.similarity import bit_counts, ones, sample_fingerprints
 from bench.sources import sources_of
 
 CUTOFF = 0.35
@@ -100,7 +100,7 @@ def butina(bits: np.ndarray, cutoff: float, *, on_progress: Progress | None = No
     >>> butina(np.array([[0b0111], [0b1111], [0b1110], [0b10000]], np.uint64), 0.25).tolist()
     [0, 0, 0, 1]
     """
-    sizes = _sizes(bits)
+    sizes = bit_counts(bits, 1)[:, 0]
     order = np.argsort(sizes, kind="stable")
     rising, of_rising = np.ascontiguousarray(bits[order]), sizes[order]
     counts = np.zeros(len(bits), np.int64)
@@ -113,16 +113,6 @@ def butina(bits: np.ndarray, cutoff: float, *, on_progress: Progress | None = No
     clusters = np.empty(len(bits), np.int64)
     clusters[order] = _clusters(rising, of_rising, cutoff, counts, candidates)
     return clusters
-
-
-@compiled
-def _sizes(bits: np.ndarray) -> np.ndarray:
-    """Bits that are set in each fingerprint."""
-    sizes = np.zeros(len(bits), np.int64)
-    for n in range(len(bits)):
-        for word in bits[n]:
-            sizes[n] += ones(word)
-    return sizes
 
 
 @compiled

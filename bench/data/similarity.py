@@ -243,3 +243,14 @@ def ones(word: np.uint64) -> np.uint64:
     )
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+@compiled
+def bit_counts(bits: np.ndarray, parts: int) -> np.ndarray:
+    """Bits that are set in each part of a fingerprint, int64, (M, parts)."""
+    counts = np.zeros((len(bits), parts), np.int64)
+    words = bits.shape[1]
+    for row in range(len(bits)):
+        for word in range(words):
+            counts[row, word * parts // words] += np.int64(ones(bits[row, word]))
+    return counts

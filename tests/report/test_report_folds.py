@@ -1,4 +1,4 @@
-"""Folds of one seed: pooled in tables, told apart in lists of runs, corrected in tests."""
+"""Folds of one seed: pooled in tables, kept apart in lists of runs, corrected in tests."""
 
 from __future__ import annotations
 
