@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+COUNT_BOUNDS = (20, 100)
+"""Fewest and most training samples of a class of the group ``medium``, :func:`count_groups`."""
+
 
 def frequency_groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
     """Classes by how often they are trained on, in shares of .3, .4 and .3 of the classes.
@@ -48,11 +51,11 @@ def count_groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
     dict of str to ndarray of int64
         Class indices of each group, ascending; a group may be empty.
     """
-    counts = np.asarray(train_counts)
+    counts, (fewest, most) = np.asarray(train_counts), COUNT_BOUNDS
     return {
-        "many": np.flatnonzero(counts > 100),
-        "medium": np.flatnonzero((counts >= 20) & (counts <= 100)),
-        "few": np.flatnonzero(counts < 20),
+        "many": np.flatnonzero(counts > most),
+        "medium": np.flatnonzero((counts >= fewest) & (counts <= most)),
+        "few": np.flatnonzero(counts < fewest),
     }
 
 

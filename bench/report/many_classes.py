@@ -19,8 +19,6 @@ _REACH = 1.5
 GROUPS = ("many", "medium", "few")
 # How the groups are called, with the bounds of their training samples.
 GROUPS_IN_WORDS = {"many": "more than 100", "medium": "20 to 100", "few": "fewer than 20"}
-# Fewest and most training samples of the group in the middle.
-GROUP_BOUNDS = (20, 100)
 
 
 def ends_by_size(counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,8 +22,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from bench.metrics.groups import COUNT_BOUNDS
 from bench.report.cells import Column
-from bench.report.many_classes import GROUP_BOUNDS
 from bench.report.published import STAND_INS
 
 # Okabe and Ito, Color Universal Design, 2008, without the yellow, which is faint on white.
@@ -139,7 +139,7 @@ def whole(axis: Axis) -> None:
 
 def mark_count_groups(axes: Axes) -> None:
     """Lines where classes with few, medium and many training samples part, on the first axis."""
-    for bound in GROUP_BOUNDS:
+    for bound in COUNT_BOUNDS:
         axes.axvline(bound, color="black", linestyle=":", linewidth=0.7)
 
 
