@@ -264,7 +264,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
 
 def _measures(names: str | None) -> Any:
     """The columns that ``--metrics`` asks for."""
-    from bench.report.measures import MAIN, measures_named
+    from bench.report.model.measures import MAIN, measures_named
     from bench.spec import split_list
 
     if names is None:

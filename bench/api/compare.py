@@ -17,9 +17,9 @@ from bench.commands.console import called_from_python
 from bench.commands.run import carry_out
 from bench.config import resolve
 from bench.errors import ArgumentError, BenchWarning
-from bench.report.measures import MAIN, Measure, measures_named
-from bench.report.registered import with_registered_names
-from bench.report.write import write_report
+from bench.report.model.measures import MAIN, Measure, measures_named
+from bench.report.model.registered import with_registered_names
+from bench.report.writers.write import write_report
 from bench.spec import split_list
 
 DEFAULT_METHODS = ("vanilla", "balanced_softmax", "ecfp_forest", "calibrated_stack")

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.commands.report import checked_table
 from bench.errors import ArgumentError, nearest
-from bench.report import measures
-from bench.report.cells import Column, Leaders, Row, Run
+from bench.report.document.numbers import counted, fixed
 from bench.report.figures.source import Source
-from bench.report.mean_ranks import task_ranks
-from bench.report.measures import unit
-from bench.report.numbers import counted, fixed
-from bench.report.paired_cells import gap_over_seeds, paired_runs
-from bench.report.sampling_variance import covariance_from
+from bench.report.model import measures
+from bench.report.model.cells import Column, Leaders, Row, Run
+from bench.report.model.measures import unit
+from bench.report.model.paired_cells import gap_over_seeds, paired_runs
+from bench.report.model.sampling_variance import covariance_from
+from bench.report.tables.mean_ranks import task_ranks
 from bench.sweep.store import Store
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.commands.console import console, warn
 from bench.commands.progress import LiveStep
-from bench.report.numbers import counted
+from bench.report.document.numbers import counted
 from bench.sweep.archive import unpack_archive, write_archive
 from bench.sweep.store import Store
 

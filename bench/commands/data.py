@@ -32,10 +32,10 @@ from bench.data.similarity_figure import similarity_figure
 from bench.errors import SplitError, StoreError
 from bench.files import write_atomically
 from bench.metrics.groups import count_groups
-from bench.report.many_classes import MOST_CLASSES_SHOWN, ends_by_size
-from bench.report.numbers import counted
-from bench.report.published import published
-from bench.report.table1 import table1_markdown
+from bench.report.document.numbers import counted
+from bench.report.model.many_classes import MOST_CLASSES_SHOWN, ends_by_size
+from bench.report.model.published import published
+from bench.report.writers.data_markdown import table1_markdown
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, expand
 from bench.sweep.splits import molecules_counted, require_columns, split_of

@@ -33,7 +33,7 @@ from bench.files import entries, kind_of, temporary_folder
 from bench.inference.folder import CARD, FILES
 from bench.inference.model import Card, TrainedModel, fit_model
 from bench.method import METHODS
-from bench.report.numbers import counted
+from bench.report.document.numbers import counted
 from bench.spec import Spec, check_options
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, dataset_part, expand, open_dataset

@@ -13,7 +13,7 @@ from bench.errors import UnavailableError, UsageError, nearest
 from bench.method import GROUPS, METHODS
 from bench.options import Choices, NotSearched, Range
 from bench.registry import Entry, Registry
-from bench.report.measures import KNOWN
+from bench.report.model.measures import KNOWN
 from bench.split import SPLITS
 from bench.strict_yaml import load_yaml
 from bench.sweep.search_space import search_space

@@ -14,28 +14,28 @@ from bench.commands.console import console
 from bench.commands.figures import embeddings_of
 from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
 from bench.compliance.rules import breaches_together
-from bench.report.agreement import agreement
-from bench.report.check import check_records, refuse
-from bench.report.comparison import comparison
-from bench.report.contradictions import contradictions
-from bench.report.csv_files import sheet_csv, table2_csv
-from bench.report.explanation import explanation
-from bench.report.figure1 import figure1
+from bench.report.document.document import Sheet
+from bench.report.document.table2_layout import table2_sheet
 from bench.report.figures import Source, source_of, write_figures
-from bench.report.groups import groups_of_best
 from bench.report.html import write_page
-from bench.report.latex import document, sheet_latex
-from bench.report.markdown import markdown
-from bench.report.measures import MAIN
-from bench.report.published import of_paper
-from bench.report.registered import with_registered_names
-from bench.report.sheet import Sheet
-from bench.report.sheet_markdown import sheet_markdown
-from bench.report.table1 import table1
-from bench.report.table2 import table2
-from bench.report.table2_layout import table2_sheet
-from bench.report.table3 import ABLATIONS, ablation
-from bench.report.write import not_writable, write_texts
+from bench.report.model.best_sets import groups_of_best
+from bench.report.model.check import check_records, refuse
+from bench.report.model.measures import MAIN
+from bench.report.model.published import of_paper
+from bench.report.model.registered import with_registered_names
+from bench.report.model.table2 import table2
+from bench.report.tables.agreement import agreement
+from bench.report.tables.comparison import comparison
+from bench.report.tables.contradictions import contradictions
+from bench.report.tables.explanation import explanation
+from bench.report.tables.figure1 import figure1
+from bench.report.tables.table1 import table1
+from bench.report.tables.table3 import ABLATIONS, ablation
+from bench.report.writers.csv_files import sheet_csv, table2_csv
+from bench.report.writers.latex import document, sheet_latex
+from bench.report.writers.markdown import markdown
+from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.write import not_writable, write_texts
 from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
 

@@ -32,7 +32,7 @@ from bench.errors import DataError, UsageError, nearest
 from bench.files import MOST_JSON, read_regular
 from bench.inference.model import Card, TrainedModel, load_model
 from bench.inference.trained import Prior
-from bench.report.numbers import counted
+from bench.report.document.numbers import counted
 from bench.spec import split_list
 from bench.sweep.local import default_jobs
 

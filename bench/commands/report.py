@@ -15,15 +15,15 @@ from bench.commands.console import console
 from bench.compliance.breach import Breach
 from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
 from bench.compliance.rules import breaches_of_shape
-from bench.report.cells import Table
-from bench.report.check import breaches_of_job, check_records, refuse
-from bench.report.derived import with_figures
-from bench.report.groups import groups_of_best
-from bench.report.measures import MAIN, Measure
-from bench.report.registered import breaches_of_label, with_registered_names
-from bench.report.table2 import table2
-from bench.report.terminal import render_terminal
-from bench.report.write import write_report
+from bench.report.model.best_sets import groups_of_best
+from bench.report.model.cells import Table
+from bench.report.model.check import breaches_of_job, check_records, refuse
+from bench.report.model.derived import with_figures
+from bench.report.model.measures import MAIN, Measure
+from bench.report.model.registered import breaches_of_label, with_registered_names
+from bench.report.model.table2 import table2
+from bench.report.writers.terminal import render_terminal
+from bench.report.writers.write import write_report
 from bench.sweep.store import Store
 
 Bold = Literal["group", "best"]

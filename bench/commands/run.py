@@ -23,9 +23,9 @@ from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.errors import StoreError, UnavailableError
 from bench.method import METHODS
-from bench.report.measures import MAIN, Measure
-from bench.report.numbers import counted
-from bench.report.registered import with_registered_names
+from bench.report.document.numbers import counted
+from bench.report.model.measures import MAIN, Measure
+from bench.report.model.registered import with_registered_names
 from bench.sweep.archive import archived_records
 from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate

@@ -8,12 +8,12 @@ from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.report import planned_records
 from bench.files import write_atomically
-from bench.report.csv_files import sheet_csv
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
-from bench.report.search import is_default, search_of, validation_of
-from bench.report.settings import settings_markdown, settings_sheet
-from bench.report.write import not_writable
+from bench.report.tables.search import is_default, search_of, validation_of
+from bench.report.writers.csv_files import sheet_csv
+from bench.report.writers.search_report import settings_markdown, settings_sheet
+from bench.report.writers.write import not_writable
 from bench.sweep.store import TRIALS
 
 _PRESET = "search"

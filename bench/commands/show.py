@@ -25,8 +25,9 @@ from bench.errors import BenchError, DataError, StoreError, UsageError
 from bench.files import write_atomically
 from bench.metrics.confusion import matrix_of_record
 from bench.plain_text import visible
-from bench.report.command import command
-from bench.report.many_classes import (
+from bench.report.document.numbers import counted
+from bench.report.model.command import command
+from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
     MOST_CLASSES_SHOWN,
@@ -34,7 +35,6 @@ from bench.report.many_classes import (
     ends_by_size,
     largest_confusions,
 )
-from bench.report.numbers import counted
 from bench.sweep.plan import dataset_part, open_dataset
 from bench.sweep.store import Store
 from bench.tracking.listener import flat

@@ -9,8 +9,8 @@ from typing import Any
 from bench.commands.console import console, warn
 from bench.commands.report import planned_records
 from bench.config import Resolved, Settings
-from bench.report.numbers import counted
-from bench.report.search import Search, Validation, is_default, search_of, validation_of
+from bench.report.document.numbers import counted
+from bench.report.tables.search import Search, Validation, is_default, search_of, validation_of
 from bench.sweep.plan import Grid, Job, MethodPart, plan_document
 from bench.sweep.policy import Policy
 from bench.sweep.store import TRIALS, Store

@@ -13,8 +13,8 @@ from bench.compliance.breach import Breach
 from bench.compliance.identity import breaches_of_identity
 from bench.compliance.records import breaches_of_records
 from bench.errors import StoreError
-from bench.report.check import check_plan, record_breaches
-from bench.report.registered import breaches_of_names
+from bench.report.model.check import check_plan, record_breaches
+from bench.report.model.registered import breaches_of_names
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of

@@ -8,8 +8,8 @@ import bench
 from bench.api.results import Best, Interval
 from bench.dataset import Entity
 from bench.errors import ArgumentError, UsageError
-from bench.report.paired_cells import gap_over_seeds
-from bench.report.sampling_variance import covariance_from
+from bench.report.model.paired_cells import gap_over_seeds
+from bench.report.model.sampling_variance import covariance_from
 from bench.sweep.store import Store
 from tests.api.conftest import compare
 

@@ -67,7 +67,7 @@ def test_an_installed_package_finds_its_plug_ins_presets_and_data(installed, tmp
     code, out, _ = python(
         tmp_path,
         "-c",
-        "from bench.report.published import published; print(len(published().figures))",
+        "from bench.report.model.published import published; print(len(published().figures))",
         path=[installed],
     )
     assert code == 0

@@ -1,5 +1,5 @@
-from bench.report.costs import methods_built_on, seconds_with_required
-from bench.report.table2 import table2
+from bench.report.model.costs import methods_built_on, seconds_with_required
+from bench.report.model.table2 import table2
 from tests.report.report_records import make_job, make_plan, make_record
 
 

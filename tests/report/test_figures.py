@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report import measures
 from bench.report.figures import Embedding, source_of, write_figures
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures, shares
@@ -24,7 +23,8 @@ from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, style
-from bench.report.registered import with_registered_names
+from bench.report.model import measures
+from bench.report.model.registered import with_registered_names
 from tests.report.report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
 
 ROOT = Path(__file__).parents[2]

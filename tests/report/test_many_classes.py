@@ -17,7 +17,6 @@ from bench.commands import data, show
 from bench.compliance.arithmetic import breaches_of_arithmetic
 from bench.metrics import matrix_to_record
 from bench.metrics.groups import count_groups
-from bench.report.figure1 import figure1
 from bench.report.figures import Embedding, source_of
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures
@@ -27,7 +26,7 @@ from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import mean_over_runs
 from bench.report.figures.style import COUNT_COLOURS, files_of, style
 from bench.report.html import write
-from bench.report.many_classes import (
+from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
     MOST_CLASSES_SHOWN,
@@ -36,10 +35,11 @@ from bench.report.many_classes import (
     largest_confusions,
     running_mean,
 )
-from bench.report.sheet_markdown import sheet_markdown
-from bench.report.table2 import table2
-from bench.report.terminal import render_terminal
-from bench.report.write import write_report
+from bench.report.model.table2 import table2
+from bench.report.tables.figure1 import figure1
+from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.terminal import render_terminal
+from bench.report.writers.write import write_report
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 from tests.report.test_figures import assert_texts_are_inside
 from tests.report.test_page import Elements

@@ -16,17 +16,17 @@ from bench.compliance.records import breaches_of_records
 from bench.errors import UnknownNameError
 from bench.metrics import evaluate
 from bench.metrics.evaluation import ADDED, LOWER_IS_BETTER
-from bench.report import measures
-from bench.report.caption import rare_classes
-from bench.report.classes import classes_used
-from bench.report.csv_files import runs_csv, table2_csv
+from bench.report.document.caption import rare_classes
 from bench.report.figures.source import Source
 from bench.report.html.details import details_json
 from bench.report.html.results import lines_of
-from bench.report.markdown import markdown
-from bench.report.measures import KNOWN, MAIN, measures_named
-from bench.report.tail import tail_interval
-from bench.report.terminal import render_terminal
+from bench.report.model import measures
+from bench.report.model.classes import classes_used
+from bench.report.model.measures import KNOWN, MAIN, measures_named
+from bench.report.model.tail import tail_interval
+from bench.report.writers.csv_files import runs_csv, table2_csv
+from bench.report.writers.markdown import markdown
+from bench.report.writers.terminal import render_terminal
 from bench.sweep.store import Store
 from tests.report.report_records import make_grid, make_plan
 from tests.report.stored_runs import arrays_of, record_of, store_run

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from bench.plain_text import visible
+from bench.report.document.numbers import fixed
 from bench.report.figures import source_of
 from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
 from bench.report.html.libraries import packed_libraries
-from bench.report.numbers import fixed
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 from tests.report.test_report_golden import sweep
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.agreement import agreement
-from bench.report.published import published
-from bench.report.table2 import table2
+from bench.report.model.published import published
+from bench.report.model.table2 import table2
+from bench.report.tables.agreement import agreement
 from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
-from bench.report.check import breaches_of_job
-from bench.report.registered import breaches_of_label
-from bench.report.table2 import table2
+from bench.report.model.check import breaches_of_job
+from bench.report.model.registered import breaches_of_label
+from bench.report.model.table2 import table2
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 

@@ -10,15 +10,15 @@ import pytest
 from rich.console import Console
 
 from bench.metrics import balanced_f1s, f1s, frequency_groups, recalls
-from bench.report.csv_files import table2_csv
+from bench.report.document.table2_layout import table2_sheet
 from bench.report.figures import source_of
 from bench.report.html.results import lines_of
-from bench.report.latex import sheet_latex
-from bench.report.markdown import markdown
-from bench.report.sheet_markdown import sheet_markdown
-from bench.report.table2 import table2
-from bench.report.table2_layout import table2_sheet
-from bench.report.terminal import render_terminal
+from bench.report.model.table2 import table2
+from bench.report.writers.csv_files import table2_csv
+from bench.report.writers.latex import sheet_latex
+from bench.report.writers.markdown import markdown
+from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.terminal import render_terminal
 from tests.report.report_records import make_grid, make_plan, make_record
 
 WHOLE = [[18, 1, 1, 0, 0], [2, 14, 0, 0, 0], [1, 0, 9, 0, 0], [0, 0, 0, 4, 1], [0, 0, 0, 1, 2]]

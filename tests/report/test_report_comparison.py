@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bench.errors import DataError
-from bench.report.comparison import comparison, sampling_error
-from bench.report.published import PAPER, published, read_published
-from bench.report.sheet import FAILED
-from bench.report.table2 import table2
-from bench.report.table3 import ablation
+from bench.report.document.document import FAILED
+from bench.report.model.published import PAPER, published, read_published
+from bench.report.model.table2 import table2
+from bench.report.tables.comparison import comparison, sampling_error
+from bench.report.tables.table3 import ablation
 from tests.report.report_records import (
     binary,
     make_grid,

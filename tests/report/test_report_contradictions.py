@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.metrics.confusion import balanced_f1s, mean_present
-from bench.report.contradictions import contradictions, examine, extremes
+from bench.report.tables.contradictions import contradictions, examine, extremes
 
 IMPOSSIBLE = {
     ("random", "hiv", "ib"), ("random", "hiv", "mixup"), ("random", "sbap", "cb"),

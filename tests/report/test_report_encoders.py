@@ -8,10 +8,10 @@ import io
 import numpy as np
 import pytest
 
-from bench.report.encoders import FILES, encoder_texts, sentence
-from bench.report.registered import with_registered_names
-from bench.report.table2 import table2
-from bench.report.write import write_report
+from bench.report.model.registered import with_registered_names
+from bench.report.model.table2 import table2
+from bench.report.tables.encoders import FILES, encoder_texts, sentence
+from bench.report.writers.write import write_report
 from bench.statistics.two_way import two_way
 from tests.report.report_records import make_grid, make_plan, make_record
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.report.explanation import ROWS, explanation
-from bench.report.table2 import table2
+from bench.report.model.table2 import table2
+from bench.report.tables.explanation import ROWS, explanation
 from tests.report.report_records import make_job, make_plan, make_record, predictions_of
 
 PER_CLASS = 1000

@@ -13,16 +13,16 @@ import pytest
 from scipy.stats import t as student
 
 from bench.api.results import Results
-from bench.report import measures
-from bench.report.caption import caption
-from bench.report.csv_files import runs_csv
+from bench.report.document.caption import caption
 from bench.report.figures.source import Source
-from bench.report.groups import groups_of_best
-from bench.report.markdown import markdown
-from bench.report.paired_cells import gap_over_seeds
-from bench.report.sampling_variance import covariance_from
-from bench.report.sampling_variance import test_to_train_of as ratio_of
-from bench.report.table2 import table2
+from bench.report.model import measures
+from bench.report.model.best_sets import groups_of_best
+from bench.report.model.paired_cells import gap_over_seeds
+from bench.report.model.sampling_variance import covariance_from
+from bench.report.model.sampling_variance import test_to_train_of as ratio_of
+from bench.report.model.table2 import table2
+from bench.report.writers.csv_files import runs_csv
+from bench.report.writers.markdown import markdown
 from bench.statistics import summarise
 from bench.statistics.variance import covariance_of_means, errors_of_gaps
 from bench.sweep.decisions import decisions_of

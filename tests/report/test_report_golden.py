@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.table2 import table2
-from bench.report.write import write_report
+from bench.report.model.table2 import table2
+from bench.report.writers.write import write_report
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"

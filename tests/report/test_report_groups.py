@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bench.commands.report import rebuild_report
-from bench.report import measures
-from bench.report.csv_files import table2_csv
-from bench.report.groups import groups_of_best
-from bench.report.markdown import markdown
-from bench.report.table2 import table2
+from bench.report.model import measures
+from bench.report.model.best_sets import groups_of_best
+from bench.report.model.table2 import table2
+from bench.report.writers.csv_files import table2_csv
+from bench.report.writers.markdown import markdown
 from bench.statistics import balanced_accuracy_influence, group_of_best, sampling_covariance
 from bench.sweep.decisions import decisions_of
 from bench.sweep.store import Store

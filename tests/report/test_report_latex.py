@@ -6,9 +6,9 @@ import string
 import pytest
 
 from bench.errors import StoreError
-from bench.report.latex import document, escape, sheet_latex
-from bench.report.table2 import table2
-from bench.report.table2_layout import table2_sheet
+from bench.report.document.table2_layout import table2_sheet
+from bench.report.model.table2 import table2
+from bench.report.writers.latex import document, escape, sheet_latex
 from tests.report.report_records import binary, make_job, make_plan, make_record
 
 NAMES = [

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.agreement import agreement
-from bench.report.comparison import comparison
-from bench.report.contradictions import contradictions
-from bench.report.csv_files import sheet_csv
-from bench.report.explanation import explanation
-from bench.report.figure1 import figure1
-from bench.report.latex import document, sheet_latex
-from bench.report.sheet_markdown import sheet_markdown
-from bench.report.table1 import table1
-from bench.report.table2 import table2
-from bench.report.table2_layout import table2_sheet
-from bench.report.table3 import ablation
+from bench.report.document.table2_layout import table2_sheet
+from bench.report.model.table2 import table2
+from bench.report.tables.agreement import agreement
+from bench.report.tables.comparison import comparison
+from bench.report.tables.contradictions import contradictions
+from bench.report.tables.explanation import explanation
+from bench.report.tables.figure1 import figure1
+from bench.report.tables.table1 import table1
+from bench.report.tables.table3 import ablation
+from bench.report.writers.csv_files import sheet_csv
+from bench.report.writers.latex import document, sheet_latex
+from bench.report.writers.sheet_markdown import sheet_markdown
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper"

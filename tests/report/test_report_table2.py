@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError
-from bench.report import measures
-from bench.report.markdown import markdown
-from bench.report.published import published, read_published
-from bench.report.table2 import table2
+from bench.report.model import measures
+from bench.report.model.published import published, read_published
+from bench.report.model.table2 import table2
+from bench.report.writers.markdown import markdown
 from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 BA, BF1 = measures.MAIN

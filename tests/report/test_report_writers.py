@@ -10,15 +10,15 @@ from rich.console import Console
 
 from bench.errors import StoreError
 from bench.plain_text import visible
-from bench.report.csv_files import runs_csv, sheet_csv, table2_csv
-from bench.report.latex import sheet_latex
-from bench.report.markdown import markdown
-from bench.report.sheet import Block, Entry, Heading, Sheet
-from bench.report.sheet_markdown import sheet_markdown
-from bench.report.table2 import table2
-from bench.report.table2_layout import table2_sheet
-from bench.report.terminal import render_terminal
-from bench.report.write import write_report
+from bench.report.document.document import Block, Entry, Heading, Sheet
+from bench.report.document.table2_layout import table2_sheet
+from bench.report.model.table2 import table2
+from bench.report.writers.csv_files import runs_csv, sheet_csv, table2_csv
+from bench.report.writers.latex import sheet_latex
+from bench.report.writers.markdown import markdown
+from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.terminal import render_terminal
+from bench.report.writers.write import write_report
 from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
 
 

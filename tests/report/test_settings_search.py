@@ -13,12 +13,12 @@ from bench.cli import cli
 from bench.commands.settings import write_settings
 from bench.config import resolve
 from bench.errors import StoreError
-from bench.report.csv_files import sheet_csv
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
-from bench.report.search import is_default as registered_default
-from bench.report.search import search_of, validation_of
-from bench.report.settings import preset_snippet, settings_markdown, settings_sheet
+from bench.report.tables.search import is_default as registered_default
+from bench.report.tables.search import search_of, validation_of
+from bench.report.writers.csv_files import sheet_csv
+from bench.report.writers.search_report import preset_snippet, settings_markdown, settings_sheet
 from bench.spec import parse_spec
 from bench.strict_yaml import load_yaml
 from bench.sweep.store import Store

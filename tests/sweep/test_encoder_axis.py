@@ -9,8 +9,8 @@ from bench.config import resolve
 from bench.errors import UsageError
 from bench.method import METHODS, Method
 from bench.options import Options
-from bench.report.command import command
-from bench.report.registered import encoder_of
+from bench.report.model.command import command
+from bench.report.model.registered import encoder_of
 from bench.spec import parse_spec, row_title
 from bench.strict_yaml import parse_value
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document

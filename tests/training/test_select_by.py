@@ -15,7 +15,7 @@ from bench.metrics.selection import validation_score
 from bench.models.gcn import GCNOptions
 from bench.models.network import build_network
 from bench.options import Options
-from bench.report.search import validation_of
+from bench.report.tables.search import validation_of
 from bench.sweep.fingerprint import sources_of_job
 from bench.sweep.retention import models_to_forget
 from bench.training import selector

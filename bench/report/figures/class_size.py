@@ -9,8 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.metrics import matrix_of_record, wilson_interval
-from bench.report import measures
-from bench.report.cells import Column, Row
 from bench.report.figures.source import (
     BASELINE,
     Json,
@@ -30,7 +28,9 @@ from bench.report.figures.style import (
     panels,
     say_empty,
 )
-from bench.report.many_classes import running_mean
+from bench.report.model import measures
+from bench.report.model.cells import Column, Row
+from bench.report.model.many_classes import running_mean
 
 # Always drawn where they ran: the control, and the paper's own method.
 _ALWAYS = (BASELINE, "sdr")

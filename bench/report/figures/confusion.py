@@ -21,7 +21,7 @@ from bench.report.figures.style import (
     place,
     say_empty,
 )
-from bench.report.many_classes import GROUPS, GROUPS_IN_WORDS, confusion_by_group
+from bench.report.model.many_classes import GROUPS, GROUPS_IN_WORDS, confusion_by_group
 
 # Above, numbers in cells would be too small to read.
 _MOST_NUMBERED = 4

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.cells import Column
 from bench.report.figures.style import MARKERS, PALETTE, dataset, panels, whole
-from bench.report.search import Search
+from bench.report.model.cells import Column
+from bench.report.tables.search import Search
 
 # Neighbours in the legend start their markers at different epochs, so that lines that lie on each
 # other are told apart.

@@ -9,9 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report import measures
-from bench.report.cells import Column
-from bench.report.costs import seconds_with_required
 from bench.report.figures.source import Source
 from bench.report.figures.style import (
     MARKERS,
@@ -22,6 +19,9 @@ from bench.report.figures.style import (
     panels,
     say_empty,
 )
+from bench.report.model import measures
+from bench.report.model.cells import Column
+from bench.report.model.costs import seconds_with_required
 
 _FONT = 7  # of the legend
 

@@ -9,13 +9,13 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.report import measures
-from bench.report.cells import Table
+from bench.report.document.numbers import ONE_RUN
 from bench.report.figures.source import Source
 from bench.report.figures.style import PALETTE, file_name, panels
-from bench.report.mean_ranks import rank_rows
-from bench.report.measures import Measure
-from bench.report.numbers import ONE_RUN
+from bench.report.model import measures
+from bench.report.model.cells import Table
+from bench.report.model.measures import Measure
+from bench.report.tables.mean_ranks import rank_rows
 from bench.statistics.ranks import Ranks
 
 

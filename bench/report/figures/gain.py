@@ -34,8 +34,8 @@ from bench.report.figures.style import (
     place,
     say_empty,
 )
-from bench.report.many_classes import GROUPS_IN_WORDS, running_mean
-from bench.report.paired_cells import said_of
+from bench.report.model.many_classes import GROUPS_IN_WORDS, running_mean
+from bench.report.model.paired_cells import said_of
 from bench.spec import label_and_encoder
 
 

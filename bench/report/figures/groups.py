@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report import measures
-from bench.report.cells import Column
+from bench.report.document.numbers import fixed
 from bench.report.figures.source import Source
 from bench.report.figures.style import (
     GROUP_COLOURS,
@@ -18,7 +17,8 @@ from bench.report.figures.style import (
     panels,
     place,
 )
-from bench.report.numbers import fixed
+from bench.report.model import measures
+from bench.report.model.cells import Column
 
 _BAR = 0.26
 

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.report.cells import Cell, Column
 from bench.report.figures.source import Source
 from bench.report.figures.style import PALETTE, WIDTH_INCHES, place
-from bench.report.measures import MAIN, Measure
+from bench.report.model.cells import Cell, Column
+from bench.report.model.measures import MAIN, Measure
 
 _BEST, _OTHER, _BAND = PALETTE[0], "#777777", "#e8f1f8"
 # Widths of the methods' range that the line of chance may lie beside it: farther off it would press

@@ -23,7 +23,7 @@ from bench.report.figures.style import (
     panels,
     whole,
 )
-from bench.report.many_classes import GROUPS_IN_WORDS
+from bench.report.model.many_classes import GROUPS_IN_WORDS
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import matrix_of_record, recalls
-from bench.report.cells import Column, Leaders, Row, Table
-from bench.report.many_classes import MOST_CLASSES_SHOWN
-from bench.report.table2 import table2
+from bench.report.model.cells import Column, Leaders, Row, Table
+from bench.report.model.many_classes import MOST_CLASSES_SHOWN
+from bench.report.model.table2 import table2
 
 Json = Mapping[str, Any]
 
@@ -73,7 +73,9 @@ def source_of(
     failures: Mapping[str, Json],
     leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
 ) -> Source:
-    """The source of a sweep; arguments and errors are those of :func:`bench.report.table2.table2`.
+    """The source of a sweep.
+
+    Arguments and errors are those of :func:`bench.report.model.table2.table2`.
 
     A failure that a later attempt mended is left out.
     """

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from bench.metrics.groups import COUNT_BOUNDS
-from bench.report.cells import Column
-from bench.report.published import STAND_INS
+from bench.report.model.cells import Column
+from bench.report.model.published import STAND_INS
 
 # Okabe and Ito, Color Universal Design, 2008, without the yellow, which is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

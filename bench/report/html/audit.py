@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from bench.data.audit import FEW_SAMPLES
 from bench.plain_text import some_of
-from bench.report.cells import Run
 from bench.report.figures.source import Json, Source
 from bench.report.html.details import commit
-from bench.report.published import STAND_INS, published
+from bench.report.model.cells import Run
+from bench.report.model.published import STAND_INS, published
 
 _PARTS = {"train": "training", "valid": "validation", "test": "test"}
 

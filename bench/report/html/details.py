@@ -13,12 +13,12 @@ from bench.checkout import PROGRAM
 from bench.metrics import matrix_of_record, wilson_interval
 from bench.metrics.groups import count_groups
 from bench.plain_text import visible
-from bench.report import measures
-from bench.report.cells import Run
-from bench.report.command import command
 from bench.report.figures.source import Json, Source, class_recalls, has_many_classes
 from bench.report.html.results import Line
-from bench.report.many_classes import (
+from bench.report.model import measures
+from bench.report.model.cells import Run
+from bench.report.model.command import command
+from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
     confusion_by_group,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.report.cells import GROUPS, Cell, Column, Row
+from bench.report.document.numbers import figure, fixed, published, share
 from bench.report.figures.source import Source
-from bench.report.measures import Measure
-from bench.report.numbers import figure, fixed, published, share
-from bench.report.published import STAND_INS
+from bench.report.model.cells import GROUPS, Cell, Column, Row
+from bench.report.model.measures import Measure
+from bench.report.model.published import STAND_INS
 
 State = Literal["complete", "incomplete", "failed", "missing"]
 

@@ -10,17 +10,17 @@ from markupsafe import Markup
 from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.plain_text import visible
-from bench.report import measures
-from bench.report.caption import caption
+from bench.report.document.caption import caption
+from bench.report.document.numbers import counted
 from bench.report.figures.critical_difference import ranks_of
 from bench.report.figures.source import Source
 from bench.report.html.audit import data_lines, environments, split_lines
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.results import lines_of
-from bench.report.mean_ranks import NO_TEST, task_ranks
-from bench.report.numbers import counted
-from bench.report.published import PAPER, of_paper
+from bench.report.model import measures
+from bench.report.model.published import PAPER, of_paper
+from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

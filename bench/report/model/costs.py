@@ -1,0 +1,50 @@
+"""What runs cost together with the runs that they build on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.report.model.cells import Result, Run, Table
+
+
+def seconds_with_required(table: Table) -> dict[str, float]:
+    """Job id to wall-clock seconds, those of the runs it builds on included, each once.
+
+    A run that builds on one that is not in the table is left out: what it cost is not known.
+    """
+    results = {run.job_id: run.result for run in table.runs if run.result is not None}
+    costs = {}
+    for job_id in results:
+        together = with_required(job_id, results)
+        if together <= results.keys():
+            costs[job_id] = sum(results[one].seconds for one in sorted(together))
+    return costs
+
+
+def methods_built_on(table: Table) -> dict[str, list[str]]:
+    """Method label to the labels of the methods whose runs its runs build on, where there are any.
+
+    Those of runs that are not in the table cannot be named and are called "others".
+    """
+    runs = {run.job_id: run for run in table.runs}
+    found: dict[str, dict[str, None]] = {}
+    for run in table.runs:
+        for job_id in _direct(run):
+            name = runs[job_id].method if job_id in runs else "others"
+            found.setdefault(run.method, {})[name] = None
+    return {method: list(names) for method, names in found.items()}
+
+
+def _direct(run: Run) -> tuple[str, ...]:
+    return () if run.result is None else run.result.requires
+
+
+def with_required(job_id: str, results: Mapping[str, Result]) -> set[str]:
+    """A run and all that it builds on, however far down."""
+    together, waiting = set[str](), [job_id]
+    while waiting:
+        one = waiting.pop()
+        if one not in together:
+            together.add(one)
+            waiting += results[one].requires if one in results else ()
+    return together

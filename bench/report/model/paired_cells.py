@@ -1,0 +1,59 @@
+"""Two methods of a table against each other, over the seeds that both have finished."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.report.model.cells import Column, Run, Table
+from bench.report.model.measures import MAIN
+from bench.report.model.sampling_variance import Covariance, test_to_train_of
+from bench.statistics import Difference, paired_difference
+
+
+def gap_over_seeds(
+    table: Table, split: str, column: Column, first: str, second: str, covariance: Covariance
+) -> Difference | None:
+    """Balanced accuracy of `first` minus that of `second`, in points.
+
+    Parameters
+    ----------
+    covariance : callable
+        From :func:`bench.report.model.sampling_variance.covariance_from`; one for all pairs of a
+        column reads the predictions of a run once.
+
+    Returns
+    -------
+    Difference or None
+        From :func:`bench.statistics.paired.paired_difference`; None without a seed that both have.
+    """
+    pairs = paired_runs(table, split, column, first, second)
+    if not pairs:
+        return None
+    measure = MAIN[0]
+    cells = [table.cells[split, column.label, name, measure.name] for name in (first, second)]
+    return paired_difference(
+        np.array([[cell.values[run.replicate] for cell in cells] for run, _ in pairs]),
+        np.array([covariance(measure, pair) for pair in pairs]),
+        test_to_train=test_to_train_of([run for run, _ in pairs]),
+    )
+
+
+def paired_runs(
+    table: Table, split: str, column: Column, first: str, second: str
+) -> list[tuple[Run, Run]]:
+    """Runs of `first` and `second` on the same seed, and fold if any, that both have finished."""
+    a, b = (_complete_runs(table, split, column, method) for method in (first, second))
+    return [(a[place], b[place]) for place in sorted(a.keys() & b.keys())]
+
+
+def said_of(pairs: int) -> str:
+    """What a sentence about a difference over `pairs` seeds must say of them."""
+    return " (one trained pair)" if pairs == 1 else ""
+
+
+def _complete_runs(table: Table, split: str, column: Column, method: str) -> dict[int, Run]:
+    """Runs with a balanced accuracy, by seed, and fold if any."""
+    cell = table.cells.get((split, column.label, method, MAIN[0].name))
+    if cell is None:
+        return {}
+    return {run.replicate: run for run in cell.runs if run.replicate in cell.values}

@@ -1,0 +1,87 @@
+"""How far the scores of runs on one test set would move with other test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from bench.metrics import confusion_matrix, frequency_groups
+from bench.report.model.cells import Result, Run, test_to_train_of_folds
+from bench.report.model.measures import Measure
+from bench.statistics import (
+    balanced_accuracy_influence,
+    balanced_f1_influence,
+    recall_influence,
+    sampling_covariance,
+)
+
+# Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
+Predictions = Callable[[str], Mapping[str, np.ndarray]]
+# Splits whose test set does not depend on the seed.
+_FIXED = ("column", "time")
+# Labels (M,), predictions (M,) and class rates (K, K) of a run.
+Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Measure and the runs of k methods on one seed to the covariance (k, k), in the unit of tables;
+# None of measures without a closed form.
+Covariance = Callable[[Measure, Sequence[Run]], np.ndarray | None]
+
+
+def covariance_from(predictions: Predictions) -> Covariance:
+    """What gives the covariances; the predictions of a run are read once."""
+    rated = cache(lambda job_id, classes: _rated(predictions(job_id), classes))
+    return lambda measure, runs: _covariance(measure, runs, rated)
+
+
+def result_of(run: Run) -> Result:
+    """The result of a run that is known to be complete."""
+    assert run.result is not None
+    return run.result
+
+
+def test_to_train_of(runs: Sequence[Run]) -> float:
+    """How much the test sets of complete runs of one method on one split have in common.
+
+    Test samples / training samples, as :attr:`Result.test_to_train`; infinite where every seed has
+    the same test set.
+    """
+    name = runs[0].split.partition("[")[0]
+    hashes = {result_of(run).split_hash for run in runs}
+    if len(runs) > 1 and (name in _FIXED or len(hashes) == 1):
+        return float("inf")
+    if runs[0].fold is not None:
+        return test_to_train_of_folds([result_of(run) for run in runs])
+    return result_of(runs[0]).test_to_train
+
+
+def _covariance(
+    measure: Measure, runs: Sequence[Run], rated: Callable[[str, int], Rated]
+) -> np.ndarray | None:
+    train_counts = np.array(result_of(runs[0]).train_counts)
+    influence = _influence(measure.name, train_counts)
+    if influence is None:
+        return None
+    of_methods = [rated(run.job_id, len(train_counts)) for run in runs]
+    labels = of_methods[0][0]
+    gradients = (influence(rates) for _, _, rates in of_methods)
+    predicted = np.stack([predictions for _, predictions, _ in of_methods])
+    return measure.printed(1.0) ** 2 * sampling_covariance(labels, predicted, gradients)
+
+
+def _influence(metric: str, train_counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Derivative of a metric by class rates, or None of one that is no function of these."""
+    if metric == "balanced_accuracy":
+        return balanced_accuracy_influence
+    if metric == "balanced_f1":
+        return balanced_f1_influence
+    classes = frequency_groups(train_counts).get(metric.removeprefix("recall_"))
+    return None if classes is None else lambda rates: recall_influence(rates, classes)
+
+
+def _rated(arrays: Mapping[str, np.ndarray], classes: int) -> Rated:
+    labels, predictions = arrays["test_labels"], arrays["test_predictions"]
+    matrix = confusion_matrix(labels, predictions, classes)
+    counts = matrix.sum(axis=1, keepdims=True)
+    rates = np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
+    return labels, predictions, rates

@@ -1,0 +1,1 @@
+"""The formats of reports: Markdown, LaTeX, CSV, terminal, files."""
