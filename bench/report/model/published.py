@@ -97,7 +97,7 @@ class Published:
 @cache
 def published() -> Published:
     """The figures in ``datasets/published``, read once."""
-    return read_published(Path(__file__).parents[1] / "datasets" / "published")
+    return read_published(Path(__file__).parents[2] / "datasets" / "published")
 
 
 def of_paper(datasets: Iterable[str]) -> bool:
