@@ -26,7 +26,7 @@ class SplitSettings(Options):
         False, description="standard split: give surplus test samples back to training"
     )
     group_duplicates: bool = Field(
-        False, description="keep equal molecules or reactions in one part"
+        False, description="keep equal molecules or reactions in one set"
     )
 
 

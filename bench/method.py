@@ -3,7 +3,7 @@
 To add one, write ``methods/NAME.py`` with a subclass of :class:`Method` under
 :func:`register_method` and override only what differs. A method sees its options and a read-only
 :class:`Context`; it never touches files, arguments, devices or global random state. Labels of the
-test part are for scoring alone: a batch that is to be predicted has none.
+test set are for scoring alone: a batch that is to be predicted has none.
 
 A method is a ``torch.nn.Module``: parameters of its own (a projection head, say) are trained with
 the network, and whatever it computes once or changes in training (class weights, clusters)
@@ -46,7 +46,7 @@ GROUPS: tuple[Group, ...] = ("paper", "control", "peer", "extension")
 
 
 class DataView(Protocol):
-    """The training and validation parts as a whole; the test part cannot be reached.
+    """The training and validation sets as a whole; the test set cannot be reached.
 
     A network that is asked in evaluation mode is afterwards in the mode in which it was.
     """
@@ -83,7 +83,7 @@ class EpochDone(Protocol):
     def __call__(
         self, epoch: int, *, train_loss: float, learning_rate: float, valid_logits: np.ndarray
     ) -> None:
-        """`epoch` counts from 1; `valid_logits`, (n, K), are those of the validation part."""
+        """`epoch` counts from 1; `valid_logits`, (n, K), are those of the validation set."""
 
 
 def unheard(
@@ -99,7 +99,7 @@ class Context:
     Attributes
     ----------
     labels : ndarray of int64, shape (n,)
-        Labels of the training part; a training sample is known by its position in this array.
+        Labels of the training set; a training sample is known by its position in this array.
     num_classes : int
         K.
     epochs : int
@@ -243,7 +243,7 @@ class Method(_Demands, nn.Module):
         return self.loss(network(batch), batch.labels)
 
     def sample_epoch(self, epoch: int) -> np.ndarray:
-        """Positions in the training part in the order in which `epoch` (from 1) visits them."""
+        """Positions in the training set in the order in which `epoch` (from 1) visits them."""
         return self.context.rng("order", epoch).permutation(len(self.context.labels))
 
     def stages(self) -> tuple[Stage, ...]:
@@ -450,7 +450,7 @@ class Ensemble(_WithoutNetwork):
     def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores whose largest is the prediction, (n, K), from logits (n, K) by role.
 
-        Those of the test part come when all is chosen.
+        Those of the test set come when all is chosen.
         """
 
 

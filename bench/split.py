@@ -2,7 +2,7 @@
 
 To add one, write ``bench/data/splits/NAME.py`` with a subclass of :class:`Splitter` under
 :func:`register_split`. A splitter sees what :class:`Samples` holds and a generator, nothing else,
-so every method of a sweep gets the same parts.
+so every method of a sweep gets the same sets.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _HOW_TO_GIVE = {
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Positions of M samples, each in exactly one part.
+    """Positions of M samples, each in exactly one set.
 
     Attributes
     ----------
     train, valid, test : ndarray of int64
         Positions 0..M-1, sorted, read-only.
     discarded : ndarray of int64
-        Positions in no part, sorted, read-only.
+        Positions in no set, sorted, read-only.
     notes : tuple of str
         Sentences on how it was made that a user must know; not part of the hash.
 
     Raises
     ------
     SplitError
-        A part is empty, or the four arrays do not hold each of 0..M-1 exactly once.
+        A set is empty, or the four arrays do not hold each of 0..M-1 exactly once.
     """
 
     train: np.ndarray
@@ -70,7 +70,7 @@ class Split:
         if any(len(positions) == 0 for positions in self.parts().values()):
             sizes = ", ".join(f"{len(own)} in {name}" for name, own in self.parts().items())
             raise SplitError(
-                f"Expected at least one sample in every part, but got {sizes}. "
+                f"Expected at least one sample in every set, but got {sizes}. "
                 "Use more data or another split."
             )
         self._check_each_position_once()
@@ -80,7 +80,7 @@ class Split:
         distinct, times = np.unique(everyone, return_counts=True)
         if len(distinct) < len(everyone):
             raise SplitError(
-                "Expected every sample in one part only, but got "
+                "Expected every sample in one set only, but got "
                 f"{np.count_nonzero(times > 1)} in several, such as {_some(distinct[times > 1])}. "
                 "Mend the split that made them."
             )
@@ -89,14 +89,14 @@ class Split:
             raise SplitError(
                 f"Expected the positions 0..{len(distinct) - 1} of {len(distinct)} samples, but "
                 f"got {distinct[0]}..{distinct[-1]}, without {_some(absent)}. "
-                "Put samples that are in no part into `discarded`."
+                "Put samples that are in no set into `discarded`."
             )
 
     def __len__(self) -> int:
         return sum(len(own) for own in self.parts().values()) + len(self.discarded)
 
     def parts(self) -> dict[str, np.ndarray]:
-        """The three parts by name: train, valid, test."""
+        """The three sets by name: train, valid, test."""
         return {name: getattr(self, name) for name in PARTS}
 
     @cached_property
@@ -305,7 +305,7 @@ def make_split(
     UsageError
         Options of another split, or something the split needs is not given.
     SplitError
-        The labels are unusable, or the split would leave a part empty or training without a
+        The labels are unusable, or the split would leave a set empty or training without a
         class.
     """
     entry = SPLITS.get(name)
@@ -341,14 +341,14 @@ def make_split(
         )
     lost = np.flatnonzero(np.bincount(labels[split.train], minlength=num_classes) == 0)
     if len(lost):
-        where = {"valid": split.valid, "test": split.test, "no part": split.discarded}
+        where = {"valid": split.valid, "test": split.test, "no set": split.discarded}
         placed = ", ".join(
             f"{count} in {part}"
             for part, own in where.items()
             if (count := np.count_nonzero(labels[own] == lost[0]))
         )
         raise SplitError(
-            f"Expected every class in the training part of the split {name!r}, but got none of "
+            f"Expected every class in the training set of the split {name!r}, but got none of "
             f"class {_some(lost)} (class {lost[0]} has {placed}). Use the random split, more data, "
             "or leave the class out.",
             lost[:_MOST],

@@ -47,7 +47,7 @@ class FingerprintFeatures:
         self._categories: dict[str, dict[str, int]] = {}
 
     def learn_categories(self, train: Samples) -> None:
-        """Give each category of the training part its column."""
+        """Give each category of the training set its column."""
         self._categories = {
             entity.name: {name: place for place, name in enumerate(sorted(set(entity.values)))}
             for entity in train.entities
@@ -117,7 +117,7 @@ def _triads(sequence: str) -> SparseRow:
 
 
 def _one_hot(names: Sequence[str], places: Mapping[str, int]) -> csr_array:
-    """One column for each category of the training part; zeros for one that is not there."""
+    """One column for each category of the training set; zeros for one that is not there."""
     known = [{places[name]: 1.0} if name in places else {} for name in names]
     return _stack([_row(entries) for entries in known], len(places))
 

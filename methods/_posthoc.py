@@ -68,7 +68,7 @@ def choose_tau(
     taus : sequence of float
         Of equally good ones the nearest to 0 is taken, the positive one of two.
     logits : callable
-        Given tau, the logits of the validation part, shape (n, K).
+        Given tau, the logits of the validation set, shape (n, K).
     labels : ndarray of int64, shape (n,)
     num_classes : int
         K.

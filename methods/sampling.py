@@ -89,7 +89,7 @@ def draw_by_shares(
 
 
 def balanced_epoch(context: Context, epoch: int, *, draw: int) -> np.ndarray:
-    """Bootstrap number `draw` of the training part, in the order of `epoch`; (K floor(n / K),)."""
+    """Bootstrap number `draw` of the training set, in the order of `epoch`; (K floor(n / K),)."""
     bootstrap = balanced_bootstrap(
         context.labels, context.num_classes, context.rng("bootstrap", draw)
     )

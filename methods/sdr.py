@@ -89,7 +89,7 @@ class SDR(ContrastiveMethod):
     What differs: nothing the paper's text says. It leaves open, and this row takes: Algorithm 2's
     separate updates as a detached CE (``sdr_joint`` lets it in), on samples as they are; SBCL's
     two views and perceptron; means over the batch; first clusters and weights right after
-    warm-up, from the whole training part in evaluation mode; capacity ``ceil(n / m)``, as the
+    warm-up, from the whole training set in evaluation mode; capacity ``ceil(n / m)``, as the
     floor with capacity U has no solution; the batch of all other methods. Batches of 512, where
     more samples meet others of their sub-cluster, take a quarter of the steps in the same epochs
     and did not gain by it on validation (seed 100, 10 epochs, 128 / 512: `uspto_50k` standard
@@ -170,7 +170,7 @@ class SDR(ContrastiveMethod):
 
     @torch.no_grad()
     def _update(self, epoch: int, network: Network) -> None:
-        """Cluster the training part anew and weight the classes by the new distances."""
+        """Cluster the training set anew and weight the classes by the new distances."""
         settings, counts = self.options, self.context.class_counts
         embeddings = self.context.view.embeddings(network, "train")
         projected = self.project(embeddings)

@@ -54,18 +54,18 @@ class SelMix(OnFirstStage):
     ``b ~ U(least, 1)`` for each pair. Classes of a pair are drawn by
     ``P_ij ~ exp(G_ij / (temperature mean |mu_k|^2))`` where ``G_ij > 0``; ``G_ij`` is the slope
     of mean recall along a step on that loss, from the confusion matrix and the class means
-    ``mu_k`` of the validation part, afresh every epoch. Pairs follow the mean of these shares so
+    ``mu_k`` of the validation set, afresh every epoch. Pairs follow the mean of these shares so
     far and of equal ones. Samples are uniform in their class.
 
     Settings: ``share`` in (0, 1], 0.3 here; ``least`` in [0, 1], 0.6; ``temperature`` > 0, 0.1;
     ``eta`` >= 0, 0: with more, the smallest recalls count more; ``first_stage``. Cost: the first
     run (shared with that row) and 30 % of its epochs, each with twice as many samples and a look
-    at the validation part, 0.6 of vanilla.
+    at the validation set, 0.6 of vanilla.
 
     When it helps: where some classes are still missed after the prior has been corrected. With a
-    perfect validation part all pairs are alike. With two classes it is a choice among four pairs.
+    perfect validation set all pairs are alike. With two classes it is a choice among four pairs.
 
-    What differs: labels of the validation part decide about the pairs and, as in every row, about
+    What differs: labels of the validation set decide about the pairs and, as in every row, about
     the epoch, so its score is more flattering here than elsewhere. The authors renew P every 50
     steps and use SGD at 3e-4; here it is once an epoch and the common optimiser, whose steps are
     larger, hence the mean over epochs: without it, two classes take turns in being predicted

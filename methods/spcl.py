@@ -75,7 +75,7 @@ class SPCL(Method):
 
     def setup(self) -> None:
         samples = len(self.context.labels)
-        # From the easiest training sample to the hardest, by position in the training part.
+        # From the easiest training sample to the hardest, by position in the training set.
         self.register_buffer("ranks", torch.arange(samples))
         self.register_buffer("present", self.context.class_counts > 0)
 

@@ -153,7 +153,7 @@ def _molecule(prepared: PreparedData, sample: int) -> str:
 
 
 class _TestPart(NamedTuple):
-    """The test part of a split: similarity of each sample to training, samples of each class.
+    """The test set of a split: similarity of each sample to training, samples of each class.
 
     Of several molecules, `which` says in words whose similarity it is.
     """

@@ -27,7 +27,7 @@ _SUBCLUSTERS = "method.subcluster_of"
 
 
 def embeddings_of(store: Store, source: Source, data_dir: Path | None = None) -> list[Embedding]:
-    """The training part as seen by the first complete seed of each method with sub-clusters.
+    """The training set as seen by the first complete seed of each method with sub-clusters.
 
     A run whose weights or data are not at hand is named in a warning and left out; nothing is
     downloaded.

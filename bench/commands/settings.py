@@ -38,7 +38,7 @@ def write_settings(out: Path) -> int:
     store = open_results(out)
     plan = store.read_plan(next(filter(store.has_plan, (TRIALS, _PRESET)), None))
     records, failures = planned_records(store, plan)
-    # From here on nothing knows what came out on the test part.
+    # From here on nothing knows what came out on the test set.
     found = {record["job_id"]: validation_of(record) for record in records}
     failed = {job_id: failure["reason"] for job_id, failure in failures.items()}
     search = search_of(plan, found, failed, is_default)

@@ -111,7 +111,7 @@ def say_choices(settled: Settled) -> None:
 def outcomes_of(store: Store, plan: Mapping[str, Any]) -> Outcomes:
     """What came of the runs of `plan`, as validation and failures say; all have been tried."""
     records, failures = planned_records(store, plan)
-    # From here on nothing knows what came out on the test part.
+    # From here on nothing knows what came out on the test set.
     found = {record["job_id"]: validation_of(record) for record in records}
     ids = [job["job_id"] for job in plan["jobs"]]
     return found, {

@@ -79,10 +79,10 @@ def _counts_fit(record: Json) -> str | None:
     lengths = {len(data[name]) for name in ("class_names", "train_counts", "valid_counts")}
     lengths.add(len(data["test_counts"]))
     if len(lengths) > 1:
-        return f"expected one count for each class in every part, but got lengths {lengths}."
+        return f"expected one count for each class in every set, but got lengths {lengths}."
     used = sum(sum(data[f"{part}_counts"]) for part in ("train", "valid", "test"))
     if used > data["samples"]:
-        return f"expected parts of {data['samples']} samples, but they hold {used}."
+        return f"expected sets of {data['samples']} samples, but they hold {used}."
     tested = sum(data["test_counts"])
     if record["metrics"].get("samples", tested) != tested:
         return (

@@ -51,8 +51,8 @@ def breaches_of_predictions(record: Json, arrays: Mapping[str, np.ndarray]) -> I
             return
     parts = [arrays[name] for name in ("valid_positions", "test_positions") if name in arrays]
     if parts and len(np.unique(np.concatenate(parts))) != sum(map(len, parts)):
-        what = "expected every sample in one part once, but some are in two."
-        yield Breach("parts apart", where, what)
+        what = "expected every sample in one set once, but some are in two."
+        yield Breach("sets apart", where, what)
     labels = {f"{part}_labels": arrays[f"{part}_labels"] for part in _PARTS}
     chosen = {f"{part}_predictions": arrays[f"{part}_logits"].argmax(axis=1) for part in _PARTS}
     yield from breaches_of_decisions(record, {**labels, **chosen})

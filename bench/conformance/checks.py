@@ -33,7 +33,7 @@ CHECKS: dict[str, Check] = {}
 # 25 epochs of 8 batches: 200 steps of a method that visits every sample once an epoch.
 _SEPARABLE = Case(counts=(400, 300, 200), epochs=25, batch_size=64)
 _SEPARATED = 0.95
-# A finished run stops at the first epoch that separates the validation part by its own classifier;
+# A finished run stops at the first epoch that separates the validation set by its own classifier;
 # its features may separate less well.
 _SEPARATED_WITHOUT_TRAINING = 0.8
 
@@ -201,7 +201,7 @@ def prediction_of_one(subject: Subject) -> None:
 
 @check
 def predicts_without_labels(subject: Subject) -> None:
-    """Predictions read no labels, and are the same to the bit when the test part has others."""
+    """Predictions read no labels, and are the same to the bit when the test set has others."""
     run = subject.first_run
     if isinstance(run, HiddenLabelsError):
         raise ConformanceError("a method that reads no label of what it predicts", str(run))
@@ -211,7 +211,7 @@ def predicts_without_labels(subject: Subject) -> None:
     if not np.array_equal(subject.third_run, first):
         raise NotApplicable("it does not repeat, see same_seed_same_result")
     raise ConformanceError(
-        "the same predictions whatever the labels of the test part",
+        "the same predictions whatever the labels of the test set",
         f"{_difference(subject.second_run, first)} when these are permuted; labels are in the "
         "batches of training_step, in self.context.labels and in self.context.view",
     )

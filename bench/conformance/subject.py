@@ -37,7 +37,7 @@ class FirstRun:
     trial : NetworkTrial, EstimatorTrial or EnsembleTrial
         A network's method is :class:`Watched`.
     logits : ndarray, shape (n, K)
-        Predictions for the test part.
+        Predictions for the test set.
     touched : set of str
         Packages whose global random state the training or the prediction changed.
     """

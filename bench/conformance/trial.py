@@ -50,7 +50,7 @@ class Case:
     device : torch.device
         Where it is trained.
     permuted_test_labels : bool
-        Whether the samples of the test part have each other's labels. Nothing may depend on it.
+        Whether the samples of the test set have each other's labels. Nothing may depend on it.
     """
 
     counts: tuple[int, ...] = (60, 30, 15)
@@ -99,7 +99,7 @@ class NetworkTrial:
         return complete(self._run, checkpoint=checkpoint, on_epoch=on_epoch)[0]
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
-        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        """Predictions for the test set or for some `positions`, shape (n, K)."""
         assert isinstance(self._run, NetworkRun)
         return self._run.logits(self.split.test if positions is None else positions)
 
@@ -121,7 +121,7 @@ class EstimatorTrial:
         self.estimator = self._run.estimator
 
     def train(self) -> None:
-        """Fit on the training part."""
+        """Fit on the training set."""
         complete(self._run)
 
     def state(self) -> Mapping[str, Any] | None:
@@ -133,7 +133,7 @@ class EstimatorTrial:
         self.estimator.load_state(state)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
-        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        """Predictions for the test set or for some `positions`, shape (n, K)."""
         assert isinstance(self._run, EstimatorRun)
         return self._run.logits(self.split.test if positions is None else positions)
 
@@ -152,7 +152,7 @@ class EnsembleTrial:
         self.ensemble = self._run.ensemble
 
     def train(self) -> None:
-        """Choose on the validation part."""
+        """Choose on the validation set."""
         complete(self._run)
 
     def state(self) -> Mapping[str, Any] | None:
@@ -164,7 +164,7 @@ class EnsembleTrial:
         self.ensemble.load_state(state)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
-        """Predictions for the test part or for some `positions`, shape (n, K)."""
+        """Predictions for the test set or for some `positions`, shape (n, K)."""
         if positions is None:
             return self._run.test_logits()
         return self.ensemble.logits(

@@ -19,7 +19,7 @@ from bench.split import Split
 # Below this many test samples a class, one sample moves a recall by more than 3 points.
 FEW_SAMPLES = 30
 
-# A scaffold group above the size of the test part, 20 %, cannot be tested on.
+# A scaffold group above the size of the test set, 20 %, cannot be tested on.
 LARGE_SCAFFOLD_SHARE = 0.2
 
 EXAMPLES = 3
@@ -30,7 +30,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class AbsentClass:
-    """A class without a sample in one part."""
+    """A class without a sample in one set."""
 
     part: str
     class_name: str
@@ -39,7 +39,7 @@ class AbsentClass:
 
 @dataclass(frozen=True)
 class SharedSamples:
-    """Equal molecules, reactions or pairs that stand in two parts.
+    """Equal molecules, reactions or pairs that stand in two sets.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class SharedSamples:
     distinct : int
         Identities in both.
     first_samples, second_samples : int
-        Samples with these identities in each part.
+        Samples with these identities in each set.
     examples : tuple of (int, int)
-        A row of the first part and its equal in the second, for the first few identities.
+        A row of the first set and its equal in the second, for the first few identities.
     """
 
     first: str
@@ -83,7 +83,7 @@ class SplitAudit:
     counts : dict of str to tuple of int
         Samples per class in train, valid, test and discarded.
     test_standard_error : float
-        Standard error of one balanced accuracy measured on the test part, at recalls of 50 %,
+        Standard error of one balanced accuracy measured on the test set, at recalls of 50 %,
         where it is largest; see :func:`balanced_accuracy_standard_error`.
     absent : tuple of AbsentClass
     shared : tuple of SharedSamples
@@ -135,7 +135,7 @@ class SplitAudit:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on findings that make numbers less certain or too good."""
-        hint = " The option group_duplicates keeps equal samples in one part." * self.can_group
+        hint = " The option group_duplicates keeps equal samples in one set." * self.can_group
         found = [*self.notes, *(_shared_text(shared) + hint for shared in self.shared)]
         smallest = min((count for count in self.counts["test"] if count), default=0)
         if smallest < FEW_SAMPLES:
@@ -176,7 +176,7 @@ def audit(
 ) -> SplitAudit:
     """Examine a split of M samples of K classes.
 
-    That the parts are disjoint, complete and not empty is part of being a :class:`Split`.
+    That the sets are disjoint, complete and not empty is part of being a :class:`Split`.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def audit(
     scaffolds : ndarray of int64, shape (M,), optional
         Equal numbers are equal scaffolds; negative is the empty scaffold.
     can_group : bool
-        Whether the split has an option that keeps equal samples in one part.
+        Whether the split has an option that keeps equal samples in one set.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def audit(
     if len(split) != len(labels):
         raise SplitError(
             f"Expected a split of {len(labels)} samples, but got one of {len(split)}. "
-            "Put samples that are in no part into `discarded`."
+            "Put samples that are in no set into `discarded`."
         )
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes)))
     rows = rows if rows is not None else np.arange(len(labels))
@@ -221,7 +221,7 @@ def audit(
     untrained = [lost.class_name for lost in absent if lost.part == "train"]
     if untrained:
         raise SplitError(
-            "Expected every class in the training part, but got no sample of "
+            "Expected every class in the training set, but got no sample of "
             f"{some_of(untrained, _NAMED)}. Use the random split, more data, or leave the class "
             "out."
         )

@@ -275,7 +275,7 @@ class Batch:
             raise HiddenLabelsError(
                 "Expected predictions from the inputs of a batch alone, but `batch.labels` was "
                 "read where a batch has none: in predict, adjust_logits or a network's forward. "
-                "Labels are in the batches of training_step; those of the validation part are "
+                "Labels are in the batches of training_step; those of the validation set are "
                 "in self.context.view.labels('valid')."
             )
         return self.known_labels

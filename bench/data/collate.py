@@ -131,8 +131,8 @@ class Collator:
         labels = self._labels[positions]
         if hidden := np.count_nonzero(labels == HIDDEN):
             raise HiddenLabelsError(
-                "Expected to be asked for labels of the training and the validation part only, "
-                f"but got {hidden} positions of other samples. Those of the test part are for "
+                "Expected to be asked for labels of the training and the validation set only, "
+                f"but got {hidden} positions of other samples. Those of the test set are for "
                 "scoring alone."
             )
         return labels

@@ -48,7 +48,7 @@ def similarity_figure(title: str, similarities: Mapping[str, np.ndarray]) -> dic
         axes = figure.add_subplot()
         for split, values in similarities.items():
             label = f"{split}: median {np.median(values):.2f}"
-            # Shares, as the test parts of two splits differ in size.
+            # Shares, as the test sets of two splits differ in size.
             weights = np.full(len(values), 100 / len(values))
             axes.hist(values, _BINS, weights=weights, histtype="step", linewidth=1.5, label=label)
         axes.axvline(CLOSE, color="grey", linestyle=":", linewidth=1)

@@ -40,7 +40,7 @@ from bench.training.settings import SELECT_BY, TrainingSettings
 
 @dataclass(frozen=True, eq=False)
 class _TrainAndValid(Split):
-    """A split without a test part."""
+    """A split without a test set."""
 
     test: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -224,7 +224,7 @@ def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
     if hear is not None:
         on_epoch = lambda report: hear(spec.label, report)  # noqa: E731
     result = begun.fit(on_epoch=on_epoch)
-    require_finite_logits(result.valid_logits, "on the validation part")
+    require_finite_logits(result.valid_logits, "on the validation set")
     members = {role: other.model for role, other in needed.items()}
     card = _card(spec, options, entry.facts, request, result)
     learned = _learned(begun, request, spec)

@@ -1,4 +1,4 @@
-"""All metrics of one model on one part of a split."""
+"""All metrics of one model on one set of a split."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from bench.perf.table import in_short
 from bench.perf.workload import Workload
 
 ENCODERS_REMARK = (
-    "Epochs of an encoder: the steps of the training part at the measured step, without "
+    "Epochs of an encoder: the steps of the training set at the measured step, without "
     "validation, with batches put together; turns of the encoder, of the same one on its "
     "authors' or PyTorch Geometric's layers, and of gcn. All have the same logits from the same "
     "weights, which is asserted first, and read the same atoms and bonds."
@@ -40,7 +40,7 @@ REMARKS = (
     "PyG featurises by `from_smiles`, which makes other and fewer features; it trains on ours.",
     "Saved features: ours are checked against their checksums; graphs of the others are of a "
     "sample, scaled to all molecules.",
-    "Epoch: the steps of the training part at the measured step, without validation.",
+    "Epoch: the steps of the training set at the measured step, without validation.",
     "Floor: multiply-adds of the dense matrix products of our step, forward and backward, at the "
     "rate measured in the same turns, by the library named, the fastest one here.",
     "Contrastive epochs: the same budget and batch as vanilla's; second / first is times vanilla's "

@@ -24,7 +24,7 @@ class Effort:
     molecules : int
         Molecules of the featurising sample.
     evaluated : int or None
-        Samples of the test part that are evaluated; None for all.
+        Samples of the test set that are evaluated; None for all.
     job_seconds : float
         How long jobs train side by side, each turn.
     """

@@ -35,7 +35,7 @@ def write_runs(root: Path, runs: int, classes: int, samples: int) -> None:
     runs : int
         At least as many are written, of each method and split the same number.
     classes, samples : int
-        Of the test part.
+        Of the test set.
     """
     names = [entry.name for entry in METHODS if not entry.cls.requires(entry.cls.options_type())]
     names = names[:_METHODS]

@@ -63,7 +63,7 @@ def group_of_best(
     of k - 1 comparisons, because the best is chosen after the scores were seen: of twelve equal
     methods it is the luckiest, and Holm claims differences far more often than `alpha`.
 
-    With twelve methods, three seeds and test parts like HIV's, a gap of 3 standard deviations of
+    With twelve methods, three seeds and test sets like HIV's, a gap of 3 standard deviations of
     one score is found in 97 % of comparisons, whether one method is above eleven equals, one below,
     or six above six; all eleven below one are found together in 94 % of tables.
 

@@ -1,4 +1,4 @@
-"""How much the scores of methods on one test part would move with other test samples.
+"""How much the scores of methods on one test set would move with other test samples.
 
 A score is a smooth function of class rates R, where R_kj is the share of class k predicted as j,
 so to first order it is a mean over samples: its influence function. The covariance of two
@@ -52,7 +52,7 @@ def balanced_f1_influence(rates: np.ndarray) -> np.ndarray:
 def sampling_covariance(
     labels: np.ndarray, predictions: np.ndarray, gradients: Iterable[np.ndarray]
 ) -> np.ndarray:
-    """Covariance of k methods' scores over test parts with as many samples of each class.
+    """Covariance of k methods' scores over test sets with as many samples of each class.
 
     With u the influence of a sample, gradients[a, label, prediction]: the sum over classes of
     cov_k(u) / n_k, n_k - 1 below the covariance. A class of one sample adds nothing, as nothing

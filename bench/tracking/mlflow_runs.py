@@ -13,7 +13,7 @@ _NAME = "ltdd-bench"
 
 @register_tracker("mlflow")
 class MLflow(Tracker):
-    """Settings as parameters, epochs as steps, figures of the test part at the end."""
+    """Settings as parameters, epochs as steps, figures of the test set at the end."""
 
     needs = "mlflow"
 

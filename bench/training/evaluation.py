@@ -1,4 +1,4 @@
-"""Scores of a trained network on one part of a split."""
+"""Scores of a trained network on one set of a split."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def require_finite_logits(logits: np.ndarray, place: str) -> None:
     Raises
     ------
     TrainingError
-        Some are not finite; the message names `place`, such as ``on the test part``.
+        Some are not finite; the message names `place`, such as ``on the test set``.
     """
     if broken := np.count_nonzero(~np.isfinite(logits).all(axis=1)):
         raise TrainingError(

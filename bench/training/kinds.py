@@ -1,6 +1,6 @@
 """The three kinds of method on one split, each from its data to what it predicts.
 
-Whatever is begun here knows no label of the test part; conformance begins methods here, too.
+Whatever is begun here knows no label of the test set; conformance begins methods here, too.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class NetworkRun:
     cls, options
         The method and its checked options.
     prepared : PreparedData
-        Without labels of the test part.
+        Without labels of the test set.
     split : Split
     context : Context
         Without runs and without a view of the data.
@@ -114,7 +114,7 @@ class NetworkRun:
         )
 
     def test_logits(self) -> np.ndarray:
-        """Predictions for the test part, (n, K)."""
+        """Predictions for the test set, (n, K)."""
         return self.logits(self.split.test)
 
     def logits(self, positions: np.ndarray) -> np.ndarray:
@@ -171,7 +171,7 @@ class EstimatorRun(_WithoutNetwork):
     def fit(
         self, *, on_epoch: Callable[[EpochReport], None] | None = None, **_: object
     ) -> TrainingResult:
-        """Fit on the training part, as a whole; `on_epoch` hears what it tells of epochs."""
+        """Fit on the training set, as a whole; `on_epoch` hears what it tells of epochs."""
         self._on_epoch, self._since = on_epoch, time.perf_counter()
         labels = self._prepared.labels
         train, valid = (
@@ -207,7 +207,7 @@ class EstimatorRun(_WithoutNetwork):
         return self.estimator.state()
 
     def test_logits(self) -> np.ndarray:
-        """Predictions for the test part, (n, K)."""
+        """Predictions for the test set, (n, K)."""
         return self.logits(self._split.test)
 
     def logits(self, positions: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ class EnsembleRun(_WithoutNetwork):
         self._selector = _selector(select_by, self._labels, context)
 
     def fit(self, **_: object) -> TrainingResult:
-        """Choose on the validation part."""
+        """Choose on the validation set."""
         valid = self._logits("valid")
         self.ensemble.fit(valid, self._labels)
         return _chosen(self.ensemble, self.ensemble.logits(valid), self._selector)
@@ -244,7 +244,7 @@ class EnsembleRun(_WithoutNetwork):
         return self.ensemble.state()
 
     def test_logits(self) -> np.ndarray:
-        """Predictions for the test part, (n, K)."""
+        """Predictions for the test set, (n, K)."""
         return self.ensemble.logits(self._logits("test"))
 
     def _logits(self, part: Literal["valid", "test"]) -> dict[str, np.ndarray]:

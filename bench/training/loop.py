@@ -92,8 +92,8 @@ def train(
 ) -> TrainingResult:
     """Train `network` in place and leave it with the weights of the best validation epoch.
 
-    The epoch with the best `settings.select_by` on the validation part wins, balanced accuracy
-    unless another figure is asked for, the earlier one on a tie. The test part is not looked at.
+    The epoch with the best `settings.select_by` on the validation set wins, balanced accuracy
+    unless another figure is asked for, the earlier one on a tie. The test set is not looked at.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def train(
     collator : Collator
         Turns sample positions of the data set into batches.
     split : Split
-        Its training and validation parts are used.
+        Its training and validation sets are used.
     settings : TrainingSettings
         The budget.
     seed : int
@@ -122,7 +122,7 @@ def train(
         from 1. For a loss training ends at that step on the CPU, elsewhere with that epoch. Or no
         epoch can be chosen.
     DataError
-        The figure that is to choose the epoch is undefined on this validation part.
+        The figure that is to choose the epoch is undefined on this validation set.
     """
     labels, device = collator.labels_of(split.valid), _device(network)
     context = method.context
@@ -135,7 +135,7 @@ def train(
 
     def validate(when: str) -> tuple[Judged, np.ndarray]:
         logits = predict_logits(network, method, valid)
-        require_finite_logits(logits, f"on the validation part {when}")
+        require_finite_logits(logits, f"on the validation set {when}")
         return selector.judge(logits), logits
 
     def conclude(epoch: int) -> TrainingResult:

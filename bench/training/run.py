@@ -1,4 +1,4 @@
-"""One run from prepared data to predictions of the test part: build, train, select, predict."""
+"""One run from prepared data to predictions of the test set: build, train, select, predict."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def run(
     on_epoch: Callable[[EpochReport], None] | None = None,
     checkpoint: CheckpointFile | None = None,
 ) -> RunResult:
-    """Train one method on one split with one seed, and predict the test part.
+    """Train one method on one split with one seed, and predict the test set.
 
-    Labels of the test part are hidden from all of it; :func:`bench.training.score.score` scores.
+    Labels of the test set are hidden from all of it; :func:`bench.training.score.score` scores.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ def complete(
     checkpoint: CheckpointFile | None = None,
     clock: Clock | None = None,
 ) -> tuple[TrainingResult, np.ndarray]:
-    """Train what was begun, then predict the test part, once: the result and logits (n, K).
+    """Train what was begun, then predict the test set, once: the result and logits (n, K).
 
     Parameters and errors are those of :func:`run`.
     """
     result = begun.fit(on_epoch=on_epoch, checkpoint=checkpoint, clock=clock)
-    require_finite_logits(result.valid_logits, "on the validation part")
+    require_finite_logits(result.valid_logits, "on the validation set")
     test_logits = begun.test_logits()
-    require_finite_logits(test_logits, "on the test part")
+    require_finite_logits(test_logits, "on the test set")
     return result, test_logits
 
 

@@ -1,4 +1,4 @@
-"""The one place where labels of the test part meet what a run predicts for it."""
+"""The one place where labels of the test set meet what a run predicts for it."""
 
 from __future__ import annotations
 

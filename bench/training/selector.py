@@ -35,14 +35,14 @@ class Judged(NamedTuple):
 
 
 class Selector:
-    """Judges logits of the validation part by the figure that is to choose among them.
+    """Judges logits of the validation set by the figure that is to choose among them.
 
     Parameters
     ----------
     name : str
         As in the ``metrics`` of a record.
     labels : ndarray of int64, shape (n,)
-        Of the validation part.
+        Of the validation set.
     train_counts : ndarray of int, shape (K,)
         Training samples of each class, which say what is rare.
 
@@ -51,7 +51,7 @@ class Selector:
     UnknownNameError
         There is no such figure.
     DataError
-        It is undefined on this validation part, whatever is predicted.
+        It is undefined on this validation set, whatever is predicted.
     """
 
     def __init__(self, name: str, labels: np.ndarray, train_counts: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What a method may see of the data as a whole: the training and the validation part."""
+"""What a method may see of the data as a whole: the training and the validation set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SplitView:
     Parameters
     ----------
     collator : Collator
-        In a run it knows no labels of the test part.
+        In a run it knows no labels of the test set.
     split : Split
     device : torch.device
         Where the networks are that the view is asked about.
@@ -52,7 +52,7 @@ class SplitView:
 
     def _positions(self, part: Part) -> np.ndarray:
         if part not in self._parts:
-            raise ValueError(f"Expected the part train or valid, but got {part!r}.")
+            raise ValueError(f"Expected the set train or valid, but got {part!r}.")
         return self._parts[part]
 
     @torch.no_grad()

@@ -274,7 +274,7 @@ def test_data_report_of_a_file_of_ones_own(bench, csv, tmp_path):
 
 @pytest.mark.fault(65)
 def test_data_report_shows_how_near_test_is_to_training(bench, csv, tmp_path):
-    """A test part of a few samples a class, or of what was trained on, is read as a hard test."""
+    """A test set of a few samples a class, or of what was trained on, is read as a hard test."""
     spec = f'csv[path="{csv(ROWS * 4)}",smiles_columns=[smiles],label_column=class]'
     code, out, _ = bench("data", spec, "--markdown", "--out", tmp_path / "r")
     assert code == 0

@@ -106,7 +106,7 @@ def test_settings_shows_the_trials(bench, arguments, tmp_path):
 
 
 def test_nothing_of_the_test_part_decides(bench, arguments, monkeypatch):
-    """Records with every figure of the test part taken out give the same choice."""
+    """Records with every figure of the test set taken out give the same choice."""
     _, before, _ = bench(*arguments())
     keys = {"selection", "history", "data", "job_id"}
     seen = []

@@ -77,7 +77,7 @@ def test_class_in_no_training_sample_is_refused(part):
     """A class that is only in validation or test counts as always wrong."""
     labels = np.zeros(600, dtype=np.int64)
     labels[small_split().parts()[part]] = 1
-    with pytest.raises(SplitError, match="training part, but got no sample of 1"):
+    with pytest.raises(SplitError, match="training set, but got no sample of 1"):
         audit(small_split(), labels, 2)
 
 
@@ -132,7 +132,7 @@ def test_shared_samples_are_counted_for_each_pair_of_parts_and_named_by_row():
         in found.warnings[1]
     )
     assert found.warnings[1].endswith(
-        "The option group_duplicates keeps equal samples in one part."
+        "The option group_duplicates keeps equal samples in one set."
     )
     without = audit(split, np.arange(8) % 2, 2, identity, can_group=False)
     assert "group_duplicates" not in "".join(without.warnings)
@@ -147,7 +147,7 @@ def test_discarded_duplicates_are_no_leak():
 @pytest.mark.fault(65)
 @pytest.mark.parametrize(("size", "warned"), [(29, True), (30, False)])
 def test_test_part_with_fewer_than_30_a_class_is_warned_of(size, warned):
-    """A test part of a few samples a class is read as if it were exact."""
+    """A test set of a few samples a class is read as if it were exact."""
     test = np.concatenate([np.arange(size), 300 + np.arange(size)])
     valid = np.array([100, 400])
     train = np.setdiff1d(np.arange(600), np.concatenate([test, valid]))

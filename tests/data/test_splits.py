@@ -30,7 +30,7 @@ needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data files a
 
 # Refusals that groups or few samples of a class can rightly bring about.
 UNLUCKY = (
-    "Expected at least one sample in every part",
+    "Expected at least one sample in every set",
     "Expected every class in the",
     "Expected enough scaffolds",
 )
@@ -113,7 +113,7 @@ class TestSplit:
             (([0], [1], [2], [2, 3]), "one part only, but got 1 in several, such as 2"),
             (([0, 1], [2], [4]), "positions 0..3 of 4 samples, but got 0..4, without 3"),
             (([-1, 0], [1], [2]), "got -1..2, without 3"),
-            (([0, 1], [], [2]), "at least one sample in every part, but got 2 in train, 0 in v"),
+            (([0, 1], [], [2]), "at least one sample in every set, but got 2 in train, 0 in v"),
         ],
     )
     def test_broken_invariants_are_refused(self, parts, words):
@@ -150,7 +150,7 @@ class TestRandomSplit:
     @given(label_rows(), st.integers(0, 2**32))
     @settings(max_examples=100, deadline=None)
     def test_every_class_is_divided_exactly(self, labels, seed):
-        """A class has more than its share in one part."""
+        """A class has more than its share in one set."""
         split = make_split("random", labels, labels.max() + 1, seed, "toy")
         own = counts(labels, split)
         for k, total in enumerate(np.bincount(labels)):
@@ -167,7 +167,7 @@ class TestRandomSplit:
     @given(label_rows(), st.integers(0, 2**32))
     @settings(max_examples=50, deadline=None)
     def test_parts_are_disjoint_complete_and_repeatable(self, labels, seed):
-        """A sample is trained and tested on, or in no part."""
+        """A sample is trained and tested on, or in no set."""
         split = make_split("random", labels, labels.max() + 1, seed, "toy")
         everyone = np.sort(np.concatenate(list(split.parts().values())))
         np.testing.assert_array_equal(everyone, np.arange(len(labels)))
@@ -184,7 +184,7 @@ class TestRandomSplit:
 
     @pytest.mark.fault(29)
     def test_a_thousand_classes_of_one_sample_have_no_test_part(self):
-        """An empty test part is evaluated."""
+        """An empty test set is evaluated."""
         with pytest.raises(SplitError, match="1000 in train, 0 in valid, 0 in test"):
             make_split("random", np.arange(1000), 1000, 0, "toy")
 
@@ -350,14 +350,14 @@ class TestScaffoldSplit:
 
     @pytest.mark.fault(31)
     def test_molecules_without_rings_split_as_samples(self):
-        """A set without rings ends in one part."""
+        """A set without rings ends in one set."""
         split = make_split("scaffold", np.arange(100) % 2, 2, 0, "toy", scaffolds=np.full(100, -1))
         assert tuple(map(len, split.parts().values())) == (70, 10, 20)
 
     @pytest.mark.fault(31)
     @pytest.mark.parametrize(("second", "share"), [(0, "100.0%"), (5, "95.0%")])
     def test_one_scaffold_for_all_is_refused_with_its_share(self, second, share):
-        """A set of one scaffold ends in an empty test part without a word why."""
+        """A set of one scaffold ends in an empty test set without a word why."""
         scaffolds = np.zeros(100, dtype=np.int64)
         scaffolds[:second] = 1
         with pytest.raises(SplitError, match=f"the largest with {share} of 100 samples"):
@@ -522,7 +522,7 @@ def test_hashes_on_labels_of_the_published_sizes_are_the_committed_ones(dataset,
 
 @pytest.mark.fault(65)
 def test_balancing_leaves_training_as_it_is():
-    """Balancing the test part takes samples from training or gives it some."""
+    """Balancing the test set takes samples from training or gives it some."""
     for seed in range(10):
         labels = tailed(900, 100)
         split = make_split("standard", labels, 2, seed, "toy")

@@ -18,7 +18,7 @@ from bench.errors import SplitError, UsageError
 from bench.split import SPLITS, Samples, Split, Splitter, make_split, register_split
 
 UNLUCKY = (
-    "Expected at least one sample in every part",
+    "Expected at least one sample in every set",
     "Expected every class in the",
     "Expected enough",
     "Expected at least 3 different dates",
@@ -299,7 +299,7 @@ class TestColdDrug:
     def test_a_set_of_which_nothing_is_left_to_test_is_refused(self):
         """Each class lives on one drug of its own: all must be trained on."""
         labels = np.repeat(np.arange(10), 6)
-        words = "at least one sample in every part, but got 60 in train, 0 in valid, 0 in test"
+        words = "at least one sample in every set, but got 60 in train, 0 in valid, 0 in test"
         with pytest.raises(SplitError, match=words):
             split_of("cold_drug", labels, molecules=[labels])
 

@@ -105,7 +105,7 @@ def test_validation_logits_that_are_not_finite_are_no_prediction(value):
         def adjust_logits(self, logits):
             return logits.index_fill(0, torch.tensor([0]), value)
 
-    fails(Adjusts, r"finite logits on the validation part after epoch 1, but got others for 1 of")
+    fails(Adjusts, r"finite logits on the validation set after epoch 1, but got others for 1 of")
 
 
 def run_of(monkeypatch, cls):
@@ -126,7 +126,7 @@ def run_of(monkeypatch, cls):
 
 @pytest.mark.fault(38)
 def test_test_logits_that_are_not_finite_end_the_run(monkeypatch):
-    """Only molecules of the test part overflow the network."""
+    """Only molecules of the test set overflow the network."""
     test = set(toy_split(toy_data((60, 30, 15))).test.tolist())
 
     class FailsOnTest(Method):
@@ -134,7 +134,7 @@ def test_test_logits_that_are_not_finite_end_the_run(monkeypatch):
             hit = torch.tensor([position in test for position in batch.positions.tolist()])
             return network(batch).masked_fill(hit[:, None], math.nan)
 
-    with pytest.raises(TrainingError, match="finite logits on the test part, but got others for"):
+    with pytest.raises(TrainingError, match="finite logits on the test set, but got others for"):
         run_of(monkeypatch, FailsOnTest)
 
 
@@ -150,7 +150,7 @@ def test_an_estimator_whose_logits_are_not_finite_ends_the_run(monkeypatch):
             with np.errstate(divide="ignore"):
                 return np.log(np.eye(3)[np.zeros(len(samples.entities[0].values), int)])
 
-    with pytest.raises(TrainingError, match="finite logits on the validation part, but got"):
+    with pytest.raises(TrainingError, match="finite logits on the validation set, but got"):
         run_of(monkeypatch, Certain)
 
 

@@ -185,7 +185,7 @@ def test_equal_to_its_own_command(tmp_path, balance):
 
 
 def told_by_its_command(tmp_path, table, found, classes):
-    """Probabilities of the test part, (n, 1) or (n, K)."""
+    """Probabilities of the test set, (n, 1) or (n, K)."""
     table.to_csv(tmp_path / "data.csv", index=False)
     seed = found._arguments().pytorch_seed
     subprocess.run(

@@ -30,7 +30,7 @@ def test_starts_from_the_weights_of_balanced_softmax_or_vanilla():
 
 
 def pairs_by_hand(found, options, excluded=()):
-    """From predictions and embeddings of the validation part, a class after another."""
+    """From predictions and embeddings of the validation set, a class after another."""
     view, network = found.method.context.view, found.network
     hidden = network.head.hidden(view.embeddings(network, "valid")).detach().double()
     predicted = network.head.classifier(hidden.float()).argmax(dim=1).numpy()
@@ -200,4 +200,4 @@ def test_tunes_the_whole_network_for_a_part_of_the_epochs():
 
 
 def test_says_that_validation_decides():
-    assert "validation part decide" in " ".join(METHODS.get("selmix").cls.__doc__.split())
+    assert "validation set decide" in " ".join(METHODS.get("selmix").cls.__doc__.split())

@@ -49,6 +49,6 @@ def toy_run(method_type, *, counts=(120, 60, 30), epochs=4, seed=0, **options) -
 
 
 def on_counts(method_type, counts, **options) -> Method:
-    """The method for a training part of `counts` samples, without data or network."""
+    """The method for a training set of `counts` samples, without data or network."""
     labels = np.repeat(np.arange(len(counts)), counts)
     return method_type(method_type.options_type(**options), Context(labels, len(counts), 10, 0))

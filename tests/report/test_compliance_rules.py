@@ -253,7 +253,7 @@ def test_validation_figures_are_recomputed_too():
 def test_a_sample_in_two_parts_is_caught():
     record, arrays = stored()
     arrays["test_positions"][0] = 0
-    assert found(record, arrays) == {"parts apart"}
+    assert found(record, arrays) == {"sets apart"}
 
 
 @pytest.mark.parametrize(

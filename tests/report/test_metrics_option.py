@@ -123,7 +123,7 @@ def test_columns_are_those_asked_for_and_definitions_stand_above(table):
     assert "| hiv BA |" in " ".join(text.split())
     assert "hiv MCC" in text
     assert "BF1" not in text
-    assert "in percent but for MCC, on the test part" in text
+    assert "in percent but for MCC, on the test set" in text
     assert f"- **MCC**: {KNOWN['mcc'].says}. Not in percent." in text
     assert "## Further figures" not in text
 

@@ -80,7 +80,7 @@ def test_one_run_gives_no_interval_and_the_sentences_say_so():
 
 
 def test_sampling_error_of_the_published_hiv_runs_is_about_what_the_formulas_say():
-    # Test parts of the sizes that HIV has: 1.4 points on the random split, 1.6 on the standard one.
+    # Test sets of the sizes that HIV has: 1.4 points on the random split, 1.6 on the standard one.
     recall = np.array([0.907, 0.636])
     assert 100 * sampling_error(recall, np.array([7937, 289])) == pytest.approx(1.4, abs=0.05)
     assert 100 * sampling_error(recall, np.array([289, 289])) == pytest.approx(1.6, abs=0.1)

@@ -2,7 +2,7 @@
 
 A data set is a fixed set of samples. Whether a method gets a sample right depends on the sample,
 alike for all methods; on sample and method, alike for all seeds; on chance; and on how training
-went with that seed. Each seed draws its own test part from the same data set, so that test parts
+went with that seed. Each seed draws its own test set from the same data set, so that test sets
 overlap as those of real splits do.
 """
 
@@ -16,14 +16,14 @@ from scipy.stats import norm
 from bench.statistics import balanced_accuracy_influence, sampling_covariance
 
 # Of the variance of an outcome: alike for all methods, and kept by a method over seeds. Scores of
-# two methods on one test part then correlate by .53, where real ones on HIV do by .46 to .61.
+# two methods on one test set then correlate by .53, where real ones on HIV do by .46 to .61.
 SHARED, KEPT = 0.75, 0.1
 TEST_TO_TRAIN = 2 / 7
 
 
 @dataclass(frozen=True)
 class Class:
-    """Samples in a test part, and the share that a method gets right."""
+    """Samples in a test set, and the share that a method gets right."""
 
     tested: int
     recall: float

@@ -1,4 +1,4 @@
-"""No method, of whatever kind, gets at a label of the test part, or at what it may not build on."""
+"""No method, of whatever kind, gets at a label of the test set, or at what it may not build on."""
 
 import types
 
@@ -92,8 +92,8 @@ class PrivateBatch(Leaks):
         (Batch, HiddenLabelsError, "inputs of a batch alone, but `batch.labels` was read"),
         (OwnForward, HiddenLabelsError, "inputs of a batch alone, but `batch.labels` was read"),
         (PrivateBatch, HiddenLabelsError, "inputs of a batch alone, but `batch.labels` was read"),
-        (PrivateCollator, HiddenLabelsError, "Those of the test part are for scoring alone"),
-        (View, ValueError, "the part train or valid, but got 'test'"),
+        (PrivateCollator, HiddenLabelsError, "Those of the test set are for scoring alone"),
+        (View, ValueError, "the set train or valid, but got 'test'"),
         (Collator, AttributeError, "'SplitView' object has no attribute 'collator'"),
         (Split, AttributeError, "'SplitView' object has no attribute 'split'"),
     ],
@@ -118,7 +118,7 @@ def test_no_batch_that_is_predicted_has_labels_and_every_training_batch_has():
     run_of(Sees)
     assert trained
     assert all(trained)
-    # After each of two epochs and after training, on validation; then on the test part.
+    # After each of two epochs and after training, on validation; then on the test set.
     assert predicted == [None] * 4
 
 

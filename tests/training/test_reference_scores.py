@@ -33,7 +33,7 @@ from bench.metrics import balanced_accuracy
 
 REFERENCE = Path(__file__).with_name("reference_scores.csv")
 SEEDS, FRESH_SEEDS = range(20), range(100, 103)
-# 180, 60 and 12 training samples, and 60 of each class in the test part; 0.6 of the atoms say
+# 180, 60 and 12 training samples, and 60 of each class in the test set; 0.6 of the atoms say
 # nothing, so that tail recall is what methods differ in and no score is near 0 or 1.
 CASE = Case(
     counts=(300, 300, 300),
@@ -51,7 +51,7 @@ BOUND = stdtrit(len(SEEDS) - 1, 1 - FALSE_ALARM / len(NAMES) / 2)
 
 
 def score(name, seed, case=CASE):
-    """Balanced accuracy on the test part."""
+    """Balanced accuracy on the test set."""
     found = subject_of(name, FINISHED).trained(replace(case, seed=seed))
     predicted = found.logits().argmax(axis=1)
     return balanced_accuracy(found.data.labels[found.split.test], predicted, len(case.counts))

@@ -1,4 +1,4 @@
-"""Whole groups into parts of given size, in seeded order: what all splits share."""
+"""Whole groups into sets of given size, in seeded order: what all splits share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def part_sizes(count: int) -> tuple[int, int, int]:
     """Samples for train, valid and test (70 / 10 / 20) out of `count`.
 
     As in ImDrug, test = round(.2 count), valid = round(.125 (count - test)) with Python's
-    rounding, and train takes the rest. From 3 samples on every part gets at least one, which
+    rounding, and train takes the rest. From 3 samples on every set gets at least one, which
     changes ImDrug's numbers for 3 to 5 samples only; fewer than 3 all go to train.
     """
     test = round(0.2 * count)
@@ -59,11 +59,11 @@ def duplicate_groups(groups: np.ndarray | None, keep_together: bool, count: int)
 
 
 def assign(members: list[np.ndarray], strata: np.ndarray) -> np.ndarray:
-    """The part of each sample when groups are placed one after the other.
+    """The set of each sample when groups are placed one after the other.
 
     A group goes to the first of train, valid and test that still has room for all of it, stratum
-    by stratum; where none has, to the part with most room. With groups of one sample each
-    stratum gets exactly its :func:`part_sizes`; with one stratum no part is off by more than the
+    by stratum; where none has, to the set with most room. With groups of one sample each
+    stratum gets exactly its :func:`part_sizes`; with one stratum no set is off by more than the
     largest group.
 
     Parameters
@@ -94,9 +94,9 @@ def assign(members: list[np.ndarray], strata: np.ndarray) -> np.ndarray:
 
 
 def assign_whole(groups: np.ndarray, rng: np.random.Generator, what: str) -> np.ndarray:
-    """The part of each sample: 70 / 10 / 20 of all samples, each group in one part.
+    """The set of each sample: 70 / 10 / 20 of all samples, each group in one set.
 
-    No part is off by more than the largest group. Groups larger than half of the validation part
+    No set is off by more than the largest group. Groups larger than half of the validation set
     are placed first, into train while they fit, so that no single one rules validation or test.
     The rest follow in seeded order.
 
@@ -115,7 +115,7 @@ def assign_whole(groups: np.ndarray, rng: np.random.Generator, what: str) -> np.
     Raises
     ------
     SplitError
-        There are too few groups to fill all parts.
+        There are too few groups to fill all sets.
     """
     _, valid_size, _ = part_sizes(len(groups))
     # Stable: the seeded order holds among the large groups and among the others.
@@ -160,6 +160,6 @@ def cut_valid(members: list[np.ndarray], labels: np.ndarray, share: float) -> np
 
 
 def positions(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions of train, valid and test, given the part of each sample."""
+    """Positions of train, valid and test, given the set of each sample."""
     train, valid, test = (np.flatnonzero(parts == part) for part in (TRAIN, VALID, TEST))
     return train, valid, test

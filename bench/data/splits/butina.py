@@ -1,4 +1,4 @@
-"""Butina split: clusters of similar molecules stay in one part."""
+"""Butina split: clusters of similar molecules stay in one set."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ButinaOptions(Options):
     needs=("clusters",),
 )
 class ButinaSplit(Splitter):
-    """70 / 10 / 20 of the whole set by cluster, no part off by more than the largest cluster.
+    """70 / 10 / 20 of the whole set by cluster, no set off by more than the largest cluster.
 
     Molecules are clustered on Morgan fingerprints (radius 2, 2,048 bits), as RDKit does it.
-    Clusters are placed as scaffolds are: those larger than half of the validation part first, into
+    Clusters are placed as scaffolds are: those larger than half of the validation set first, into
     train while they fit. Members of two clusters can still be similar to each other. Of several
     molecules the last one counts, the product of a reaction.
     """

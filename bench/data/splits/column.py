@@ -17,7 +17,7 @@ _NAMES = {
     "validation": "valid",
     "test": "test",
 }
-# Of training, where the column has no validation part.
+# Of training, where the column has no validation set.
 _VALID_SHARE = 0.1
 # Values that a message names.
 _NAMED = 5

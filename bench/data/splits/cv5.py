@@ -22,7 +22,7 @@ class Cv5Options(Options):
     fold: int = Field(
         0, ge=0, lt=_FOLDS, description="the fold that is tested; all, where none is named"
     )
-    group_duplicates: bool = Field(False, description="keep equal samples in one part")
+    group_duplicates: bool = Field(False, description="keep equal samples in one set")
 
 
 @register_split(

@@ -1,4 +1,4 @@
-"""Stratified random split: all three parts are long-tailed."""
+"""Stratified random split: all three sets are long-tailed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.split import Split, Splitter, register_split
 class RandomOptions(Options):
     """Options of the random split."""
 
-    group_duplicates: bool = Field(False, description="keep equal samples in one part")
+    group_duplicates: bool = Field(False, description="keep equal samples in one set")
 
 
 @register_split(
@@ -24,7 +24,7 @@ class RandomOptions(Options):
 class RandomSplit(Splitter):
     """70 / 10 / 20 within each class.
 
-    A class of 1 or 2 samples goes to train; one of 3 or more has a sample in every part, unless
+    A class of 1 or 2 samples goes to train; one of 3 or more has a sample in every set, unless
     `group_duplicates` keeps its samples together.
     """
 

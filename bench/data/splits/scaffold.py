@@ -1,4 +1,4 @@
-"""Scaffold split: molecules with one Bemis-Murcko scaffold stay in one part."""
+"""Scaffold split: molecules with one Bemis-Murcko scaffold stay in one set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ScaffoldOptions(Options):
     """Options of the scaffold split."""
 
     group_duplicates: bool = Field(
-        False, description="keep equal samples without a scaffold in one part too"
+        False, description="keep equal samples without a scaffold in one set too"
     )
 
 
@@ -25,9 +25,9 @@ class ScaffoldOptions(Options):
     needs=("scaffolds",),
 )
 class ScaffoldSplit(Splitter):
-    """70 / 10 / 20 of the whole set by scaffold, no part off by more than the largest group.
+    """70 / 10 / 20 of the whole set by scaffold, no set off by more than the largest group.
 
-    Groups larger than half of the validation part are placed first, into train while they fit, so
+    Groups larger than half of the validation set are placed first, into train while they fit, so
     that no single scaffold rules validation or test. The rest follow in seeded order. Each sample
     with an empty scaffold is a group of its own, or with its equals if `group_duplicates` is on.
     """

@@ -1,4 +1,4 @@
-"""Standard split: long-tailed training part, class-balanced validation and test parts."""
+"""Standard split: long-tailed training set, class-balanced validation and test sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StandardOptions(Options):
     return_surplus: bool = Field(
         False, description="give surplus valid and test samples back to train"
     )
-    group_duplicates: bool = Field(False, description="keep equal samples in one part")
+    group_duplicates: bool = Field(False, description="keep equal samples in one set")
 
 
 @register_split(

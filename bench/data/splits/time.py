@@ -37,7 +37,7 @@ class TimeSplit(Splitter):
                 "another split."
             )
         train, valid, _ = part_sizes(len(dated))
-        # Dates before an end; each part has one at least.
+        # Dates before an end; each set has one at least.
         before = np.cumsum(of_date)
         first = 1 + _nearest(before[:-2], train)
         second = 1 + first + _nearest(before[first:-1], train + valid)

@@ -19,29 +19,29 @@ from bench.statistics import pairs_needed, verdict
 from bench.training.settings import SELECT_BY, rule_of
 
 _SPLITS = {
-    "random": "70/10/20, stratified by class: all three parts are long-tailed.",
+    "random": "70/10/20, stratified by class: all three sets are long-tailed.",
     "standard": (
         "70/10/20, then validation and test are cut down to the same number of samples of every "
-        "class: long-tailed training part, class-balanced validation and test parts."
+        "class: long-tailed training set, class-balanced validation and test sets."
     ),
     "scaffold": (
-        "70/10/20 by Bemis-Murcko scaffold: no scaffold is in two parts. Each molecule without a "
-        "ring is a group of its own."
+        "70/10/20 by Bemis-Murcko scaffold: no scaffold is in two sets. Each molecule without a "
+        "ring is a scaffold group of its own."
     ),
     "butina": (
         "70/10/20 by cluster of similar molecules (Butina on Morgan fingerprints): no cluster is "
-        "in two parts."
+        "in two sets."
     ),
     "cold_drug": (
-        "70/10/20 by molecule: no molecule is in two parts, and samples whose molecules are in "
+        "70/10/20 by molecule: no molecule is in two sets, and samples whose molecules are in "
         "several are left out."
     ),
     "column": (
-        "the parts that a column of the file names. Every seed has the same test part: ± is that "
+        "the sets that a column of the file names. Every seed has the same test set: ± is that "
         "of training alone, and bold takes the chance of these test samples in full."
     ),
     "time": (
-        "70/10/20 by date, the newest samples tested. Every seed has the same test part: ± is that "
+        "70/10/20 by date, the newest samples tested. Every seed has the same test set: ± is that "
         "of training alone, and bold takes the chance of these test samples in full."
     ),
     "cv5": (
@@ -98,7 +98,7 @@ def _definition(table: Table, measure: Measure) -> str:
     if measure.name == "balanced_f1":
         return (
             "balanced F1, the macro F1 that the same recalls would have if all classes were "
-            "equally frequent in the test part: mean over k of 2 R_kk / (1 + C_k), where R is the "
+            "equally frequent in the test set: mean over k of 2 R_kk / (1 + C_k), where R is the "
             "confusion matrix with every row divided by its sum and C its column sums."
         )
     return (
@@ -156,7 +156,7 @@ def _figures(table: Table) -> str:
     runs = "run" if n == "1" else "runs"
     return (
         f"mean ± sample standard deviation (ddof 1) over n = {n} {runs}, in {unit(table.shown)}, "
-        f"on the test part; a single run has no deviation. Seeds {seeds}; a seed decides the "
+        f"on the test set; a single run has no deviation. Seeds {seeds}; a seed decides the "
         "split, the initial weights and the order of training."
     )
 
@@ -164,31 +164,31 @@ def _figures(table: Table) -> str:
 def _bold(table: Table) -> str:
     if table.leaders is None:
         return (
-            "highest mean of its column among cells with all their runs; means that print alike "
-            "are all bold. Bold says nothing about statistical significance."
+            "the highest mean of its column, among methods with all their runs; means that print "
+            "alike are all bold. Bold says nothing about significance."
         )
     if not table.leaders:
         return (
-            "nothing, as no column has two methods with all their runs on two seeds or more, and "
-            "with fewer no difference can be tested: more seeds, such as --seeds 0,1,2, give bold "
-            f"figures, and from {pairs_needed()} on a difference can be significant without "
-            "assuming a distribution. The option --bold best marks the highest mean."
+            "nothing. A difference can be tested where two methods have all their runs on two "
+            "seeds or more: give more seeds, such as --seeds 0,1,2. From "
+            f"{pairs_needed()} on a difference can be significant without assuming a distribution. "
+            "The option --bold best marks the highest mean."
         )
     alpha = next(iter(table.leaders.values())).alpha
     seeds = sorted({leaders.different_seeds for leaders in table.leaders.values()})
     guard = "; ".join(verdict(n, alpha) for n in seeds)
     return (
-        "not significantly different from the best mean of its column, among cells with all their "
-        "runs: closed test by the studentised range and the lead of the best on means over n = "
-        f"{' or '.join(map(str, seeds))} paired seeds, at alpha = {alpha:g} for all comparisons "
-        "of a column together (not of all columns). Its variance is that of the test samples, "
-        "from the stored predictions, with that of training, from the residuals of methods by "
-        "seeds; figures without a closed form (AUROC) have the residuals alone, with the "
-        "correction of Nadeau and Bengio for splits that share samples. Assumed are training noise "
-        "as large for all methods, and independent but between methods that depend on the same "
-        f"trained network, which count as one in estimating it{_clusters(table)}. It speaks of "
-        "new seeds, splits and samples of the same data set. By the seeds alone, without assuming "
-        f"a distribution, a difference {guard}. The option --bold best marks the highest mean."
+        f"not significantly different from the best in its column (family-wise alpha {alpha:g}), "
+        "among methods with all their runs. Each column is tested by itself, on means over n = "
+        f"{' or '.join(map(str, seeds))} paired seeds: closed test by the studentised range and "
+        "the lead of the best. The variance is that of the test samples, from the stored "
+        "predictions, plus that of training, from the residuals of methods by seeds. Figures "
+        "without a closed form (AUROC) use the residuals alone, with the correction of Nadeau and "
+        "Bengio for splits that share samples. The test assumes that training noise is equal for "
+        "all methods and independent, except between methods that depend on the same trained "
+        f"network, which count as one in estimating it{_clusters(table)}. Bold speaks of new "
+        "seeds, splits and samples of the same data set. By the seeds alone, without assuming a "
+        f"distribution, a difference {guard}. The option --bold best marks the highest mean."
     )
 
 
@@ -229,7 +229,7 @@ def _training(table: Table) -> str:
                 "; what methods choose on validation themselves, such as powers of the class "
                 "shares or rounds of boosting, they choose as ever, mostly by balanced accuracy"
             )
-    return text + ". The test part is read once, after that choice."
+    return text + ". The test set is read once, after that choice."
 
 
 def mixed_machines(table: Table) -> list[tuple[str, str]]:
@@ -283,7 +283,7 @@ def mixed_code(table: Table) -> list[tuple[str, str]]:
 
 
 def _method_options(table: Table) -> list[tuple[str, str]]:
-    """Settings of methods that the preset changed without a mark in the row's label."""
+    """Settings of methods that the preset changed without a mark in the method's label."""
     changed = table.settings.get("method_options", {})
     if not changed:
         return []
@@ -293,7 +293,7 @@ def _method_options(table: Table) -> list[tuple[str, str]]:
     ]
     rest = "All others stand at their defaults."
     if "trials" in table.settings:
-        rest = "All others stand at their defaults or in the headings of their rows."
+        rest = "All others stand at their defaults or behind the names of their methods."
     return [("Method settings", f"{'; '.join(texts)}. {rest}")]
 
 
@@ -308,7 +308,7 @@ def _chosen_settings(table: Table) -> list[tuple[str, str]]:
         f"settings chosen by {counted(number, 'trial')} of each method on validation, seed "
         f"{trials['seed']}, which no run of the table has, {trials['split']} split: options "
         f"{how[trials['sampler']]}, the first trial as without a search; the highest balanced "
-        "accuracy on validation, as a mean over data sets. Nothing of the test part was looked at."
+        "accuracy on validation, as a mean over data sets. Nothing of the test set was looked at."
     )
     fewer = [f"{row} {count}" for row, count in sorted(tried.items()) if 1 < count < number]
     single = [row for row, count in sorted(tried.items()) if count == 1 < number]
@@ -344,9 +344,9 @@ def _earlier_code(table: Table) -> list[tuple[str, str]]:
 
 
 def _encoder_of_paper(table: Table) -> str:
-    """Which rows of several encoders have a published figure."""
+    """Which methods have a published figure where there are several encoders."""
     several = len({row.encoder for row in table.rows if row.encoder}) > 1
-    return " It is of the paper's encoder, gcn, and stands in no row of another." * several
+    return " It is of the paper's encoder, gcn, and is not shown beside another." * several
 
 
 def _backbones(table: Table) -> list[tuple[str, str]]:
@@ -393,9 +393,8 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
             if column.name in STAND_INS:
                 yield (
                     column.label + STAND_IN,
-                    f"stands where {STAND_INS[column.name]} stands in the paper, but is another "
-                    f"data set: its figures are not {STAND_INS[column.name]} figures, and none "
-                    "are published.",
+                    f"a proxy data set for the paper's {STAND_INS[column.name]}: its figures are not "
+                    f"{STAND_INS[column.name]} figures, and none are published.",
                 )
             else:
                 yield column.label, "not a data set of the paper, so it has no published figures."

@@ -83,12 +83,12 @@ def paper(value: float | None) -> Entry:
 
 
 def dataset_heading(column: Column) -> str:
-    """The label of a data set, marked when it stands in the place of another."""
+    """The label of a data set, marked when it is a proxy for another."""
     return column.label + (STAND_IN if column.name in STAND_INS else "")
 
 
 def marks(table: Table) -> list[tuple[str, str]]:
-    """What the runs were, how the kinds of figures are told apart, and why runs failed."""
+    """What the runs were, what each kind of figure looks like, and why runs failed."""
     return [
         *(pair for pair in caption(table) if pair[0] in _OF_RUNS),
         (
@@ -103,12 +103,12 @@ def marks(table: Table) -> list[tuple[str, str]]:
 
 
 def stand_ins(table: Table) -> list[tuple[str, str]]:
-    """Each data set that stands in the place of another, and what that means."""
+    """Each proxy data set, and what that means."""
     return [
         (
             dataset_heading(column),
-            f"stands where {STAND_INS[column.name]} stands in the paper and is another data set: "
-            f"its figures are not {STAND_INS[column.name]} figures.",
+            f"a proxy data set for the paper's {STAND_INS[column.name]}: its figures are not "
+            f"{STAND_INS[column.name]} figures.",
         )
         for column in table.columns
         if column.name in STAND_INS

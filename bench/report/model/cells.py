@@ -42,7 +42,7 @@ class Result:
     samples, unusable : int
         Rows of the data file that were used and left out.
     parts : tuple of int
-        Sizes of the training, validation and test part.
+        Sizes of the training, validation and test set.
     train_counts : tuple of int
         Training samples of each class.
     tested, right : tuple of int

@@ -22,7 +22,7 @@ def with_figures(
 ) -> dict[str, Any]:
     """`record` with the figures `wanted` that it lacks, as far as they can be computed.
 
-    Those of the confusion matrix follow from the record, the others from logits of the test part.
+    Those of the confusion matrix follow from the record, the others from logits of the test set.
     What cannot be computed stays missing.
 
     Parameters

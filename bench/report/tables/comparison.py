@@ -127,7 +127,7 @@ def _counted(inside: Sequence[bool], single: int) -> str:
 
 
 def sampling_error(recall: np.ndarray, counts: np.ndarray) -> float:
-    """Standard error of balanced accuracy over test parts with these numbers of samples.
+    """Standard error of balanced accuracy over test sets with these numbers of samples.
 
     The root of sum_k R_k (1 - R_k) / n_k, divided by K: recalls are shares of independent samples.
 

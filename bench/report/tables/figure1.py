@@ -77,14 +77,14 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
         "Figure 1: samples per class against accuracy per class",
         (),
         (
-            ("Accuracy of a class", "its recall on the test part in percent, mean over seeds."),
+            ("Accuracy of a class", "its recall on the test set in percent, mean over seeds."),
             (
                 "In brackets",
                 "of tail classes, the least frequent ones in training: Wilson's 95 % interval by "
                 "the test samples of one run, mean over runs. Seeds share samples, so that more of "
                 "them narrow it little.",
             ),
-            ("Samples", "of the class in the training part, mean over runs; the largest first."),
+            ("Samples", "of the class in the training set, mean over runs; the largest first."),
             (
                 "Source",
                 f"the figure of {PAPER} prints no numbers, so that none stand beside ours.",
@@ -201,5 +201,5 @@ def _wilson(runs: Sequence[_Tested], k: int) -> tuple[float, float]:
 
 
 def _recalls(runs: Sequence[_Tested], k: int) -> list[float]:
-    """Recall of class k in percent, of each run in whose test part it is."""
+    """Recall of class k in percent, of each run in whose test set it is."""
     return [float(run.recall[k]) for run in runs if not np.isnan(run.recall[k])]

@@ -35,7 +35,7 @@ _PARTS = 5
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation says of a run. Nothing of the test part comes into a search.
+    """What validation says of a run. Nothing of the test set comes into a search.
 
     Attributes
     ----------

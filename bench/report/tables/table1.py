@@ -63,7 +63,7 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             ("Samples", "usable rows of the data file, as the runs found them."),
             (
                 "Imbalance ratio",
-                "the largest class over the smallest, over all parts of a split that leaves no "
+                "the largest class over the smallest, over all sets of a split that leaves no "
                 f"sample out; {HOLE} where no run has such a split.",
             ),
             ("Source", f"Table 1 of {PAPER}."),

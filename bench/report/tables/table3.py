@@ -155,7 +155,7 @@ def _whole_numbers(gap: Difference | None) -> tuple[float | None, ...]:
 def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
     number = name.removeprefix("table")
     return [
-        ("BA", "balanced accuracy in percent, on the test part."),
+        ("BA", "balanced accuracy in percent, on the test set."),
         ("Source", f"Table {number} of {PAPER}: {_DATASET}, {_SPLIT} split, no deviations."),
         (
             f"minus {_METHOD}",

@@ -62,7 +62,7 @@ def _further(table: Table, marks: Marks) -> list[str]:
         "## Further figures",
         "In percent, laid out as above. AUROC is the mean over classes of one class against the "
         "rest. Head, middle and tail are mean recalls of the most, the medium and the least "
-        "frequent classes of the training part. In brackets behind the tail: Wilson's 95 % "
+        "frequent classes of the training set. In brackets behind the tail: Wilson's 95 % "
         "interval by the test samples of one run, mean over runs, of several classes as Zou and "
         "Donner (2008) combine theirs.",
     ]
@@ -140,7 +140,7 @@ def _intervals(table: Table) -> list[str]:
     parts = [
         "## 95 % intervals",
         f"Of the mean over seeds by Student's t, in {unit(table.shown)}. Seeds split the same data "
-        f"anew, so that they are a little too narrow{_but_of_folds(table)}. There is no interval, "
+        f"again, so that they are a little too narrow{_but_of_folds(table)}. There is no interval, "
         "but a dash, for a single seed and where all seeds agree by chance. Whether two methods "
         "differ is said by bold above, not by intervals that overlap.",
     ]
@@ -203,7 +203,7 @@ def _times(table: Table) -> list[str]:
         for row in table.rows
     ]
     return [
-        "Mean wall-clock seconds of a complete run, with those of the runs it builds on, over all "
+        "Mean wall-clock seconds of a complete run, with those of the runs it depends on, over all "
         f"splits and seeds, on: {escape(', '.join(devices)) or 'no device'}.",
         pipes(["Method", *(escape(dataset_heading(c)) for c in table.columns)], lines),
     ]

@@ -82,7 +82,7 @@ def _notes(search: Search) -> list[tuple[str, str]]:
     return [
         ("Scores", _scores(search)),
         ("Choice", "the highest mean over the data sets; of means that print alike the defaults, "
-         "then what stands first in the plan. A method with a hole has none."),
+         "then what stands first in the plan. A method with a missing run has none."),
         ("Standard error", "at most, of one score: binomial, from the validation samples of each "
          "class, at its largest (recalls of one half), as records hold no recalls of validation. "
          "Of a gain: that of the difference of two independent means. Trials share their "
@@ -97,7 +97,7 @@ def _notes(search: Search) -> list[tuple[str, str]]:
 
 
 def _scores(search: Search) -> str:
-    unseen = "Nothing of the test part was looked at."
+    unseen = "Nothing of the test set was looked at."
     if search.by == SELECT_BY:
         return f"balanced accuracy on validation, in percent, of the epoch selected on it. {unseen}"
     sign = "minus " if search.by in LOWER_IS_BETTER else ""
