@@ -123,7 +123,7 @@ class Settings(Options):
     )
     keep_models: Literal["best", "all", "none"] = Field(
         "all",
-        description="models of finished runs that are kept, besides those that others build on. "
+        description="models of finished runs that are kept, besides those that others depend on. "
         "best: of each data set, split and method the seed that is best on validation",
     )
     executor: ExecutorSettings = ExecutorSettings()

@@ -66,7 +66,7 @@ class DataView(Protocol):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The network of a run that this one builds on: same data, split, seed and budget.
+    """The network of a run that this one depends on: same data, split, seed and budget.
 
     Attributes
     ----------
@@ -228,7 +228,7 @@ class Method(_Demands, nn.Module):
 
     @classmethod
     def requires(cls, options: Options) -> Mapping[str, str]:
-        """Runs to build on: role to method, such as ``{"teacher": "balanced_softmax"}``."""
+        """Runs to depend on: role to method, such as ``{"teacher": "balanced_softmax"}``."""
         return {}
 
     def setup(self) -> None:
@@ -416,7 +416,7 @@ class Estimator(_WithoutNetwork):
 
     @classmethod
     def requires(cls, options: Options) -> Mapping[str, str]:
-        """Estimators build on no other run."""
+        """Estimators depend on no other run."""
         return {}
 
     @abstractmethod

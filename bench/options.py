@@ -61,4 +61,4 @@ class NotSearched:
 
 @dataclass(frozen=True)
 class NamesMethod:
-    """Mark of an option that names the one run a method builds on: a search draws its options."""
+    """Mark of an option that names the one run a method depends on: a search draws its options."""

@@ -88,7 +88,7 @@ def read_classes(
     table: Table, name: str, expected: Counts, least: int, *, label: str = "label",
     chosen: Chosen | None = None,
 ) -> Classes:  # fmt: skip
-    """The classes of a table that have at least `least` rows, numbered anew in their old order.
+    """The classes of a table that have at least `least` rows, numbered again in their old order.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def parse_excel(data: bytes, where: str, sheet: str | None = None) -> FileTable:
     except Exception as error:
         raise DataError(
             f"Expected {where} to be a whole Excel file (.xlsx) without a password, but it cannot "
-            f"be read: {error}. Save it anew."
+            f"be read: {error}. Save it again."
         ) from error
 
 

@@ -170,7 +170,7 @@ class SDR(ContrastiveMethod):
 
     @torch.no_grad()
     def _update(self, epoch: int, network: Network) -> None:
-        """Cluster the training set anew and weight the classes by the new distances."""
+        """Cluster the training set again and weight the classes by the new distances."""
         settings, counts = self.options, self.context.class_counts
         embeddings = self.context.view.embeddings(network, "train")
         projected = self.project(embeddings)

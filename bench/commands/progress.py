@@ -138,7 +138,7 @@ class LiveRuns(Watcher):
         self._live.stop()
 
     def started(self, job_id: str) -> None:
-        """Show the bar of a run that has begun, or begun anew."""
+        """Show the bar of a run that has begun, or begun again."""
         job = self._jobs[job_id]
         self._waiting.pop(job_id, None)
         self._since[job_id] = time.monotonic()

@@ -124,7 +124,7 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
     samples = {label: len(item.prepared) for label, item in ready.items()}
 
     def run(jobs: list[Job], write_plan: Callable[[Stored], object]) -> list[Job]:
-        """Run what is not done of `jobs` and of what they build on; all of these."""
+        """Run what is not done of `jobs` and of what they depend on; all of these."""
         hashes = make_splits(jobs, ready, cache, cores)
         needed = with_required(jobs)
         stored = read_stored(store.records(), needed, samples, policy, place.name)

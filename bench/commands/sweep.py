@@ -183,17 +183,17 @@ def _run_of(job: Job) -> Run:
 def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Executor) -> None:
     """Say how many runs there are and what is done about them.
 
-    `helpers` counts the runs that others build on and that were not asked for themselves.
+    `helpers` counts the runs that others depend on and that were not asked for themselves.
     """
     kinds = load.kinds()
     console.print(
-        f"{jobs} runs{f' and {helpers} they build on' if helpers else ''}: "
+        f"{jobs} runs{f' and {helpers} they depend on' if helpers else ''}: "
         f"{reused} done before, {len(load.attempts)} to do{f' ({kinds})' if kinds else ''}, "
         f"{_places(executor)}."
     )
     if load.left:
         warn(
-            f"{len(load.left)} runs are left failed, as they, or runs they build on, failed too "
+            f"{len(load.left)} runs are left failed, as they, or runs they depend on, failed too "
             "often. --retry-failed tries them again."
         )
 

@@ -115,7 +115,7 @@ def outcomes_of(store: Store, plan: Mapping[str, Any]) -> Outcomes:
     found = {record["job_id"]: validation_of(record) for record in records}
     ids = [job["job_id"] for job in plan["jobs"]]
     return found, {
-        job_id: failures.get(job_id, {"reason": "a run it builds on failed"})["reason"]
+        job_id: failures.get(job_id, {"reason": "a run it depends on failed"})["reason"]
         for job_id in ids
         if job_id not in found
     }

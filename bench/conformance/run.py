@@ -49,7 +49,7 @@ def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) ->
     text : str
         Such as ``cb`` or ``cb[beta=0.99]``.
     finished : FinishedRuns
-        Shared by subjects that may build on the same runs.
+        Shared by subjects that may depend on the same runs.
     device : torch.device
         Where networks are trained.
 

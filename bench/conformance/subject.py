@@ -107,7 +107,7 @@ class Subject:
             return error
 
     def watched_run(self) -> FirstRun:
-        """The method trained under watch, anew each time."""
+        """The method trained under watch, again each time."""
         mixins = (Watched,) if issubclass(self.cls, Method) else ()
         before = global_random_state(self.case.device)
         trial = self.trained(self.case, *mixins)

@@ -177,7 +177,7 @@ Trial = NetworkTrial | EstimatorTrial | EnsembleTrial
 
 @dataclass(frozen=True)
 class _FinishedTrial:
-    """A trained trial that another builds on; nobody else holds the tensors that it gives."""
+    """A trained trial that another depends on; nobody else holds the tensors that it gives."""
 
     trial: Trial
 
@@ -193,7 +193,7 @@ class _FinishedTrial:
 
 @dataclass
 class FinishedRuns:
-    """Trains the runs that methods build on, each once a case."""
+    """Trains the runs that methods depend on, each once a case."""
 
     _trials: dict[tuple[type, str, Case], Trial] = field(default_factory=dict, repr=False)
 
@@ -211,7 +211,7 @@ class FinishedRuns:
         options = check_options(cls.options_type, spec, "method")
         if encoder is not None:
             case = replace(case, backbone=parse_spec(encoder).name)
-        # So that a method that may not depend on these labels builds on the very same runs.
+        # So that a method that may not depend on these labels depends on the very same runs.
         case = replace(case, permuted_test_labels=False)
         key = (cls, options.model_dump_json(), case)
         if key not in self._trials:

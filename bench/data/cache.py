@@ -146,7 +146,7 @@ def _in_memory(
     folder: Path, error: OSError, arrays: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     _log.warning(
-        "The cache folder %s cannot be written (%s): the data stays in memory and is made anew "
+        "The cache folder %s cannot be written (%s): the data stays in memory and is made again "
         "by the next run. Set LTDD_CACHE_DIR to a folder that can be written and has space.",
         folder,
         error,

@@ -78,7 +78,7 @@ def parse(text: object) -> Parsed:
 def _without_atom_maps(smiles: str) -> str:
     bare = _ATOM_MAP.sub("]", smiles)
     mol = Chem.MolFromSmiles(bare)
-    # Written anew, because the brackets that held the maps are not harmless: hydrogens given in
+    # Written again, because the brackets that held the maps are not harmless: hydrogens given in
     # one are not implicit, which the features see, and are not made up for when a scaffold is cut.
     # Only neighbours of a metal keep theirs, as RDKit writes them so.
     return bare if mol is None else Chem.MolToSmiles(mol, canonical=False)

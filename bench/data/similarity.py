@@ -81,7 +81,7 @@ def fingerprints_of(
     jobs: int = 1,
     on_progress: Progress | None = None,
 ) -> np.ndarray:
-    """Fingerprint of a molecule of each of `samples`, or of all; (n, W), made anew."""
+    """Fingerprint of a molecule of each of `samples`, or of all; (n, W), made again."""
     index = [entity.index for entity in prepared.entities if entity.kind == "molecule"][place]
     used, numbers = np.unique(index if samples is None else index[samples], return_inverse=True)
     smiles = [prepared.smiles[graph] for graph in used]

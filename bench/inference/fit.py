@@ -51,7 +51,7 @@ class _TrainAndValid(Split):
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A run that has been trained, for those that build on it."""
+    """A run that has been trained, for those that depend on it."""
 
     begun: NetworkRun | EstimatorRun | EnsembleRun
     result: TrainingResult
@@ -99,7 +99,7 @@ def fit_model(
     on_progress: Progress | None = None,
     jobs: int = 1,
 ) -> TrainedModel:
-    """Train one final model; what the method builds on is trained first, in this process.
+    """Train one final model; what the method depends on is trained first, in this process.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ class _Done:
 
 
 def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
-    """Train `spec` after what it builds on; each run once."""
+    """Train `spec` after what it depends on; each run once."""
     spec, encoder = without_encoder(spec)
     if encoder is not None:
         own = _backbones({"molecule": encoder}, request.prepared)

@@ -144,7 +144,7 @@ class EstimatorPredictor:
 
     def logits(self, prepared: PreparedData) -> np.ndarray:
         """Logits of all samples, (n, K)."""
-        # Made anew each time: an estimator remembers the molecules that it has seen.
+        # Made again each time: an estimator remembers the molecules that it has seen.
         samples = samples_as_text(prepared, np.arange(len(prepared)))
         estimator: Estimator = self._make()
         return estimator.logits(samples)

@@ -42,7 +42,7 @@ def read_run(folder: Path, *, data_dir: Path | None = None) -> TrainedModel:
     Raises
     ------
     ModelError
-        The run is damaged, keeps no model, or lacks what it builds on.
+        The run is damaged, keeps no model, or lacks what it depends on.
     """
     folder = folder.absolute()
     store = Store(folder.parent.parent)

@@ -67,7 +67,7 @@ def one_vs_rest(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _settle(odds: np.ndarray, others: _Others, k: int, close: float) -> np.ndarray:
-    """Sum anew, in the order of classes, where rounding would decide how samples are ranked.
+    """Sum again, in the order of classes, where rounding would decide how samples are ranked.
 
     Such samples are many where scores repeat, as those of a forest do. So a tie of two rows is one
     and recorded values repeat to the bit. Returned is the order of samples, the lowest first.
@@ -85,7 +85,7 @@ class _Others:
     """Sums over all classes but one, with the bits of ``logsumexp`` over their columns.
 
     NumPy adds a row up by halves, which do not depend on each other: but for the half with the
-    class that is left out, each is added up once and not anew for every class.
+    class that is left out, each is added up once and not again for every class.
     """
 
     # Numbers that NumPy adds up without halving them.

@@ -33,7 +33,7 @@ def summarise(
 ) -> Summary:
     """Mean of n values with Student's interval, mean +- t(n - 1) std / sqrt(n).
 
-    The interval is that of independent values. Over seeds that split the same data anew it is a
+    The interval is that of independent values. Over seeds that split the same data again it is a
     little too narrow; differences have :func:`bench.statistics.paired.paired_difference`.
 
     Runs of repeated cross-validation share most of their samples. With `test_to_train`, the

@@ -48,16 +48,16 @@ class Executor(ABC):
     def run(
         self, tasks: Sequence[Task], watcher: Watcher | None = None
     ) -> Generator[Outcome, None, None]:
-        """Outcomes of `tasks` as they end; one that builds on another starts after it.
+        """Outcomes of `tasks` as they end; one that depends on another starts after it.
 
-        A task that builds on one that failed is not started: it fails with that reason. One that
+        A task that depends on one that failed is not started: it fails with that reason. One that
         another sweep is at waits for that sweep, and starts when it has left no record. Closing
         the generator, as an interrupt does, stops what is running.
 
         Parameters
         ----------
         tasks : sequence of Task
-            In any order, all of one results folder. What they build on is among them or done.
+            In any order, all of one results folder. What they depend on is among them or done.
         watcher : Watcher, optional
             Called in this process.
         """
@@ -216,8 +216,8 @@ def _startable(waiting: dict[str, Task], running: dict[str, Task]) -> list[Task]
 
 
 def _lost(task: Task, failed: dict[str, str]) -> str | None:
-    """Why `task` cannot run, when a run it builds on has failed."""
+    """Why `task` cannot run, when a run it depends on has failed."""
     for needed in task.job.requires.values():
         if needed.job_id in failed:
-            return f"The run it builds on, {needed.describe()}, failed: {failed[needed.job_id]}"
+            return f"The run it depends on, {needed.describe()}, failed: {failed[needed.job_id]}"
     return None

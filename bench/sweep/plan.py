@@ -58,7 +58,7 @@ P = TypeVar("P", bound=Part)
 
 @dataclass(frozen=True)
 class MethodPart(Part):
-    """A method, and the methods whose runs it builds on, by role.
+    """A method, and the methods whose runs it depends on, by role.
 
     `backbone` is its encoder of molecules where that is not the grid's. A method without a network
     does not `follow` the grid's.
@@ -256,7 +256,7 @@ def _refuse_equal(jobs: Sequence[Job]) -> None:
 
 
 def with_required(jobs: Sequence[Job]) -> list[Job]:
-    """`jobs` and every job they build on, each once, what is built on before what builds on it."""
+    """`jobs` and every job they depend on, each once, what is depended on before what depends on it."""
     ordered: dict[str, Job] = {}
 
     def add(job: Job) -> None:

@@ -23,7 +23,7 @@ from bench.sweep.cluster import (
 )
 from bench.sweep.worker import Outcome, Task
 
-# How often a run is begun anew after its worker was lost.
+# How often a run is begun again after its worker was lost.
 RETRIES = 2
 
 _CONNECT_SECONDS = 10.0

@@ -22,7 +22,7 @@ class Workload:
         The jobs to do: done before by other code, from a checkpoint, done before but needed with
         their weights, again after a failure, from the start.
     left : list of Job
-        Jobs that failed too often, and those that build on one of them.
+        Jobs that failed too often, and those that depend on one of them.
     """
 
     attempts: dict[str, int] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def sort_out(
     Parameters
     ----------
     jobs : sequence of Job
-        What is built on before what builds on it.
+        What is depended on before what depends on it.
     done : collection of str
         Ids of the jobs whose records are stored and count.
     changed : collection of str
@@ -97,14 +97,14 @@ def sort_out(
 
 
 def done_without_weights(jobs: Sequence[Job], done: Collection[str], store: Store) -> set[str]:
-    """Ids of the jobs that are `done`, but without the weights that one to do builds on.
+    """Ids of the jobs that are `done`, but without the weights that one to do depends on.
 
-    A job of these is itself to do, with what it builds on.
+    A job of these is itself to do, with what it depends on.
 
     Parameters
     ----------
     jobs : sequence of Job
-        What is built on before what builds on it.
+        What is depended on before what depends on it.
     done : collection of str
     store : Store
     """

@@ -20,7 +20,7 @@ def models_to_forget(jobs: Sequence[Job], records: Iterable[Json], keep: Keep) -
     Parameters
     ----------
     jobs : sequence of Job
-        Those of the benchmark, with the ones that they build on.
+        Those of the benchmark, with the ones that they depend on.
     records : iterable of mapping
         Of all finished runs in the folder.
     keep : {"best", "all", "none"}

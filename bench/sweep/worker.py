@@ -263,7 +263,7 @@ def _finished(store: Store, job: Job) -> _StoredRun:
     """The stored run of `job`."""
     if store.read(job.job_id) is None:
         failure = store.read_failure(job.job_id) or {"reason": "it was not run"}
-        raise TrainingError(f"The run it builds on, {job.describe()}, failed: {failure['reason']}")
+        raise TrainingError(f"The run it depends on, {job.describe()}, failed: {failure['reason']}")
     return _StoredRun(store, job.job_id)
 
 

@@ -28,7 +28,7 @@ class Listener:
     """Hears of runs as they go on; this one keeps it to itself."""
 
     def started(self, job_id: str) -> None:
-        """A run has begun, or begun anew after its process was lost."""
+        """A run has begun, or begun again after its process was lost."""
 
     def epoch(self, job_id: str, report: Any) -> None:
         """A run has done an epoch; `report` is a :class:`bench.training.loop.EpochReport`.

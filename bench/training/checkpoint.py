@@ -118,7 +118,7 @@ class CheckpointFile:
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             log.warning(
                 "Expected the progress of this run in %s, but %s. It is removed and the run "
-                "starts anew.",
+                "starts again.",
                 self.path,
                 error,
             )

@@ -36,7 +36,7 @@ Backbones = Mapping[str, tuple[str, Options]]
 
 
 class Prerequisite(Protocol):
-    """A finished run that another builds on, which is asked only for what that one may have."""
+    """A finished run that another depends on, which is asked only for what that one may have."""
 
     def network_state(self) -> Mapping[str, Tensor]:
         """Weights and buffers of its network; empty without one."""
@@ -60,7 +60,7 @@ class NetworkRun:
     backbones, training
         As :func:`bench.training.run.run` takes them.
     runs : mapping
-        What the method builds on; they hand over their networks.
+        What the method depends on; they hand over their networks.
     device : torch.device
     dtype : torch.dtype, optional
         Of network and method; as they are built when None.

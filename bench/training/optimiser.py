@@ -121,7 +121,7 @@ class Adam:
             raise ValueError(
                 f"Expected {expected.get(name, 'nothing')} as {name!r} of the optimiser's state, "
                 f"but got {got.get(name, 'nothing')}{more}. It is of other parameters or of "
-                "another format: remove it and train anew."
+                "another format: remove it and train again."
             )
         for name, tensor in own.items():
             tensor.copy_(state[name])

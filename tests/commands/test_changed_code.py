@@ -33,7 +33,7 @@ class Mine(Method):
 
 @pytest.fixture
 def edit(tmp_path, monkeypatch):
-    """Writes the method's file and has it imported anew, as the next process would."""
+    """Writes the method's file and has it imported again, as the next process would."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     METHODS.discover()

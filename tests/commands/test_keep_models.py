@@ -33,7 +33,7 @@ def test_none_but_those_that_others_build_on(bench, toy_arguments, kept):
     assert "Models of 2 runs removed" in out
     # They are done, every rule holds, and the archive has them.
     code, out, _ = bench(*arguments)
-    assert "2 runs and 1 they build on: 3 done before, 0 to do" in out
+    assert "2 runs and 1 they depend on: 3 done before, 0 to do" in out
     assert "removed" not in out
     folder = arguments[arguments.index("--out") + 1]
     code, out, _ = bench("verify", "--out", folder)

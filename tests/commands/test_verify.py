@@ -219,7 +219,7 @@ def test_a_damaged_plan_of_a_preset_is_named(bench, results):
 
 
 def change_plan(results, **changes):
-    """Say something else of vanilla in the plan, sealed anew."""
+    """Say something else of vanilla in the plan, sealed again."""
     plan = json.loads((results / "plan.json").read_bytes())
     for job in plan["jobs"]:
         if job["method"] == "vanilla":

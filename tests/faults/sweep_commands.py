@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.commands.conftest import ROWS
 
-# With the runs that dive builds on, twelve.
+# With the runs that dive depends on, twelve.
 TWELVE = ("--methods", "vanilla,cb,dive", "--seeds", "0,1,2", "--jobs", "2")
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench.sweep.store import Store
 from tests.faults.sweep_commands import Command, figures, left_behind
 
-# With the runs that dive builds on, eight.
+# With the runs that dive depends on, eight.
 EIGHT = ("--methods", "vanilla,cb,dive", "--seeds", "0,1", "--jobs", "2")
 
 

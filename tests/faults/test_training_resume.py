@@ -80,7 +80,7 @@ class NewHead(Method):
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("stops", [[1], [2], [3], [4], [5], [6], range(1, 7)])
 def test_a_second_stage_begins_once_wherever_the_stop(stops):
-    """The head of the second stage is made anew a second time, or its optimiser is."""
+    """The head of the second stage is made again a second time, or its optimiser is."""
     assert difference(lambda: NetworkTrial(NewHead, Options(), CASE, FinishedRuns()), stops) is None
 
 

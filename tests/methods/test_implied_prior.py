@@ -62,7 +62,7 @@ NONE = {
     "ncm": "logits are distances",
     "nearest_neighbour": "logits are similarities",
     "pb_sampling": "shares change every epoch",
-    "posthoc": "the method that it builds on may be any",
+    "posthoc": "the method that it depends on may be any",
     "remix": "as mixup",
     "ride": "as ldam_drw",
     "selmix": "as mixup",

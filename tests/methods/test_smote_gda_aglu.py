@@ -1,4 +1,4 @@
-"""Rows that build on embeddings of the vanilla run, and the one with learned activations."""
+"""Rows that depend on embeddings of the vanilla run, and the one with learned activations."""
 
 import copy
 

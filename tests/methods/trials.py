@@ -1,4 +1,4 @@
-"""A registered method with the finished runs that it builds on, each of them trained once."""
+"""A registered method with the finished runs that it depends on, each of them trained once."""
 
 from dataclasses import replace
 

@@ -4,7 +4,7 @@ from tests.report.report_records import make_job, make_plan, make_record
 
 
 def table(*requirements, left_out=()):
-    """Runs of 12.25 s each; a method and the methods whose runs it builds on."""
+    """Runs of 12.25 s each; a method and the methods whose runs it depends on."""
     jobs = {method: make_job(method=method) for method, _ in requirements}
     records = []
     for method, required in requirements:

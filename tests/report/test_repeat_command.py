@@ -72,7 +72,7 @@ PLANS = [
     ["--set", "contrastive_batch_size=512", "--methods", "vanilla,sdr,sdr[warm_up=0]"],
     ["--set", "backbones.molecule=gcn[hidden=32,layers=2]", "--methods", "vanilla"],
     ["--set", "backbones.molecule=gcn_dgl", "--methods", "vanilla,cb"],
-    # What only runs that others build on see, and what a label does not show.
+    # What only runs that others depend on see, and what a label does not show.
     ["--set", "method_options.balanced_softmax={}", "--set", "method_options.cb.beta=0.5"],
     ["--set", "method_options={cb: {gamma: 2.0}}", "--methods", "cb[beta=0.5]"],
     ["--set", "training.precision=bfloat16", "--set", "contrastive_batch_size=32"],

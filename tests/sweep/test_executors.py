@@ -19,7 +19,7 @@ from bench.sweep.slurm import Slurm
 from bench.sweep.store import Store
 from bench.sweep.worker import Outcome
 
-# One builds on the run of another.
+# One depends on the run of another.
 METHODS = ("vanilla", "cb", "dive")
 
 
@@ -76,7 +76,7 @@ def test_what_is_built_on_comes_first_and_the_rest_keeps_its_order(toy_tasks):
 def test_without_a_limit_all_that_can_start_does_at_once(toy_tasks):
     executor = _Scripted(None)
     list(executor.run(toy_tasks("results", METHODS)))
-    assert executor.most == 3  # all but the one that builds on another
+    assert executor.most == 3  # all but the one that depends on another
 
 
 def test_what_builds_on_a_failed_run_is_not_started_and_says_why(toy_tasks):

@@ -105,7 +105,7 @@ def test_what_stores_shows_and_checks_is_behind_none():
 
 
 def test_a_run_has_the_code_that_made_what_it_depends_on():
-    """A run that builds on a kept one is not made by the present code alone."""
+    """A run that depends on a kept one is not made by the present code alone."""
     [job] = _jobs(splits=["random"], methods=["decoupling"])
     [needed] = job.requires.values()
     now = sources_of_job(job)

@@ -71,7 +71,7 @@ def test_the_lease_of_a_dead_process_is_taken_over_at_once(leases, tmp_path):
 
 @pytest.mark.fault(6)
 def test_the_lease_of_an_earlier_process_with_this_id_is_taken_over(leases, tmp_path):
-    """A container starts anew with the same process id, and waits for itself."""
+    """A container starts again with the same process id, and waits for itself."""
     _foreign(tmp_path, started=Process.current().started - 1)
     assert leases.claim("a1")
 

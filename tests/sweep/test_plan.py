@@ -169,7 +169,7 @@ def test_a_plan_of_a_thousand_jobs_describes_each_once(monkeypatch):
     labels = [part.label for part in grid.datasets]
     jobs = make_jobs(grid, dict.fromkeys(labels, SHA), {key: ["molecule"] for key in labels})
     assert len(with_required(jobs)) == len(plan_document(resolved, jobs)["jobs"]) == 1020
-    # A job that is built on is described once for itself and once for what builds on it.
+    # A job that is built on is described once for itself and once for what depends on it.
     assert len(described) < 2 * len(jobs)
 
 

@@ -66,7 +66,7 @@ def test_a_run_without_weights_is_done_again_for_one_that_builds_on_it(store):
         _stored(store, other)
     done = _ids(needed)
     load = sort_out(jobs, done, (), store, Policy())
-    # What a run builds on is needed again as well, as that run itself is to do.
+    # What a run depends on is needed again as well, as that run itself is to do.
     assert _ids(load.again) == done
     assert list(load.attempts) == _ids(jobs)
     assert load.kinds() == f"{len(done)} to do again for their weights, 1 from the start"

@@ -1,4 +1,4 @@
-"""No method, of whatever kind, gets at a label of the test set, or at what it may not build on."""
+"""No method, of whatever kind, gets at a label of the test set, or at what it may not depend on."""
 
 import types
 

@@ -81,7 +81,7 @@ def without(state, name):
         (lambda state: state | {"step": torch.ones(3).double()}, r"float32 .* got torch\.float64"),
         (lambda state: without(state, "1.exp_avg_sq"), r"as '1\.exp_avg_sq' .* got nothing\."),
         (lambda state: state | {"3.exp_avg": torch.ones(2)}, r"nothing as '3\.exp_avg'"),
-        (lambda _: {"0.step": torch.tensor(7.0)}, r"got nothing and 7 more\. .* train anew"),
+        (lambda _: {"0.step": torch.tensor(7.0)}, r"got nothing and 7 more\. .* train again"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_as_a_whole(change, message):

@@ -131,7 +131,7 @@ def test_labels_that_leak_into_features_are_caught(name):
 
 
 def renew(names):
-    """Write the lines of `names` anew, those of the others as they are."""
+    """Write the lines of `names` again, those of the others as they are."""
     lines = dict(reference()) if REFERENCE.exists() else {}
     for name in names:
         scores = [score(name, seed) for seed in SEEDS]

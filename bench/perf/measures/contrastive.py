@@ -13,7 +13,7 @@ from bench.perf.spread import Spread
 from bench.perf.workload import Workload
 from bench.training.settings import TrainingSettings
 
-# `sdr` clusters anew before every second epoch of a run of usual length; so it does here, as these
+# `sdr` clusters again before every second epoch of a run of usual length; so it does here, as these
 # two epochs are one whole turn of what follows warm-up.
 _BUDGET = TrainingSettings(epochs=2)
 _SPECS = {"sdr, after warm-up": "sdr[warm_up=0,update_interval=1.0]"}

@@ -28,7 +28,7 @@ def features(dataset: str, effort: Effort, data_dir: Path | None) -> list[Row | 
     workload = Workload.open(dataset, data_dir)
     say(f"{dataset}: featurising {effort.molecules} molecules")
     featurising = _featurising(workload, effort)
-    say(f"{dataset}: opening features, then building them anew")
+    say(f"{dataset}: opening features, then building them again")
     opening = _opening(workload, effort)
     built = Comparison(
         "cached features",

@@ -93,5 +93,5 @@ def _points(
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-    axes.set_xlabel("median seconds, with what a run builds on")
+    axes.set_xlabel("median seconds, with what a run depends on")
     axes.set_ylabel("balanced accuracy [%]")

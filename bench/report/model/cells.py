@@ -48,7 +48,7 @@ class Result:
     tested, right : tuple of int
         Test samples of each class, and how many of them were classified rightly.
     requires : tuple of str
-        Job ids of the runs that it builds on.
+        Job ids of the runs that it depends on.
     sources : mapping
         File to hash of the code behind it; empty where that is not recorded.
     torch : str or None

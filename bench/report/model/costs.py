@@ -1,4 +1,4 @@
-"""What runs cost together with the runs that they build on."""
+"""What runs cost together with the runs that they depend on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bench.report.model.cells import Result, Run, Table
 
 
 def seconds_with_required(table: Table) -> dict[str, float]:
-    """Job id to wall-clock seconds, those of the runs it builds on included, each once.
+    """Job id to wall-clock seconds, those of the runs it depends on included, each once.
 
-    A run that builds on one that is not in the table is left out: what it cost is not known.
+    A run that depends on one that is not in the table is left out: what it cost is not known.
     """
     results = {run.job_id: run.result for run in table.runs if run.result is not None}
     costs = {}
@@ -22,7 +22,7 @@ def seconds_with_required(table: Table) -> dict[str, float]:
 
 
 def methods_built_on(table: Table) -> dict[str, list[str]]:
-    """Method label to the labels of the methods whose runs its runs build on, where there are any.
+    """Method label to the labels of the methods whose runs its runs depend on, where there are any.
 
     Those of runs that are not in the table cannot be named and are called "others".
     """
@@ -40,7 +40,7 @@ def _direct(run: Run) -> tuple[str, ...]:
 
 
 def with_required(job_id: str, results: Mapping[str, Result]) -> set[str]:
-    """A run and all that it builds on, however far down."""
+    """A run and all that it depends on, however far down."""
     together, waiting = set[str](), [job_id]
     while waiting:
         one = waiting.pop()

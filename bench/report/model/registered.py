@@ -47,7 +47,7 @@ def encoder_of(job: Json, plan: Json) -> str:
 
 
 def _follows(spec: Spec) -> bool:
-    """Whether a method's network, or one that it builds on, has the encoder of its row."""
+    """Whether a method's network, or one that it depends on, has the encoder of its row."""
     cls = METHODS.get(spec.name).cls
     if issubclass(cls, Method):
         return True
