@@ -10,10 +10,10 @@ _NEEDS = {
     "bench/backbones/dgl.py": ("dgl",),
     "bench/backbones/pyg.py": ("torch_geometric",),
     "bench/models/gcn_dgl.py": ("dgl",),
-    "bench/perf/contestants/chemprop_encoder.py": ("chemprop",),
-    "bench/perf/contestants/dgl_stack.py": ("dgl", "dgllife"),
-    "bench/perf/contestants/pyg_encoders.py": ("torch_geometric",),
-    "bench/perf/contestants/pyg_stack.py": ("torch_geometric",),
+    "bench/perf/backends/chemprop_encoder.py": ("chemprop",),
+    "bench/perf/backends/dgl_stack.py": ("dgl", "dgllife"),
+    "bench/perf/backends/pyg_encoders.py": ("torch_geometric",),
+    "bench/perf/backends/pyg_stack.py": ("torch_geometric",),
 }
 
 collect_ignore = [path for path, packages in _NEEDS.items() if not all(map(find_spec, packages))]

@@ -16,7 +16,7 @@ from ._posthoc import PRIOR_POWERS, PostHoc, choose_tau, posthoc_log_prior
 
 @register_method(
     "vanilla_tuned",
-    title="Vanilla, tuned",
+    title="Vanilla + threshold tuning",
     group="control",
     reference="post-hoc logit adjustment, Menon et al., ICLR 2021, arXiv 2007.07314",
 )

@@ -10,7 +10,7 @@ import bench.methods.contrastive.method as contrastive_method
 import bench.methods.sdr as sdr
 from bench.backbone import BACKBONES
 from bench.errors import UsageError
-from bench.perf.contestants.available import available_peer
+from bench.perf.backends.available import available_peer
 from bench.perf.effort import FULL, QUICK, Effort
 from bench.perf.measures import whole_jobs as jobs
 from bench.perf.measures.contrastive import contrastive

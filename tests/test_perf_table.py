@@ -56,9 +56,9 @@ def results():
 
 
 def test_markdown_holds_facts_figures_ratios_and_remarks(results):
-    facts, contest, comparisons, remarks = render(results, markdown=True).split("\n\n")
+    facts, comparison, comparisons, remarks = render(results, markdown=True).split("\n\n")
     assert facts == "- CPU: a processor"
-    head, _, step, featurising = map(cells, contest.splitlines())
+    head, _, step, featurising = map(cells, comparison.splitlines())
     assert head == [
         "what", "data set", "batch", "threads", "unit", "ours", "dgllife + DGL",
         "dgllife + DGL / ours", "PyG", "PyG / ours", "floor", "ours / floor",
@@ -149,7 +149,7 @@ def test_the_quartiles_of_a_spread_are_interpolated():
     assert Spread(1.0, 2.0, 4.0).times(0.5) == Spread(0.5, 1.0, 2.0)
 
 
-def test_contestants_take_turns_and_a_first_turn_is_not_counted():
+def test_backends_take_turns_and_a_first_turn_is_not_counted():
     calls = []
     tasks = {name: lambda number, name=name: calls.append((number, name)) for name in "ab"}
     assert interleaved(tasks, 3).keys() == {"a", "b"}

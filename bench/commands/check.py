@@ -14,7 +14,7 @@ from bench.backbone import BACKBONES
 from bench.commands.console import console
 from bench.conformance.encoder import EncoderUnderTest
 from bench.conformance.run import VERDICTS, Result, encoder_of, run_checks, subject_of
-from bench.conformance.subject import Subject
+from bench.conformance.subject import MethodUnderTest
 from bench.conformance.trial import FinishedRuns
 from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
@@ -23,7 +23,7 @@ from bench.registry import Registry
 from bench.spec import parse_spec
 from bench.training.run import choose_device
 
-_STYLES = {"ok": "green", "failed": "bold red", "not applicable": "dim"}
+_STYLES = {"ok": "green", "failed": "bold red", "skipped": "dim"}
 _REGISTRIES: tuple[Registry[Any], ...] = (METHODS, BACKBONES)
 
 
@@ -48,7 +48,7 @@ def check_named(names: Sequence[str], device: str = "cpu") -> int:
     chosen = choose_device(device)
     finished = FinishedRuns()
 
-    def subject(text: str, registry: Registry[Any]) -> Subject | EncoderUnderTest:
+    def subject(text: str, registry: Registry[Any]) -> MethodUnderTest | EncoderUnderTest:
         if registry is BACKBONES:
             return encoder_of(text, chosen)
         return subject_of(text, finished, chosen)
@@ -97,7 +97,7 @@ def _registry_of(text: str) -> Registry[Any]:
     )
 
 
-def _check(text: str, subject: Subject | EncoderUnderTest) -> int:
+def _check(text: str, subject: MethodUnderTest | EncoderUnderTest) -> int:
     """Print a line a check and a summary; the number of failures."""
     console.print(text, style="bold")
     results = []

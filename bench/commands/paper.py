@@ -13,7 +13,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
 from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
-from bench.compliance.rules import breaches_together
+from bench.compliance.rules import violations_together
 from bench.report.document.document import Sheet
 from bench.report.document.table2_layout import table2_sheet
 from bench.report.figures import Source, source_of, write_figures
@@ -166,7 +166,7 @@ def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:
     for sweep in sweeps:
         check_records(sweep.plan, sweep.records, sweep.failures)
         records |= {record["job_id"]: record for record in sweep.records}
-    refuse([b for b in breaches_together(list(records.values())) if b.rule in _SHARED_BY_TABLES])
+    refuse([b for b in violations_together(list(records.values())) if b.rule in _SHARED_BY_TABLES])
     refuse_contradicted(store, records.values())
 
 

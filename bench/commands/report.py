@@ -12,15 +12,15 @@ import numpy as np
 
 from bench.commands.archive import open_results
 from bench.commands.console import console
-from bench.compliance.breach import Breach
-from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
-from bench.compliance.rules import breaches_of_shape
+from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
+from bench.compliance.rules import violations_of_shape
+from bench.compliance.violation import Violation
 from bench.report.model.best_sets import groups_of_best
 from bench.report.model.cells import Table
-from bench.report.model.check import breaches_of_job, check_records, refuse
+from bench.report.model.check import check_records, refuse, violations_of_job
 from bench.report.model.derived import with_figures
 from bench.report.model.measures import MAIN, Measure
-from bench.report.model.registered import breaches_of_label, with_registered_names
+from bench.report.model.registered import violations_of_label, with_registered_names
 from bench.report.model.table2 import table2
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
@@ -119,15 +119,15 @@ def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> N
     StoreError
         Names each.
     """
-    refuse([breach for record in records for breach in breaches_of_stored(store, record)])
+    refuse([violation for record in records for violation in violations_of_stored(store, record)])
 
 
-def breaches_of_stored(store: Store, record: Mapping[str, Any]) -> list[Breach]:
+def violations_of_stored(store: Store, record: Mapping[str, Any]) -> list[Violation]:
     """What is stored of a run beside its record, be it predictions or decisions, against it."""
     job_id = record["job_id"]
     if store.has_predictions(job_id):
-        return list(breaches_of_predictions(record, store.predictions(job_id)))
-    return list(breaches_of_decisions(record, store.decisions(job_id)))
+        return list(violations_of_predictions(record, store.predictions(job_id)))
+    return list(violations_of_decisions(record, store.decisions(job_id)))
 
 
 def planned_records(
@@ -140,30 +140,30 @@ def planned_records(
     StoreError
         A record has not the shape of one, or is of another run than its job.
     """
-    records, failures, breaches = examine_planned(store, plan)
-    refuse(breaches)
+    records, failures, violations = examine_planned(store, plan)
+    refuse(violations)
     return records, failures
 
 
 def examine_planned(
     store: Store, plan: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]], list[Breach]]:
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]], list[Violation]]:
     """What :func:`planned_records` gives, and what it refuses, which is left out."""
     records, failures = [], {}
-    breaches: list[Breach] = []
+    violations: list[Violation] = []
     for job in plan["jobs"]:
         record = store.read(job["job_id"])
         if record is not None:
-            found = list(breaches_of_shape(record)) or [
-                *breaches_of_job(plan, job, record),
-                *breaches_of_label(job, record),
+            found = list(violations_of_shape(record)) or [
+                *violations_of_job(plan, job, record),
+                *violations_of_label(job, record),
             ]
-            breaches += found
+            violations += found
             if not found:
                 records.append(_as_planned(record, job))
         elif (failure := store.read_failure(job["job_id"])) is not None:
             failures[job["job_id"]] = failure
-    return records, failures, breaches
+    return records, failures, violations
 
 
 def _as_planned(record: dict[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from bench.sweep.executor import Executor
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.plan import Job
 from bench.sweep.policy import Policy
-from bench.sweep.resume import Workload, sort_out
+from bench.sweep.resume import ResumePlan, triage_jobs
 from bench.sweep.splits import molecules_counted, split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task
@@ -136,9 +136,9 @@ def run_jobs(
     if policy.force:
         for job in needed:
             store.forget_attempts(job.job_id)
-    load = sort_out(needed, done, stored.changed, store, policy)
+    load = triage_jobs(needed, done, stored.changed, store, policy)
     missing = [job for job in needed if job.job_id in load.attempts]
-    reused = len(needed) - len(missing) - len(load.left)
+    reused = len(needed) - len(missing) - len(load.given_up)
     _say_plan(asked, len(needed) - asked, reused, load, executor)
     tasks = [
         Task(
@@ -180,7 +180,7 @@ def _run_of(job: Job) -> Run:
     )
 
 
-def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Executor) -> None:
+def _say_plan(jobs: int, helpers: int, reused: int, load: ResumePlan, executor: Executor) -> None:
     """Say how many runs there are and what is done about them.
 
     `helpers` counts the runs that others depend on and that were not asked for themselves.
@@ -191,9 +191,9 @@ def _say_plan(jobs: int, helpers: int, reused: int, load: Workload, executor: Ex
         f"{reused} done before, {len(load.attempts)} to do{f' ({kinds})' if kinds else ''}, "
         f"{_places(executor)}."
     )
-    if load.left:
+    if load.given_up:
         warn(
-            f"{len(load.left)} runs are left failed, as they, or runs they depend on, failed too "
+            f"{len(load.given_up)} runs are not tried: they, or runs they depend on, failed too "
             "often. --retry-failed tries them again."
         )
 

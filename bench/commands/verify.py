@@ -8,13 +8,13 @@ from typing import Any
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.progress import LiveStep
-from bench.commands.report import breaches_of_stored, examine_planned
-from bench.compliance.breach import Breach
-from bench.compliance.identity import breaches_of_identity
-from bench.compliance.records import breaches_of_records
+from bench.commands.report import examine_planned, violations_of_stored
+from bench.compliance.identity import violations_of_identity
+from bench.compliance.records import violations_of_records
+from bench.compliance.violation import Violation
 from bench.errors import StoreError
-from bench.report.model.check import check_plan, record_breaches
-from bench.report.model.registered import breaches_of_names
+from bench.report.model.check import check_plan, record_violations
+from bench.report.model.registered import violations_of_names
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
 from bench.sweep.store import Store
 from bench.sweep.stored_jobs import job_of
@@ -28,7 +28,7 @@ def verify_results(out: Path) -> int:
     Returns
     -------
     int
-        0 when every rule is kept, 1 when not; each breach is printed.
+        0 when every rule is kept, 1 when not; each violation is printed.
 
     Raises
     ------
@@ -39,19 +39,19 @@ def verify_results(out: Path) -> int:
     job_ids = store.job_ids()
     if not job_ids:
         raise store.without_runs()
-    breaches: list[Breach] = []
+    violations: list[Violation] = []
     sound: set[str] = set()
     with LiveStep("Checking runs") as step:
         for number, job_id in enumerate(job_ids, start=1):
-            found = _breaches_of(store, job_id)
-            breaches += found
+            found = _violations_of(store, job_id)
+            violations += found
             if not found:
                 sound.add(job_id)
             step.advance("Checking runs", number, len(job_ids))
     for job_id in store.failure_ids():
         _, problem = store.examine_failure(job_id)
         if problem:
-            breaches.append(Breach("failure", f"run {job_id}", f"{problem}."))
+            violations.append(Violation("failure", f"run {job_id}", f"{problem}."))
     seen: list[dict[str, Any]] = []
     datasets: dict[str, str] = {}
     for preset in (None, *store.presets()):
@@ -59,45 +59,45 @@ def verify_results(out: Path) -> int:
         try:
             plan = store.read_plan(preset)
         except StoreError as error:
-            breaches.append(Breach("plan", name, str(error)))
+            violations.append(Violation("plan", name, str(error)))
             continue
         if plan not in seen:
             seen.append(plan)
             datasets |= plan["settings"].get("datasets", {})
-            found = _breaches_of_plan(store, plan, name, sound)
-            known = set(breaches)
-            breaches += [breach for breach in found if breach not in known]
-    for breach in breaches:
-        console.print(str(breach), style="red")
+            found = _violations_of_plan(store, plan, name, sound)
+            known = set(violations)
+            violations += [violation for violation in found if violation not in known]
+    for violation in violations:
+        console.print(str(violation), style="red")
     console.print(
         f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
-        f"{len(breaches)} breach{'' if len(breaches) == 1 else 'es'}."
+        f"{len(violations)} violation{'' if len(violations) == 1 else 's'}."
     )
     _say_changed(store, sound, datasets)
     _say_not_recomputed(sum(not store.has_predictions(job_id) for job_id in sound))
-    return 1 if breaches else 0
+    return 1 if violations else 0
 
 
-def _breaches_of_plan(
+def _violations_of_plan(
     store: Store, plan: dict[str, Any], name: str, sound: set[str]
-) -> list[Breach]:
+) -> list[Violation]:
     check_plan(plan)
-    records, failures, breaches = examine_planned(store, plan)
+    records, failures, violations = examine_planned(store, plan)
     here = [record for record in records if record["job_id"] in sound]
-    breaches += [*record_breaches(plan, here, failures), *breaches_of_names(plan)]
+    violations += [*record_violations(plan, here, failures), *violations_of_names(plan)]
     for record in here:
-        breaches += breaches_of_identity(record)
+        violations += violations_of_identity(record)
     _say_plan(name, len(plan["jobs"]), len(records), len(failures))
-    return breaches
+    return violations
 
 
-def _breaches_of(store: Store, job_id: str) -> list[Breach]:
+def _violations_of(store: Store, job_id: str) -> list[Violation]:
     record, problem = store.examine(job_id)
     if problem:
         rule = "files" if problem.startswith("files") else "whole"
-        return [Breach(rule, f"run {job_id}", f"{problem}.")]
-    alone = breaches_of_records([record])
-    return alone or breaches_of_stored(store, record)
+        return [Violation(rule, f"run {job_id}", f"{problem}.")]
+    alone = violations_of_records([record])
+    return alone or violations_of_stored(store, record)
 
 
 def _say_changed(store: Store, sound: set[str], datasets: dict[str, str]) -> None:

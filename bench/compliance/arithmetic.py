@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
+from bench.compliance.violation import Violation
 from bench.metrics.confusion import matrix_of_record, recalls
 from bench.metrics.evaluation import ADDED, figures_of_classes
 from bench.metrics.groups import frequency_groups
@@ -26,12 +26,12 @@ TOLERANCE = 1e-9
 MOST_IN_FULL = 50
 
 
-def breaches_of_arithmetic(record: Json) -> Iterator[Breach]:
+def violations_of_arithmetic(record: Json) -> Iterator[Violation]:
     """What does not add up in a record whose shape is right."""
     for rule, check in _CHECKS.items():
         what = check(record)
         if what:
-            yield Breach(rule, name_of(record), what)
+            yield Violation(rule, name_of(record), what)
 
 
 def _adds_up(record: Json) -> str | None:

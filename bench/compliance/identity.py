@@ -7,22 +7,22 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
+from bench.compliance.violation import Violation
 from bench.data.featurise import VERSION as FEATURISER_VERSION
 from bench.training.loop import VERSION as LOOP_VERSION
 
 Json = Mapping[str, Any]
 
 
-def breaches_of_identity(record: Json) -> Iterator[Breach]:
+def violations_of_identity(record: Json) -> Iterator[Violation]:
     """Whether a record of this version, and of right shape, has the id of its job.
 
     Records of earlier versions of featuriser or loop have other ids; no plan asks for them.
     """
     expected = job_id_of(record["job"], record["data"]["content_sha256"])
     if record["job_id"] != expected:
-        yield Breach(
+        yield Violation(
             "job id",
             name_of(record),
             f"expected the id {expected} of what was asked for by job and data.content_sha256, "

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import jsonschema
 import yaml
 
-from bench.compliance.breach import Breach
 from bench.compliance.schema import quick_test
+from bench.compliance.violation import Violation
 
 Json = Mapping[str, Any]
 
@@ -20,23 +20,23 @@ Json = Mapping[str, Any]
 _SHOWN = 300
 
 
-def breaches_of_shape(record: Json) -> Iterator[Breach]:
-    """Rules of one record alone that its values break, one breach for each value."""
+def violations_of_shape(record: Json) -> Iterator[Violation]:
+    """Rules of one record alone that its values break, one violation for each value."""
     where = name_of(record)
     try:
         json.dumps(record, allow_nan=False)
     except ValueError:
-        yield Breach("finite", where, "expected null for an undefined figure, not nan or inf.")
+        yield Violation("finite", where, "expected null for an undefined figure, not nan or inf.")
     for rule in _rules()["record"]:
         try:
             value = value_at(record, rule["at"])
         except KeyError:
             if not rule.get("optional"):
                 problem = f"expected a value at {rule['at']}, but got none."
-                yield Breach(rule["rule"], where, problem)
+                yield Violation(rule["rule"], where, problem)
             continue
         for problem in _problems(rule["rule"], value, rule["at"]):
-            yield Breach(rule["rule"], where, f"{rule['says']} {problem}.")
+            yield Violation(rule["rule"], where, f"{rule['says']} {problem}.")
 
 
 def problem_of(kind: Literal["plan", "failure", "files"], value: Any) -> str | None:
@@ -65,7 +65,7 @@ def _problems(name: str, value: Any, at: str) -> Iterator[str]:
         yield f"{place}: {message}"
 
 
-def breaches_together(records: Sequence[Json]) -> Iterator[Breach]:
+def violations_together(records: Sequence[Json]) -> Iterator[Violation]:
     """Rules that records of one report, each of right shape, break together."""
     for rule in _rules()["together"]:
         first: dict[tuple[Any, ...], Json] = {}
@@ -84,7 +84,7 @@ def breaches_together(records: Sequence[Json]) -> Iterator[Breach]:
                     continue
                 found = f"{one} and {other}, {jobs}"
             where = " / ".join(map(str, key))
-            yield Breach(rule["rule"], where, f"{rule['says']} Got {found}.")
+            yield Violation(rule["rule"], where, f"{rule['says']} Got {found}.")
 
 
 def value_at(record: Json, path: str) -> Any:

@@ -1,6 +1,6 @@
 """What every method must do, a small named function each.
 
-A check takes a :class:`Subject` and returns when all is well. It raises
+A check takes a :class:`MethodUnderTest` and returns when all is well. It raises
 :class:`ConformanceError` with what was expected and got, or :class:`NotApplicable` with the reason.
 Any other error that a method raises on the way is a failure too; ``bench.conformance.run`` words
 it.
@@ -17,15 +17,15 @@ import torch
 from bench.backbone import BACKBONES
 from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.shared import require_buffers, require_texts, saved_and_read, some_names
-from bench.conformance.subject import ConformanceError, FirstRun, NotApplicable, Subject
+from bench.conformance.subject import ConformanceError, FirstRun, MethodUnderTest, NotApplicable
 from bench.conformance.trial import Case, NetworkTrial, Trial
-from bench.conformance.watch import OneClassBatches, Seen, Watched
+from bench.conformance.watch import InstrumentedMethod, OneClassBatches, TrainingTrace
 from bench.errors import HiddenLabelsError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
 from bench.objects import objects_from_bytes, objects_to_bytes
 
-Check = Callable[[Subject], None]
+Check = Callable[[MethodUnderTest], None]
 
 # In the order in which they are run.
 CHECKS: dict[str, Check] = {}
@@ -54,7 +54,7 @@ def check(function: Check) -> Check:
 
 
 @check
-def description(subject: Subject) -> None:
+def description(subject: MethodUnderTest) -> None:
     """Title, reference, docstring and a description of each option are there and its own."""
     require_texts(
         subject.cls,
@@ -70,7 +70,7 @@ def description(subject: Subject) -> None:
 
 
 @check
-def trains(subject: Subject) -> None:
+def trains(subject: MethodUnderTest) -> None:
     """A short training ends with finite losses and predictions of shape (n, K)."""
     run = subject.first_run
     if isinstance(run, Exception):
@@ -79,7 +79,7 @@ def trains(subject: Subject) -> None:
 
 
 @check
-def gradients(subject: Subject) -> None:
+def gradients(subject: MethodUnderTest) -> None:
     """Every parameter that some stage trains gets a gradient."""
     seen = _seen(subject)
     if missed := seen.trained - seen.reached:
@@ -90,7 +90,7 @@ def gradients(subject: Subject) -> None:
 
 
 @check
-def frozen_parts(subject: Subject) -> None:
+def frozen_parts(subject: MethodUnderTest) -> None:
     """What a stage freezes is the same after it, to the bit, buffers included."""
     seen = _seen(subject)
     if not seen.frozen:
@@ -102,7 +102,7 @@ def frozen_parts(subject: Subject) -> None:
 
 
 @check
-def inputs_unchanged(subject: Subject) -> None:
+def inputs_unchanged(subject: MethodUnderTest) -> None:
     """A training step writes to no part of its batch."""
     if written := _seen(subject).written:
         raise ConformanceError(
@@ -111,7 +111,7 @@ def inputs_unchanged(subject: Subject) -> None:
 
 
 @check
-def order_of_samples(subject: Subject) -> None:
+def order_of_samples(subject: MethodUnderTest) -> None:
     """Each epoch visits positions of training samples, in an order of its own."""
     orders = _seen(subject).orders
     size = len(_network_trial(_first_run(subject).trial).method.context.labels)
@@ -127,7 +127,7 @@ def order_of_samples(subject: Subject) -> None:
 
 
 @check
-def global_random_state(subject: Subject) -> None:
+def global_random_state(subject: MethodUnderTest) -> None:
     """The global random state of torch, NumPy and Python is left alone."""
     touched = _first_run(subject).touched
     # A package may draw while it is imported, which happens once a process: as in sklearn, rich.
@@ -139,14 +139,14 @@ def global_random_state(subject: Subject) -> None:
 
 
 @check
-def state_in_buffers(subject: Subject) -> None:
+def state_in_buffers(subject: MethodUnderTest) -> None:
     """Tensors that a method keeps are buffers or parameters."""
     method = _network_trial(_first_run(subject).trial).method
     require_buffers(method)
 
 
 @check
-def save_and_load(subject: Subject) -> None:
+def save_and_load(subject: MethodUnderTest) -> None:
     """What is saved of a run, loaded into fresh objects, gives the same predictions."""
     run = _first_run(subject)
     if not isinstance(run.trial, NetworkTrial):
@@ -169,7 +169,7 @@ def save_and_load(subject: Subject) -> None:
 
 
 @check
-def goes_on_after_a_stop(subject: Subject) -> None:
+def goes_on_after_a_stop(subject: MethodUnderTest) -> None:
     """Stopped after every epoch and gone on each time in a fresh object, it ends the same."""
     _seen(subject)
     whole = _network_trial(subject.untrained(subject.case))
@@ -187,7 +187,7 @@ def goes_on_after_a_stop(subject: Subject) -> None:
 
 
 @check
-def prediction_of_one(subject: Subject) -> None:
+def prediction_of_one(subject: MethodUnderTest) -> None:
     """The prediction for a sample does not depend on the samples beside it."""
     run = _first_run(subject)
     test = run.trial.split.test[:6]
@@ -200,7 +200,7 @@ def prediction_of_one(subject: Subject) -> None:
 
 
 @check
-def predicts_without_labels(subject: Subject) -> None:
+def predicts_without_labels(subject: MethodUnderTest) -> None:
     """Predictions read no labels, and are the same to the bit when the test set has others."""
     run = subject.first_run
     if isinstance(run, HiddenLabelsError):
@@ -221,7 +221,7 @@ def predicts_without_labels(subject: Subject) -> None:
 
 
 @check
-def same_seed_same_result(subject: Subject) -> None:
+def same_seed_same_result(subject: MethodUnderTest) -> None:
     """The same seed gives the same predictions to the bit, whatever the global random state."""
     run = _first_run(subject)
     if np.array_equal(subject.second_run, run.logits):
@@ -232,7 +232,7 @@ def same_seed_same_result(subject: Subject) -> None:
 
 
 @check
-def other_seed_other_result(subject: Subject) -> None:
+def other_seed_other_result(subject: MethodUnderTest) -> None:
     """Another seed gives other predictions."""
     run = _first_run(subject)
     if not isinstance(run.trial, NetworkTrial):
@@ -247,8 +247,8 @@ def other_seed_other_result(subject: Subject) -> None:
 
 
 @check
-def learns_a_separable_set(subject: Subject) -> None:
-    """Three well-separated classes are told apart after 200 steps."""
+def learns_a_separable_set(subject: MethodUnderTest) -> None:
+    """Three well-separated classes are separated after 200 steps."""
     _first_run(subject)
     trial = subject.trained(_SEPARABLE)
     if not getattr(subject.cls, "reads_inputs", True):
@@ -266,45 +266,45 @@ def learns_a_separable_set(subject: Subject) -> None:
 
 
 @check
-def two_classes(subject: Subject) -> None:
+def two_classes(subject: MethodUnderTest) -> None:
     """Two classes."""
     _require_training(subject, Case(counts=(60, 20)))
 
 
 @check
-def ten_classes(subject: Subject) -> None:
+def ten_classes(subject: MethodUnderTest) -> None:
     """Ten classes, the smallest with three training samples."""
     _require_training(subject, Case(counts=(24, 22, 20, 18, 16, 14, 12, 10, 8, 5)))
 
 
 @check
-def class_without_training_samples(subject: Subject) -> None:
+def class_without_training_samples(subject: MethodUnderTest) -> None:
     """A class that occurs in validation and test only."""
     _require_training(subject, Case(counts=(60, 30, 15), train_counts=((1, 0),)))
 
 
 @check
-def class_with_one_training_sample(subject: Subject) -> None:
+def class_with_one_training_sample(subject: MethodUnderTest) -> None:
     """A class with one training sample."""
     _require_training(subject, Case(counts=(60, 30, 15), train_counts=((2, 1),)))
 
 
 @check
-def batch_of_one_sample(subject: Subject) -> None:
+def batch_of_one_sample(subject: MethodUnderTest) -> None:
     """Training steps on one sample at a time."""
     _require_network(subject)
     _require_training(subject, Case(counts=(10, 5, 5), batch_size=1))
 
 
 @check
-def batch_of_one_class(subject: Subject) -> None:
+def batch_of_one_class(subject: MethodUnderTest) -> None:
     """Training steps on samples of one class only."""
     _require_network(subject)
     _require_training(subject, Case(counts=(60, 60, 60), batch_size=9), OneClassBatches)
 
 
 @check
-def one_atom_molecules(subject: Subject) -> None:
+def one_atom_molecules(subject: MethodUnderTest) -> None:
     """Molecules of one atom, without a bond, in batches and alone."""
     _require_training(subject, Case(most_atoms=1))
     if issubclass(subject.cls, Method):
@@ -312,14 +312,14 @@ def one_atom_molecules(subject: Subject) -> None:
 
 
 @check
-def double_precision(subject: Subject) -> None:
+def double_precision(subject: MethodUnderTest) -> None:
     """A network in float64."""
     _require_network(subject)
     _require_training(subject, Case(dtype=torch.float64))
 
 
 @check
-def dgl_backend(subject: Subject) -> None:
+def dgl_backend(subject: MethodUnderTest) -> None:
     """The network on the DGL backend."""
     _require_network(subject)
     if "gcn_dgl" not in BACKBONES:
@@ -330,7 +330,7 @@ def dgl_backend(subject: Subject) -> None:
 # ---------------------------------------------------------------- helpers
 
 
-def _first_run(subject: Subject) -> FirstRun:
+def _first_run(subject: MethodUnderTest) -> FirstRun:
     run = subject.first_run
     if isinstance(run, Exception):
         raise NotApplicable("a first training did not end, see trains")
@@ -343,16 +343,16 @@ def _network_trial(trial: Trial) -> NetworkTrial:
     return trial
 
 
-def _seen(subject: Subject) -> Seen:
+def _seen(subject: MethodUnderTest) -> TrainingTrace:
     """What was seen of the first training of a method that trains in stages."""
     method = _network_trial(_first_run(subject).trial).method
-    assert isinstance(method, Watched)
+    assert isinstance(method, InstrumentedMethod)
     if not method.stages():
         raise NotApplicable("it trains nothing, it works on a finished run")
     return method.watch.seen
 
 
-def _save_and_load_objects(subject: Subject, run: FirstRun) -> None:
+def _save_and_load_objects(subject: MethodUnderTest, run: FirstRun) -> None:
     assert not isinstance(run.trial, NetworkTrial)
     state = run.trial.state()
     if state is None:
@@ -374,12 +374,12 @@ def _save_and_load_objects(subject: Subject, run: FirstRun) -> None:
         )
 
 
-def _require_network(subject: Subject) -> None:
+def _require_network(subject: MethodUnderTest) -> None:
     if not issubclass(subject.cls, Method):
         raise NotApplicable("it trains no network")
 
 
-def _require_training(subject: Subject, case: Case, *mixins: type[Method]) -> None:
+def _require_training(subject: MethodUnderTest, case: Case, *mixins: type[Method]) -> None:
     """A training on `case` ends with predictions as they should be."""
     _first_run(subject)
     trial = subject.trained(case, *mixins)

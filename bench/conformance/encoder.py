@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from bench.backbone import Backbone
 from bench.conformance.randomness import global_random_state, keep_global_random_state
 from bench.conformance.trial import CPU
-from bench.conformance.watch import Copies, Seen, Watch, parts_of
+from bench.conformance.watch import Copies, TrainingTrace, Watch, parts_of
 from bench.data.batch import GraphBatch
 from bench.data.collate import Collator
 from bench.data.featurise import featurise
@@ -85,7 +85,7 @@ class TrainedEncoder:
         Of each step.
     embeddings : ndarray, shape (n, out_features)
         Of all samples, in evaluation.
-    seen : Seen
+    seen : TrainingTrace
         What its parameters and its inputs went through.
     touched : set of str
         Packages whose global random state it changed: torch's in evaluation, where nothing may be
@@ -95,7 +95,7 @@ class TrainedEncoder:
     network: Network
     losses: list[float]
     embeddings: np.ndarray
-    seen: Seen
+    seen: TrainingTrace
     touched: set[str]
 
 
@@ -184,7 +184,7 @@ class EncoderUnderTest:
         touched |= _changes(before, global_random_state(self.device))
         return TrainedEncoder(network, losses, embeddings, watch.seen, touched)
 
-    def _steps(self, network: Network, seen: Seen) -> list[float]:
+    def _steps(self, network: Network, seen: TrainingTrace) -> list[float]:
         """Train all of `network` on all samples and on some; losses of the steps."""
         optimiser = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
         collator = network.collator(self.data)

@@ -18,14 +18,14 @@ from bench.conformance.checks import CHECKS
 from bench.conformance.encoder import EncoderUnderTest
 from bench.conformance.encoder_checks import ENCODER_CHECKS
 from bench.conformance.randomness import keep_global_random_state
-from bench.conformance.subject import ConformanceError, NotApplicable, Subject
+from bench.conformance.subject import ConformanceError, MethodUnderTest, NotApplicable
 from bench.conformance.trial import CPU, Case, FinishedRuns
 from bench.errors import BenchError, UnavailableError
 from bench.method import METHODS
 from bench.spec import check_options, parse_spec
 
-Verdict = Literal["ok", "failed", "not applicable"]
-VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "not applicable")
+Verdict = Literal["ok", "failed", "skipped"]
+VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "skipped")
 
 # Characters of an error that are shown.
 _LONGEST = 400
@@ -41,7 +41,7 @@ class Result:
     seconds: float
 
 
-def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) -> Subject:
+def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) -> MethodUnderTest:
     """The registered method called `text`, options in brackets allowed.
 
     Parameters
@@ -65,7 +65,7 @@ def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) ->
     if reason := entry.cls.missing():
         raise UnavailableError(f"The method {spec.name!r} cannot be checked here: {reason}")
     options = check_options(entry.cls.options_type, spec, "method")
-    return Subject(entry.cls, options, entry.facts, finished, Case(device=device))
+    return MethodUnderTest(entry.cls, options, entry.facts, finished, Case(device=device))
 
 
 def encoder_of(text: str, device: torch.device = CPU) -> EncoderUnderTest:
@@ -82,18 +82,20 @@ def encoder_of(text: str, device: torch.device = CPU) -> EncoderUnderTest:
     return EncoderUnderTest(entry.cls, options, entry.facts, device)
 
 
-def checks_of(subject: Subject | EncoderUnderTest) -> Mapping[str, Callable[[Any], str | None]]:
+def checks_of(
+    subject: MethodUnderTest | EncoderUnderTest,
+) -> Mapping[str, Callable[[Any], str | None]]:
     """What is checked of a method, or of an encoder of this kind, by name."""
-    return CHECKS if isinstance(subject, Subject) else ENCODER_CHECKS[subject.kind]
+    return CHECKS if isinstance(subject, MethodUnderTest) else ENCODER_CHECKS[subject.kind]
 
 
-def run_checks(subject: Subject | EncoderUnderTest) -> Iterator[Result]:
+def run_checks(subject: MethodUnderTest | EncoderUnderTest) -> Iterator[Result]:
     """Every check in turn, each result as soon as it is there."""
     for name in checks_of(subject):
         yield run_check(name, subject)
 
 
-def run_check(name: str, subject: Subject | EncoderUnderTest) -> Result:
+def run_check(name: str, subject: MethodUnderTest | EncoderUnderTest) -> Result:
     """One check; whatever the method or encoder raises in it is its failure."""
     started = time.perf_counter()
     verdict: Verdict = "ok"
@@ -102,7 +104,7 @@ def run_check(name: str, subject: Subject | EncoderUnderTest) -> Result:
         with keep_global_random_state(subject.device):
             text = checks_of(subject)[name](subject) or ""
     except NotApplicable as reason:
-        verdict, text = "not applicable", str(reason)
+        verdict, text = "skipped", str(reason)
     except ConformanceError as failure:
         verdict, text = "failed", str(failure)
     except Exception as error:  # what is broken must not stop the other checks
@@ -110,7 +112,7 @@ def run_check(name: str, subject: Subject | EncoderUnderTest) -> Result:
     return Result(name, verdict, text, time.perf_counter() - started)
 
 
-def _describe(error: Exception, subject: Subject | EncoderUnderTest) -> str:
+def _describe(error: Exception, subject: MethodUnderTest | EncoderUnderTest) -> str:
     """The error and the line of the file under test that it came from, or else the last line."""
     if isinstance(error, BenchError):
         return str(error)

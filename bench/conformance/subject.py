@@ -12,7 +12,7 @@ import torch
 
 from bench.conformance.randomness import global_random_state, keep_global_random_state
 from bench.conformance.trial import Case, FinishedRuns, Trial, untrained
-from bench.conformance.watch import Watched
+from bench.conformance.watch import InstrumentedMethod
 from bench.method import AnyMethod, Method
 from bench.options import Options
 
@@ -35,7 +35,7 @@ class FirstRun:
     Attributes
     ----------
     trial : NetworkTrial, EstimatorTrial or EnsembleTrial
-        A network's method is :class:`Watched`.
+        A network's method is :class:`InstrumentedMethod`.
     logits : ndarray, shape (n, K)
         Predictions for the test set.
     touched : set of str
@@ -48,7 +48,7 @@ class FirstRun:
 
 
 @dataclass
-class Subject:
+class MethodUnderTest:
     """A method under test, with the trainings that several checks look at.
 
     Attributes
@@ -108,7 +108,7 @@ class Subject:
 
     def watched_run(self) -> FirstRun:
         """The method trained under watch, again each time."""
-        mixins = (Watched,) if issubclass(self.cls, Method) else ()
+        mixins = (InstrumentedMethod,) if issubclass(self.cls, Method) else ()
         before = global_random_state(self.case.device)
         trial = self.trained(self.case, *mixins)
         logits = trial.logits()

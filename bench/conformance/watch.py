@@ -17,7 +17,7 @@ from bench.models.network import Network
 
 
 @dataclass
-class Seen:
+class TrainingTrace:
     """What happened while a method trained.
 
     Attributes
@@ -40,7 +40,7 @@ class Seen:
     orders: list[np.ndarray] = field(default_factory=list)
 
 
-class Watched(Method):
+class InstrumentedMethod(Method):
     """Goes before a method in the order of its bases; writes down what happens, changes nothing."""
 
     def setup(self) -> None:
@@ -88,7 +88,7 @@ class Watch:
     """What is seen of modules in training; one attribute of a method, so that no name is taken."""
 
     def __init__(self) -> None:
-        self.seen = Seen()
+        self.seen = TrainingTrace()
         self._followed: set[int] = set()
         self._frozen: Copies | None = None
 

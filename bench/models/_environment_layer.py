@@ -15,8 +15,8 @@ from bench.data.batch import EnvironmentBatch, LevelBatch
 from bench.models import _environment_kernels as kernels
 from bench.models._linear import matmul
 
-# Rows of zeros make up whole blocks of so many: oneDNN prepares a product again for every shape that
-# it has not met lately, which takes longer than the product, and each batch has another R.
+# Rows of zeros make up whole blocks of so many: oneDNN prepares a product again for every shape
+# that it has not met lately, which takes longer than the product, and each batch has another R.
 _ROWS = 128
 # Weights and biases of a layer, both ways, and scale and shift of its normalisation.
 _PARAMETERS = 6

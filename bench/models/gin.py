@@ -132,8 +132,8 @@ class Update(nn.Module):
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
-        # Not oneDNN's products: it prepares one again for every number of rows, and no batch has the
-        # number of another; that takes as long as the product again.
+        # Not oneDNN's products: it prepares one again for every number of rows, and no batch has
+        # the number of another; that takes as long as the product again.
         self.first = nn.Linear(in_features, out_features)
         # The normalisation takes away what a bias would add.
         self.second = nn.Linear(out_features, out_features, bias=False)

@@ -137,7 +137,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def main() -> int:
-    """Run the command; 0 done, 1 contestants differ, 2 usage or data error, 130 interrupted."""
+    """Run the command; 0 done, 1 backends differ, 2 usage or data error, 130 interrupted."""
     prepare_streams()
     return exit_code_of(perf, interrupted="Interrupted.", prog_name="python -m bench.perf")
 

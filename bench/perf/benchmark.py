@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.perf.contestants.available import (
+from bench.perf.backends.available import (
     available_stacks,
     remark_on_missing,
     remark_on_missing_peers,
@@ -14,7 +14,7 @@ from bench.perf.contestants.available import (
 from bench.perf.effort import Effort
 from bench.perf.fresh_process import in_fresh_process
 from bench.perf.machine import gpu_facts, machine_facts
-from bench.perf.measures.contest import contest
+from bench.perf.measures.comparison import comparison
 from bench.perf.measures.contrastive import contrastive
 from bench.perf.measures.device import host_and_device
 from bench.perf.measures.encoders import ENCODERS, encoder_epochs
@@ -35,7 +35,7 @@ ENCODERS_REMARK = (
 )
 
 REMARKS = (
-    "Medians with quartiles in brackets; contestants take turns, batch by batch the same samples. "
+    "Medians with quartiles in brackets; backends take turns, batch by batch the same samples. "
     "All compute the same logits from the same weights, which is asserted first.",
     "PyG featurises by `from_smiles`, which makes other and fewer features; it trains on ours.",
     "Saved features: ours are checked against their checksums; graphs of the others are of a "
@@ -90,7 +90,7 @@ def measure(plan: Plan) -> Results:
     Raises
     ------
     UnequalLogitsError
-        The contestants do not compute the same.
+        The backends do not compute the same.
     """
     missing = remark_on_missing(available_stacks()), remark_on_missing_peers()
     remarks = [*REMARKS, *(text for text in missing if text)]
@@ -140,7 +140,7 @@ def _measurements(plan: Plan) -> Iterator[Finding]:
     for threads in plan.threads:
         for dataset in plan.datasets:
             yield from in_fresh_process(
-                threads, contest, dataset, plan.batch_sizes, threads, effort, data_dir
+                threads, comparison, dataset, plan.batch_sizes, threads, effort, data_dir
             )
     for dataset in plan.datasets:
         say(f"{dataset}: two jobs at once")

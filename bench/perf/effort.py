@@ -12,7 +12,7 @@ class Effort:
     Attributes
     ----------
     rounds : int
-        Turns that every contestant takes.
+        Turns that every backend takes.
     steps : int
         Training steps or batches of one turn.
     long_rounds : int

@@ -9,21 +9,21 @@ from typing import Literal
 from bench.perf.spread import Spread
 
 OURS = "ours"
-"""Title of the contestant that the others are set against."""
+"""Title of the backend that the others are set against."""
 
 Unit = Literal["ms", "s", "1/s", "MB"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """The same work by every contestant.
+    """The same work by every backend.
 
     Attributes
     ----------
     what : str
         The work.
     spreads : mapping of str to Spread
-        Title of a contestant to the seconds it takes, or, where `unit` is ``"1/s"``, to the
+        Title of a backend to the seconds it takes, or, where `unit` is ``"1/s"``, to the
         seconds a piece, or, where it is ``"MB"``, to bytes.
     unit : {"ms", "s", "1/s", "MB"}
         Shown.

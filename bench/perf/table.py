@@ -27,7 +27,7 @@ def render(results: Results, *, markdown: bool) -> str:
     facts = [f"{name}: {value}" for name, value in results.facts.items()]
     found = results.found
     tables = [
-        _contest([each for each in found if isinstance(each, Row)]),
+        _comparison([each for each in found if isinstance(each, Row)]),
         _comparisons([each for each in found if isinstance(each, Comparison)]),
         *(_shares(each) for each in found if isinstance(each, Shares)),
         _whole_jobs([each for each in found if isinstance(each, WholeJob)]),
@@ -62,18 +62,21 @@ def in_short(found: Finding) -> str:
     return f"{place} [{unit}]: {'; '.join(figures)}"
 
 
-def _contest(rows: Sequence[Row]) -> list[list[str]]:
-    """Every other contestant is set against the first of the first row."""
+def _comparison(rows: Sequence[Row]) -> list[list[str]]:
+    """Every other backend is set against the first of the first row."""
     if not rows:
         return []
     first, *others = dict.fromkeys(title for row in rows for title in row.spreads)
     headings = ["what", "data set", "batch", "threads", "unit", first]
     headings += [heading for title in others for heading in (title, f"{title} / {first}")]
     floor = ["floor", f"{first} / floor"] if any(row.floor for row in rows) else []
-    return [[*headings, *floor], *(_contest_line(row, first, others, bool(floor)) for row in rows)]
+    return [
+        [*headings, *floor],
+        *(_compared(row, first, others, bool(floor)) for row in rows),
+    ]
 
 
-def _contest_line(row: Row, first: str, others: Sequence[str], floor: bool) -> list[str]:
+def _compared(row: Row, first: str, others: Sequence[str], floor: bool) -> list[str]:
     reference = row.spreads[first]
     batch = _NOTHING if row.batch_size is None else str(row.batch_size)
     line = [row.what, row.dataset, batch, str(row.threads), row.unit, _spread(reference, row.unit)]

@@ -63,7 +63,7 @@ class Executor(ABC):
         """
         if not tasks:
             return
-        heard = _Heard(watcher or Watcher())
+        heard = _ProgressListener(watcher or Watcher())
         store = Store(tasks[0].results_dir)
         leases = Leases(store.leases)
         waiting = {task.job.job_id: task for task in tasks}
@@ -127,7 +127,7 @@ class Executor(ABC):
                 ready.append(task)
         return ready, ended
 
-    def _heard_of(self, running: dict[str, Task], heard: _Heard) -> list[Outcome]:
+    def _heard_of(self, running: dict[str, Task], heard: _ProgressListener) -> list[Outcome]:
         """How tasks ended, those included that have had their time and are stopped here."""
         if not running:
             return []
@@ -142,7 +142,9 @@ class Executor(ABC):
             ended.append(Outcome(job_id, reason, "timed-out"))
         return ended
 
-    def _written_down(self, task: Task, outcome: Outcome, store: Store, heard: _Heard) -> Outcome:
+    def _written_down(
+        self, task: Task, outcome: Outcome, store: Store, heard: _ProgressListener
+    ) -> Outcome:
         """`outcome`, its failure stored from here where the run could not do it."""
         if outcome.error is None:
             return outcome
@@ -185,7 +187,7 @@ class Executor(ABC):
         """Stop what is running and let go of everything."""
 
 
-class _Heard(Watcher):
+class _ProgressListener(Watcher):
     """Passes on what it hears, and remembers since when runs go on and how far they have come."""
 
     def __init__(self, watcher: Watcher) -> None:

@@ -256,7 +256,7 @@ def _refuse_equal(jobs: Sequence[Job]) -> None:
 
 
 def with_required(jobs: Sequence[Job]) -> list[Job]:
-    """`jobs` and every job they depend on, each once, what is depended on before what depends on it."""
+    """`jobs` and every job they depend on, each once and after those that it depends on."""
     ordered: dict[str, Job] = {}
 
     def add(job: Job) -> None:

@@ -11,7 +11,7 @@ from bench.sweep.store import Store
 
 
 @dataclass
-class Workload:
+class ResumePlan:
     """Jobs by what is done about them.
 
     Attributes
@@ -21,7 +21,7 @@ class Workload:
     changed, resumed, again, retried, new : list of Job
         The jobs to do: done before by other code, from a checkpoint, done before but needed with
         their weights, again after a failure, from the start.
-    left : list of Job
+    given_up : list of Job
         Jobs that failed too often, and those that depend on one of them.
     """
 
@@ -31,7 +31,7 @@ class Workload:
     again: list[Job] = field(default_factory=list)
     retried: list[Job] = field(default_factory=list)
     new: list[Job] = field(default_factory=list)
-    left: list[Job] = field(default_factory=list)
+    given_up: list[Job] = field(default_factory=list)
 
     def kinds(self) -> str:
         """What the jobs to do are, for people."""
@@ -45,13 +45,13 @@ class Workload:
         return ", ".join(f"{count} {kind}" for count, kind in counts if count)
 
 
-def sort_out(
+def triage_jobs(
     jobs: Sequence[Job],
     done: Collection[str],
     changed: Collection[str],
     store: Store,
     policy: Policy,
-) -> Workload:
+) -> ResumePlan:
     """What to do about each of `jobs` that is not `done`, or that is and lacks weights needed.
 
     Parameters
@@ -65,7 +65,7 @@ def sort_out(
     store : Store
     policy : Policy
     """
-    load = Workload()
+    load = ResumePlan()
     left: set[str] = set()
     failures = {job.job_id: store.read_failure(job.job_id) or {} for job in jobs}
     attempts = {job_id: failure.get("attempts", 0) for job_id, failure in failures.items()}
@@ -80,7 +80,7 @@ def sort_out(
             continue
         if job.job_id in given_up or any(n.job_id in left for n in job.requires.values()):
             left.add(job.job_id)
-            load.left.append(job)
+            load.given_up.append(job)
             continue
         load.attempts[job.job_id] = attempts[job.job_id]
         if job.job_id in changed:

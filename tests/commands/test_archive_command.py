@@ -110,7 +110,7 @@ def test_what_is_forced_does_not_come_back_from_the_archive(bench, toy_arguments
 def test_verify_says_what_it_could_not_recompute(bench, results, new):
     code, out, _ = bench("verify", "--out", new)
     assert code == 0
-    assert "2 runs checked, 2 keep every rule; 0 breaches." in out
+    assert "2 runs checked, 2 keep every rule; 0 violations." in out
     assert "Of 2 of them" in out
     assert "scores (AUROC, log loss, calibration) could not be recomputed" in out
     assert "could not be recomputed" not in bench("verify", "--out", results)[1]

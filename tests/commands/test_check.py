@@ -83,8 +83,8 @@ def test_each_check_is_a_line_and_all_is_well(bench):
     head, *lines, summary = out.splitlines()
     assert head == "cb"
     assert [line[17:].split(":")[0] for line in lines] == list(CHECKS)
-    assert "  not applicable frozen_parts: no stage freezes anything" in lines
-    assert f"{len(CHECKS) - 1} ok, 0 failed, 1 not applicable in" in summary
+    assert "  skipped frozen_parts: no stage freezes anything" in lines
+    assert f"{len(CHECKS) - 1} ok, 0 failed, 1 skipped in" in summary
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -94,8 +94,8 @@ def test_a_failure_says_what_was_expected_and_where_and_ends_with_1(bench, file)
     [line] = [line for line in out.splitlines() if "failed  " in line]
     assert line.startswith("  failed         trains: expected no error, but got ZeroDivisionError")
     assert "mine.py:10" in line
-    assert "2 ok, 0 failed, 1 not applicable" in out
-    assert "1 ok, 1 failed, 1 not applicable" in out
+    assert "2 ok, 0 failed, 1 skipped" in out
+    assert "1 ok, 1 failed, 1 skipped" in out
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -127,7 +127,7 @@ def test_an_encoder_is_checked_as_a_method_is(bench, text):
     assert head == text
     checks = ENCODER_CHECKS[BACKBONES.get(text.partition("[")[0]).cls.entity]
     assert [line[17:].split(":")[0] for line in lines] == list(checks)
-    assert f"{len(checks)} ok, 0 failed, 0 not applicable in" in summary
+    assert f"{len(checks)} ok, 0 failed, 0 skipped in" in summary
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -238,7 +238,7 @@ def test_the_device_may_be_named(bench, monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     code, out, _ = bench("check", "vanilla", "--device", device)
     assert code == 0
-    assert "2 ok, 0 failed, 1 not applicable" in out
+    assert "2 ok, 0 failed, 1 skipped" in out
 
 
 def test_a_device_that_is_not_there_ends_with_2_before_any_check(bench, monkeypatch):

@@ -60,7 +60,7 @@ def test_an_honest_folder_keeps_every_rule(bench, results):
     code, out, _ = bench("verify", "--out", results)
     assert code == 0
     assert "2 runs, 2 done" in out
-    assert "2 runs checked, 2 keep every rule; 0 breaches." in out
+    assert "2 runs checked, 2 keep every rule; 0 violations." in out
 
 
 def test_a_figure_made_better_by_hand_is_found_and_no_report_is_written(bench, results):
@@ -70,7 +70,7 @@ def test_a_figure_made_better_by_hand_is_found_and_no_report_is_written(bench, r
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert f"[metrics recomputed] job {folder.name}" in out
-    assert "1 keep every rule; 1 breach." in out
+    assert "1 keep every rule; 1 violation." in out
     (results / "table2.md").unlink()
     code, _, error = bench("report", "--out", results)
     assert code == 2

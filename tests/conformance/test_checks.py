@@ -13,7 +13,7 @@ from torch.nn.functional import batch_norm
 from bench.backbone import BACKBONES
 from bench.conformance.checks import CHECKS
 from bench.conformance.run import run_check, run_checks
-from bench.conformance.subject import Subject
+from bench.conformance.subject import MethodUnderTest
 from bench.conformance.toy import toy_split
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
 from bench.method import Estimator, Method, Stage
@@ -24,7 +24,7 @@ FACTS = {"title": "Toy", "reference": "none", "group": "extension", "version": 1
 
 
 def subject(cls, **facts):
-    return Subject(cls, Options(), {**FACTS, **facts}, FinishedRuns())
+    return MethodUnderTest(cls, Options(), {**FACTS, **facts}, FinishedRuns())
 
 
 def failures(cls):
@@ -336,7 +336,7 @@ def test_a_method_that_returns_the_labels_it_should_predict_is_told_so(check):
 
 def test_the_check_of_labels_says_nothing_of_a_method_that_does_not_repeat():
     unseeded = subject(Unseeded)
-    assert run_check("predicts_without_labels", unseeded).verdict == "not applicable"
+    assert run_check("predicts_without_labels", unseeded).verdict == "skipped"
     # And a method that depends on test labels repeats where these are the same.
     assert run_check("same_seed_same_result", subject(LooksAround)).verdict == "ok"
 
@@ -455,7 +455,7 @@ def test_when_training_breaks_only_one_check_says_so():
     assert "AttributeError" in results["trains"].text
     assert "test_checks.py:" in results["trains"].text
     assert {r.verdict for name, r in results.items() if name not in ("trains", "description")} == {
-        "not applicable"
+        "skipped"
     }
 
 
@@ -475,7 +475,7 @@ def test_an_option_without_description_is_caught():
 
         options_type = Bare
 
-    result = run_check("description", Subject(WithOption, Bare(), FACTS, FinishedRuns()))
+    result = run_check("description", MethodUnderTest(WithOption, Bare(), FACTS, FinishedRuns()))
     assert result.verdict == "failed"
     assert "rate" in result.text
 

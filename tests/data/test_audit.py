@@ -131,9 +131,7 @@ def test_shared_samples_are_counted_for_each_pair_of_parts_and_named_by_row():
         "Equal samples in train and test: 1 distinct, on 2 and 1 rows, such as rows 100 = 106."
         in found.warnings[1]
     )
-    assert found.warnings[1].endswith(
-        "The option group_duplicates keeps equal samples in one set."
-    )
+    assert found.warnings[1].endswith("The option group_duplicates keeps equal samples in one set.")
     without = audit(split, np.arange(8) % 2, 2, identity, can_group=False)
     assert "group_duplicates" not in "".join(without.warnings)
 

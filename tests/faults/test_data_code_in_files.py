@@ -12,7 +12,7 @@ OURS = [
     path
     for room in ("bench", "methods", "datasets")
     for path in (ROOT / room).rglob("*.py")
-    if "contestants" not in path.parts
+    if "backends" not in path.parts
 ]
 
 FORBIDDEN = {

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.compliance.arithmetic import same
-from bench.compliance.identity import breaches_of_identity
-from bench.compliance.predictions import breaches_of_decisions, breaches_of_predictions
-from bench.compliance.records import breaches_of_records
+from bench.compliance.identity import violations_of_identity
+from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
+from bench.compliance.records import violations_of_records
 from bench.compliance.rules import problem_of
 from bench.metrics import evaluate, evaluation
 from tests.report.report_records import make_grid, make_job, make_record
@@ -31,7 +31,7 @@ def changed(path: str, value):
 
 
 def rules_broken(record) -> set[str]:
-    return {breach.rule for breach in breaches_of_records([record])}
+    return {violation.rule for violation in violations_of_records([record])}
 
 
 def history(*epochs):
@@ -110,9 +110,9 @@ def test_a_record_changed_by_hand_is_caught_by_name(path, value, rule):
 
 def test_every_value_that_a_rule_names_must_be_there():
     record = make_record(make_job())
-    assert breaches_of_records([record]) == []
+    assert violations_of_records([record]) == []
     for key in record:
-        assert breaches_of_records([{n: v for n, v in record.items() if n != key}]), key
+        assert violations_of_records([{n: v for n, v in record.items() if n != key}]), key
 
 
 def test_a_job_id_is_recomputed_from_what_was_asked_for():
@@ -120,20 +120,20 @@ def test_a_job_id_is_recomputed_from_what_was_asked_for():
     for job in _jobs(methods=["vanilla", "dive"], splits=["random"]):
         record = make_record(make_job()) | {"job": job.to_json(), "job_id": job.job_id}
         record["data"]["content_sha256"] = job.content_sha256
-        assert list(breaches_of_identity(record)) == []
+        assert list(violations_of_identity(record)) == []
         record["job"]["method"]["label"] = "another name"
-        assert list(breaches_of_identity(record)) == []
+        assert list(violations_of_identity(record)) == []
         record["job"]["training"]["learning_rate"] = 0.5
-        assert [breach.rule for breach in breaches_of_identity(record)] == ["job id"]
+        assert [violation.rule for violation in violations_of_identity(record)] == ["job id"]
 
 
 @pytest.mark.fault(14)
 def test_a_seed_that_stands_twice_is_caught():
     """The same run counted twice narrows the deviation and doubles n."""
     records = [make_record(job) for job in make_grid(seeds=(0, 1))]
-    assert breaches_of_records(records) == []
+    assert violations_of_records(records) == []
     again = copy.deepcopy(records[0]) | {"job_id": "f" * 20}
-    assert [b.rule for b in breaches_of_records([*records, again])] == ["no repeated seed"]
+    assert [b.rule for b in violations_of_records([*records, again])] == ["no repeated seed"]
 
 
 @pytest.mark.fault(51)
@@ -149,16 +149,16 @@ def test_runs_on_other_data_or_splits_are_caught(path, value, rule):
     """Figures on two revisions of a file, or on two splits, are compared as if they were one."""
     records = [make_record(job) for job in make_grid(methods=("vanilla", "cb"), seeds=(0,))]
     records[1]["data"][path] = value
-    [breach] = breaches_of_records(records)
-    assert breach.rule == rule
-    assert records[0]["job_id"] in breach.what
-    assert records[1]["job_id"] in breach.what
+    [violation] = violations_of_records(records)
+    assert violation.rule == rule
+    assert records[0]["job_id"] in violation.what
+    assert records[1]["job_id"] in violation.what
 
 
 def test_methods_with_more_epochs_than_others_are_caught():
     records = [make_record(job) for job in make_grid(methods=("vanilla", "cb"), seeds=(0,))]
     records[1]["job"]["training"]["epochs"] = 20
-    assert [b.rule for b in breaches_of_records(records)] == ["one budget"]
+    assert [b.rule for b in violations_of_records(records)] == ["one budget"]
 
 
 @given(
@@ -188,9 +188,9 @@ def test_methods_with_more_epochs_than_others_are_caught():
         ]
     ),
 )
-def test_whatever_stands_in_a_record_is_a_breach_and_never_a_traceback(value, path):
+def test_whatever_stands_in_a_record_is_a_violation_and_never_a_traceback(value, path):
     record = changed(path, value)
-    breaches_of_records([record])
+    violations_of_records([record])
 
 
 def stored(seed: int = 0):
@@ -222,12 +222,12 @@ def stored(seed: int = 0):
 
 
 def found(record, arrays) -> set[str]:
-    return {breach.rule for breach in breaches_of_predictions(record, arrays)}
+    return {violation.rule for violation in violations_of_predictions(record, arrays)}
 
 
 def test_figures_that_follow_from_the_predictions_are_accepted():
     record, arrays = stored()
-    assert breaches_of_records([record]) == []
+    assert violations_of_records([record]) == []
     assert found(record, arrays) == set()
 
 
@@ -279,7 +279,7 @@ def decided(arrays):
 
 
 def found_in_decisions(record, decisions) -> set[str]:
-    return {breach.rule for breach in breaches_of_decisions(record, decisions)}
+    return {violation.rule for violation in violations_of_decisions(record, decisions)}
 
 
 def test_decisions_say_all_figures_that_follow_from_classes_and_no_others():

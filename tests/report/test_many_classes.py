@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.commands import data, show
-from bench.compliance.arithmetic import breaches_of_arithmetic
+from bench.compliance.arithmetic import violations_of_arithmetic
 from bench.metrics import matrix_to_record
 from bench.metrics.groups import count_groups
 from bench.report.figures import Embedding, source_of
@@ -355,15 +355,15 @@ def test_a_data_set_of_many_classes_is_listed_by_both_ends():
     assert data._shown_classes(few) == few.class_counts
 
 
-def test_a_breach_names_the_first_class_that_differs(sweep):
+def test_a_violation_names_the_first_class_that_differs(sweep):
     record = json.loads(json.dumps(sweep[1][0]))
     record["per_class"]["recall"][600:603] = [2.0, 2.0, 2.0]
     record["groups"]["head"] = record["groups"]["head"][1:]
-    whats = {breach.rule: breach.what for breach in breaches_of_arithmetic(record)}
+    whats = {violation.rule: violation.what for violation in violations_of_arithmetic(record)}
     assert "per_class.recall[600] = " in whats["classes follow"]
     assert whats["classes follow"].endswith("but got 2.0; 3 of 650 classes differ.")
     record["confusion"]["cells"][0][2] += 1
-    whats |= {breach.rule: breach.what for breach in breaches_of_arithmetic(record)}
+    whats |= {violation.rule: violation.what for violation in violations_of_arithmetic(record)}
     assert max(map(len, whats.values())) < 4500
 
 

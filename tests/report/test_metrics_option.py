@@ -11,8 +11,8 @@ from rich.console import Console
 
 from bench.cli import cli
 from bench.commands.report import checked_table, with_all_figures
-from bench.compliance.predictions import breaches_of_predictions
-from bench.compliance.records import breaches_of_records
+from bench.compliance.predictions import violations_of_predictions
+from bench.compliance.records import violations_of_records
 from bench.errors import UnknownNameError
 from bench.metrics import evaluate
 from bench.metrics.evaluation import ADDED, LOWER_IS_BETTER
@@ -201,8 +201,8 @@ class TestRules:
         return record, arrays
 
     def broken(self, record, arrays):
-        found = [*breaches_of_records([record]), *breaches_of_predictions(record, arrays)]
-        return {breach.rule for breach in found}
+        found = [*violations_of_records([record]), *violations_of_predictions(record, arrays)]
+        return {violation.rule for violation in found}
 
     def test_a_record_of_today_and_one_of_before_keep_all(self):
         record, arrays = self.new()
@@ -221,7 +221,7 @@ class TestRules:
     def test_a_figure_of_the_matrix_needs_no_predictions(self):
         record, _ = self.new()
         record["metrics"]["mcc"] -= 0.01
-        assert {b.rule for b in breaches_of_records([record])} == {"metrics follow"}
+        assert {b.rule for b in violations_of_records([record])} == {"metrics follow"}
 
     @pytest.mark.parametrize(
         ("name", "value"), [("mcc", -1.1), ("bedroc", 1.2), ("enrichment_1pct", -1), ("g_mean", 2)]
@@ -229,7 +229,7 @@ class TestRules:
     def test_a_figure_out_of_range_is_found(self, name, value):
         record, _ = self.new()
         record["metrics"][name] = value
-        assert {b.rule for b in breaches_of_records([record])} == {"metrics in range"}
+        assert {b.rule for b in violations_of_records([record])} == {"metrics in range"}
 
     def test_who_chose_the_epoch_is_as_asked_and_its_value_that_of_the_predictions(self):
         record, arrays = self.new()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.compliance import rules
-from bench.compliance.rules import breaches_of_shape, problem_of, value_at
+from bench.compliance.rules import problem_of, value_at, violations_of_shape
 from bench.compliance.schema import quick_test
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
@@ -65,7 +65,7 @@ def test_good_records_and_plans_need_no_other(monkeypatch):
     """Else each costs ten milliseconds more, and a thousand of them the time of a report."""
     record, plan = good_record(), make_plan(make_grid())
     monkeypatch.setattr(rules, "_validator", lambda name: pytest.fail(f"{name} is judged slowly"))
-    assert list(breaches_of_shape(record)) == []
+    assert list(violations_of_shape(record)) == []
     assert problem_of("plan", plan) is None
     assert problem_of("files", record["files"]) is None
     assert problem_of("failure", {"schema": 1, "job_id": "x", "reason": "y"}) is None

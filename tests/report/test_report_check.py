@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
-from bench.report.model.check import breaches_of_job
-from bench.report.model.registered import breaches_of_label
+from bench.report.model.check import violations_of_job
+from bench.report.model.registered import violations_of_label
 from bench.report.model.table2 import table2
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
@@ -171,23 +171,23 @@ def test_record_that_is_not_what_its_job_asked_for_is_refused():
 def test_record_of_another_run_than_its_job_is_named_with_both(kind, value):
     job = make_job()
     record = make_record(make_job(**{kind: value}))
-    assert breaches_of_job(make_plan([job]), job, make_record(job)) == []
-    [breach] = breaches_of_job(make_plan([job]), job, record)
-    assert breach.rule == "as planned"
-    assert breach.what == f"expected {kind} {job[kind]}, but got {value}."
+    assert violations_of_job(make_plan([job]), job, make_record(job)) == []
+    [violation] = violations_of_job(make_plan([job]), job, record)
+    assert violation.rule == "as planned"
+    assert violation.what == f"expected {kind} {job[kind]}, but got {value}."
 
 
 def test_record_with_more_epochs_than_planned_is_named():
     job = make_job()
     record = make_record(job)
     record["job"]["training"]["epochs"] = 400
-    [breach] = breaches_of_job(make_plan([job]), job, record)
-    assert breach.what == "expected epochs 10, but got 400."
+    [violation] = violations_of_job(make_plan([job]), job, record)
+    assert violation.what == "expected epochs 10, but got 400."
 
 
-def test_label_that_an_earlier_plan_gave_is_no_breach():
+def test_label_that_an_earlier_plan_gave_is_no_violation():
     job, record = make_job(method="cb"), make_record(make_job(method="cb[beta=0.9]"))
-    assert breaches_of_job(make_plan([job]), job, record) == []
+    assert violations_of_job(make_plan([job]), job, record) == []
 
 
 def test_unfinished_record_is_refused():
@@ -233,4 +233,4 @@ def test_a_label_says_what_options_its_run_had(label, options, fits):
     record = make_record(job)
     name = "cb" if label.startswith("cb") else record["job"]["method"]["name"]
     record["job"]["method"] |= {"name": name, "options": options}
-    assert (not breaches_of_label(job, record)) == fits
+    assert (not violations_of_label(job, record)) == fits

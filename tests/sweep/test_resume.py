@@ -2,7 +2,7 @@ import pytest
 
 from bench.sweep.plan import with_required
 from bench.sweep.policy import Policy
-from bench.sweep.resume import sort_out
+from bench.sweep.resume import triage_jobs
 from bench.sweep.store import Store
 from tests.sweep.test_plan import _jobs
 
@@ -25,8 +25,8 @@ def test_each_job_is_of_one_kind(store):
     store.write_failure(stopped, {"attempts": 1})
     store.checkpoint(stopped).write_text("")
     store.write_failure(left, {"attempts": 3})
-    load = sort_out(jobs, {done}, (), store, Policy())
-    assert [_ids(kind) for kind in (load.retried, load.resumed, load.left, load.new)] == [
+    load = triage_jobs(jobs, {done}, (), store, Policy())
+    assert [_ids(kind) for kind in (load.retried, load.resumed, load.given_up, load.new)] == [
         [failed], [stopped], [left], [new],
     ]  # fmt: skip
     assert load.attempts == {failed: 2, stopped: 1, new: 0}
@@ -36,16 +36,18 @@ def test_each_job_is_of_one_kind(store):
 def test_what_was_left_is_tried_again_when_asked_for(store):
     [job] = _jobs(splits=["random"])
     store.write_failure(job.job_id, {"attempts": 3})
-    assert _ids(sort_out([job], (), (), store, Policy()).left) == [job.job_id]
-    assert _ids(sort_out([job], (), (), store, Policy(attempts=4)).retried) == [job.job_id]
-    assert _ids(sort_out([job], (), (), store, Policy(retry_failed=True)).retried) == [job.job_id]
+    assert _ids(triage_jobs([job], (), (), store, Policy()).given_up) == [job.job_id]
+    assert _ids(triage_jobs([job], (), (), store, Policy(attempts=4)).retried) == [job.job_id]
+    assert _ids(triage_jobs([job], (), (), store, Policy(retry_failed=True)).retried) == [
+        job.job_id
+    ]
 
 
 def test_what_builds_on_a_run_that_is_left_is_left(store):
     [job] = _jobs(splits=["random"], methods=["dive"])
     [needed] = job.requires.values()
     store.write_failure(needed.job_id, {"attempts": 3})
-    assert _ids(sort_out([needed, job], (), (), store, Policy()).left) == [
+    assert _ids(triage_jobs([needed, job], (), (), store, Policy()).given_up) == [
         needed.job_id,
         job.job_id,
     ]
@@ -65,15 +67,15 @@ def test_a_run_without_weights_is_done_again_for_one_that_builds_on_it(store):
     for other in needed:
         _stored(store, other)
     done = _ids(needed)
-    load = sort_out(jobs, done, (), store, Policy())
+    load = triage_jobs(jobs, done, (), store, Policy())
     # What a run depends on is needed again as well, as that run itself is to do.
     assert _ids(load.again) == done
     assert list(load.attempts) == _ids(jobs)
     assert load.kinds() == f"{len(done)} to do again for their weights, 1 from the start"
     # Finished itself, or given up, it needs nothing.
-    assert sort_out(jobs, _ids(jobs), (), store, Policy()).attempts == {}
+    assert triage_jobs(jobs, _ids(jobs), (), store, Policy()).attempts == {}
     store.write_failure(job.job_id, {"attempts": 3})
-    assert sort_out(jobs, done, (), store, Policy()).attempts == {}
+    assert triage_jobs(jobs, done, (), store, Policy()).attempts == {}
 
 
 def test_a_run_with_weights_is_not_done_again(store):
@@ -82,14 +84,14 @@ def test_a_run_with_weights_is_not_done_again(store):
     *needed, _ = jobs
     for other in needed:
         _stored(store, other, "model.safetensors")
-    assert _ids(sort_out(jobs, _ids(needed), (), store, Policy()).new) == [job.job_id]
+    assert _ids(triage_jobs(jobs, _ids(needed), (), store, Policy()).new) == [job.job_id]
 
 
 def test_a_run_that_other_code_made_is_done_again_whether_or_not_it_has_a_checkpoint(store):
     [job] = _jobs(splits=["random"])
     _stored(store, job, "model.safetensors")
     for _ in range(2):
-        load = sort_out([job], (), {job.job_id}, store, Policy())
+        load = triage_jobs([job], (), {job.job_id}, store, Policy())
         assert _ids(load.changed) == [job.job_id]
         assert not load.resumed
         assert load.kinds() == "1 again as their code has changed"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.compliance.rules import breaches_of_shape
+from bench.compliance.rules import violations_of_shape
 from bench.sweep import worker
 from bench.sweep.store import Store
 from bench.sweep.worker import execute
@@ -74,6 +74,6 @@ def test_the_record_holds_the_memory_of_a_gpu_where_there_was_one(toy_tasks, mon
     assert execute(task).error is None
     record = Store(task.results_dir).read(task.job.job_id)
     assert record["time"]["peak_gpu_memory_bytes"] == 7
-    assert list(breaches_of_shape(record)) == []
+    assert list(violations_of_shape(record)) == []
     record["time"]["peak_gpu_memory_bytes"] = -7
-    assert [breach.rule for breach in breaches_of_shape(record)] == ["time"]
+    assert [violation.rule for violation in violations_of_shape(record)] == ["time"]

@@ -24,7 +24,7 @@ _TOLERANCE = 1e-3
 _COMPARED_STEPS = 3
 _EPOCHS = 2
 
-# Titles of the contestants.
+# Titles of the backends.
 DEVICE, HOST = "GPU", "CPU"
 
 Batches = list[list[np.ndarray]]

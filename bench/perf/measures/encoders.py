@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UsageError
-from bench.perf.contestants.available import available_peer
-from bench.perf.contestants.contestant import Contestant
-from bench.perf.contestants.equality import require_equal_logits
-from bench.perf.contestants.ours import Ours
+from bench.perf.backends.available import available_peer
+from bench.perf.backends.backend import Backend
+from bench.perf.backends.equality import require_equal_logits
+from bench.perf.backends.ours import Ours
 from bench.perf.effort import Effort
 from bench.perf.measures.training_step import TrainingStep
 from bench.perf.progress import say
@@ -25,7 +25,7 @@ _REFERENCE = "gcn"
 # PyTorch Geometric's AttentiveFP reads bonds in scores alone, ours in messages, too, by default.
 ENCODERS = ("gin", "gine", "gat", "dmpnn", "attentivefp", "attentivefp[bonds=scores]", "mpnn_ecfp")
 _ALONE = ("attentivefp",)
-# Fewer than in the contest: each encoder's process makes the graphs of its peer.
+# Fewer than in the comparison: each encoder's process makes the graphs of its peer.
 _POOLED_SAMPLES = 4096
 
 
@@ -62,9 +62,9 @@ def _epochs(
     workload: Workload, encoder: str, pool: np.ndarray, batches: list[list[np.ndarray]]
 ) -> list[Row | Comparison]:
     size = len(batches[0][0])
-    contestants = _contestants(workload, encoder, pool)
-    require_equal_logits(contestants, pool[:size])
-    tasks = {contestant.title: _training(contestant, batches) for contestant in contestants}
+    backends = _backends(workload, encoder, pool)
+    require_equal_logits(backends, pool[:size])
+    tasks = {backend.title: _training(backend, batches) for backend in backends}
     tasks[_REFERENCE] = _training(Ours(workload.prepared, _REFERENCE), batches)
     # A garbage collection would walk through the graph objects while others are timed.
     gc.collect()
@@ -84,16 +84,16 @@ def _epochs(
     ]
 
 
-def _contestants(workload: Workload, encoder: str, pool: np.ndarray) -> list[Contestant]:
+def _backends(workload: Workload, encoder: str, pool: np.ndarray) -> list[Backend]:
     ours = Ours(workload.prepared, encoder)
     peer = None if encoder in _ALONE else available_peer(parse_spec(encoder).name)
     return [ours] if peer is None else [ours, peer(workload.prepared, pool, ours.network)]
 
 
-def _training(contestant: Contestant, batches: list[list[np.ndarray]]) -> Callable[[int], None]:
+def _training(backend: Backend, batches: list[list[np.ndarray]]) -> Callable[[int], None]:
     """Training steps on every batch of a round."""
-    contestant.network.train()
-    step = TrainingStep(contestant)
+    backend.network.train()
+    step = TrainingStep(backend)
 
     def run(number: int) -> None:
         for positions in batches[number]:

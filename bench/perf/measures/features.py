@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.data.featurise import featurise as featurise_ours
 from bench.data.prepare import prepare
-from bench.perf.contestants.available import available_stacks
-from bench.perf.contestants.ours import Ours
-from bench.perf.contestants.stack import Stack
+from bench.perf.backends.available import available_stacks
+from bench.perf.backends.ours import Ours
+from bench.perf.backends.stack import Stack
 from bench.perf.effort import Effort
 from bench.perf.progress import say
 from bench.perf.results import Comparison, Row
@@ -43,11 +43,11 @@ def features(dataset: str, effort: Effort, data_dir: Path | None) -> list[Row | 
 def _featurising(workload: Workload, effort: Effort) -> list[Row]:
     smiles = workload.smiles(effort.molecules)
 
-    def featurise(contestant: type[Ours | Stack]) -> Callable[[int], object]:
-        return lambda _round: contestant.featurise(smiles)
+    def featurise(backend: type[Ours | Stack]) -> Callable[[int], object]:
+        return lambda _round: backend.featurise(smiles)
 
-    contestants: list[type[Ours | Stack]] = [Ours, *available_stacks()]
-    tasks = {contestant.title: featurise(contestant) for contestant in contestants}
+    backends: list[type[Ours | Stack]] = [Ours, *available_stacks()]
+    tasks = {backend.title: featurise(backend) for backend in backends}
     tasks[_WHOLE] = lambda _round: featurise_ours(smiles).graphs.with_environments()
     spreads = interleaved(tasks, effort.long_rounds)
     a_piece = {title: spread.times(1 / len(smiles)) for title, spread in spreads.items()}

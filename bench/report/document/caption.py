@@ -393,8 +393,8 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
             if column.name in STAND_INS:
                 yield (
                     column.label + STAND_IN,
-                    f"a proxy data set for the paper's {STAND_INS[column.name]}: its figures are not "
-                    f"{STAND_INS[column.name]} figures, and none are published.",
+                    f"a proxy data set for the paper's {STAND_INS[column.name]}: its figures are "
+                    f"not {STAND_INS[column.name]} figures, and none are published.",
                 )
             else:
                 yield column.label, "not a data set of the paper, so it has no published figures."

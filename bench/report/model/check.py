@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.compliance.breach import Breach, listed
-from bench.compliance.records import breaches_of_records
+from bench.compliance.records import violations_of_records
 from bench.compliance.rules import name_of
+from bench.compliance.violation import Violation, listed
 from bench.errors import StoreError
 
 SCHEMA = 1
@@ -50,23 +50,23 @@ def check_records(plan: Json, records: Sequence[Json], failures: Mapping[str, Js
         Rules of ``bench/compliance/rules.yaml`` or :mod:`bench.compliance.arithmetic` are broken,
         or a record or failure is not what was planned; all of it is named.
     """
-    refuse(record_breaches(plan, records, failures))
+    refuse(record_violations(plan, records, failures))
 
 
-def record_breaches(
+def record_violations(
     plan: Json, records: Sequence[Json], failures: Mapping[str, Json]
-) -> list[Breach]:
+) -> list[Violation]:
     """What :func:`check_records` refuses."""
-    return [*breaches_of_records(records), *_breaches_of_plan(plan, records, failures)]
+    return [*violations_of_records(records), *_violations_of_plan(plan, records, failures)]
 
 
-def _breaches_of_plan(
+def _violations_of_plan(
     plan: Json, records: Sequence[Json], failures: Mapping[str, Json]
-) -> list[Breach]:
+) -> list[Violation]:
     """Records and failures of jobs that were not planned, or planned as something else."""
     planned = {job["job_id"]: _key_of(job) for job in plan["jobs"]}
     found = [
-        Breach("as planned", f"job {job_id}", "expected results of planned jobs only.")
+        Violation("as planned", f"job {job_id}", "expected results of planned jobs only.")
         for job_id in failures
         if job_id not in planned
     ]
@@ -74,16 +74,16 @@ def _breaches_of_plan(
         job_id = record.get("job_id")
         if job_id not in planned:
             found.append(
-                Breach("as planned", name_of(record), "expected results of planned jobs only.")
+                Violation("as planned", name_of(record), "expected results of planned jobs only.")
             )
             continue
         expected = f"job {job_id} ({' / '.join(map(str, planned[job_id]))})"
         if name_of(record) != expected:
-            found.append(Breach("as planned", name_of(record), f"expected {expected}."))
+            found.append(Violation("as planned", name_of(record), f"expected {expected}."))
     return found
 
 
-def breaches_of_job(plan: Json, job: Json, record: Json) -> list[Breach]:
+def violations_of_job(plan: Json, job: Json, record: Json) -> list[Violation]:
     """In what a stored record is not the run that a job of the plan asks for.
 
     Labels are left out: an earlier plan may have called the same run otherwise.
@@ -103,24 +103,24 @@ def breaches_of_job(plan: Json, job: Json, record: Json) -> list[Breach]:
         "epochs": (plan["settings"]["epochs"], asked["training"]["epochs"]),
     }
     return [
-        Breach("as planned", name_of(record), f"expected {name} {planned}, but got {got}.")
+        Violation("as planned", name_of(record), f"expected {name} {planned}, but got {got}.")
         for name, (planned, got) in pairs.items()
         if planned != got
     ]
 
 
-def refuse(breaches: Sequence[Breach]) -> None:
-    """Raise when there is a breach.
+def refuse(violations: Sequence[Violation]) -> None:
+    """Raise when there is a violation.
 
     Raises
     ------
     StoreError
         Names each.
     """
-    if breaches:
+    if violations:
         raise StoreError(
-            f"Expected records that obey the rules, but found {len(breaches)} "
-            f"breach{'es' if len(breaches) > 1 else ''}:\n{listed(breaches)}\n"
+            f"Expected records that obey the rules, but found {len(violations)} "
+            f"violation{'s' if len(violations) > 1 else ''}:\n{listed(violations)}\n"
             "Delete the folders of these runs and run the benchmark command again, or report each "
             "plan with its own --out."
         )

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.backbone import BACKBONES
-from bench.compliance.breach import Breach
 from bench.compliance.rules import name_of
+from bench.compliance.violation import Violation
 from bench.errors import BenchError, UsageError
 from bench.method import METHODS, Method
 from bench.spec import ENCODER, Spec, check_options, parse_spec, row_title, without_encoder
@@ -70,14 +70,14 @@ def _title(encoder: str) -> str | None:
     return row_title(BACKBONES.get(name).facts["title"], encoder) if name in BACKBONES else None
 
 
-def breaches_of_names(plan: Json) -> list[Breach]:
+def violations_of_names(plan: Json) -> list[Violation]:
     """Titles and groups of `plan` that are not those of the methods registered here."""
     found = {}
     for job in plan["jobs"]:
         if job["method"] in METHODS:
             for key, name in _names(job, plan).items():
                 if job[key] != name:
-                    found[job["method_label"], key] = Breach(
+                    found[job["method_label"], key] = Violation(
                         "as registered",
                         f"method {job['method_label']}",
                         f"expected the {key} {name!r}, but the plan says {job[key]!r}. Run the "
@@ -86,13 +86,13 @@ def breaches_of_names(plan: Json) -> list[Breach]:
     return list(found.values())
 
 
-def breaches_of_label(job: Json, record: Json) -> list[Breach]:
+def violations_of_label(job: Json, record: Json) -> list[Violation]:
     """Whether the label of a job's method says what method and options its run really had."""
     label, ran = job["method_label"], record["job"]["method"]
     try:
         said = parse_spec(label)
     except UsageError as error:
-        return [Breach("as planned", name_of(record), f"label {label!r}: {error}")]
+        return [Violation("as planned", name_of(record), f"label {label!r}: {error}")]
     pairs = {"name": (said.name, ran["name"])} if said.name != ran["name"] else {}
     for key, value in said.options.items():
         if key == ENCODER:
@@ -102,7 +102,7 @@ def breaches_of_label(job: Json, record: Json) -> list[Breach]:
         if not _means(ran["name"], key, value, got):
             pairs[key] = (value, got)
     return [
-        Breach(
+        Violation(
             "as planned",
             name_of(record),
             f"expected {key} {value!r}, as its label {label!r} says, but got {got!r}.",

@@ -68,7 +68,7 @@ class Compared:
 
 
 def explanation(table: Table, predictions: Predictions) -> Sheet:
-    """Put the rows side by side that differ by one part of the method, and say what it does.
+    """Put the methods side by side that differ by one part of the method, and say what it does.
 
     Parameters
     ----------

@@ -44,8 +44,8 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Sheet:
     name : str
         Which of the two tables.
     table : Table
-        A sweep, such as that of the preset of that name. Variants that it does not hold are holes;
-        without any, the table is the paper's data set and split.
+        A sweep, such as that of the preset of that name. Variants that it does not hold are
+        missing; without any, the table is the paper's data set and split.
     predictions : callable
         The decisions of a job id.
     """
@@ -117,7 +117,9 @@ def _planned(table: Table, variants: tuple[PublishedVariant, ...]) -> list[tuple
 def _absent(table: Table, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
     if _planned(table, variants):
         return []
-    return [("Holes", f"no variant of {_METHOD} is planned here; {_METHOD} is that of Table 2.")]
+    return [
+        ("Missing runs", f"no variant of {_METHOD} is planned here; {_METHOD} is that of Table 2.")
+    ]
 
 
 def _printed(

@@ -90,8 +90,8 @@ def _notes(search: Search) -> list[tuple[str, str]]:
          "highest of several, make a gain less certain."),
         ("Within noise", "a gain of at most two standard errors."),
         ("Marks", f"{HOLE}: no figure; {FAILED}: the run failed. Bold: the choice."),
-        *((dataset_heading(column), f"stands where {STAND_INS[column.name]} stands in the paper "
-           "and is another data set.") for column in stand_ins),
+        *((dataset_heading(column), f"a proxy data set for the paper's {STAND_INS[column.name]}.")
+          for column in stand_ins),
         *failed,
     ]  # fmt: skip
 

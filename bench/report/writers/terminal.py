@@ -79,7 +79,7 @@ def _task_ranks(table: Table) -> Iterator[RenderableType]:
 
 def _bold(table: Table) -> str:
     if table.leaders is None:
-        return "Bold: best mean among methods with all their runs, which says nothing about significance."
+        return "Bold: best mean among methods with all their runs. It says nothing of significance."
     if not table.leaders:
         return "Nothing is bold: differences can be tested from two seeds and two methods on."
     return (

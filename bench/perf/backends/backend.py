@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Contestant(ABC):
+class Backend(ABC):
     """One implementation of the same mathematics.
 
     Attributes

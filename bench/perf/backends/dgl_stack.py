@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.data.molecules import parse
 from bench.data.prepared import PreparedData
 from bench.models.gcn_dgl import DGLLayer
-from bench.perf.contestants.stack import Stack
+from bench.perf.backends.stack import Stack
 
 # Without it, the import of dgl prints a notice and writes ~/.dgl/config.json.
 os.environ.setdefault("DGLBACKEND", "pytorch")

@@ -18,8 +18,8 @@ from bench.data.prepared import PreparedData
 from bench.models.attentivefp import AttentiveFP
 from bench.models.gat import GAT
 from bench.models.gin import GIN, GINE
-from bench.perf.contestants.encoder_peer import EncoderPeer, edge_arrays, plain, take_over
-from bench.perf.contestants.pyg_stack import PyGStack
+from bench.perf.backends.encoder_peer import EncoderPeer, edge_arrays, plain, take_over
+from bench.perf.backends.pyg_stack import PyGStack
 
 
 class PyGEncoder(EncoderPeer):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from bench.perf.contestants.contestant import Contestant
-from bench.perf.contestants.encoder_peer import EncoderPeer
-from bench.perf.contestants.stack import Stack
+from bench.perf.backends.backend import Backend
+from bench.perf.backends.encoder_peer import EncoderPeer
+from bench.perf.backends.stack import Stack
 
 _STACKS = {
-    "dgllife + DGL": ("bench.perf.contestants.dgl_stack", "DGLStack"),
-    "PyG": ("bench.perf.contestants.pyg_stack", "PyGStack"),
+    "dgllife + DGL": ("bench.perf.backends.dgl_stack", "DGLStack"),
+    "PyG": ("bench.perf.backends.pyg_stack", "PyGStack"),
 }
 
 # By the encoders whose mathematics they share.
 _PEERS = {
-    "gin": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGIN"),
-    "gine": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGINE"),
-    "gat": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGGAT"),
-    "dmpnn": ("chemprop", "bench.perf.contestants.chemprop_encoder", "ChempropDMPNN"),
-    "attentivefp": ("PyG", "bench.perf.contestants.pyg_encoders", "PyGAttentiveFP"),
+    "gin": ("PyG", "bench.perf.backends.pyg_encoders", "PyGGIN"),
+    "gine": ("PyG", "bench.perf.backends.pyg_encoders", "PyGGINE"),
+    "gat": ("PyG", "bench.perf.backends.pyg_encoders", "PyGGAT"),
+    "dmpnn": ("chemprop", "bench.perf.backends.chemprop_encoder", "ChempropDMPNN"),
+    "attentivefp": ("PyG", "bench.perf.backends.pyg_encoders", "PyGAttentiveFP"),
 }
 
 
@@ -60,7 +60,7 @@ def available_stacks() -> list[type[Stack]]:
     return found
 
 
-def remark_on_missing(stacks: Sequence[type[Contestant]]) -> str:
+def remark_on_missing(stacks: Sequence[type[Backend]]) -> str:
     """One line on the stacks that are left out; empty when there are none."""
     titles = {stack.title for stack in stacks}
     missing = " and ".join(title for title in _STACKS if title not in titles)

@@ -15,13 +15,13 @@ from bench.data.featurise import featurise
 from bench.data.prepared import PreparedData
 from bench.method import METHODS, Context, Method
 from bench.models.network import Network, build_network
-from bench.perf.contestants.contestant import Contestant
+from bench.perf.backends.backend import Backend
 from bench.perf.results import OURS
 from bench.spec import check_options, parse_spec
 from bench.training.evaluation import EvaluationBatches, predict_logits
 
 
-class Ours(Contestant):
+class Ours(Backend):
     """As a run of `vanilla` computes it.
 
     Parameters

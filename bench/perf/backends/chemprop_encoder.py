@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.data.bond_features import NUM_BOND_FEATURES
 from bench.data.prepared import PreparedData
 from bench.models.dmpnn import DMPNN
-from bench.perf.contestants.encoder_peer import EncoderPeer, edge_arrays, plain, take_over
+from bench.perf.backends.encoder_peer import EncoderPeer, edge_arrays, plain, take_over
 
 _READ_OUTS = {"mean": MeanAggregation, "sum": SumAggregation, "norm": NormAggregation}
 

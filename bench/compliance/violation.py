@@ -10,7 +10,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """One rule that one record, or several together, do not obey.
 
     Attributes
@@ -31,8 +31,8 @@ class Breach:
         return f"[{self.rule}] {self.where}: {self.what}"
 
 
-def listed(breaches: Iterable[Breach]) -> str:
-    """A line for each breach; of very many the first."""
-    lines = [str(breach) for breach in breaches]
+def listed(violations: Iterable[Violation]) -> str:
+    """A line for each violation; of very many the first."""
+    lines = [str(violation) for violation in violations]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "\n".join([*lines[:_SHOWN], *more])

@@ -1,4 +1,4 @@
-"""What the contestants on a library share: graphs as objects in memory, and a network."""
+"""What the backends on a library share: graphs as objects in memory, and a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.data.prepared import PreparedData
 from bench.models.gcn import GCNOptions
 from bench.models.head import Head
-from bench.perf.contestants.contestant import Contestant
+from bench.perf.backends.backend import Backend
 
 # On one thread the fastest of 64 to 1,024 for PyG, and within 2 % of the fastest for DGL.
 EVALUATION_BATCH = 256
@@ -54,8 +54,8 @@ class StackNetwork(nn.Module):
         return self.head(torch.cat(embeddings.chunk(self._molecules), dim=1))
 
 
-class GraphObjects(Contestant):
-    """A contestant that keeps a graph object of every molecule.
+class GraphObjects(Backend):
+    """A backend that keeps a graph object of every molecule.
 
     Parameters
     ----------

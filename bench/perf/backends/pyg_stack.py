@@ -17,7 +17,7 @@ from torch_geometric.nn import SimpleConv, global_add_pool, global_max_pool
 from torch_geometric.utils import from_smiles
 
 from bench.data.prepared import PreparedData
-from bench.perf.contestants.stack import Stack
+from bench.perf.backends.stack import Stack
 
 
 class PyGStack(Stack):

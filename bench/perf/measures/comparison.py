@@ -1,4 +1,4 @@
-"""Batches, training steps, epochs and evaluation, by all contestants in turns."""
+"""Batches, training steps, epochs and evaluation, by all backends in turns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UsageError
-from bench.perf.contestants.available import available_stacks
-from bench.perf.contestants.contestant import Contestant
-from bench.perf.contestants.equality import require_equal_logits
-from bench.perf.contestants.ours import Ours
+from bench.perf.backends.available import available_stacks
+from bench.perf.backends.backend import Backend
+from bench.perf.backends.equality import require_equal_logits
+from bench.perf.backends.ours import Ours
 from bench.perf.effort import Effort
 from bench.perf.flops import (
     ONEDNN,
@@ -36,7 +36,7 @@ Batches = list[list[np.ndarray]]
 """Positions of each batch of each round."""
 
 
-def contest(
+def comparison(
     dataset: str, batch_sizes: Sequence[int], threads: int, effort: Effort, data_dir: Path | None
 ) -> list[Row]:
     """Rows of one data set, with the number of threads that this process has.
@@ -44,7 +44,7 @@ def contest(
     Raises
     ------
     UnequalLogitsError
-        The contestants do not compute the same.
+        The backends do not compute the same.
     """
     workload = Workload.open(dataset, data_dir)
     pool = workload.training_samples(max(_POOLED_SAMPLES, max(batch_sizes)))
@@ -55,23 +55,23 @@ def contest(
         )
     test = workload.split.test[: effort.evaluated]
     say(f"{dataset}, {threads} thread(s): making the graphs of {len(pool) + len(test)} samples")
-    contestants = _contestants(workload, np.concatenate([pool, test]))
+    backends = _backends(workload, np.concatenate([pool, test]))
     # A garbage collection would walk through the graph objects while others are timed.
     gc.collect()
     gc.freeze()
     rows: list[Row] = []
-    weights = deepcopy(contestants[0].network.state_dict())
+    weights = deepcopy(backends[0].network.state_dict())
     for size in batch_sizes:
-        for contestant in contestants:  # whom the last size has trained apart
-            contestant.network.load_state_dict(weights)
-        require_equal_logits(contestants, pool[:size])
+        for backend in backends:  # whom the last size has trained apart
+            backend.network.load_state_dict(weights)
+        require_equal_logits(backends, pool[:size])
         say(f"{dataset}, {threads} thread(s): steps of {size} samples (logits are equal)")
-        rows += _steps(workload, contestants, pool, size, threads, effort)
+        rows += _steps(workload, backends, pool, size, threads, effort)
     say(f"{dataset}, {threads} thread(s): evaluating {len(test)} samples")
-    return [*rows, *_evaluation(workload, contestants, test, threads, effort)]
+    return [*rows, *_evaluation(workload, backends, test, threads, effort)]
 
 
-def _contestants(workload: Workload, positions: np.ndarray) -> list[Contestant]:
+def _backends(workload: Workload, positions: np.ndarray) -> list[Backend]:
     ours = Ours(workload.prepared)
     weights = ours.network.state_dict()
     return [ours, *(stack(workload.prepared, positions, weights) for stack in available_stacks())]
@@ -79,7 +79,7 @@ def _contestants(workload: Workload, positions: np.ndarray) -> list[Contestant]:
 
 def _steps(
     workload: Workload,
-    contestants: Sequence[Contestant],
+    backends: Sequence[Backend],
     pool: np.ndarray,
     size: int,
     threads: int,
@@ -96,12 +96,12 @@ def _steps(
     ) -> Row:
         return Row(what, workload.name, spreads, "ms", size, threads, floor, floor_by)
 
-    made = interleaved({c.title: _each(batches, c.collate) for c in contestants}, effort.rounds)
+    made = interleaved({c.title: _each(batches, c.collate) for c in backends}, effort.rounds)
     yield row("batch", {title: spread.times(1 / effort.steps) for title, spread in made.items()})
 
-    for contestant in contestants:
-        contestant.network.train()
-    steps = {contestant.title: TrainingStep(contestant) for contestant in contestants}
+    for backend in backends:
+        backend.network.train()
+    steps = {backend.title: TrainingStep(backend) for backend in backends}
     products = {
         (library, shape): MatrixProduct(*shape, product)
         for library, product in PRODUCTS.items()
@@ -149,20 +149,20 @@ def _each(batches: Batches, work: Callable[[np.ndarray], object]) -> Callable[[i
 
 def _evaluation(
     workload: Workload,
-    contestants: Sequence[Contestant],
+    backends: Sequence[Backend],
     positions: np.ndarray,
     threads: int,
     effort: Effort,
 ) -> Iterator[Row]:
-    def predicting(contestant: Contestant) -> Callable[[int], object]:
-        return lambda _round: contestant.predict(positions)
+    def predicting(backend: Backend) -> Callable[[int], object]:
+        return lambda _round: backend.predict(positions)
 
-    def predicting_again(contestant: Contestant) -> Callable[[int], object]:
-        return lambda _round: contestant.predict_again(positions)
+    def predicting_again(backend: Backend) -> Callable[[int], object]:
+        return lambda _round: backend.predict_again(positions)
 
     # Training evaluates the same validation samples after every epoch, hence the second row.
     what = f"evaluation of {len(positions):,} samples"
     for title, each in ((what, predicting), (f"{what}, again", predicting_again)):
-        tasks = {contestant.title: each(contestant) for contestant in contestants}
+        tasks = {backend.title: each(backend) for backend in backends}
         spreads = interleaved(tasks, effort.long_rounds)
         yield Row(title, workload.name, spreads, "ms", threads=threads)

@@ -5,21 +5,21 @@ import sys
 import numpy as np
 import pytest
 import torch
+from bench.perf.backends.backend import Backend
 from torch.nn.functional import cross_entropy
 
 from bench.data.checksums import sha256_of
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
 from bench.dataset import DATASETS
-from bench.perf.contestants.available import (
+from bench.perf.backends.available import (
     available_peer,
     available_stacks,
     remark_on_missing,
     remark_on_missing_peers,
 )
-from bench.perf.contestants.contestant import Contestant
-from bench.perf.contestants.equality import UnequalLogitsError, require_equal_logits
-from bench.perf.contestants.ours import Ours
+from bench.perf.backends.equality import UnequalLogitsError, require_equal_logits
+from bench.perf.backends.ours import Ours
 from bench.perf.measures.training_step import TrainingStep
 from bench.spec import parse_spec
 
@@ -52,7 +52,7 @@ def prepared(tmp_path) -> PreparedData:
 
 
 @pytest.fixture(params=["dgllife + DGL", "PyG"])
-def pair(request, prepared) -> list[Contestant]:
+def pair(request, prepared) -> list[Backend]:
     """Ours and one other with the same weights."""
     stacks = {stack.title: stack for stack in available_stacks()}
     if request.param not in stacks:
@@ -63,19 +63,19 @@ def pair(request, prepared) -> list[Contestant]:
 
 def test_the_logits_of_real_molecules_are_equal(pair):
     require_equal_logits(pair, EVERYONE)
-    ours, other = (contestant.predict(EVERYONE[::-1]) for contestant in pair)
+    ours, other = (backend.predict(EVERYONE[::-1]) for backend in pair)
     assert ours.shape == (10, 3)
     np.testing.assert_allclose(other, ours, atol=1e-5)
 
 
 def test_the_gradients_of_real_molecules_are_equal(pair):
     gradients = []
-    for contestant in pair:
-        contestant.network.train()
-        batch = contestant.collate(EVERYONE)
-        assert contestant.labels(batch).tolist() == (EVERYONE % 3).tolist()
-        cross_entropy(contestant.network(batch), contestant.labels(batch)).backward()
-        gradients.append({n: p.grad for n, p in contestant.network.named_parameters()})
+    for backend in pair:
+        backend.network.train()
+        batch = backend.collate(EVERYONE)
+        assert backend.labels(batch).tolist() == (EVERYONE % 3).tolist()
+        cross_entropy(backend.network(batch), backend.labels(batch)).backward()
+        gradients.append({n: p.grad for n, p in backend.network.named_parameters()})
     ours, other = gradients
     assert ours.keys() == other.keys()
     for name, gradient in ours.items():
@@ -83,11 +83,11 @@ def test_the_gradients_of_real_molecules_are_equal(pair):
 
 
 def test_a_training_step_changes_the_logits(pair):
-    for contestant in pair:
-        before = contestant.predict(EVERYONE)
-        contestant.network.train()
-        TrainingStep(contestant)(EVERYONE)
-        assert np.abs(contestant.predict(EVERYONE) - before).max() > 1e-3
+    for backend in pair:
+        before = backend.predict(EVERYONE)
+        backend.network.train()
+        TrainingStep(backend)(EVERYONE)
+        assert np.abs(backend.predict(EVERYONE) - before).max() > 1e-3
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])
@@ -113,7 +113,7 @@ def test_saved_graphs_are_opened_again(pair, tmp_path):
     [("dgllife", "dgl_stack", "dgllife + DGL"), ("torch_geometric", "pyg_stack", "PyG")],
 )
 def test_without_its_packages_a_stack_is_left_out(monkeypatch, package, module, title):
-    monkeypatch.delitem(sys.modules, f"bench.perf.contestants.{module}", raising=False)
+    monkeypatch.delitem(sys.modules, f"bench.perf.backends.{module}", raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
@@ -127,7 +127,7 @@ def test_without_its_packages_a_stack_is_left_out(monkeypatch, package, module, 
 @pytest.fixture(
     params=["gin", "gine", "gat", "dmpnn", "dmpnn[read_out=norm]", "attentivefp[bonds=scores]"]
 )
-def peers(request, prepared) -> list[Contestant]:
+def peers(request, prepared) -> list[Backend]:
     """An encoder of ours and another package's with the same weights."""
     peer = available_peer(parse_spec(request.param).name)
     if peer is None:
@@ -142,7 +142,7 @@ def peers(request, prepared) -> list[Contestant]:
 
 def test_a_peer_has_the_logits_of_an_encoder_and_as_many_weights(peers):
     require_equal_logits(peers, EVERYONE)
-    ours, other = (contestant.predict(EVERYONE[::-1]) for contestant in peers)
+    ours, other = (backend.predict(EVERYONE[::-1]) for backend in peers)
     np.testing.assert_allclose(other, ours, rtol=1e-4, atol=1e-4)
     sizes = [sum(p.numel() for p in peer.network.parameters()) for peer in peers]
     assert sizes[0] == sizes[1]
@@ -150,22 +150,22 @@ def test_a_peer_has_the_logits_of_an_encoder_and_as_many_weights(peers):
 
 def test_the_gradients_of_a_peer_are_as_long_as_an_encoders(peers):
     lengths = []
-    for contestant in peers:
-        contestant.network.double().train()
-        batch = contestant.cast(contestant.collate(EVERYONE), torch.float64)
-        cross_entropy(contestant.network(batch), contestant.labels(batch)).backward()
-        gradients = [p.grad.square().sum() for p in contestant.network.parameters()]
+    for backend in peers:
+        backend.network.double().train()
+        batch = backend.cast(backend.collate(EVERYONE), torch.float64)
+        cross_entropy(backend.network(batch), backend.labels(batch)).backward()
+        gradients = [p.grad.square().sum() for p in backend.network.parameters()]
         lengths.append(sorted(map(float, gradients)))
     # Whatever the weights are called.
     np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-8, atol=1e-20)
 
 
 def test_a_training_step_changes_the_logits_of_peers_alike(peers):
-    before = [contestant.predict(EVERYONE) for contestant in peers]
-    for contestant in peers:
-        contestant.network.train()
-        TrainingStep(contestant)(EVERYONE)
-    after = [contestant.predict(EVERYONE) for contestant in peers]
+    before = [backend.predict(EVERYONE) for backend in peers]
+    for backend in peers:
+        backend.network.train()
+        TrainingStep(backend)(EVERYONE)
+    after = [backend.predict(EVERYONE) for backend in peers]
     assert np.abs(after[0] - before[0]).max() > 1e-3
     assert np.abs(after[1] - before[1]).max() > 1e-3
 
@@ -190,7 +190,7 @@ def test_an_encoder_that_no_package_has_stands_alone():
     ],
 )
 def test_without_its_package_a_peer_is_said_to_be_absent(monkeypatch, package, module, said):
-    monkeypatch.delitem(sys.modules, f"bench.perf.contestants.{module}", raising=False)
+    monkeypatch.delitem(sys.modules, f"bench.perf.backends.{module}", raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

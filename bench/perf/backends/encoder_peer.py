@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.data.prepared import PreparedData
 from bench.models.network import Network
-from bench.perf.contestants.stack import GraphObjects
+from bench.perf.backends.stack import GraphObjects
 
 
 class EncoderPeer(GraphObjects):
