@@ -113,7 +113,7 @@ def _check(text: str, subject: MethodUnderTest | EncoderUnderTest) -> int:
 
 
 def _show(result: Result) -> None:
-    line = Text(f"  {result.verdict:15}", style=_STYLES[result.verdict])
+    line = Text(f"  {result.verdict:8}", style=_STYLES[result.verdict])
     line.append(result.check, style="default")
     if result.text:
         line.append(f": {result.text}", style="default")

@@ -14,7 +14,7 @@ from bench.statistics.variance import check_scores, covariance_of_means, errors_
 
 @dataclass(frozen=True)
 class Group:
-    """The best of k methods and those that cannot be told from it.
+    """The best of k methods and those not significantly different from it.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ def group_of_best(
     clusters: Sequence[int] | None = None,
     alpha: float = 0.05,
 ) -> Group | None:
-    """The methods that are not told from the best, family-wise at `alpha`.
+    """The methods not significantly different from the best, family-wise at `alpha`.
 
     Means and their errors are those of :func:`bench.statistics.variance.covariance_of_means`.
 
-    A method is told from the best where every set of p methods that holds both is rejected as a
+    A method differs significantly from the best where every set of p methods that holds both is rejected as a
     set of equals, each at `alpha` (closed testing: Marcus, Peritz and Gabriel, Biometrika 1976,
     63, 655). Two statistics reject a set, both in standard errors: how far its last is behind the
     best (Tukey's studentised range), and how far the mean of all others is, which finds a best

@@ -82,7 +82,7 @@ def test_each_check_is_a_line_and_all_is_well(bench):
     assert code == 0
     head, *lines, summary = out.splitlines()
     assert head == "cb"
-    assert [line[17:].split(":")[0] for line in lines] == list(CHECKS)
+    assert [line[10:].split(":")[0] for line in lines] == list(CHECKS)
     assert "  skipped frozen_parts: no stage freezes anything" in lines
     assert f"{len(CHECKS) - 1} ok, 0 failed, 1 skipped in" in summary
 
@@ -92,7 +92,7 @@ def test_a_failure_says_what_was_expected_and_where_and_ends_with_1(bench, file)
     code, out, _ = bench("check", "vanilla", file(BROKEN))
     assert code == 1
     [line] = [line for line in out.splitlines() if "failed  " in line]
-    assert line.startswith("  failed         trains: expected no error, but got ZeroDivisionError")
+    assert line.startswith("  failed  trains: expected no error, but got ZeroDivisionError")
     assert "mine.py:10" in line
     assert "2 ok, 0 failed, 1 skipped" in out
     assert "1 ok, 1 failed, 1 skipped" in out
@@ -126,7 +126,7 @@ def test_an_encoder_is_checked_as_a_method_is(bench, text):
     head, *lines, summary = out.splitlines()
     assert head == text
     checks = ENCODER_CHECKS[BACKBONES.get(text.partition("[")[0]).cls.entity]
-    assert [line[17:].split(":")[0] for line in lines] == list(checks)
+    assert [line[10:].split(":")[0] for line in lines] == list(checks)
     assert f"{len(checks)} ok, 0 failed, 0 skipped in" in summary
 
 

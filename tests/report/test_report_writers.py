@@ -103,10 +103,10 @@ def test_published_figures_stand_in_their_own_column_and_are_never_bold():
     assert lines[2] == ["cb", "**20.00**", "*73.12*", "**20.00**", "*72.64*"]
 
 
-def test_stand_in_is_marked_wherever_it_is_named_and_said_not_to_be_the_papers_data_set():
+def test_proxy_is_marked_wherever_it_is_named_and_said_not_to_be_the_papers_data_set():
     table = table_of(make_grid(["hiv", "chembl_ki"], seeds=(0, 1)))
     text = markdown(table)
-    assert "- **chembl_ki‡**: stands where SBAP stands in the paper" in text
+    assert "- **chembl_ki‡**: a proxy data set for the paper's SBAP" in text
     named = [line for lines in pipe_tables(text) for line in lines if "chembl_ki" in str(line)]
     assert len(named) == 5 + 3  # headings, and the tables of files and splits
     assert all("chembl_ki‡" in str(line) for line in named)

@@ -250,7 +250,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Leaders:
-    """The methods of a column that cannot be told from its best.
+    """The methods of a column that are not significantly different from its best.
 
     Attributes
     ----------
@@ -282,7 +282,7 @@ class Leaders:
 
     @property
     def members(self) -> frozenset[str]:
-        """Labels of the best and of what cannot be told from it."""
+        """Labels of the best and of what is not significantly different from it."""
         return frozenset(self.methods[place] for place in self.group.members)
 
 

@@ -73,19 +73,19 @@ def sentence(found: TwoWay | None) -> str:
         return "Nothing can be tested: each method needs runs with each encoder on two seeds."
     method, encoder = found.method, found.encoder
     shares = ", ".join(f"{name} {100 * getattr(found, name).share:.0f} %" for name in _PARTS)
-    told = [
+    significant = [
         name
         for name, part in (("method", method), ("encoder", encoder))
         if part.p is not None and part.p < _LEVEL
     ]
-    if not told:
+    if not significant:
         verdict = "Neither method nor encoder stands out from the noise of training"
     else:
         larger = "method" if method.share > encoder.share else "encoder"
         verdict = (
             f"The {larger} makes the larger difference; both stand out from the noise of training"
-            if len(told) == 2
-            else f"Only the {told[0]} stands out from the noise of training"
+            if len(significant) == 2
+            else f"Only the {significant[0]} stands out from the noise of training"
         )
     tested = ", ".join(
         f"{name} p = {part.p:.3f}"
