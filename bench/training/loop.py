@@ -14,7 +14,7 @@ import torch
 
 from bench.data.collate import Collator
 from bench.errors import TrainingError
-from bench.method import Method
+from bench.method import Method, Stage
 from bench.models.network import Network
 from bench.seeds import derive_seed
 from bench.split import Split
@@ -22,7 +22,7 @@ from bench.training.checkpoint import CheckpointFile, Progress
 from bench.training.clock import Clock
 from bench.training.evaluation import EvaluationBatches, mean_cross_entropy, predict_logits
 from bench.training.finite import Losses, require_finite_logits, require_finite_weights
-from bench.training.optimiser import FORMAT, make_optimiser
+from bench.training.optimiser import FORMAT, Adam, make_optimiser
 from bench.training.schedules import learning_rate_factor
 from bench.training.selector import Judged, Selector
 from bench.training.settings import TrainingSettings
@@ -124,146 +124,200 @@ def train(
     DataError
         The figure that is to choose the epoch is undefined on this validation set.
     """
-    labels, device = collator.labels_of(split.valid), _device(network)
-    context = method.context
-    train_counts = np.bincount(context.labels, minlength=context.num_classes)
-    selector = Selector(settings.select_by, labels, train_counts)
-    clock = clock or Clock()
-    history: list[EpochReport] = []
-    best: Snapshot | None = None
-    valid = EvaluationBatches(collator, split.valid)
-
-    def validate(when: str) -> tuple[Judged, np.ndarray]:
-        logits = predict_logits(network, method, valid)
-        require_finite_logits(logits, f"on the validation set {when}")
-        return selector.judge(logits), logits
-
-    def conclude(epoch: int) -> TrainingResult:
-        method.conclude(network)
-        judged, logits = validate("after training")
-        return TrainingResult(
-            tuple(history),
-            epoch,
-            judged.balanced_accuracy,
-            dict(method.report()),
-            logits,
-            None if selector.is_default else judged.figure,
-        )
-
-    method.initialise(network)
-    progress = None
-    if checkpoint is not None:
-        progress = checkpoint.load(_identity(network, method, split, settings, seed))
-    if progress is not None:
-        _restore(network, method, progress)
-        history = [EpochReport(**report) for report in progress.history]
-        best = progress.best
-        clock.add(progress.spent)
-    done, last = len(history), 0
+    training = _Training(network, method, collator, split, settings, seed, checkpoint, clock)
+    training.start_or_go_on()
+    last = 0
     for index, (stage, epochs) in enumerate(stage_epochs(method, settings.epochs)):
         first, last = last + 1, last + epochs
-        if last <= done:
+        if last <= training.done:
             continue
-        if first > done:
-            method.begin_stage(index, network)
-        part = TrainedPart(network, method, stage)
-        trained = part.named_parameters()
-        optimiser = make_optimiser(part.parameters(), settings)
-        if progress is not None and first <= done:
-            optimiser.load_state(progress.optimiser)
-        for epoch in range(max(first, done + 1), last + 1):
-            started = time.perf_counter()
-            with _epoch_randomness(method, seed, epoch, device):
-                method.begin_epoch(epoch, network)
-                part.train_mode()
-                chosen = _batches(split.train[method.sample_epoch(epoch)], settings.batch_size)
-                batches = method.prepare_epoch(epoch, collator.epoch(chosen))
-                losses, rate = Losses(trained, epoch, device), math.nan
-                for step, batch in enumerate(batches):
-                    rate = settings.learning_rate * learning_rate_factor(
-                        settings.schedule,
-                        epoch=epoch - first + 1,
-                        step=step,
-                        steps=len(chosen),
-                        epochs=epochs,
-                    )
-                    optimiser.learning_rate = rate
-                    loss = method.training_step(network, batch)
-                    losses.add(loss)
-                    optimiser.zero_grad()
-                    loss.backward()
-                    optimiser.step()
-            mean_loss = float(np.mean(losses.numbers()))
-            require_finite_weights(trained, epoch)
-            judged, logits = validate(f"after epoch {epoch}")
-            report = EpochReport(
-                epoch,
-                stage.name,
-                mean_loss,
-                rate,
-                judged.balanced_accuracy,
-                time.perf_counter() - started,
-                dict(method.report()),
-                mean_cross_entropy(labels, logits),
-                None if selector.is_default else judged.figure,
-            )
-            history.append(report)
-            may_win = method.selectable(epoch) and judged.score != -math.inf
-            if may_win and (best is None or judged.score > best.score):
-                best = Snapshot(judged.score, epoch, state_of(network, method))
-            if checkpoint is not None and checkpoint.due():
-                checkpoint.write(
-                    Progress(
-                        state=state_of(network, method),
-                        frozen=_frozen(method),
-                        optimiser=optimiser.state(),
-                        best=best,
-                        history=[report.to_json() for report in history],
-                        spent=clock.spent(),
-                    ),
-                    _identity(network, method, split, settings, seed),
-                )
+        training.begin_stage(index, stage, first)
+        for epoch in range(max(first, training.done + 1), last + 1):
+            report = training.one_epoch(epoch, stage.name, epoch - first + 1, epochs)
+            training.save_progress()
             if on_epoch is not None:
                 on_epoch(report)
-    if last == 0:
-        return conclude(0)
-    if best is None:
-        if any(method.selectable(epoch) for epoch in range(1, last + 1)):
+    return training.finish()
+
+
+class _Training:
+    """One call of :func:`train`, and how far it has come."""
+
+    part: TrainedPart
+    optimiser: Adam
+
+    def __init__(
+        self,
+        network: Network,
+        method: Method,
+        collator: Collator,
+        split: Split,
+        settings: TrainingSettings,
+        seed: int,
+        checkpoint: CheckpointFile | None,
+        clock: Clock | None,
+    ) -> None:
+        self.network, self.method, self.settings, self.seed = network, method, settings, seed
+        self.collator, self.split, self.checkpoint = collator, split, checkpoint
+        self.device, self.clock = _device(network), clock or Clock()
+        self.labels = collator.labels_of(split.valid)
+        self.valid = EvaluationBatches(collator, split.valid)
+        context = method.context
+        train_counts = np.bincount(context.labels, minlength=context.num_classes)
+        self.selector = Selector(settings.select_by, self.labels, train_counts)
+        self.history: list[EpochReport] = []
+        self.best: Snapshot | None = None
+        # Of the attempt that is gone on from, until its stage begins again.
+        self.progress: Progress | None = None
+
+    @property
+    def done(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    def start_or_go_on(self) -> None:
+        """Start the method, and take over the progress of an earlier attempt if there is one."""
+        self.method.initialise(self.network)
+        if self.checkpoint is None:
+            return
+        self.progress = progress = self.checkpoint.load(self._identity())
+        if progress is not None:
+            _restore(self.network, self.method, progress)
+            self.history = [EpochReport(**report) for report in progress.history]
+            self.best = progress.best
+            self.clock.add(progress.spent)
+
+    def begin_stage(self, index: int, stage: Stage, first: int) -> None:
+        """Freeze what `stage`, which starts at epoch `first`, does not train; an optimiser."""
+        is_new = first > self.done
+        if is_new:
+            self.method.begin_stage(index, self.network)
+        self.part = TrainedPart(self.network, self.method, stage)
+        self.optimiser = make_optimiser(self.part.parameters(), self.settings)
+        if self.progress is not None and not is_new:
+            self.optimiser.load_state(self.progress.optimiser)
+
+    def one_epoch(self, epoch: int, stage: str, epoch_of_stage: int, epochs: int) -> EpochReport:
+        """Train for one epoch, validate, and remember the weights if they are the best so far."""
+        started = time.perf_counter()
+        trained = self.part.named_parameters()
+        losses = Losses(trained, epoch, self.device)
+        with _epoch_randomness(self.method, self.seed, epoch, self.device):
+            rate = self._steps(epoch, losses, epoch_of_stage, epochs)
+        mean_loss = float(np.mean(losses.numbers()))
+        require_finite_weights(trained, epoch)
+        judged, logits = self._validate(f"after epoch {epoch}")
+        report = EpochReport(
+            epoch,
+            stage,
+            mean_loss,
+            rate,
+            judged.balanced_accuracy,
+            time.perf_counter() - started,
+            dict(self.method.report()),
+            mean_cross_entropy(self.labels, logits),
+            None if self.selector.is_default else judged.figure,
+        )
+        self.history.append(report)
+        may_win = self.method.selectable(epoch) and judged.score != -math.inf
+        if may_win and (self.best is None or judged.score > self.best.score):
+            self.best = Snapshot(judged.score, epoch, state_of(self.network, self.method))
+        return report
+
+    def _steps(self, epoch: int, losses: Losses, epoch_of_stage: int, epochs: int) -> float:
+        """Take the steps of an epoch, add their losses to `losses`; the last learning rate."""
+        method, batch_size = self.method, self.settings.batch_size
+        method.begin_epoch(epoch, self.network)
+        self.part.train_mode()
+        chosen = _batches(self.split.train[method.sample_epoch(epoch)], batch_size)
+        rate = math.nan
+        for step, batch in enumerate(method.prepare_epoch(epoch, self.collator.epoch(chosen))):
+            rate = self.settings.learning_rate * learning_rate_factor(
+                self.settings.schedule,
+                epoch=epoch_of_stage,
+                step=step,
+                steps=len(chosen),
+                epochs=epochs,
+            )
+            self.optimiser.learning_rate = rate
+            loss = method.training_step(self.network, batch)
+            losses.add(loss)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+        return rate
+
+    def _validate(self, when: str) -> tuple[Judged, np.ndarray]:
+        logits = predict_logits(self.network, self.method, self.valid)
+        require_finite_logits(logits, f"on the validation set {when}")
+        return self.selector.judge(logits), logits
+
+    def save_progress(self) -> None:
+        """Write all that another process needs to go on from here, when it is time to."""
+        if self.checkpoint is not None and self.checkpoint.due():
+            self.checkpoint.write(
+                Progress(
+                    state=state_of(self.network, self.method),
+                    frozen=_frozen(self.method),
+                    optimiser=self.optimiser.state(),
+                    best=self.best,
+                    history=[report.to_json() for report in self.history],
+                    spent=self.clock.spent(),
+                ),
+                self._identity(),
+            )
+
+    def finish(self) -> TrainingResult:
+        """Put the best weights back, let the method conclude, and validate once more."""
+        if self.history:
+            load_state(self.network, self.method, self._best().state)
+        self.method.conclude(self.network)
+        judged, logits = self._validate("after training")
+        return TrainingResult(
+            tuple(self.history),
+            self.best.epoch if self.best is not None else 0,
+            judged.balanced_accuracy,
+            dict(self.method.report()),
+            logits,
+            None if self.selector.is_default else judged.figure,
+        )
+
+    def _best(self) -> Snapshot:
+        if self.best is not None:
+            return self.best
+        if any(self.method.selectable(epoch) for epoch in range(1, self.done + 1)):
             raise TrainingError(
-                f"Expected an epoch in which {settings.select_by} is defined on validation, but it "
-                "is in none. Train for more epochs or choose another figure with --select-by."
+                f"Expected an epoch in which {self.settings.select_by} is defined on validation, "
+                "but it is in none. Train for more epochs or choose another figure with "
+                "--select-by."
             )
         raise TrainingError(
-            f"Expected at least one selectable epoch, but {type(method).__name__}.selectable "
-            f"refused all {settings.epochs}. Train for more epochs or shorten the warm-up."
+            f"Expected at least one selectable epoch, but {type(self.method).__name__}.selectable "
+            f"refused all {self.settings.epochs}. Train for more epochs or shorten the warm-up."
         )
-    load_state(network, method, best.state)
-    return conclude(best.epoch)
 
-
-def _identity(
-    network: Network, method: Method, split: Split, settings: TrainingSettings, seed: int
-) -> dict[str, Any]:
-    """What must be equal for a run to go on from where another process left it, by what it is."""
-    modules = (network, method)
-    return {
-        "training loop": VERSION,
-        "format of the optimiser's state": FORMAT,
-        "version of torch": torch.__version__,
-        "device": _device(network).type,
-        "method": f"{type(method).__module__}.{type(method).__qualname__}",
-        "options of the method": method.options.model_dump(mode="json"),
-        "training settings": settings.model_dump(mode="json"),
-        "seed": seed,
-        "split": split.hash,
-        "shapes of weights": [
-            [name, list(parameter.shape)]
-            for module in modules
-            for name, parameter in module.named_parameters()
-        ],
-        # Without shapes: those of buffers may change in training.
-        "names of buffers": [name for module in modules for name, _ in module.named_buffers()],
-    }
+    def _identity(self) -> dict[str, Any]:
+        """What must be equal to go on from where another process left off, by what it is."""
+        method = self.method
+        modules = (self.network, method)
+        return {
+            "training loop": VERSION,
+            "format of the optimiser's state": FORMAT,
+            "version of torch": torch.__version__,
+            "device": self.device.type,
+            "method": f"{type(method).__module__}.{type(method).__qualname__}",
+            "options of the method": method.options.model_dump(mode="json"),
+            "training settings": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "split": self.split.hash,
+            "shapes of weights": [
+                [name, list(parameter.shape)]
+                for module in modules
+                for name, parameter in module.named_parameters()
+            ],
+            # Without shapes: those of buffers may change in training.
+            "names of buffers": [name for module in modules for name, _ in module.named_buffers()],
+        }
 
 
 def _restore(network: Network, method: Method, progress: Progress) -> None:
