@@ -202,6 +202,12 @@ def main() -> int:
     help="Python file of yours with a method, data set, split or encoder; may be repeated, and "
     "stands before a command",
 )
+@click.option(
+    "--baselines",
+    metavar="FOLDER",
+    help="set finished runs of a results folder beside the methods: reference (those shipped with "
+    "the benchmark, of --preset paper) or a folder; they are never trained",
+)
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(
@@ -259,6 +265,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
         data_dir=arguments["data_dir"],
         dry_run=arguments["dry_run"],
         shown=shown,
+        baselines=arguments["baselines"],
     )
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich import box
@@ -25,6 +22,7 @@ from bench.report.model.measures import Measure, measures_named
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.registered import with_registered_names
 from bench.report.model.sampling_variance import WITH_COVARIANCE, covariance_from, result_of
+from bench.report.writers.csv_files import csv_text
 from bench.report.writers.write import not_writable
 from bench.statistics import Difference
 from bench.sweep.store import Store
@@ -256,9 +254,16 @@ def _compared(
                 _refuse_other_splits(runs, where)
                 gap = gap_over_seeds(table, split, column, method, baseline, covariance, measure)
                 assert gap is not None  # of one pair at least
-                means = [_mean([pair[place] for pair in runs], measure) for place in (0, 1)]
-                seeds = len({run.seed for run, _ in runs})
-                yield Compared(column.label, split, method, baseline, *means, gap, seeds)
+                yield Compared(
+                    column.label,
+                    split,
+                    method,
+                    baseline,
+                    _mean([run for run, _ in runs], measure),
+                    _mean([run for _, run in runs], measure),
+                    gap,
+                    len({run.seed for run, _ in runs}),
+                )
 
 
 def _refuse_other_splits(runs: Sequence[tuple[Run, Run]], where: str) -> None:
@@ -322,16 +327,15 @@ def _caption(folders: Sequence[Folder], measure: Measure) -> str:
 
 
 def _csv(compared: Sequence[Compared]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_HEADINGS)
+    said = {True: "yes", False: "no", None: ""}
+    lines = []
     for one in compared:
-        figures: list[Any] = [one.mean, one.baseline_mean, one.gap.mean, one.gap.low, one.gap.high]
-        said = {True: "yes", False: "no", None: ""}[one.significant]
-        writer.writerow(
+        figures = (one.mean, one.baseline_mean, one.gap.mean, one.gap.low, one.gap.high)
+        lines.append(
             [
                 one.dataset, one.split, one.method, one.baseline,
-                *(fixed(figure, 4) for figure in figures), one.seeds, one.gap.pairs, said,
+                *(fixed(figure, 4) for figure in figures),
+                str(one.seeds), str(one.gap.pairs), said[one.significant],
             ]
         )  # fmt: skip
-    return buffer.getvalue()
+    return csv_text(_HEADINGS, lines)
