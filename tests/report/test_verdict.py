@@ -250,20 +250,21 @@ def test_with_one_method_it_says_only_what_it_can():
 
 
 def test_the_rarest_class_and_what_one_run_resolves():
-    rare = "The rarest class, 1, has 50 test samples: one run tells its recall to about {} points "
+    rare = "The rarest class, 1, has 50 test samples: one run resolves its recall to ±{} "
     found = verdict_of({"cb": [(90, 45)], "vanilla": [(60, 30)]})
     # Wilson of 45 of 50: 1.96 / 1.0768 * sqrt(0.9 * 0.1 / 50 + 3.8415 / 10000) = 8.51 points.
-    assert rare.format("8.5") + "either way (95 %)." in texts(found.trust)
+    assert rare.format("8.5") + "points (95 %)." in texts(found.trust)
 
 
 def test_several_rare_classes_are_taken_together():
     even = [[[9, 1, 0, 0, 0], [0, 8, 0, 0, 0], [0, 0, 6, 0, 0], [0, 0, 0, 4, 0], [0, 0, 0, 1, 3]]]
-    assert "The 2 rarest of 5 classes have 8 test samples together: one run tells their mean" in (
-        "".join(texts(verdict_of({"cb": even}).trust))
+    assert (
+        "The 2 rarest of 5 classes have 8 test samples together: one run resolves their mean"
+        in ("".join(texts(verdict_of({"cb": even}).trust)))
     )
 
 
-def test_few_steps_of_networks_are_told():
+def test_few_steps_of_networks_are_named():
     # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
     few = "Networks had 90 training steps only: more epochs may change the order."
     assert few in texts(verdict_of(THREE).trust)

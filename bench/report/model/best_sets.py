@@ -1,4 +1,4 @@
-"""Which methods of a column are not significantly different from its best, by scores and stored predictions."""
+"""Which methods of a column are not significantly different from its best."""
 
 from __future__ import annotations
 
