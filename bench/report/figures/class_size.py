@@ -73,8 +73,8 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             logarithmic(axes.xaxis)
             axes.set_xlabel("samples of the class in training")
             axes.legend(fontsize=6, loc="best")
-        title = f"Class size against recall, {split} split"
-        figure.suptitle("\n".join([title, *(notes or [_NOTE])]), fontsize=8)
+        figure.suptitle(f"Class size against recall, {split} split")
+        figure.supxlabel("\n".join(notes or [_NOTE]), fontsize=7)
         figure.supylabel("recall [%]", fontsize=8)
         yield file_name("class_size", split), figure
 

@@ -6,7 +6,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -52,6 +52,9 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+
+
+SUFFIXES = tuple(_METADATA)
 
 
 @contextmanager
@@ -168,19 +171,19 @@ def mean_and_deviation(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray
     return stacked.mean(axis=0), stacked.std(axis=0, ddof=1) if len(values) > 1 else None
 
 
-def files_of(figure: Figure) -> dict[str, bytes]:
+def files_of(figure: Figure, suffixes: Sequence[str] = SUFFIXES) -> dict[str, bytes]:
     """``pdf``, ``svg`` and ``png`` to the content of the file; equal figures, equal bytes."""
     # The layout is found once, not once a format.
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
     files = {}
-    for suffix, metadata in _METADATA.items():
+    for suffix in suffixes:
         stream = io.BytesIO()
         figure.set_dpi(_DOTS_PER_INCH)  # writing PDF and SVG changes it
         # Not savefig, which draws everything once more for a layout that is already found.
         write = getattr(_CANVASES[suffix](figure), f"print_{suffix}")
-        write(stream, metadata=metadata)
+        write(stream, metadata=_METADATA[suffix])
         files[suffix] = stream.getvalue()
     return files
 
