@@ -40,6 +40,7 @@ WIDTH_INCHES = 7.2
 
 _LOWEST_INCHES = 2.8
 _HEADLINE_POINTS = 9.6
+_SIDE_POINTS = 8
 
 _DOTS_PER_INCH = 200
 _CANVASES: dict[str, type[FigureCanvasBase]] = {
@@ -117,6 +118,37 @@ def headline(figure: Figure, text: str) -> None:
     figure.suptitle(textwrap.fill(text, letters), fontsize=_HEADLINE_POINTS)
 
 
+def side_label(figure: Figure, text: str, colour: str = "black") -> None:
+    """The name of an axis that all panels share, in lines that fit the figure's height."""
+    # Title and legend take up to a third of the height.
+    letters = int(0.65 * figure.get_figheight() * 72 / (0.6 * _SIDE_POINTS))
+    figure.supylabel(
+        textwrap.fill(text, letters), fontsize=_SIDE_POINTS, color=colour, multialignment="center"
+    )
+
+
+def whiskers(
+    mean: np.ndarray, deviation: np.ndarray, low: float = 0.0, high: float = 100.0
+) -> np.ndarray:
+    """Lengths of whiskers below and above each mean that stay within what a figure can be.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of float, shape (k,)
+        Of figures between `low` and `high`.
+
+    Returns
+    -------
+    ndarray of float, shape (2, k)
+
+    Examples
+    --------
+    >>> whiskers(np.array([50.0, 98.0]), np.array([5.0, 5.0])).tolist()
+    [[5.0, 5.0], [5.0, 2.0]]
+    """
+    return np.stack([np.minimum(deviation, mean - low), np.minimum(deviation, high - mean)])
+
+
 def logarithmic(axis: Axis) -> None:
     """Round ticks, three or more even where the axis is short, as plain numbers."""
     axis.set_major_locator(_RoundLocator())
@@ -137,7 +169,7 @@ class _RoundLocator(LogLocator):
 
 def whole(axis: Axis) -> None:
     """Ticks at whole numbers."""
-    axis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
 def mark_count_groups(axes: Axes) -> None:
@@ -147,21 +179,21 @@ def mark_count_groups(axes: Axes) -> None:
 
 
 def say_empty(axes: Axes) -> None:
-    """Mark a panel of a method without a complete run, so that it looks like a hole."""
+    """Mark a panel of a method without a complete run, so that it is not taken for a result."""
     axes.text(0.5, 0.5, "no complete run", transform=axes.transAxes, ha="center", va="center")
     axes.set_facecolor("#eeeeee")
     axes.grid(visible=False)
 
 
 def place(split: str, column: Column) -> str:
-    """Data set and split for a title, and whose place a stand-in takes."""
+    """Data set and split for a title, and for which data set this one is a proxy."""
     return f"{dataset(column)}, {split} split"
 
 
 def dataset(column: Column) -> str:
-    """The label, and whose place a stand-in takes."""
+    """The label, and for which data set this one is a proxy."""
     if column.name in STAND_INS:
-        return f"{column.label} (in the place of {STAND_INS[column.name]})"
+        return f"{column.label} (proxy for {STAND_INS[column.name]})"
     return column.label
 
 
