@@ -14,7 +14,7 @@ from bench.metrics import matrix_of_record, wilson_interval
 from bench.metrics.groups import count_groups
 from bench.plain_text import visible
 from bench.report.figures.source import Json, Source, class_recalls, has_many_classes
-from bench.report.html.results import Line
+from bench.report.html.results import HEADINGS, Line
 from bench.report.model.cells import Run
 from bench.report.model.command import command
 from bench.report.model.many_classes import (
@@ -65,7 +65,7 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
         "cells": cells,
         "classes": classes,
         "facts": [json.loads(text) for text in facts],
-        "measures": [[m.name, m.heading] for m in source.table.recorded],
+        "measures": [[m.name, HEADINGS.get(m.name, m.heading)] for m in source.table.recorded],
     }
     return json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 

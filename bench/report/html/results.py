@@ -27,7 +27,7 @@ Interval = tuple[float, float, float, int]
 _BA = MAIN[0]
 # What the paper compares is original here; the other groups are called by their names.
 _CATEGORIES = {"paper": "original"}
-_HEADINGS = {"balanced_accuracy": "Balanced accuracy", "balanced_f1": "Balanced F1"}
+HEADINGS = {"balanced_accuracy": "Balanced accuracy", "balanced_f1": "Balanced F1"}
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _figure(source: Source, split: str, column: Column, row: Row, measure: Measu
     difference = cell.difference
     return Figure(
         measure=measure,
-        heading=_HEADINGS.get(measure.name, measure.heading),
+        heading=HEADINGS.get(measure.name, measure.heading),
         ours=figure(cell) + share(cell),
         mean=cell.mean,
         published=published(cell),

@@ -308,14 +308,14 @@ function curves(cell, run) {
   const place = make("div", null, { class: "plot", role: "img",
     "aria-label": "Curves of training loss and validation balanced accuracy; the figures follow as a table" });
   draw(place, "Training and validation, by epoch", [
-    { x: epoch, y: score, name: "validation BA [%]", line: { color: "#0072B2" } },
+    { x: epoch, y: score, name: "validation balanced accuracy [%]", line: { color: "#0072B2" } },
     { x: epoch, y: loss, name: "training loss", yaxis: "y2", line: { color: "#D55E00", dash: "dash" } },
   ], {
-    yaxis: { title: { text: "validation BA [%]" } },
+    yaxis: { title: { text: "validation [%]" } },
     yaxis2: { title: { text: "training loss" }, overlaying: "y", side: "right", showgrid: false, tickmode: "auto", nticks: 5 },
   });
   const parts = [place];
-  const headings = ["Epoch", "Training loss", "Validation BA"];
+  const headings = ["Epoch", "Training loss", "Validation balanced accuracy"];
   const rows = epoch.map((number, i) => [String(number), shown(loss[i], 4), shown(score[i])]);
   if (omega) {
     const lines = omegaOf ?? data.classes[cell.dataset];
