@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -81,7 +80,6 @@ def page(
     source: Source,
     predictions: Predictions | None = None,
     pictures: Sequence[Picture] = (),
-    verdicts: Sequence[Any] = (),
 ) -> str:
     """The page as text; names come out as they are, never as markup."""
     environment = Environment(
@@ -116,7 +114,7 @@ def page(
         first=_FIRST,
         folded="balanced_f1" if table.shown == measures.MAIN else "",
         baselines={one.key: _baselines(one.places) for one in of_data},
-        verdicts=verdicts,
+        verdicts=getattr(table, "verdicts", ()),
         with_categories=len({line.category for line in lines}) > 1,
         notes=caption(table),
         ranks=[
