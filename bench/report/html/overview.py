@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.checkout import PROGRAM
 from bench.plain_text import some_of
-from bench.report.document.numbers import counted, fixed
+from bench.report.document.numbers import counted, fixed, split_heading
 from bench.report.figures.source import Source
 from bench.report.figures.style import file_name
 from bench.report.figures.write import Picture
@@ -34,6 +34,8 @@ class Overview:
     ----------
     facts : tuple of str
         What it is: samples, classes, the rare class, splits, seeds, runs.
+    advice : mapping
+        Split to what the verdict says of it, by its headings, and nothing to what it says of all.
     commands : tuple of (str, str)
         What each does, and how it is typed.
     charts : tuple of Chart
@@ -51,6 +53,7 @@ class Overview:
     facts: tuple[str, ...]
     complete: int
     planned: int
+    advice: Mapping[str, Sequence[tuple[str, Sequence[str]]]]
     commands: tuple[tuple[str, str], ...]
     charts: tuple[Chart, ...]
     paper: tuple[str, ...]
@@ -117,11 +120,24 @@ def _overview(
         facts=(*_data(source, column), *_design(runs, places)),
         complete=complete,
         planned=len(runs),
+        advice={split: _advice(source, column, split) for split in ("", *(place.split for place in places))},
         commands=_commands(source, column, runs, places),
         charts=tuple(map(chart_of, places)),
         paper=tuple(sentence for place in places for sentence in _published_higher(place)),
         pictures=tuple(picture for picture in pictures if picture.name in names),
     )
+
+
+def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[str]]]:
+    """What to use, avoid and trust on a split; without one, what is said of the whole data set."""
+    start = f"{split_heading(split)}: "
+    verdicts = [one for one in source.table.verdicts if one.label == column.label]
+    return [
+        (heading, own)
+        for verdict in verdicts
+        for heading, advice in verdict.parts
+        if (own := [one.text.removeprefix(start) for one in advice if one.split == split])
+    ]
 
 
 def _data(source: Source, column: Column) -> list[str]:

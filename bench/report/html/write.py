@@ -114,7 +114,6 @@ def page(
         first=_FIRST,
         folded="balanced_f1" if table.shown == measures.MAIN else "",
         baselines={one.key: _baselines(one.places) for one in of_data},
-        verdicts=getattr(table, "verdicts", ()),
         with_categories=len({line.category for line in lines}) > 1,
         notes=caption(table),
         ranks=[
