@@ -24,6 +24,7 @@ from bench.report.model.measures import MAIN
 from bench.report.model.published import of_paper
 from bench.report.model.registered import with_registered_names
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
 from bench.report.tables.contradictions import contradictions
@@ -85,6 +86,7 @@ def write_paper(
         more = with_all_figures(store, sweep.records, shown)
         table = table2(sweep.plan, more, sweep.failures, shown=shown)
         table = replace(table, leaders=groups_of_best(table, store.decisions))
+        table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
         sheets = [
             table1(table, sweep.records),
             table2_sheet(table),

@@ -22,6 +22,7 @@ from bench.report.model.derived import with_figures
 from bench.report.model.measures import MAIN, Measure
 from bench.report.model.registered import breaches_of_label, with_registered_names
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from bench.sweep.local import default_jobs
@@ -107,9 +108,9 @@ def checked_table(
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
     table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
-    if bold == "group":
-        table = replace(table, leaders=groups_of_best(table, store.decisions))
-    return table, records, failures
+    table = replace(table, leaders=groups_of_best(table, store.decisions))
+    table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
+    return table if bold == "group" else replace(table, leaders=None), records, failures
 
 
 def with_all_figures(

@@ -40,7 +40,7 @@ Marks = dict[tuple[str, str, str], str]
 def markdown(table: Table) -> str:
     """The whole report as text."""
     marks = _failure_marks(table)
-    parts = ["# Results in the layout of Table 2", bullets(caption(table))]
+    parts = ["# Results in the layout of Table 2", *_in_short(table), bullets(caption(table))]
     for split in table.splits:
         parts += [
             f"## {escape(split_heading(split))}",
@@ -55,6 +55,18 @@ def markdown(table: Table) -> str:
         parts += ["## Failed runs", bullets(_failures(table, marks))]
     parts += ["## Data and splits", *_provenance(table)]
     return "\n\n".join(parts) + "\n"
+
+
+def _in_short(table: Table) -> list[str]:
+    """What to use, to avoid and to trust on each data set, by balanced accuracy."""
+    judged = [verdict for verdict in table.verdicts if verdict.parts]
+    if not judged:
+        return []
+    parts = ["## In short", "By balanced accuracy, whatever the columns below show."]
+    for verdict in judged:
+        lines = [(heading, one.text) for heading, own in verdict.parts for one in own]
+        parts += [f"### {escape(verdict.label)}", bullets(lines)]
+    return [*parts, "## How to read the table"]
 
 
 def _further(table: Table, marks: Marks) -> list[str]:
