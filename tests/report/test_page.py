@@ -9,6 +9,8 @@ import json
 import os
 import re
 import zlib
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,9 +23,11 @@ from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
 from bench.report.html.chart import chart_of
 from bench.report.html.details import details_json
-from bench.report.html.libraries import pack, packed_libraries
+from bench.report.html.libraries import packed_libraries
 from bench.report.html.results import lines_of, places_of
+from bench.report.model.best_sets import groups_of_best
 from bench.report.model.published import published
+from bench.report.model.verdict import verdicts
 from bench.report.writers.csv_files import table2_csv
 from tests.report.report_records import (
     make_grid,
@@ -359,7 +363,67 @@ def test_table_and_chart_agree_with_the_csv(no_libraries):
     for place in places_of(source):
         for mark in chart_of(place).marks:
             expected = means[place.split, place.column.label, mark.line.row.label]
-            assert mark.says.startswith(f"{float(expected):.2f} " if expected else "no complete run")
+            assert mark.says.startswith(
+                f"{float(expected):.2f} " if expected else "no complete run"
+            )
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """Two splits with a verdict; sdr is the best of the random one."""
+    jobs = make_grid(splits=("random", "standard"), methods=("vanilla", "cb", "sdr"))
+    jobs = [{**job, "title": NASTY} if job["method"] == "cb" else job for job in jobs]
+    right = {"vanilla": (90, 3), "cb": (81, 12), "sdr": (85, 24)}
+    records = [
+        make_record(job, [[a - seed, 90 - a + seed], [30 - b, b]])
+        for job in jobs
+        for a, b in [right[job["method"]]]
+        for seed in [job["seed"]]
+    ]
+    predictions = predictions_of(records)
+    source = source_of(make_plan(jobs), records, {})
+    table = replace(source.table, leaders=groups_of_best(source.table, predictions))
+    table = replace(table, verdicts=tuple(verdicts(table, predictions)))
+    return replace(source, table=table), predictions
+
+
+def test_the_verdict_stands_beside_the_chart_of_its_split(no_libraries, judged):
+    source, predictions = judged
+    text = write.page(source, predictions)
+    [verdict] = source.table.verdicts
+    said = unescape(re.sub(r"</?b>", "", text))
+    where = {
+        split: said.index(f'<h3 class="split">{split} split') for split in ("Random", "Standard")
+    }
+    assert verdict.use
+    assert verdict.trust
+    for heading, advice in verdict.parts:
+        assert f"<dt>{heading}</dt>" in text
+        for one in advice:
+            sentence = one.text.removeprefix(f"{one.split.capitalize()} split: ")
+            place = said.index(sentence)
+            if one.split == "random":
+                assert where["Random"] < place < where["Standard"]
+            elif one.split == "standard":
+                assert where["Standard"] < said.rindex(sentence)
+            else:
+                assert place < where["Random"]
+
+
+def test_verdict_chart_and_table_name_the_same_best_as_the_csv(judged):
+    source, predictions = judged
+    rows = [
+        row
+        for row in csv.DictReader(io.StringIO(table2_csv(source.table)))
+        if row["metric"] == "balanced_accuracy" and row["split"] == "random"
+    ]
+    best = max(rows, key=lambda row: float(row["mean"]))
+    place = places_of(source, predictions)[0]
+    [verdict] = source.table.verdicts
+    assert place.lines[0].row.label == best["method"] == verdict.use[0].methods[0] == "sdr"
+    assert place.lines[0].figures[0].best
+    assert f"{float(best['mean']):.2f} %" in verdict.use[0].text
+    assert chart_of(place).marks[0].says.startswith(f"{float(best['mean']):.2f} percent")
 
 
 def test_the_chart_is_on_one_scale():
@@ -382,9 +446,12 @@ def test_the_chart_is_on_one_scale():
 
 
 def test_an_interval_much_wider_than_all_dots_is_cut():
-    """Values 48 and 52 have an interval from 24.6 to 75.4; the scale is 4 points and their reach."""
+    """Values 48 and 52 have an interval from 24.6 to 75.4; the scale is narrower."""
     jobs = make_grid(methods=("cb",), seeds=(0, 1), datasets=("mine",))
-    records = [make_record(jobs[0], [[48, 52], [52, 48]]), make_record(jobs[1], [[52, 48], [48, 52]])]
+    records = [
+        make_record(jobs[0], [[48, 52], [52, 48]]),
+        make_record(jobs[1], [[52, 48], [48, 52]]),
+    ]
     [mark] = chart_of(places_of(source_of(make_plan(jobs), records, {}))[0]).marks
     assert mark.whisker.low == 0.0
     assert mark.whisker.high == 100.0

@@ -111,9 +111,7 @@ def _method(axes: Axes, number: int, cell: Cell, mean: float, *, is_best: bool) 
     if cell.n > 1:
         values = list(cell.values.values())
         axes.plot(values, [number] * len(values), "|", color=colour, markersize=6, alpha=0.6)
-    axes.plot(
-        [mean], [number], "o", color=colour, markerfacecolor=colour if is_best else "white"
-    )
+    axes.plot([mean], [number], "o", color=colour, markerfacecolor=colour if is_best else "white")
 
 
 def _place(cell: Cell | None, measure: Measure) -> float:

@@ -97,8 +97,13 @@ def _draw(axes: Axes, record: Json, norm: LogNorm) -> None:
 def _explain_groups(figure: Figure) -> None:
     figure.legend(
         handles=[
-            Line2D([], [], color=COUNT_COLOURS[group], linestyle=_LINES[group],
-                   label=f"{group}: {words}")
+            Line2D(
+                [],
+                [],
+                color=COUNT_COLOURS[group],
+                linestyle=_LINES[group],
+                label=f"{group}: {words}",
+            )
             for group, words in GROUPS_IN_WORDS.items()
         ],
         loc="outside lower center",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from bench.report.model.published import STAND_INS
 # Pictures of one split of one data set.
 _OF_A_PLACE = ("groups", "gain", "confusion", "curves")
 _MOST_NAMED = 6
+# Pieces of text, and whether they are printed strong.
+Sentence = list[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Overview:
     facts: tuple[str, ...]
     complete: int
     planned: int
-    advice: Mapping[str, Sequence[tuple[str, Sequence[str]]]]
+    advice: Mapping[str, Sequence[tuple[str, Sequence[Sentence]]]]
     commands: tuple[tuple[str, str], ...]
     charts: tuple[Chart, ...]
     paper: tuple[str, ...]
@@ -110,9 +113,7 @@ def _overview(
 ) -> Overview:
     runs = [run for run in source.table.runs if run.dataset == column.label]
     complete = sum(run.result is not None for run in runs)
-    names = {
-        file_name(kind, place.split, column.label) for place in places for kind in _OF_A_PLACE
-    }
+    names = {file_name(kind, place.split, column.label) for place in places for kind in _OF_A_PLACE}
     return Overview(
         key=key,
         column=column,
@@ -120,7 +121,9 @@ def _overview(
         facts=(*_data(source, column), *_design(runs, places)),
         complete=complete,
         planned=len(runs),
-        advice={split: _advice(source, column, split) for split in ("", *(place.split for place in places))},
+        advice={
+            split: _advice(source, column, split) for split in ("", *(one.split for one in places))
+        },
         commands=_commands(source, column, runs, places),
         charts=tuple(map(chart_of, places)),
         paper=tuple(sentence for place in places for sentence in _published_higher(place)),
@@ -128,7 +131,7 @@ def _overview(
     )
 
 
-def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[str]]]:
+def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[Sentence]]]:
     """What to use, avoid and trust on a split; without one, what is said of the whole data set."""
     start = f"{split_heading(split)}: "
     verdicts = [one for one in source.table.verdicts if one.label == column.label]
@@ -136,8 +139,24 @@ def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[
         (heading, own)
         for verdict in verdicts
         for heading, advice in verdict.parts
-        if (own := [one.text.removeprefix(start) for one in advice if one.split == split])
+        if (
+            own := [
+                _sentence(source, one.text.removeprefix(start), one.methods)
+                for one in advice
+                if one.split == split
+            ]
+        )
     ]
+
+
+def _sentence(source: Source, text: str, methods: Sequence[str]) -> Sentence:
+    """`text` with the names of `methods` apart, to be printed strong."""
+    names = {row.heading for row in source.table.rows if row.label in methods}
+    if not names:
+        return [(text, False)]
+    # The longest first: a name may begin with another one.
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return [(piece, piece in names) for piece in re.split(f"({pattern})", text) if piece]
 
 
 def _data(source: Source, column: Column) -> list[str]:

@@ -13,7 +13,7 @@ from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.plain_text import some_of, visible
 from bench.report.document.caption import caption
-from bench.report.document.numbers import counted, fixed
+from bench.report.document.numbers import counted, fixed, split_heading
 from bench.report.figures.critical_difference import ranks_of
 from bench.report.figures.source import Source
 from bench.report.figures.write import Picture, draw_figures
@@ -32,7 +32,7 @@ from bench.report.writers.csv_files import table2_csv
 _TEMPLATES = Path(__file__).parent / "templates"
 _PICTURE = "svg"
 # Methods of a chart that are in sight at first.
-_FIRST = 10
+_FIRST = 12
 
 
 def write_page(
@@ -90,7 +90,9 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(counted=counted, fixed=fixed, signed=signed, duration=_duration)
+    environment.globals.update(
+        counted=counted, fixed=fixed, signed=signed, duration=_duration, split_heading=split_heading
+    )
     table = source.table
     places = places_of(source, predictions)
     lines = [line for place in places for line in place.lines]
