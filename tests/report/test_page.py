@@ -24,6 +24,7 @@ from bench.report.html.audit import environments, split_lines
 from bench.report.html.chart import chart_of
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
+from bench.report.html.overview import overviews
 from bench.report.html.results import lines_of, places_of
 from bench.report.model.best_sets import groups_of_best
 from bench.report.model.published import published
@@ -457,6 +458,21 @@ def test_an_interval_much_wider_than_all_dots_is_cut():
     assert mark.whisker.high == 100.0
     assert mark.whisker.cut_low
     assert mark.whisker.cut_high
+
+
+def test_the_key_names_the_marks_that_are_drawn(judged):
+    source, _ = judged
+
+    def key(source, tested):
+        places = places_of(source)
+        return [mark for mark, _ in overviews(source, places, [])[0].key_of_dots(tested)]
+
+    assert key(source, tested=True) == ["best", "other", "run"]
+    jobs = make_grid(methods=("vanilla", "cb"), seeds=(0,))
+    records = [make_record(job) for job in jobs]
+    nothing_bold = source_of(make_plan(jobs), records, {}, {})
+    assert key(nothing_bold, tested=True) == ["other"]
+    assert key(source_of(make_plan(jobs), [], {}), tested=True) == []
 
 
 def test_libraries_without_a_version_are_not_listed(no_libraries):

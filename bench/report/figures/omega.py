@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -27,7 +28,7 @@ from bench.report.figures.style import (
 from bench.report.model.many_classes import GROUPS_IN_WORDS
 
 # By which the groups differ where colours cannot be seen.
-_LINES = {"many": "-", "medium": "--", "few": ":"}
+_LINES: dict[str, Literal["-", "--", ":"]] = {"many": "-", "medium": "--", "few": ":"}
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:

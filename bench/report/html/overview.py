@@ -73,6 +73,30 @@ class Overview:
         return tuple(chart.place for chart in self.charts)
 
     @property
+    def with_one_seed(self) -> bool:
+        """Whether a difference is that of one pair of runs."""
+        return any(gap.pairs == 1 for place in self.places for gap in place.gaps.values())
+
+    def key_of_dots(self, tested: bool) -> list[tuple[str, str]]:
+        """The marks that are in the charts, and what they say.
+
+        `tested` is whether bold is the set of methods that are not significantly different.
+        """
+        marks = [mark for chart in self.charts for mark in chart.marks if mark.dot is not None]
+        bold = {mark.line.figures[0].best for mark in marks}
+        key = []
+        if True in bold and tested:
+            key.append(("best", "shaded, bold: not significantly different from the best"))
+        elif True in bold:
+            key.append(("best", "shaded, bold: the highest mean; nothing is tested"))
+        if False in bold:
+            worse = "significantly worse, or not tested" if True in bold and tested else "a method"
+            key.append(("other", worse))
+        if any(mark.runs for mark in marks):
+            key.append(("run", "one run"))
+        return key
+
+    @property
     def baseline_number(self) -> int | None:
         """The method that others are compared with at first."""
         for place in self.places:

@@ -114,6 +114,7 @@ def page(
         failed=[run for run in table.runs if run.status == "failed"],
         missing=[run for run in table.runs if run.status == "missing"],
         first=_FIRST,
+        tested=table.leaders is not None,
         folded="balanced_f1" if table.shown == measures.MAIN else "",
         baselines={one.key: _baselines(one.places) for one in of_data},
         with_categories=len({line.category for line in lines}) > 1,
