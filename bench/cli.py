@@ -316,12 +316,14 @@ def _one_folder(
 )
 @click.option("--preset", metavar="NAME", help="of the last benchmark with this preset")
 @click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
+@click.option("--html", is_flag=True, help="also write report.html, a page that needs no network")
 @_metrics
 def report(
     out: Path,
     bold: Literal["group", "best"],
     preset: str | None,
     to: Path | None,
+    html: bool,
     metrics: str | None,
 ) -> int:
     """Rebuild the tables of the last benchmark from its run records.
@@ -331,7 +333,7 @@ def report(
     shown = _measures(metrics)
     from bench.commands.report import rebuild_report
 
-    return rebuild_report(out, bold, preset, to, shown)
+    return rebuild_report(out, bold, preset, to, shown, html=html)
 
 
 @cli.command()

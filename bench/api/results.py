@@ -14,7 +14,7 @@ from bench.commands.report import checked_table
 from bench.errors import ArgumentError, nearest
 from bench.plain_text import visible
 from bench.report.document.numbers import counted, fixed
-from bench.report.figures.source import Source
+from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
 from bench.report.model.cells import Column, Leaders, Row, Run, Verdict
 from bench.report.model.measures import unit
@@ -407,7 +407,7 @@ class Results:
         from bench.report.html import write_page
 
         written = Path(path)
-        write_page(written, self.source)
+        write_page(written, self.source, self._store.decisions)
         return written
 
     def model(
@@ -584,9 +584,7 @@ def results_of(
         A record breaks a rule, or its stored predictions say otherwise.
     """
     table, records, failures = checked_table(store, plan, shown=shown)
-    done = {record["job_id"]: record for record in records}
-    left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
-    return Results(store, Source(table, done, left))
+    return Results(store, source_of_table(table, records, failures))
 
 
 def _run(

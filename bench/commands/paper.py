@@ -16,7 +16,7 @@ from bench.commands.report import Shown, planned_records, refuse_contradicted, w
 from bench.compliance.rules import violations_together
 from bench.report.document.document import Sheet
 from bench.report.document.table2_layout import table2_sheet
-from bench.report.figures import Source, source_of, write_figures
+from bench.report.figures import Source, draw_figures, source_of, write_figures
 from bench.report.html import write_page
 from bench.report.model.best_sets import groups_of_best
 from bench.report.model.check import check_records, refuse
@@ -132,8 +132,9 @@ def _write_pictures(store: Store, source: Source, embeddings: bool, data_dir: Pa
     folder, page = store.root / "paper" / "figures", store.root / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = write_figures(folder, source, embeddings=drawn, jobs=default_jobs())
-        write_page(page, source)
+        pictures = draw_figures(source, embeddings=drawn, jobs=default_jobs())
+        paths = write_figures(folder, pictures)
+        write_page(page, source, store.decisions, pictures)
     except OSError as error:
         raise not_writable(store.root, error) from error
     console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")
