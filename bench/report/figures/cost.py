@@ -97,9 +97,5 @@ def _points(
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-<<<<<<< HEAD
-    axes.set_xlabel("median seconds, with what a run depends on")
-=======
     axes.set_xlabel("median seconds, with the runs that a run depends on")
->>>>>>> d42d830ab52d4e07286579fb98d12410ea34da00
     axes.set_ylabel("balanced accuracy [%]")
