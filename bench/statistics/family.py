@@ -52,8 +52,8 @@ def group_of_best(
     Means and their errors are those of :func:`bench.statistics.variance.covariance_of_means`.
 
     A method differs significantly from the best where every set of p methods that holds both is
-    rejected as a set of equals, each at `alpha` (closed testing: Marcus, Peritz and Gabriel, Biometrika 1976,
-    63, 655). Two statistics reject a set, both in standard errors: how far its last is behind the
+    rejected as a set of equals, each at `alpha` (closed testing: Marcus, Peritz and Gabriel,
+    Biometrika 1976, 63, 655). Two statistics reject a set, both in standard errors: how far its last is behind the
     best (Tukey's studentised range), and how far the mean of all others is, which finds a best
     that stands alone; their chances are added. Ryan, Einot, Gabriel and Welsch (Einot and Gabriel,
     JASA 1975, doi:10.2307/2285935) lower `alpha` for small sets, as they claim differences of any
