@@ -53,15 +53,16 @@ def group_of_best(
 
     A method differs significantly from the best where every set of p methods that holds both is
     rejected as a set of equals, each at `alpha` (closed testing: Marcus, Peritz and Gabriel,
-    Biometrika 1976, 63, 655). Two statistics reject a set, both in standard errors: how far its last is behind the
-    best (Tukey's studentised range), and how far the mean of all others is, which finds a best
-    that stands alone; their chances are added. Ryan, Einot, Gabriel and Welsch (Einot and Gabriel,
-    JASA 1975, doi:10.2307/2285935) lower `alpha` for small sets, as they claim differences of any
-    two methods. Here all claims are about one method and small sets keep `alpha`, as in the model
-    confidence set of Hansen, Lunde and Nason (Econometrica 2011, doi:10.3982/ECTA5771); that tiers
-    of equal methods at any distance stay within it is checked by simulation. Not Holm's correction
-    of k - 1 comparisons, because the best is chosen after the scores were seen: of twelve equal
-    methods it is the luckiest, and Holm claims differences far more often than `alpha`.
+    Biometrika 1976, 63, 655). Two statistics reject a set, both in standard errors: how far its
+    last is behind the best (Tukey's studentised range), and how far the mean of all others is,
+    which finds a best that stands alone; their chances are added. Ryan, Einot, Gabriel and Welsch
+    (Einot and Gabriel, JASA 1975, doi:10.2307/2285935) lower `alpha` for small sets, as they claim
+    differences of any two methods. Here all claims are about one method and small sets keep
+    `alpha`, as in the model confidence set of Hansen, Lunde and Nason (Econometrica 2011,
+    doi:10.3982/ECTA5771); that tiers of equal methods at any distance stay within it is checked by
+    simulation. Not Holm's correction of k - 1 comparisons, because the best is chosen after the
+    scores were seen: of twelve equal methods it is the luckiest, and Holm claims differences far
+    more often than `alpha`.
 
     With twelve methods, three seeds and test sets like HIV's, a gap of 3 standard deviations of
     one score is found in 97 % of comparisons, whether one method is above eleven equals, one below,
