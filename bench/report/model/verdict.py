@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.metrics import frequency_groups
 from bench.report.model.cells import Advice, Cell, Column, Leaders, Result, Run, Table, Verdict
-from bench.report.model.costs import seconds_with_required
+from bench.report.model.costs import measured_elsewhere, seconds_with_required
 from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
@@ -196,7 +196,7 @@ def _use(place: _Place) -> Advice:
         else:
             text += (
                 f". Of {others} others, {alike} {'is' if alike == 1 else 'are'} not significantly "
-                "different from it."
+                f"different from it: {place.named(place.best_set[1:])}."
             )
     return Advice(" ".join([text, *_costs(place)]), tuple(place.best_set), place.split)
 
@@ -216,9 +216,15 @@ def _costs(place: _Place) -> list[str]:
         return []
     of_best = f"{costs[place.best]:,.1f} s a run"
     cheapest = min(costs, key=lambda label: costs[label])
-    devices = {result.device for label in costs for _, result in place.finished(label)}
-    if len(costs) < 2 or len(devices) > 1:  # times of different devices are not compared
-        return [f"It takes {of_best}."]
+    elsewhere = measured_elsewhere(place.table)
+    machines = {
+        (result.device, run.job_id in elsewhere)
+        for label in costs
+        for run, result in place.finished(label)
+    }
+    if len(costs) < 2 or len(machines) > 1:  # times of different machines are not compared
+        joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
+        return [f"It takes {of_best}{', on another machine' * joined}."]
     if cheapest == place.best:
         return [f"It is also the cheapest of these, {of_best}."]
     text = (
@@ -266,7 +272,10 @@ def _one_class(place: _Place) -> Advice | None:
 
 
 def _at_chance(place: _Place) -> Advice | None:
-    """Methods whose balanced accuracy, or the interval of it, is at or below chance."""
+    """Methods whose balanced accuracy, or the interval of it, is at or below chance.
+
+    What few seeds leave open of the best set, as of its interval, is no reason to avoid it.
+    """
     below: dict[str, str] = {}
     reaching: dict[str, str] = {}
     chances = []
@@ -277,7 +286,11 @@ def _at_chance(place: _Place) -> Advice | None:
         assert cell.mean is not None  # of what is ranked
         if cell.mean <= chance:
             below[label] = place.percent(label)
-        elif cell.interval is not None and cell.n >= _SEEDS_FOR_INTERVAL:
+        elif (
+            cell.interval is not None
+            and cell.n >= _SEEDS_FOR_INTERVAL
+            and label not in place.best_set
+        ):
             low, high = cell.interval
             if low <= chance:
                 bounds = f"95 % interval {fixed(low)} to {fixed(high)}"
