@@ -90,7 +90,11 @@ class Overview:
         elif True in bold:
             key.append(("best", "shaded, bold: the highest mean; nothing is tested"))
         if False in bold:
-            worse = "significantly worse, or not tested" if True in bold and tested else "a method"
+            worse = (
+                "significantly worse, or not tested"
+                if True in bold and tested
+                else "mean of a method"
+            )
             key.append(("other", worse))
         if any(mark.runs for mark in marks):
             key.append(("run", "one run"))

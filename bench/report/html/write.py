@@ -22,7 +22,7 @@ from bench.report.html.details import details_json
 from bench.report.html.differences import packed_gaps
 from bench.report.html.libraries import pack, packed_libraries
 from bench.report.html.overview import overviews, shared_pictures
-from bench.report.html.results import Place, places_of, signed
+from bench.report.html.results import HEADINGS, Place, places_of, signed
 from bench.report.model import measures
 from bench.report.model.published import PAPER, of_paper
 from bench.report.model.sampling_variance import Predictions
@@ -120,12 +120,12 @@ def page(
         with_categories=len({line.category for line in lines}) > 1,
         notes=caption(table),
         ranks=[
-            (ranks.heading, found.verdict)
-            for ranks in measures.MAIN
-            for found in [ranks_of(table, ranks)]
+            (HEADINGS[measure.name], found.verdict)
+            for measure in measures.MAIN
+            for found in [ranks_of(table, measure)]
             if found.datasets > 1
         ],
-        headings=[measure.heading for measure in table.shown],
+        headings=[HEADINGS.get(measure.name, measure.heading) for measure in table.shown],
         task_ranks=task_ranks(table),
         no_test=NO_TEST,
         data=data_lines(source),
