@@ -103,6 +103,16 @@ def test_the_best_set_is_to_be_used_and_its_cheapest_member_is_named():
     assert gap.low < 0 < gap.high
 
 
+def test_a_method_at_chance_is_not_named_as_the_cheapest():
+    # Two noisy seeds: nothing differs significantly, not even from one class for all samples.
+    rights = {"cb": [(90, 48), (60, 20)], "vanilla": [(85, 45), (55, 22)], "plain": [(100, 0)] * 2}
+    found = verdict_of(rights, edit=seconds(cb=30.0, vanilla=20.0, plain=1.0))
+    [use] = texts(found.use)
+    assert "None of the 2 others is significantly different" in use
+    assert "The cheapest of these is vanilla, " in use
+    assert any("plain" in advice.methods for advice in found.avoid)
+
+
 def test_the_best_may_be_the_cheapest():
     found = verdict_of(THREE, edit=seconds(cb=2.0, ib=50.0, vanilla=1.0))
     assert found.use[0].text.endswith("It is also the cheapest of these, 2.0 s a run.")

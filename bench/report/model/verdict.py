@@ -209,8 +209,12 @@ def _why_untested(place: _Place) -> str:
 
 def _costs(place: _Place) -> list[str]:
     """What a run of the best costs, and of the cheapest method that is as good."""
+    useless = {label for kind in (_one_class, _at_chance) if (of := kind(place)) is not None
+               for label in of.methods}  # fmt: skip
     costs = {
-        label: seconds for label in place.best_set if (seconds := place.seconds(label)) is not None
+        label: seconds
+        for label in place.best_set
+        if label not in useless and (seconds := place.seconds(label)) is not None
     }
     if place.best not in costs:
         return []
