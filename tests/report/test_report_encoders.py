@@ -123,6 +123,12 @@ def test_what_is_said(method, encoder, said):
     assert sentence(two_way(scores)).startswith(said)
 
 
+def test_a_tiny_p_is_not_printed_as_zero():
+    noise = np.array([[[0.1, -0.1, 0.2], [-0.2, 0.1, 0.0]], [[0.0, 0.2, -0.1], [0.1, -0.2, -0.1]]])
+    said = sentence(two_way(70 + 20 * np.arange(2.0)[:, None, None] + noise))
+    assert "method p < 0.001, encoder p = 0." in said
+
+
 def test_equal_scores_are_not_tested():
     assert "(no test)" in sentence(two_way(np.full((2, 2, 2), 70.0)))
 

@@ -16,6 +16,7 @@ from bench.spec import label_and_encoder
 from bench.statistics.two_way import TwoWay, two_way
 
 _LEVEL = 0.05
+_SMALLEST = 0.001  # of what is printed with three places
 _HEADER = ["dataset", "split", "kind", "method", "backbone", "mean", "std", "n", "degrees",
            "share", "p"]  # fmt: skip
 FILES = ("encoders.md", "encoders.csv")
@@ -88,7 +89,7 @@ def sentence(found: TwoWay | None) -> str:
             else f"Only the {significant[0]} stands out from the noise of training"
         )
     tested = ", ".join(
-        f"{name} p = {part.p:.3f}"
+        f"{name} p {'< 0.001' if part.p < _SMALLEST else f'= {part.p:.3f}'}"
         for name, part in (("method", method), ("encoder", encoder))
         if part.p is not None
     )
