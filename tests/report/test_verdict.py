@@ -246,7 +246,7 @@ def test_with_one_method_it_says_only_what_it_can():
     assert found.avoid == ()
     assert not any("difference" in text for text in texts(found.trust))
     once = verdict_of({"cb": [(90, 45)]})
-    assert "1 seed: what another seed gives is not known." in texts(once.trust)
+    assert "1 seed: what another gives is not known." in texts(once.trust)
 
 
 def test_the_rarest_class_and_what_one_run_resolves():
