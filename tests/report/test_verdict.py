@@ -372,6 +372,22 @@ def test_markdown_terminal_and_python_say_the_same(capsys):
         assert one.text in shown
 
 
+def test_the_terminal_speaks_of_six_data_sets_and_points_to_the_rest(capsys):
+    from bench.commands.console import console
+
+    jobs = [make_job(f"task{n}", method=m, seed=0) for n in range(7) for m in ("cb", "ib")]
+    records = [make_record(job, matrix(90, 45)) for job in jobs]
+    table = table2(make_plan(jobs), records, {})
+    found = tuple(verdicts(table, predictions_of(records)))
+    assert [verdict.label for verdict in found] == [f"task{n}" for n in range(7)]
+    for shown, pointer in ((found, True), (found[:1], False)):
+        few = [dataclasses.replace(one, trust=one.trust[:1]) for one in shown]
+        console.print(render_terminal(dataclasses.replace(table, verdicts=tuple(few))))
+        printed = capsys.readouterr().out
+        assert printed.count("has the highest balanced accuracy") == min(len(shown), 6)
+        assert ("more of this in table2.md" in printed) is pointer
+
+
 def test_the_time_table_says_whose_seconds_come_from_elsewhere():
     assert "Those of cb were measured on another machine (runs joined from reference)" in markdown(
         judged(THREE, joined=["cb"])[0]
