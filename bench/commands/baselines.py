@@ -39,16 +39,19 @@ class Joined:
         Those that the benchmark does not ask for itself.
     files : mapping
         Job id to the files of a run: of `jobs`, of what they depend on, and of jobs asked for.
+    labels : mapping
+        Job id to the label of the method.
     """
 
     source: str
     jobs: tuple[Job, ...]
     files: Mapping[str, Files]
+    labels: Mapping[str, str]
 
     @property
     def methods(self) -> list[str]:
         """Labels of the methods of the runs."""
-        return sorted({record["job"]["method"]["label"] for record in self.records()})
+        return list(dict.fromkeys(self.labels[job_id] for job_id in self.files))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Of the runs."""
@@ -109,7 +112,7 @@ class Baselines:
         StoreError
             There is none.
         """
-        asked = {job.job_id for job in with_required(jobs)}
+        asked = with_required(jobs)
         others = replace(grid, methods=tuple(self._registered(grid, settings)))
         candidates = jobs_of(others) if others.methods else []
         whole = [
@@ -117,12 +120,16 @@ class Baselines:
             for job in candidates
             if all(one.job_id in self.files for one in with_required([job]))
         ]
-        found = {one.job_id for job in whole for one in with_required([job])}
-        found |= asked & self.files.keys()
         if not whole:
             raise self._nothing(settings)
-        added = tuple(job for job in whole if job.job_id not in {job.job_id for job in jobs})
-        return Joined(self.source, added, {job_id: self.files[job_id] for job_id in sorted(found)})
+        found = [*with_required(whole), *(job for job in asked if job.job_id in self.files)]
+        own = {job.job_id for job in jobs}
+        return Joined(
+            self.source,
+            jobs=tuple(job for job in whole if job.job_id not in own),
+            files={job.job_id: self.files[job.job_id] for job in found},
+            labels={job.job_id: job.method.label for job in found},
+        )
 
     def _registered(self, grid: Grid, settings: Settings) -> Iterator[MethodPart]:
         """The methods of the folder that are registered here, each once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,9 @@ def compare_results(
             f"there is none for {'; '.join(f'{one} and {other}' for one, other in pairs)}. Run "
             "both with the same --datasets, --splits and --seeds."
         )
-    console.print(_grid(compared, measure))
-    console.print(Text(_caption(folders, measure), style="dim"))
+    for grid in _grids(compared, measure):
+        console.print(grid)
+    console.print(Text(_caption(folders, compared, measure), style="dim"))
     if to is not None:
         try:
             write_atomically(to, _csv(compared).encode())
@@ -282,44 +284,43 @@ def _mean(runs: Sequence[Run], measure: Measure) -> float:
     return float(np.mean([measure.printed(value) for value in values if value is not None]))
 
 
-def _grid(compared: Sequence[Compared], measure: Measure) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for heading in ("Data set", "Split", "Method", "Baseline"):
-        grid.add_column(heading, overflow="fold")
-    for heading in (measure.heading, "of baseline", "difference", "95 % interval", "seeds"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    grid.add_column("significant")
-    for one in compared:
-        grid.add_row(
-            *(Text(name) for name in (one.dataset, one.split, one.method, one.baseline)),
-            fixed(one.mean, measure.decimals),
-            fixed(one.baseline_mean, measure.decimals),
-            f"{one.gap.mean:+.{measure.decimals}f}",
-            interval((one.gap.low, one.gap.high), measure.decimals),
-            str(one.seeds) + (f" ({one.gap.pairs} pairs)" if one.gap.pairs != one.seeds else ""),
-            _said(one),
-        )
-    return grid
+def _grids(compared: Sequence[Compared], measure: Measure) -> Iterator[Grid]:
+    """One a data set and split."""
+    several = len({one.baseline for one in compared}) > 1
+    for (dataset, split), own in groupby(compared, lambda one: (one.dataset, one.split)):
+        listed = list(own)
+        title = f"{dataset}, {split_heading(split).lower()}"
+        grid = Grid(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        grid.add_column("Method" + " minus baseline" * several, overflow="fold", min_width=12)
+        for heading in (measure.heading, "difference", "seeds", "significant"):
+            grid.add_column(Text(heading), justify="right", no_wrap=True)
+        for one in listed:
+            bounds = interval((one.gap.low, one.gap.high), measure.decimals)
+            grid.add_row(
+                Text(f"{one.method} minus {one.baseline}" if several else one.method),
+                fixed(one.mean, measure.decimals),
+                f"{one.gap.mean:+.{measure.decimals}f} ({bounds})",
+                str(one.seeds) + (f", {one.gap.pairs} runs" if one.gap.pairs != one.seeds else ""),
+                {True: "yes", False: "no", None: "no spread"}[one.significant],
+            )
+        yield grid
 
 
-def _said(one: Compared) -> str:
-    if one.significant is None:
-        return "no spread"
-    said = "yes" if one.significant else "no"
-    return f"{said} (these two runs only)" if one.gap.pairs == 1 else said
-
-
-def _caption(folders: Sequence[Folder], measure: Measure) -> str:
+def _caption(folders: Sequence[Folder], compared: Sequence[Compared], measure: Measure) -> str:
+    baselines = list(dict.fromkeys(one.baseline for one in compared))
+    subtracted = baselines[0] if len(baselines) == 1 else "baseline"
+    text = (
+        f"{measure.heading}: {measure.says}, in percent, over the seeds that both have finished. "
+        f"Difference: method minus {subtracted}, in points, with its 95 % interval. Significant: "
+        "the interval leaves out 0. Each interval is of its pair alone: of many pairs, some leave "
+        "out 0 by chance."
+    )
+    if any(one.gap.pairs == 1 for one in compared):
+        text += " With one seed it holds for these two trained models only."
     epochs = {
         folder.name: sorted({r.result.epochs for r in folder.table.runs if r.result is not None})
         for folder in folders
     }
-    text = (
-        f"{measure.says[0].upper()}{measure.says[1:]}, in percent; method minus baseline in "
-        "points. Means are over the seeds that both have finished. Significant: the 95 % interval "
-        "leaves out 0. Each interval is of its pair alone: of many pairs, some leave out 0 by "
-        "chance."
-    )
     if len({tuple(own) for own in epochs.values()}) > 1:
         listed = "; ".join(f"{name} {', '.join(map(str, own))}" for name, own in epochs.items())
         text += f" Epochs differ: {listed}."

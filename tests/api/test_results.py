@@ -55,6 +55,17 @@ def test_earlier_results_are_opened_as_they_were(results):
     assert bench.load_results(results.folder, preset="quick").methods == results.methods
 
 
+def test_the_verdict_is_text_and_names_the_methods_of_the_best_set(results):
+    [verdict] = results.verdict
+    assert verdict.label == "toy"
+    assert repr(results.verdict) == str(results.verdict)
+    for one in verdict.use:
+        best = results.best(split=one.split)
+        assert one.methods == best.confidence_set
+        assert f"{best.mean:.2f} %" in one.text
+        assert one.text in str(results.verdict)
+
+
 def test_the_best_and_the_interval_are_those_of_the_statistics(results):
     best = results.best(split="random")
     leaders = results.source.table.leaders["random", "toy", "balanced_accuracy"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench.commands import data, show
 from bench.compliance.arithmetic import violations_of_arithmetic
-from bench.metrics import matrix_to_record
+from bench.metrics import matrix_of_record, matrix_to_record
 from bench.metrics.groups import count_groups
 from bench.report.figures import Embedding, source_of
 from bench.report.figures.class_size import class_size_figures
@@ -26,6 +26,7 @@ from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import mean_over_runs
 from bench.report.figures.style import COUNT_COLOURS, files_of, style
 from bench.report.html import write
+from bench.report.model.best_sets import groups_of_best
 from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
@@ -36,11 +37,12 @@ from bench.report.model.many_classes import (
     running_mean,
 )
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.tables.figure1 import figure1
 from bench.report.writers.sheet_markdown import sheet_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
-from tests.report.report_records import make_grid, make_job, make_plan, make_record
+from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 from tests.report.test_figures import assert_texts_are_inside
 from tests.report.test_page import Elements
 
@@ -80,6 +82,21 @@ def sweep():
 @pytest.fixture(scope="module")
 def source(sweep):
     return source_of(*sweep, {})
+
+
+def test_the_verdict_speaks_of_the_rarest_classes_together(sweep):
+    plan, records = sweep
+    full = [{**r, "confusion": matrix_of_record(r["confusion"])} for r in records]
+    table = table2(plan, records, {})
+    leaders = groups_of_best(table, predictions_of(full))
+    [verdict] = verdicts(replace(table, leaders=leaders), predictions_of(full))
+    # The 195 rarest of 650 classes are the last: one test sample each, 1 + 300 // k = 1.
+    assert any(
+        one.text.startswith("The 195 rarest of 650 classes have 195 test samples together")
+        for one in verdict.trust
+    )
+    assert len(verdict.use) == 1
+    assert not any("chance" in one.text for one in verdict.avoid)
 
 
 def drawn(figures):

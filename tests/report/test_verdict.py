@@ -256,7 +256,7 @@ def test_with_one_method_it_says_only_what_it_can():
     assert found.avoid == ()
     assert not any("difference" in text for text in texts(found.trust))
     once = verdict_of({"cb": [(90, 45)]})
-    assert "1 seed: what another seed gives is not known." in texts(once.trust)
+    assert "1 seed: what another gives is not known." in texts(once.trust)
 
 
 def test_the_rarest_class_and_what_one_run_resolves():
@@ -381,6 +381,22 @@ def test_markdown_terminal_and_python_say_the_same(capsys):
     for one in (verdict.use[0], verdict.avoid[0], verdict.trust[0]):
         assert " ".join(one.text.split()) in printed
         assert one.text in shown
+
+
+def test_the_terminal_speaks_of_six_data_sets_and_points_to_the_rest(capsys):
+    from bench.commands.console import console
+
+    jobs = [make_job(f"task{n}", method=m, seed=0) for n in range(7) for m in ("cb", "ib")]
+    records = [make_record(job, matrix(90, 45)) for job in jobs]
+    table = table2(make_plan(jobs), records, {})
+    found = tuple(verdicts(table, predictions_of(records)))
+    assert [verdict.label for verdict in found] == [f"task{n}" for n in range(7)]
+    for shown, pointer in ((found, True), (found[:1], False)):
+        few = [dataclasses.replace(one, trust=one.trust[:1]) for one in shown]
+        console.print(render_terminal(dataclasses.replace(table, verdicts=tuple(few))))
+        printed = capsys.readouterr().out
+        assert printed.count("has the highest balanced accuracy") == min(len(shown), 6)
+        assert ("more of this in table2.md" in printed) is pointer
 
 
 def test_the_time_table_says_whose_seconds_come_from_elsewhere():

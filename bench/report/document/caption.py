@@ -337,8 +337,8 @@ def _earlier_code(table: Table) -> list[tuple[str, str]]:
     return [
         (
             EARLIER_CODE.capitalize(),
-            f"{'; '.join(lines)}. They were kept by --keep-changed, and the present code may give "
-            "other figures.",
+            f"{'; '.join(lines)}. They were kept, as --keep-changed or --baselines ask for; the "
+            "present code may give other figures.",
         )
     ]
 

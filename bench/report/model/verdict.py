@@ -363,9 +363,10 @@ def _not_complete(places: Sequence[_Place]) -> list[Advice]:
 
 def _resolved(place: _Place) -> Advice | None:
     """How many runs there are and how small a difference they can show."""
-    seeds = _in_words([run for run, _ in place.finished(place.best)])
+    runs = [run for run, _ in place.finished(place.best)]
     if place.leaders is not None:
         group = place.leaders.group
+        seeds = _in_words([run for run in runs if run.replicate in place.leaders.seeds])
         if place.worse:
             least = min(place.worse.values())
             return Advice(
@@ -377,10 +378,8 @@ def _resolved(place: _Place) -> Advice | None:
             f"{fixed(max(group.gaps))} points."
         )
     if len(place.ranked) < 2:
-        only = place.cell(place.best).n == 1
-        return (
-            Advice(f"{seeds.capitalize()}: what another seed gives is not known.") if only else None
-        )
+        once = place.cell(place.best).n == 1
+        return Advice(f"{_in_words(runs)}: what another gives is not known.") if once else None
     first, second = place.ranked[:2]
     gap = place.gap(first, second)
     if gap is None or gap.pairs > 1:
