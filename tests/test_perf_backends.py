@@ -5,7 +5,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from bench.perf.backends.backend import Backend
 from torch.nn.functional import cross_entropy
 
 from bench.data.checksums import sha256_of
@@ -18,6 +17,7 @@ from bench.perf.backends.available import (
     remark_on_missing,
     remark_on_missing_peers,
 )
+from bench.perf.backends.backend import Backend
 from bench.perf.backends.equality import UnequalLogitsError, require_equal_logits
 from bench.perf.backends.ours import Ours
 from bench.perf.measures.training_step import TrainingStep

@@ -16,7 +16,7 @@ from bench.plain_text import visible
 from bench.report.document.numbers import counted, fixed
 from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
-from bench.report.model.cells import Column, Leaders, Row, Run, Verdict
+from bench.report.model.cells import BestSet, Column, Row, Run, Verdict
 from bench.report.model.measures import unit
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.sampling_variance import covariance_from
@@ -318,7 +318,7 @@ class Results:
             return Best(
                 top["method"], top["title"], top["balanced_accuracy"], None, (), int(top["n"])
             )
-        label = leaders.methods[leaders.group.best]
+        label = leaders.methods[leaders.confidence_set.best]
         top = here[here["method"] == label].iloc[0]
         members = tuple(name for name in here["method"] if name in leaders.members)
         return Best(
@@ -536,7 +536,7 @@ class Results:
             "best": row.label in leaders.members if leaders is not None and tested else None,
         }
 
-    def _leaders(self, split: str, column: Column) -> Leaders | None:
+    def _leaders(self, split: str, column: Column) -> BestSet | None:
         return (self.source.table.leaders or {}).get((split, column.label, _BA.name))
 
     def _places(self, dataset: str | None, split: str | None) -> list[tuple[str, Column]]:

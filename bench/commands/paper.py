@@ -14,11 +14,11 @@ from bench.commands.console import console
 from bench.commands.figures import embeddings_of
 from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
 from bench.compliance.rules import violations_together
-from bench.report.document.document import Sheet
-from bench.report.document.table2_layout import table2_sheet
+from bench.report.document.report import Report
+from bench.report.document.table2_layout import table2_report
 from bench.report.figures import Source, draw_figures, source_of, write_figures
 from bench.report.html import write_page
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.check import check_records, refuse
 from bench.report.model.measures import MAIN
 from bench.report.model.published import of_paper
@@ -32,10 +32,10 @@ from bench.report.tables.explanation import explanation
 from bench.report.tables.figure1 import figure1
 from bench.report.tables.table1 import table1
 from bench.report.tables.table3 import ABLATIONS, ablation
-from bench.report.writers.csv_files import sheet_csv, table2_csv
-from bench.report.writers.latex import document, sheet_latex
+from bench.report.writers.csv_files import report_csv, table2_csv
+from bench.report.writers.latex import document, report_latex
 from bench.report.writers.markdown import markdown
-from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.report_markdown import report_markdown
 from bench.report.writers.write import not_writable, write_texts
 from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
@@ -78,47 +78,47 @@ def write_paper(
     store = open_results(out)
     sweeps = _sweeps(store)
     _check(store, list(sweeps.values()))
-    sheets: list[Sheet] = []
+    reports: list[Report] = []
     own: dict[str, str] = {}
     own_data = False
     if _MAIN in sweeps:
         sweep = sweeps[_MAIN]
         more = with_all_figures(store, sweep.records, shown)
         table = table2(sweep.plan, more, sweep.failures, shown=shown)
-        table = replace(table, leaders=groups_of_best(table, store.decisions))
+        table = replace(table, leaders=best_sets(table, store.decisions))
         table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
-        sheets = [
+        reports = [
             table1(table, sweep.records),
-            table2_sheet(table),
+            table2_report(table),
             figure1(table, sweep.records),
             comparison(table, sweep.records),
             agreement(table),
             explanation(table, store.decisions),
         ]
         own_data = set(sweeps) == {_MAIN} and not of_paper(column.name for column in table.columns)
-        # Table 2 has fuller forms than a sheet's.
+        # Table 2 has fuller forms than a report's.
         own = {"table2.csv": table2_csv(table), "table2.md": markdown(table)}
     if own_data:
         console.print(
             "Tables 3 and 4, the comparison, the agreement and the contradictions are of the "
             "paper's data sets; not written."
         )
-        empty = [s.name for s in sheets if s.name not in _OF_PAPERS_DATA and not _has_figures(s)]
+        empty = [s.name for s in reports if s.name not in _OF_PAPERS_DATA and not _has_figures(s)]
         if empty:
             console.print(f"No runs to show in {', '.join(empty)}; not written.")
-        sheets = [sheet for sheet in sheets if _has_figures(sheet)]
+        reports = [report for report in reports if _has_figures(report)]
     else:
         # A table without runs of its own shows holes, or what the main table has of it.
         with_runs = {name: sweeps.get(name, sweeps.get(_MAIN)) for name in ABLATIONS}
-        sheets[2:2] = [
+        reports[2:2] = [
             ablation(name, table2(*sweep), store.decisions)
             for name, sweep in with_runs.items()
             if sweep
         ]
-        sheets.append(contradictions())
+        reports.append(contradictions())
         _say_absent(store, sweeps)
-    write_texts(out / "paper", _files(sheets) | own)
-    names = ", ".join(sheet.name for sheet in sheets)
+    write_texts(out / "paper", _files(reports) | own)
+    names = ", ".join(report.name for report in reports)
     console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
     if figures and _MAIN in sweeps:
         source = replace(source_of(*sweeps[_MAIN], leaders=table.leaders), table=table)
@@ -173,11 +173,11 @@ def _check(store: Store, sweeps: Sequence[_Sweep]) -> None:
     refuse_contradicted(store, records.values())
 
 
-def _has_figures(sheet: Sheet) -> bool:
+def _has_figures(report: Report) -> bool:
     """Whether there is more in it than dashes; what was planned is always in Table 2."""
-    if sheet.name == "table1":
-        return any(isinstance(v, int | float) for values in sheet.csv_lines for v in values)
-    return bool(sheet.csv_lines) or sheet.name == "table2"
+    if report.name == "table1":
+        return any(isinstance(v, int | float) for values in report.csv_lines for v in values)
+    return bool(report.csv_lines) or report.name == "table2"
 
 
 def _say_absent(store: Store, sweeps: Mapping[str, _Sweep]) -> None:
@@ -193,12 +193,12 @@ def _say_absent(store: Store, sweeps: Mapping[str, _Sweep]) -> None:
             console.print(f"No runs for Table {name[-1]}. {_command(name, store.root)} makes them.")
 
 
-def _files(sheets: Sequence[Sheet]) -> dict[str, str]:
-    files = {"paper.tex": document([sheet.name for sheet in sheets])}
-    for sheet in sheets:
-        files[f"{sheet.name}.csv"] = sheet_csv(sheet)
-        files[f"{sheet.name}.md"] = sheet_markdown(sheet)
-        files[f"{sheet.name}.tex"] = sheet_latex(sheet)
+def _files(reports: Sequence[Report]) -> dict[str, str]:
+    files = {"paper.tex": document([report.name for report in reports])}
+    for report in reports:
+        files[f"{report.name}.csv"] = report_csv(report)
+        files[f"{report.name}.md"] = report_markdown(report)
+        files[f"{report.name}.tex"] = report_latex(report)
     return files
 
 

@@ -15,7 +15,7 @@ from bench.commands.console import console
 from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
 from bench.compliance.rules import violations_of_shape
 from bench.compliance.violation import Violation
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.cells import Table
 from bench.report.model.check import check_records, refuse, violations_of_job
 from bench.report.model.derived import with_figures
@@ -108,7 +108,7 @@ def checked_table(
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
     table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
-    table = replace(table, leaders=groups_of_best(table, store.decisions))
+    table = replace(table, leaders=best_sets(table, store.decisions))
     table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
     return table if bold == "group" else replace(table, leaders=None), records, failures
 

@@ -11,8 +11,8 @@ from bench.files import write_atomically
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
 from bench.report.tables.search import is_default, search_of, validation_of
-from bench.report.writers.csv_files import sheet_csv
-from bench.report.writers.search_report import settings_markdown, settings_sheet
+from bench.report.writers.csv_files import report_csv
+from bench.report.writers.search_report import settings_markdown, settings_report
 from bench.report.writers.write import not_writable
 from bench.sweep.store import TRIALS
 
@@ -46,7 +46,7 @@ def write_settings(out: Path) -> int:
         pictures = files_of(convergence_figure(search))
     files = {
         "settings.md": settings_markdown(search).encode(),
-        "settings.csv": sheet_csv(settings_sheet(search)).encode(),
+        "settings.csv": report_csv(settings_report(search)).encode(),
         **{f"settings_convergence.{suffix}": content for suffix, content in pictures.items()},
     }
     try:

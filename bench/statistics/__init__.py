@@ -1,6 +1,6 @@
 """What a results table may claim: pure functions on plain arrays."""
 
-from bench.statistics.family import Group, group_of_best
+from bench.statistics.best_set import ConfidenceSet, confidence_set
 from bench.statistics.paired import Difference, Sign, paired_difference
 from bench.statistics.power import pairs_needed, smallest_p, verdict
 from bench.statistics.ranks import Ranks, critical_difference, rank_methods
@@ -14,15 +14,15 @@ from bench.statistics.sampling import (
 from bench.statistics.summary import Summary, prediction_interval, summarise
 
 __all__ = [
+    "ConfidenceSet",
     "Difference",
-    "Group",
     "Ranks",
     "Sign",
     "Summary",
     "balanced_accuracy_influence",
     "balanced_f1_influence",
+    "confidence_set",
     "critical_difference",
-    "group_of_best",
     "mean_recall_interval",
     "paired_difference",
     "pairs_needed",

@@ -51,7 +51,7 @@ def paired_difference(
     """Mean difference of two methods over seeds, with the interval of one comparison.
 
     The variance is that of :func:`bench.statistics.variance.covariance_of_means`, on which
-    :func:`bench.statistics.family.group_of_best` rests, with Student's t. In a column of two
+    :func:`bench.statistics.best_set.confidence_set` rests, with Student's t. In a column of two
     methods, bold and this interval say the same; in one of more they can differ, as bold is a test
     of the whole column, with noise pooled over all its methods. The variance is never below that
     of the test samples. Where the two are equal, the interval leaves out 0 in at most 6 % of

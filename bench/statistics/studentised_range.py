@@ -1,7 +1,7 @@
 """Upper tail of the studentised range, for many values at once.
 
 ``scipy.stats.studentized_range`` integrates adaptively and takes a tenth of a second a value; the
-steps of :func:`bench.statistics.family.group_of_best` need hundreds of values for a column.
+steps of :func:`bench.statistics.best_set.confidence_set` need hundreds of values for a column.
 """
 
 from __future__ import annotations

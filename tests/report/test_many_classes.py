@@ -26,7 +26,7 @@ from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import mean_over_runs
 from bench.report.figures.style import COUNT_COLOURS, files_of, style
 from bench.report.html import write
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
@@ -39,7 +39,7 @@ from bench.report.model.many_classes import (
 from bench.report.model.table2 import table2
 from bench.report.model.verdict import verdicts
 from bench.report.tables.figure1 import figure1
-from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.report_markdown import report_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
@@ -88,7 +88,7 @@ def test_the_verdict_speaks_of_the_rarest_classes_together(sweep):
     plan, records = sweep
     full = [{**r, "confusion": matrix_of_record(r["confusion"])} for r in records]
     table = table2(plan, records, {})
-    leaders = groups_of_best(table, predictions_of(full))
+    leaders = best_sets(table, predictions_of(full))
     [verdict] = verdicts(replace(table, leaders=leaders), predictions_of(full))
     # The 195 rarest of 650 classes are the last: one test sample each, 1 + 300 // k = 1.
     assert any(
@@ -324,13 +324,13 @@ def test_as_many_classes_as_can_be_shown_keep_their_bars(classes, many):
 
 
 def test_people_read_both_ends_of_figure_1_and_the_csv_holds_all(source, sweep):
-    sheet = figure1(source.table, sweep[1])
-    assert len(sheet.blocks[0].lines) == 20
-    assert [line[0].text for line in sheet.blocks[0].lines[:2]] == ["kind 0", "kind 1"]
-    assert sheet.blocks[0].lines[-1][0].text == f"kind {K - 1}"
-    assert len(sheet.csv_lines) == K * len(METHODS)
-    assert any("figure1.csv holds all" in text for _, text in sheet.notes)
-    assert max(map(len, sheet_markdown(sheet).splitlines())) < 1500
+    report = figure1(source.table, sweep[1])
+    assert len(report.blocks[0].lines) == 20
+    assert [line[0].text for line in report.blocks[0].lines[:2]] == ["kind 0", "kind 1"]
+    assert report.blocks[0].lines[-1][0].text == f"kind {K - 1}"
+    assert len(report.csv_lines) == K * len(METHODS)
+    assert any("figure1.csv holds all" in text for _, text in report.notes)
+    assert max(map(len, report_markdown(report).splitlines())) < 1500
 
 
 def test_no_table_has_a_line_of_650_names(sweep, tmp_path):

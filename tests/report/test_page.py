@@ -26,7 +26,7 @@ from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.overview import overviews
 from bench.report.html.results import lines_of, places_of
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.published import published
 from bench.report.model.verdict import verdicts
 from bench.report.writers.csv_files import table2_csv
@@ -383,7 +383,7 @@ def judged():
     ]
     predictions = predictions_of(records)
     source = source_of(make_plan(jobs), records, {})
-    table = replace(source.table, leaders=groups_of_best(source.table, predictions))
+    table = replace(source.table, leaders=best_sets(source.table, predictions))
     table = replace(table, verdicts=tuple(verdicts(table, predictions)))
     return replace(source, table=table), predictions
 

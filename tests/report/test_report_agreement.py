@@ -16,8 +16,8 @@ def agreed(scores, missing=()):
         for job in jobs
         if job["method"] not in missing
     ]
-    sheet = agreement(table2(make_plan(jobs), records, {}))
-    return dict(zip(sheet.csv_header, sheet.csv_lines[0], strict=True))
+    report = agreement(table2(make_plan(jobs), records, {}))
+    return dict(zip(report.csv_header, report.csv_lines[0], strict=True))
 
 
 def printed(order=1.0):
@@ -53,8 +53,8 @@ def test_a_method_with_a_hole_is_left_out_and_named():
 def test_a_mean_over_a_part_of_the_seeds_is_left_out():
     jobs = [make_job(method=m, seed=s) for m in ("vanilla", "cb", "ib") for s in (0, 1)]
     records = [make_record(job) for job in jobs if (job["method"], job["seed"]) != ("ib", 1)]
-    sheet = agreement(table2(make_plan(jobs), records, {}))
-    found = dict(zip(sheet.csv_header, sheet.csv_lines[0], strict=True))
+    report = agreement(table2(make_plan(jobs), records, {}))
+    found = dict(zip(report.csv_header, report.csv_lines[0], strict=True))
     assert (found["n"], found["left_out"]) == (2, "ib")
 
 
@@ -67,5 +67,5 @@ def test_what_cannot_be_ordered_has_no_tau(scores):
 def test_an_order_of_single_runs_says_so_beside_tau():
     for seeds, noted in (((0,), True), ((0, 1), False)):
         jobs = make_grid(methods=("vanilla", "cb"), seeds=seeds)
-        sheet = agreement(table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
-        assert ("one trained run" in sheet.blocks[0].lines[0][4].text) == noted
+        report = agreement(table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
+        assert ("one trained run" in report.blocks[0].lines[0][4].text) == noted

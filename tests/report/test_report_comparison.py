@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.errors import DataError
-from bench.report.document.document import FAILED
+from bench.report.document.report import FAILED
 from bench.report.model.published import PAPER, published, read_published
 from bench.report.model.table2 import table2
 from bench.report.tables.comparison import comparison, sampling_error
@@ -30,8 +30,8 @@ def ablated(name, plan, records, failures=None):
 
 
 def compared(jobs, records):
-    sheet = comparison(table2(make_plan(jobs), records, {}), records)
-    return [dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines]
+    report = comparison(table2(make_plan(jobs), records, {}), records)
+    return [dict(zip(report.csv_header, line, strict=True)) for line in report.csv_lines]
 
 
 def three(scores, method="vanilla"):
@@ -72,11 +72,11 @@ def test_seeds_that_agree_by_chance_leave_the_sampling_error_of_a_run():
 def test_one_run_gives_no_interval_and_the_sentences_say_so():
     job = make_job("hiv", method="vanilla")
     record = make_record(job, [[90, 10], [50, 50]])
-    sheet = comparison(table2(make_plan([job]), [record], {}), [record])
+    report = comparison(table2(make_plan([job]), [record], {}), [record])
     [line] = compared([job], [record])
     assert (line["low"], line["high"]) == (None, None)
     assert line["within_prediction_interval"] == "one run: no interval"
-    assert "Of 1 more we have one trained run only" in sheet.paragraphs[0]
+    assert "Of 1 more we have one trained run only" in report.paragraphs[0]
 
 
 def test_sampling_error_of_the_published_hiv_runs_is_about_what_the_formulas_say():
@@ -122,8 +122,8 @@ def test_every_published_figure_is_read_and_has_its_source():
         printed = [(v.names, v.balanced_accuracy) for v in published().variants[name]]
         assert printed == [(tuple(row[:columns]), float(row[columns])) for row in rows]
         jobs = make_grid(["uspto_50k"], ["standard"], ["sdr"])
-        sheet = ablated(name, make_plan(jobs), [make_record(job) for job in jobs])
-        assert dict(sheet.notes)["Source"].startswith(f"Table {name[-1]} of {PAPER}")
+        report = ablated(name, make_plan(jobs), [make_record(job) for job in jobs])
+        assert dict(report.notes)["Source"].startswith(f"Table {name[-1]} of {PAPER}")
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_every_published_figure_is_read_and_has_its_source():
 )
 def test_ablations_are_compared_only_where_the_paper_ran_them(dataset, split, shown):
     jobs = make_grid([dataset], [split], ["sdr[warm_up=0]", "sdr"], seeds=[0])
-    sheet = ablated("table3", make_plan(jobs), [make_record(job) for job in jobs])
-    lines = [dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines]
+    report = ablated("table3", make_plan(jobs), [make_record(job) for job in jobs])
+    lines = [dict(zip(report.csv_header, line, strict=True)) for line in report.csv_lines]
     assert [line["published"] is not None for line in lines] == [shown] * 3
     # sdr[dynamic=false] was not planned.
     assert [line["n"] for line in lines] == [1, 0, 1]
@@ -149,10 +149,10 @@ def test_settings_that_the_papers_presets_chose_do_not_hide_its_figures(preset):
     jobs = make_grid(["uspto_50k"], ["standard"], ["sdr[reweighting=none]", "sdr"], seeds=[0])
     plan = make_plan(jobs)
     plan["settings"] |= {"preset": preset, "method_options": {"sdr": {"agg": "mean"}}}
-    sheet = ablated("table4", plan, [make_record(job) for job in jobs])
-    lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
+    report = ablated("table4", plan, [make_record(job) for job in jobs])
+    lines = {line[2]: dict(zip(report.csv_header, line, strict=True)) for line in report.csv_lines}
     assert (lines["sdr"]["published"] == 94.12) is (preset != "mine")
-    assert dict(sheet.notes)["Method settings"].startswith("sdr agg mean.")
+    assert dict(report.notes)["Method settings"].startswith("sdr agg mean.")
 
 
 def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
@@ -161,8 +161,8 @@ def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
     others = [[0, 40, 0, 0], [0, 0, 20, 0], [0, 0, 0, 10]]
     records = [make_record(job, [first_row[job["method_label"]], *others]) for job in jobs]
     # One seed of the whole method is missing.
-    sheet = ablated("table4", make_plan(jobs), records[:-1])
-    lines = {line[2]: dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines}
+    report = ablated("table4", make_plan(jobs), records[:-1])
+    lines = {line[2]: dict(zip(report.csv_header, line, strict=True)) for line in report.csv_lines}
     gap = lines["sdr[reweighting=none]"]
     assert gap["minus_whole"] == pytest.approx(-100 * 10 / 60 / 4)
     assert gap["low"] <= gap["minus_whole"] <= gap["high"]
@@ -179,8 +179,8 @@ def test_a_variant_with_a_failed_run_is_marked_and_its_reason_listed():
     jobs = make_grid(["uspto_50k"], ["standard"], ["sdr"])
     failures = {jobs[1]["job_id"]: {"reason": "out of memory", "error": ""}}
     records = [make_record(jobs[0]), make_record(jobs[2])]
-    sheet = ablated("table4", make_plan(jobs), records, failures)
-    texts = [line[2].text for line in sheet.blocks[0].lines]
+    report = ablated("table4", make_plan(jobs), records, failures)
+    texts = [line[2].text for line in report.blocks[0].lines]
     assert sum(text.endswith(f"(2/3){FAILED}") for text in texts) == 1
     assert texts.count("–") == 3
-    assert any("out of memory" in text for _, text in sheet.notes)
+    assert any("out of memory" in text for _, text in report.notes)

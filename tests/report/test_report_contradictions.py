@@ -17,8 +17,8 @@ IMPOSSIBLE = {
 
 
 def lines():
-    sheet = contradictions()
-    return [dict(zip(sheet.csv_header, line, strict=True)) for line in sheet.csv_lines]
+    report = contradictions()
+    return [dict(zip(report.csv_header, line, strict=True)) for line in report.csv_lines]
 
 
 def test_the_pairs_of_the_paper_that_cannot_exist():

@@ -94,19 +94,19 @@ def test_the_table_says_gain_loss_or_no_difference_by_its_interval():
 
 
 def test_there_is_one_sentence_for_each_place_in_the_order_of_the_tables():
-    sheet = explained({"vanilla": 0.7, "sdr": 0.8})
-    assert [text.count(".") for text in sheet.paragraphs] == [1]
+    report = explained({"vanilla": 0.7, "sdr": 0.8})
+    assert [text.count(".") for text in report.paragraphs] == [1]
     words = "hiv, random split: sdr is above vanilla (one trained pair)"
-    assert sheet.paragraphs[0].startswith(words)
+    assert report.paragraphs[0].startswith(words)
 
 
 def test_seeds_that_only_one_method_has_are_left_out():
     jobs = [make_job(method="vanilla", seed=seed) for seed in range(3)]
     jobs += [make_job(method="sdr", seed=seed) for seed in range(3)]
     records = [make_record(job, [[80, 20], [20, 80]]) for job in jobs if job != jobs[0]]
-    sheet = explanation(table2(make_plan(jobs), records, {}), predictions_of(records))
-    [line] = sheet.csv_lines
-    assert dict(zip(sheet.csv_header, line, strict=True))["n"] == 2
+    report = explanation(table2(make_plan(jobs), records, {}), predictions_of(records))
+    [line] = report.csv_lines
+    assert dict(zip(report.csv_header, line, strict=True))["n"] == 2
 
 
 def test_equal_arguments_give_equal_sheets():

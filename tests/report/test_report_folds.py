@@ -16,7 +16,7 @@ from bench.api.results import Results
 from bench.report.document.caption import caption
 from bench.report.figures.source import Source
 from bench.report.model import measures
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import covariance_from
 from bench.report.model.sampling_variance import test_to_train_of as ratio_of
@@ -43,7 +43,7 @@ def stored(splits=FOLDS, seeds=(0, 1)):
     records = [record_of(job, arrays[job["job_id"]]) for job in jobs]
     table = table2(make_plan(jobs), records, {})
     decided = lambda job_id: decisions_of(arrays[job_id])  # noqa: E731
-    return dataclasses.replace(table, leaders=groups_of_best(table, decided)), decided
+    return dataclasses.replace(table, leaders=best_sets(table, decided)), decided
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ class TestTheSameTestSetForEverySeed:
         runs = table.cells[split, "hiv", "cb", BA.name].runs
         assert np.isinf(ratio_of(runs)) == same
         assert np.isfinite(ratio_of(runs[:1]))
-        auroc = table.leaders[split, "hiv", "auroc_ovr_macro"].group
+        auroc = table.leaders[split, "hiv", "auroc_ovr_macro"].confidence_set
         assert np.isinf(max(auroc.errors)) == same
         if same:
             assert auroc.members == (0, 1)

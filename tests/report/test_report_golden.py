@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.table2 import table2
 from bench.report.model.verdict import verdicts
 from bench.report.writers.write import write_report
@@ -52,7 +52,7 @@ def report(tmp_path_factory):
     plan, records, failures = sweep()
     table = table2(plan, records, failures)
     # Bold is the highest mean alone here; what is said of the table rests on the statistics.
-    tested = replace(table, leaders=groups_of_best(table, predictions_of(records)))
+    tested = replace(table, leaders=best_sets(table, predictions_of(records)))
     judged = verdicts(tested, predictions_of(records))
     write_report(folder, replace(table, verdicts=tuple(judged)))
     return folder

@@ -9,11 +9,11 @@ import pytest
 
 from bench.commands.report import rebuild_report
 from bench.report.model import measures
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.table2 import table2
 from bench.report.writers.csv_files import table2_csv
 from bench.report.writers.markdown import markdown
-from bench.statistics import balanced_accuracy_influence, group_of_best, sampling_covariance
+from bench.statistics import balanced_accuracy_influence, confidence_set, sampling_covariance
 from bench.sweep.decisions import decisions_of
 from bench.sweep.store import Store
 from tests.report.report_records import make_grid, make_plan, sha256
@@ -44,7 +44,7 @@ def decided(arrays):
 
 def with_groups(*args, **settings):
     table, arrays = stored(*args, **settings)
-    return dataclasses.replace(table, leaders=groups_of_best(table, decided(arrays)))
+    return dataclasses.replace(table, leaders=best_sets(table, decided(arrays)))
 
 
 def bold_lines(table):
@@ -61,7 +61,7 @@ def test_bold_is_what_cannot_be_told_from_the_best():
 
 def test_group_is_that_of_scores_and_test_samples():
     table, arrays = stored()
-    leaders = groups_of_best(table, decided(arrays))["random", "hiv", "balanced_accuracy"]
+    leaders = best_sets(table, decided(arrays))["random", "hiv", "balanced_accuracy"]
     cells = [table.cell("random", table.columns[0], row, BA) for row in table.rows]
     assert leaders.methods == tuple(row.label for row in table.rows)
     scores = np.array([[cell.values[seed] for cell in cells] for seed in (0, 1, 2)])
@@ -73,7 +73,9 @@ def test_group_is_that_of_scores_and_test_samples():
         covariances.append(
             100**2 * sampling_covariance(runs[0]["test_labels"], predictions, gradients)
         )
-    assert leaders.group == group_of_best(scores, np.array(covariances), test_to_train=1 / 7)
+    assert leaders.confidence_set == confidence_set(
+        scores, np.array(covariances), test_to_train=1 / 7
+    )
 
 
 def with_requires(requires, strengths):
@@ -91,7 +93,7 @@ def with_requires(requires, strengths):
         }
         records.append(record)
     table = table2(make_plan(jobs), records, {})
-    return dataclasses.replace(table, leaders=groups_of_best(table, decided(arrays)))
+    return dataclasses.replace(table, leaders=best_sets(table, decided(arrays)))
 
 
 def test_methods_that_depend_on_one_run_are_a_cluster_and_the_caption_names_them():
@@ -111,7 +113,7 @@ def test_methods_that_depend_on_one_run_are_a_cluster_and_the_caption_names_them
         ("cb", "ib", "stack"),
         ("mine", "sdr"),
     }
-    auroc = table.leaders["random", "hiv", "auroc_ovr_macro"].group
+    auroc = table.leaders["random", "hiv", "auroc_ovr_macro"].confidence_set
     assert auroc.degrees == 2 * 2  # three clusters on three seeds
     text = markdown(table)
     for labels in leaders.clusters:

@@ -6,9 +6,9 @@ import string
 import pytest
 
 from bench.errors import StoreError
-from bench.report.document.table2_layout import table2_sheet
+from bench.report.document.table2_layout import table2_report
 from bench.report.model.table2 import table2
-from bench.report.writers.latex import document, escape, sheet_latex
+from bench.report.writers.latex import document, escape, report_latex
 from tests.report.report_records import binary, make_job, make_plan, make_record
 
 NAMES = [
@@ -17,7 +17,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def sheet_of(means, titles=None, dataset="hiv"):
+def report_of(means, titles=None, dataset="hiv"):
     """`means` maps methods to balanced accuracies by seed; None is a missing run, nan undefined."""
     jobs, records = [], []
     for method, values in means.items():
@@ -26,7 +26,7 @@ def sheet_of(means, titles=None, dataset="hiv"):
             jobs.append(make_job(dataset, method=method, seed=seed, title=title))
             if value is not None:
                 records.append(make_record(jobs[-1], binary(value)))
-    return table2_sheet(table2(make_plan(jobs), records, {}))
+    return table2_report(table2(make_plan(jobs), records, {}))
 
 
 def rows(text):
@@ -51,7 +51,7 @@ def test_a_character_that_fonts_lack_is_printed_as_its_code():
 @pytest.mark.fault(52)
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_in_their_place(name):
-    text = sheet_latex(sheet_of({"mine": [0.7]}, {"mine": name}))
+    text = report_latex(report_of({"mine": [0.7]}, {"mine": name}))
     [row] = rows(text)
     assert row.startswith(escape(name) + " & ")
     assert row.count("&") - escape(name).count("&") == 2
@@ -61,15 +61,17 @@ def test_names_stay_in_their_place(name):
 @pytest.mark.fault(52)
 def test_all_strange_names_compile(compiled):
     titles = {f"m{place}": name for place, name in enumerate(NAMES)}
-    sheet = sheet_of({method: [0.7, 0.8] for method in titles}, titles, dataset="uspto_[a]%")
-    assert "Output written" in compiled({"paper.tex": document(["t"]), "t.tex": sheet_latex(sheet)})
+    report = report_of({method: [0.7, 0.8] for method in titles}, titles, dataset="uspto_[a]%")
+    assert "Output written" in compiled(
+        {"paper.tex": document(["t"]), "t.tex": report_latex(report)}
+    )
 
 
 @pytest.mark.fault(52)
 @pytest.mark.parametrize("methods", [0, 1, 200])
 def test_no_row_one_row_and_two_hundred(methods, compiled):
-    sheet = sheet_of({f"m{i:03d}": [0.7] for i in range(methods)})
-    text = sheet_latex(sheet)
+    report = report_of({f"m{i:03d}": [0.7] for i in range(methods)})
+    text = report_latex(report)
     assert len(rows(text)) == methods
     # What is longer than a page goes on in another table.
     assert text.count(r"\begin{table}") == -(-methods // 40)
@@ -82,7 +84,7 @@ def test_ties_are_both_bold_and_a_hole_is_never_the_best():
     records = [make_record(job, binary(0.7)) for job in jobs[:2]]
     records.append(make_record(jobs[2], binary(0.6)))
     table = table2(make_plan(jobs), records, {})
-    lines = rows(sheet_latex(table2_sheet(table)))
+    lines = rows(report_latex(table2_report(table)))
     assert [r"\textbf{70.00}" in line for line in lines] == [True, True, False, False]
     assert lines[3].startswith("d & -- (0/1) & ")
 
@@ -101,7 +103,7 @@ def test_hole_failure_stand_in_published_and_ours_look_different():
     jobs += [make_job("hiv", method="vanilla"), make_job("chembl_ki", method="cb")]
     records = [make_record(job, binary(0.8)) for job in (jobs[0], jobs[2], jobs[4])]
     failures = {jobs[1]["job_id"]: {"reason": "out of memory", "error": ""}}
-    text = sheet_latex(table2_sheet(table2(make_plan(jobs), records, failures)))
+    text = report_latex(table2_report(table2(make_plan(jobs), records, failures)))
     vanilla, cb = rows(text)
     assert vanilla.startswith(r"vanilla & -- (0/1) & \textit{\textcolor{black!60}{71.89}} & ")
     assert cb.startswith(r"cb & 80.00 $\pm$ 0.00 (2/3)\dag{} & ")

@@ -1,4 +1,4 @@
-"""All sheets of a sweep with a failed run, a missing one and a stand-in, byte for byte."""
+"""All reports of a sweep with a failed run, a missing one and a stand-in, byte for byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.document.table2_layout import table2_sheet
+from bench.report.document.table2_layout import table2_report
 from bench.report.model.table2 import table2
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
@@ -16,9 +16,9 @@ from bench.report.tables.explanation import explanation
 from bench.report.tables.figure1 import figure1
 from bench.report.tables.table1 import table1
 from bench.report.tables.table3 import ablation
-from bench.report.writers.csv_files import sheet_csv
-from bench.report.writers.latex import document, sheet_latex
-from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.csv_files import report_csv
+from bench.report.writers.latex import document, report_latex
+from bench.report.writers.report_markdown import report_markdown
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper"
@@ -49,13 +49,13 @@ def ablation_sweep(name):
 
 
 @pytest.fixture(scope="module")
-def sheets():
+def reports():
     plan, records, failures = sweep()
     table = table2(plan, records, failures)
     ablations = {name: ablation_sweep(name) for name in ("table3", "table4")}
     made = [
         table1(table, records),
-        table2_sheet(table),
+        table2_report(table),
         *(
             ablation(name, table2(*sweep), predictions_of(sweep[1]))
             for name, sweep in ablations.items()
@@ -66,26 +66,26 @@ def sheets():
         explanation(table, predictions_of(records)),
         contradictions(),
     ]
-    return {sheet.name: sheet for sheet in made}
+    return {report.name: report for report in made}
 
 
 @pytest.mark.fault(52)
 @pytest.mark.parametrize("ending", ["csv", "md", "tex"])
 @pytest.mark.parametrize("name", SHEETS)
-def test_every_sheet_equals_its_golden_file_byte_for_byte(sheets, name, ending):
-    write = {"csv": sheet_csv, "md": sheet_markdown, "tex": sheet_latex}[ending]
+def test_every_sheet_equals_its_golden_file_byte_for_byte(reports, name, ending):
+    write = {"csv": report_csv, "md": report_markdown, "tex": report_latex}[ending]
     path = GOLDEN / f"{name}.{ending}"
     if name == "table2" and ending != "tex":
         pytest.skip("Table 2 has fuller forms of its own, with golden files of their own.")
-    made = write(sheets[name]).encode()
+    made = write(reports[name]).encode()
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.mkdir(parents=True, exist_ok=True)
         path.write_bytes(made)
     assert made == path.read_bytes()
 
 
-def test_the_golden_latex_compiles(sheets, compiled):
-    names = list(sheets)
-    texts = {f"{name}.tex": sheet_latex(sheets[name]) for name in names}
+def test_the_golden_latex_compiles(reports, compiled):
+    names = list(reports)
+    texts = {f"{name}.tex": report_latex(reports[name]) for name in names}
     log = compiled({"paper.tex": document(names), **texts})
     assert "Output written" in log

@@ -10,13 +10,13 @@ from rich.console import Console
 
 from bench.errors import StoreError
 from bench.plain_text import visible
-from bench.report.document.document import Block, Entry, Heading, Sheet
-from bench.report.document.table2_layout import table2_sheet
+from bench.report.document.report import Entry, Heading, Report, ReportTable
+from bench.report.document.table2_layout import table2_report
 from bench.report.model.table2 import table2
-from bench.report.writers.csv_files import runs_csv, sheet_csv, table2_csv
-from bench.report.writers.latex import sheet_latex
+from bench.report.writers.csv_files import report_csv, runs_csv, table2_csv
+from bench.report.writers.latex import report_latex
 from bench.report.writers.markdown import markdown
-from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.report_markdown import report_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
@@ -303,8 +303,8 @@ def test_runs_csv_has_a_line_for_every_planned_run_in_full_precision():
 
 @pytest.mark.fault(55)
 def test_a_heading_that_a_spreadsheet_takes_for_a_formula_is_disarmed():
-    sheet = Sheet("name", "", (), (), (), ("=cmd|'/C calc'!A0", " @x", "mean"), ())
-    assert sheet_csv(sheet) == "'=cmd|'/C calc'!A0,' @x,mean\n"
+    report = Report("name", "", (), (), (), ("=cmd|'/C calc'!A0", " @x", "mean"), ())
+    assert report_csv(report) == "'=cmd|'/C calc'!A0,' @x,mean\n"
 
 
 HIDDEN = "\x1b[2J\x07\x9b\u202eevil\u2066\ud800"
@@ -319,10 +319,10 @@ def test_control_characters_and_marks_of_direction_are_shown_as_codes(write):
 
 
 def test_sheets_show_control_characters_as_codes():
-    block = Block(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
+    block = ReportTable(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
     notes = ((HIDDEN, HIDDEN),)
-    sheet = Sheet("name", HIDDEN, (HIDDEN,), notes, (block,), (HIDDEN,), ((HIDDEN,),))
-    for text in (sheet_csv(sheet), sheet_markdown(sheet), sheet_latex(sheet)):
+    report = Report("name", HIDDEN, (HIDDEN,), notes, (block,), (HIDDEN,), ((HIDDEN,),))
+    for text in (report_csv(report), report_markdown(report), report_latex(report)):
         assert "evil" in text
         assert visible(text) == text
 
@@ -340,8 +340,8 @@ def test_text_that_a_spreadsheet_takes_for_a_formula_is_disarmed(first):
 @pytest.mark.fault(55)
 def test_every_text_of_a_sheet_is_disarmed_and_negative_numbers_stay_numbers():
     values = ("=1+1", "@x", "-x", -1, -0.5, None)
-    sheet = Sheet("name", "", (), (), (), ("text",) * len(values), (values,))
-    assert sheet_csv(sheet).splitlines()[1] == "'=1+1,'@x,'-x,-1,-0.5000,"
+    report = Report("name", "", (), (), (), ("text",) * len(values), (values,))
+    assert report_csv(report).splitlines()[1] == "'=1+1,'@x,'-x,-1,-0.5000,"
     table = table_of([make_job()], [make_record(make_job(), binary(0.1))])
     assert csv_rows(table2_csv(table))[0]["difference"] == "-61.8900"
 
@@ -431,9 +431,14 @@ def mixed(**provenance):
 )
 def test_machines_that_are_mixed_in_a_table_are_named_with_it(provenance, words):
     table = mixed(**provenance)
-    sheet = table2_sheet(table)
+    report = table2_report(table)
     together = "5 runs on cpu with torch 2.13.0+cpu (all methods)"
-    for text in (markdown(table), terminal(table, 400), sheet_markdown(sheet), sheet_latex(sheet)):
+    for text in (
+        markdown(table),
+        terminal(table, 400),
+        report_markdown(report),
+        report_latex(report),
+    ):
         plain = text.replace("\\", "").replace("{-}", "-")
         assert "Mixed machines" in plain
         assert words in plain
@@ -452,12 +457,12 @@ def test_code_that_was_edited_between_the_runs_of_a_table_is_named_with_it():
     last = next(r for r in reversed(records) if r["job"]["method"]["name"] == "cb")
     last["sources"]["methods/cb.py"] = "2" * 16
     table = table_of(jobs, records)
-    for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):
+    for text in (markdown(table), terminal(table, 400), report_markdown(table2_report(table))):
         assert "Mixed code" in text
         assert "the code of methods/cb.py (of cb) is not the same" in text.replace("\\", "")
 
 
 def test_runs_of_one_machine_have_no_word_about_it():
     table = mixed()
-    for text in (markdown(table), terminal(table, 400), sheet_markdown(table2_sheet(table))):
+    for text in (markdown(table), terminal(table, 400), report_markdown(table2_report(table))):
         assert "machines" not in text

@@ -17,8 +17,8 @@ from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
 from bench.report.tables.search import is_default as registered_default
 from bench.report.tables.search import search_of, validation_of
-from bench.report.writers.csv_files import sheet_csv
-from bench.report.writers.search_report import preset_snippet, settings_markdown, settings_sheet
+from bench.report.writers.csv_files import report_csv
+from bench.report.writers.search_report import preset_snippet, settings_markdown, settings_report
 from bench.spec import parse_spec
 from bench.strict_yaml import load_yaml
 from bench.sweep.store import Store
@@ -113,7 +113,7 @@ def test_a_hole_takes_the_choice_from_its_method_alone_and_is_seen():
     assert "no choice, scores not there: 1" in text
     assert "cb (no choice)" in text
     assert preset_snippet(found).splitlines()[0] == "method_options: {}"
-    rows = list(csv.DictReader(io.StringIO(sheet_csv(settings_sheet(found)))))
+    rows = list(csv.DictReader(io.StringIO(report_csv(settings_report(found)))))
     assert [row["status"] for row in rows if row["trial"] == "cb[beta=0.99]"] == [
         "complete", "failed",
     ]  # fmt: skip

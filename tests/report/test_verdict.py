@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.api.results import Verdicts
-from bench.report.model.best_sets import groups_of_best
+from bench.report.model.best_sets import best_sets
 from bench.report.model.measures import measures_named
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import covariance_from
@@ -58,7 +58,7 @@ def judged(rights, *, splits=("random",), edit=None, absent=(), failed=(), shown
     more = {} if shown is None else {"shown": shown}
     table = table2(plan, records, failures, **more)
     predictions = predictions_of(records)
-    table = dataclasses.replace(table, leaders=groups_of_best(table, predictions))
+    table = dataclasses.replace(table, leaders=best_sets(table, predictions))
     return dataclasses.replace(table, verdicts=tuple(verdicts(table, predictions))), predictions
 
 
@@ -338,7 +338,7 @@ def test_folds_of_one_seed_are_no_single_seed():
         for place, job in enumerate(jobs)
     ]
     table, predictions = table2(make_plan(jobs), records, {}), predictions_of(records)
-    table = dataclasses.replace(table, leaders=groups_of_best(table, predictions))
+    table = dataclasses.replace(table, leaders=best_sets(table, predictions))
     [found] = verdicts(table, predictions)
     assert "(5 runs over folds of 1 seed)" in found.use[0].text
     assert not any("cannot tell" in text for text in texts((*found.use, *found.trust)))

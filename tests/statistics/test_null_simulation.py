@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from bench.statistics import group_of_best
+from bench.statistics import confidence_set
 from tests.statistics.simulated import (
     HIV,
     TEST_TO_TRAIN,
@@ -29,7 +29,7 @@ def groups(seed, tables=TABLES, **settings):
     rng = np.random.default_rng(seed)
     for _ in range(tables):
         scores, covariances = simulate(rng, **settings)
-        group = group_of_best(
+        group = confidence_set(
             scores,
             covariances,
             test_to_train=TEST_TO_TRAIN,
@@ -77,7 +77,7 @@ def test_equal_methods_in_tiers_at_any_distance_are_rarely_told_apart(sizes):
         false = []
         for _ in range(TABLES):
             scores = 3**0.5 * rng.normal(size=(3, METHODS)) - distance * tier
-            group = group_of_best(scores, test_to_train=0.0)
+            group = confidence_set(scores, test_to_train=0.0)
             equal_or_better = set(np.flatnonzero(tier <= tier[group.best]).tolist())
             false.append(not equal_or_better <= set(group.members))
         assert np.mean(false) <= 0.07
@@ -92,7 +92,7 @@ def false_claims_of_clusters(methods, members, common, *, known):
     found = []
     for _ in range(TABLES):
         scores = noise_of(rng, 3, methods, clusters, common)
-        group = group_of_best(scores, test_to_train=0.0, clusters=clusters if known else None)
+        group = confidence_set(scores, test_to_train=0.0, clusters=clusters if known else None)
         found.append(len(group.members) < methods)
     return np.mean(found)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import Difference, group_of_best, paired_difference
+from bench.statistics import Difference, confidence_set, paired_difference
 
 NOTHING = np.zeros((2, 2))
 
@@ -71,7 +71,7 @@ def test_it_says_the_same_as_bold_of_two_methods(seed):
     scores = 0.01 * rng.normal(size=(3, 2)) + np.array([0.0, 0.02])
     sampling = np.stack([2e-5 * np.eye(2)] * 3)
     found = paired_difference(scores, sampling, test_to_train=0.2)
-    group = group_of_best(scores, sampling, test_to_train=0.2)
+    group = confidence_set(scores, sampling, test_to_train=0.2)
     assert (found.sign == "alike") == (len(group.members) == 2)
 
 
@@ -81,7 +81,7 @@ def test_of_more_methods_bold_may_say_something_else():
     scores = np.array([0.0, 0.02, 0.02]) + 0.0005 * rng.normal(size=(3, 3))
     scores[:, 2] += [-0.1, 0.0, 0.1]
     sampling = np.stack([1e-7 * np.eye(3)] * 3)
-    group = group_of_best(scores, sampling, test_to_train=0.2)
+    group = confidence_set(scores, sampling, test_to_train=0.2)
     found = paired_difference(scores[:, :2], sampling[:, :2, :2], test_to_train=0.2)
     assert len(group.members) == 3
     assert found.sign == "below"
@@ -117,7 +117,7 @@ def test_five_times_five_folds_without_chance_of_samples_are_corrected():
     """As of Nadeau and Bengio: a t of .928, where the plain test of folds has 2.5."""
     z = np.random.default_rng(0).normal(size=25)
     differences = 0.01 + 0.02 * (z - z.mean()) / z.std(ddof=1)
-    group = group_of_best(scores_of(differences), test_to_train=1 / 4)
+    group = confidence_set(scores_of(differences), test_to_train=1 / 4)
     assert group.gaps[1] / group.errors[1] == pytest.approx(0.928, abs=5e-4)
-    plain = group_of_best(scores_of(differences), test_to_train=0.0)
+    plain = confidence_set(scores_of(differences), test_to_train=0.0)
     assert plain.gaps[1] / plain.errors[1] == pytest.approx(2.5)

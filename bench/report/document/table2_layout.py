@@ -1,4 +1,4 @@
-"""Table 2 in the paper's layout, as a sheet for the writers that have no form of their own for it.
+"""Table 2 in the paper's layout, as a report for the writers that have no form of their own for it.
 
 A block a split, a line a method, and under each data set our figures beside the paper's.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from itertools import groupby
 
 from bench.report.document.caption import caption
-from bench.report.document.document import (
-    Block,
+from bench.report.document.report import (
     Entry,
     Heading,
-    Sheet,
+    Report,
+    ReportTable,
     dataset_heading,
     failed_runs,
     ours,
@@ -21,9 +21,9 @@ from bench.report.document.document import (
 from bench.report.model.cells import GROUPS, Table
 
 
-def table2_sheet(table: Table) -> Sheet:
+def table2_report(table: Table) -> Report:
     """Balanced accuracy and balanced F1 of every method, or what else is shown."""
-    return Sheet(
+    return Report(
         "table2",
         "Table 2: results",
         (),
@@ -34,7 +34,7 @@ def table2_sheet(table: Table) -> Sheet:
     )
 
 
-def _block(table: Table, split: str) -> Block:
+def _block(table: Table, split: str) -> ReportTable:
     columns = table.columns_of(split)
     headings = [Heading("Method")]
     shown = []
@@ -62,4 +62,4 @@ def _block(table: Table, split: str) -> Block:
                 if with_paper:
                     entries.append(paper(None if cell is None else cell.published))
             lines.append(tuple(entries))
-    return Block(f"{split} split", tuple(headings), tuple(lines))
+    return ReportTable(f"{split} split", tuple(headings), tuple(lines))

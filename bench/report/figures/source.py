@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import matrix_of_record, recalls
-from bench.report.model.cells import Column, Leaders, Row, Table
+from bench.report.model.cells import BestSet, Column, Row, Table
 from bench.report.model.many_classes import MOST_CLASSES_SHOWN
 from bench.report.model.table2 import table2
 
@@ -71,7 +71,7 @@ def source_of(
     plan: Json,
     records: Sequence[Json],
     failures: Mapping[str, Json],
-    leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
+    leaders: Mapping[tuple[str, str, str], BestSet] | None = None,
 ) -> Source:
     """The source of a sweep.
 

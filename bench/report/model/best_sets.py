@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bench.report.model.cells import Cell, Leaders, Result, Run, Table
+from bench.report.model.cells import BestSet, Cell, Result, Run, Table
 from bench.report.model.costs import with_required
 from bench.report.model.measures import Measure
 from bench.report.model.sampling_variance import (
@@ -16,12 +16,12 @@ from bench.report.model.sampling_variance import (
     covariance_from,
     test_to_train_of,
 )
-from bench.statistics import group_of_best
+from bench.statistics import confidence_set
 
 
-def groups_of_best(
+def best_sets(
     table: Table, predictions: Predictions, alpha: float = 0.05
-) -> dict[tuple[str, str, str], Leaders]:
+) -> dict[tuple[str, str, str], BestSet]:
     """The leaders of every column by (split, data set label, metric).
 
     Methods with all their runs compete, on the seeds they share. A column with fewer than two
@@ -51,7 +51,7 @@ def _leaders(
     covariance: Covariance,
     results: Mapping[str, Result],
     alpha: float,
-) -> Leaders | None:
+) -> BestSet | None:
     if len(cells) < 2:
         return None
     seeds = sorted(set.intersection(*(set(cell.values) for cell in cells.values())))
@@ -64,7 +64,7 @@ def _leaders(
     covariances = [covariance(measure, of_methods) for of_methods in runs]
     known = [one for one in covariances if one is not None]
     clusters = clusters_of(list(zip(*runs, strict=True)), results)
-    group = group_of_best(
+    group = confidence_set(
         scores,
         np.stack(known) if known else None,
         test_to_train=test_to_train_of([of_methods[0] for of_methods in runs]),
@@ -78,7 +78,7 @@ def _leaders(
     ]
     shared = tuple(labels for labels in named if len(labels) > 1)
     repeats = len({of_methods[0].seed for of_methods in runs})
-    return Leaders(tuple(cells), tuple(seeds), alpha, group, shared, repeats)
+    return BestSet(tuple(cells), tuple(seeds), alpha, group, shared, repeats)
 
 
 def clusters_of(methods: Sequence[Sequence[Run]], results: Mapping[str, Result]) -> tuple[int, ...]:

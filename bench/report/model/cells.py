@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from bench.report.model.measures import ALL, MAIN, ON_DEMAND, Measure
 from bench.spec import label_of_fold
-from bench.statistics import Group, Summary, summarise
+from bench.statistics import ConfidenceSet, Summary, summarise
 
 # Behind a method: its runs were made by code that has changed since, and kept.
 EARLIER_CODE = "earlier code"
@@ -255,7 +255,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Leaders:
+class BestSet:
     """The methods of a column that are not significantly different from its best.
 
     Attributes
@@ -266,7 +266,7 @@ class Leaders:
         Seeds of the comparison; with folds, all of :attr:`Run.replicate`.
     alpha : float
         Chance of any false claim in the column.
-    group : Group
+    confidence_set : ConfidenceSet
         In the unit of tables.
     clusters : tuple of tuple of str
         Labels of methods that depend on the same trained network, where two or more do.
@@ -277,7 +277,7 @@ class Leaders:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     alpha: float
-    group: Group
+    confidence_set: ConfidenceSet
     clusters: tuple[tuple[str, ...], ...] = ()
     repeats: int | None = None
 
@@ -289,7 +289,7 @@ class Leaders:
     @property
     def members(self) -> frozenset[str]:
         """Labels of the best and of what is not significantly different from it."""
-        return frozenset(self.methods[place] for place in self.group.members)
+        return frozenset(self.methods[place] for place in self.confidence_set.members)
 
 
 @dataclass(frozen=True)
@@ -367,7 +367,7 @@ class Table:
     rows: tuple[Row, ...]
     runs: tuple[Run, ...]
     cells: Mapping[tuple[str, str, str, str], Cell]
-    leaders: Mapping[tuple[str, str, str], Leaders] | None = None
+    leaders: Mapping[tuple[str, str, str], BestSet] | None = None
     shown: tuple[Measure, ...] = MAIN
     verdicts: tuple[Verdict, ...] = ()
 

@@ -16,9 +16,9 @@ from bench.report.model import measures
 from bench.report.model.cells import (
     EARLIER_CODE,
     GROUPS,
+    BestSet,
     Cell,
     Column,
-    Leaders,
     Result,
     Row,
     Run,
@@ -37,7 +37,7 @@ def table2(
     plan: Json,
     records: Sequence[Json],
     failures: Mapping[str, Json],
-    leaders: Mapping[tuple[str, str, str], Leaders] | None = None,
+    leaders: Mapping[tuple[str, str, str], BestSet] | None = None,
     shown: tuple[Measure, ...] = measures.MAIN,
 ) -> Table:
     """The table of a sweep, in the order of the paper.
@@ -54,7 +54,7 @@ def table2(
     failures : mapping
         Job id to ``reason`` and ``error``; a record of the same job outranks it.
     leaders : mapping, optional
-        From :func:`bench.report.model.best_sets.groups_of_best`, as records alone have no
+        From :func:`bench.report.model.best_sets.best_sets`, as records alone have no
         predictions. Without it the highest mean of a column is bold.
     shown : tuple of Measure
         The columns of each data set.

@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from bench.metrics import frequency_groups
-from bench.report.model.cells import Advice, Cell, Column, Leaders, Result, Run, Table, Verdict
+from bench.report.model.cells import Advice, BestSet, Cell, Column, Result, Run, Table, Verdict
 from bench.report.model.costs import measured_elsewhere, seconds_with_required
 from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
@@ -105,7 +105,7 @@ class _Place:
         return sorted(known, key=lambda label: -known[label])
 
     @cached_property
-    def leaders(self) -> Leaders | None:
+    def leaders(self) -> BestSet | None:
         """The best set by balanced accuracy; None where nothing can be tested."""
         return (self.table.leaders or {}).get((self.split, self.column.label, _BA.name))
 
@@ -114,7 +114,7 @@ class _Place:
         """The method with the highest mean, among those that are compared."""
         if self.leaders is None:
             return self.ranked[0]
-        return self.leaders.methods[self.leaders.group.best]
+        return self.leaders.methods[self.leaders.confidence_set.best]
 
     @cached_property
     def best_set(self) -> list[str]:
@@ -129,7 +129,7 @@ class _Place:
         """Points behind the best of those that are significantly worse, the worst first."""
         if self.leaders is None:
             return {}
-        gaps = zip(self.leaders.methods, self.leaders.group.gaps, strict=True)
+        gaps = zip(self.leaders.methods, self.leaders.confidence_set.gaps, strict=True)
         found = {label: gap for label, gap in gaps if label not in self.leaders.members}
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -365,7 +365,7 @@ def _resolved(place: _Place) -> Advice | None:
     """How many runs there are and how small a difference they can show."""
     runs = [run for run, _ in place.finished(place.best)]
     if place.leaders is not None:
-        group = place.leaders.group
+        group = place.leaders.confidence_set
         seeds = _in_words([run for run in runs if run.replicate in place.leaders.seeds])
         if place.worse:
             least = min(place.worse.values())

@@ -6,21 +6,21 @@ import math
 
 import scipy  # its `stats`, which takes long to import, is imported when it is used
 
-from bench.report.document.document import (
-    Block,
-    Sheet,
+from bench.report.document.numbers import HOLE, ONE_RUN, fixed
+from bench.report.document.report import (
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
     plain_headings,
 )
-from bench.report.document.numbers import HOLE, ONE_RUN, fixed
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.measures import MAIN, Measure
 from bench.report.model.published import PAPER
 
 
-def agreement(table: Table) -> Sheet:
+def agreement(table: Table) -> Report:
     """Kendall's tau between the paper's figures and ours, for each column of Table 2."""
     lines, csv_lines = [], []
     for split in table.splits:
@@ -44,7 +44,7 @@ def agreement(table: Table) -> Sheet:
                 )
                 values: tuple[Value, ...] = (n, tau, p, " ".join(left_out))
                 csv_lines.append((column.label, split, measure.name, *values))
-    return Sheet(
+    return Report(
         "agreement",
         "Our order of methods against the paper's",
         (),
@@ -63,7 +63,7 @@ def agreement(table: Table) -> Sheet:
             ("Source", f"Table 2 of {PAPER}."),
         ),
         (
-            Block(
+            ReportTable(
                 "",
                 plain_headings(("split", "data set", "measure", "methods", "tau", "p", "left out")),
                 tuple(lines),

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import matrix_of_record, recalls
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import HOLE, fixed, interval
+from bench.report.document.report import (
     Entry,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
@@ -20,7 +21,6 @@ from bench.report.document.document import (
     paper,
     plain_headings,
 )
-from bench.report.document.numbers import HOLE, fixed, interval
 from bench.report.model.cells import Cell, Table
 from bench.report.model.measures import MAIN
 from bench.report.model.published import PAPER
@@ -32,7 +32,7 @@ _BA = MAIN[0]
 _ONE_RUN = "one run: no interval"
 
 
-def comparison(table: Table, records: Sequence[Json]) -> Sheet:
+def comparison(table: Table, records: Sequence[Json]) -> Report:
     """Every cell that repeats one of the paper's.
 
     Parameters
@@ -78,7 +78,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
                 csv_lines.append((column.label, split, row.label, *values))
     headings = ("split", "data set", "method", "BA (ours)", "BA (paper)", "difference",
                 "95 % of single runs", "published figure is")  # fmt: skip
-    return Sheet(
+    return Report(
         "comparison",
         "Ours against published",
         (_counted(inside, sum(text[-1].text == _ONE_RUN for text in lines)),),
@@ -107,7 +107,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Sheet:
             ("Source", f"Table 2 of {PAPER}."),
             *marks(table),
         ),
-        (Block("", plain_headings(headings), tuple(lines)),),
+        (ReportTable("", plain_headings(headings), tuple(lines)),),
         ("dataset", "split", "method", "mean", "n", "expected", "published", "difference",
          "low", "high", "within_prediction_interval", "failed"),
         tuple(csv_lines),

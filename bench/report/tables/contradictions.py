@@ -8,8 +8,16 @@ from typing import Literal
 import numpy as np
 
 from bench.metrics.confusion import balanced_f1s, mean_present, recalls_from_pair
-from bench.report.document.document import Block, Entry, Sheet, Value, line, paper, plain_headings
 from bench.report.document.numbers import fixed
+from bench.report.document.report import (
+    Entry,
+    Report,
+    ReportTable,
+    Value,
+    line,
+    paper,
+    plain_headings,
+)
 from bench.report.model.measures import MAIN
 from bench.report.model.published import PAPER, published
 
@@ -101,7 +109,7 @@ def extremes(balanced_accuracy: float, classes: int) -> tuple[float, float]:
     return min(found), max(found)
 
 
-def contradictions() -> Sheet:
+def contradictions() -> Report:
     """Every pair of the paper's Table 2, with the recalls that it implies."""
     lines, csv_lines, impossible, many = [], [], 0, 0
     for split, method, dataset in _places():
@@ -127,7 +135,7 @@ def contradictions() -> Sheet:
         csv_lines.append((split, dataset, method, *values))
     headings = ("split", "data set", "method", "BA", "BF1", "larger recall", "smaller recall",
                 "verdict")  # fmt: skip
-    return Sheet(
+    return Report(
         "contradictions",
         "Published pairs that cannot exist",
         (
@@ -150,7 +158,7 @@ def contradictions() -> Sheet:
                 "feasible pairs have a matrix that was constructed.",
             ),
         ),
-        (Block("", plain_headings(headings), tuple(lines)),),
+        (ReportTable("", plain_headings(headings), tuple(lines)),),
         ("split", "dataset", "method", "balanced_accuracy", "balanced_f1", "larger_recall",
          "smaller_recall", "verdict", "reason"),
         tuple(csv_lines),

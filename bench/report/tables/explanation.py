@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import HOLE, fixed, interval
+from bench.report.document.report import (
     Entry,
     Heading,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
@@ -16,7 +17,6 @@ from bench.report.document.document import (
     ours,
     plain_headings,
 )
-from bench.report.document.numbers import HOLE, fixed, interval
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.measures import MAIN
 from bench.report.model.paired_cells import gap_over_seeds, said_of
@@ -67,7 +67,7 @@ class Compared:
         return said_of(self.difference.pairs)
 
 
-def explanation(table: Table, predictions: Predictions) -> Sheet:
+def explanation(table: Table, predictions: Predictions) -> Report:
     """Put the methods side by side that differ by one part of the method, and say what it does.
 
     Parameters
@@ -96,7 +96,7 @@ def explanation(table: Table, predictions: Predictions) -> Sheet:
                 values: tuple[Value, ...] = (gap.mean, gap.low, gap.high, gap.pairs, gap.sign)
                 values += (STAND_INS.get(column.name, ""),)
                 csv_lines.append((column.label, split, item.first, item.second, *values))
-    return Sheet(
+    return Report(
         "explanation",
         "What the gain of the paper's method is due to",
         tuple(paragraphs),
@@ -180,20 +180,20 @@ def _names(rivals: list[Compared]) -> str:
     return ", ".join(f"{item.second}{item.note}" for item in rivals)
 
 
-def _side_by_side(table: Table, split: str, column: Column) -> Block:
+def _side_by_side(table: Table, split: str, column: Column) -> ReportTable:
     headings = {row.label: row.heading for row in table.rows}
     cells: dict[str, Cell | None] = {
         name: table.cells.get((split, column.label, name, MAIN[0].name)) for name in ROWS
     }
-    return Block(
+    return ReportTable(
         f"{dataset_heading(column)}, {split} split",
         (Heading("method"), Heading("row"), Heading(MAIN[0].heading)),
         tuple(line(name, headings.get(name, HOLE), ours(cell)) for name, cell in cells.items()),
     )
 
 
-def _differences(where: str, compared: list[Compared]) -> Block:
-    return Block(
+def _differences(where: str, compared: list[Compared]) -> ReportTable:
+    return ReportTable(
         f"Differences, {where}",
         plain_headings(
             ("part", "first", "second", "points", "95 % interval", "n", "first against second")

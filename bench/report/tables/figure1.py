@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import frequency_groups, matrix_of_record, recalls, wilson_interval
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import FAILED, HOLE, fixed, interval
+from bench.report.document.report import (
     Entry,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     marks,
     plain_headings,
 )
-from bench.report.document.numbers import FAILED, HOLE, fixed, interval
 from bench.report.model.cells import Column, Row, Run, Table
 from bench.report.model.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.model.published import PAPER, STAND_INS
@@ -44,7 +44,7 @@ def _tested(record: Mapping[str, Any]) -> _Tested:
     return _Tested(record, matrix.sum(axis=1), np.diag(matrix).copy(), 100.0 * recalls(matrix))
 
 
-def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
+def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
     """Mean recall of every class in percent, by data set, split and method.
 
     People read the rows of the paper and, of many classes, the largest and the smallest; the CSV
@@ -72,7 +72,7 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             }
             blocks.append(_block(split, column, rows, done, runs))
             csv_lines += _csv_lines(split, column, rows, done, runs)
-    return Sheet(
+    return Report(
         "figure1",
         "Figure 1: samples per class against accuracy per class",
         (),
@@ -130,7 +130,9 @@ Done = Mapping[str, Sequence[_Tested]]
 Planned = Mapping[str, Sequence[Run]]
 
 
-def _block(split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned) -> Block:
+def _block(
+    split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned
+) -> ReportTable:
     drawn = [row for row in rows if row.group == _DRAWN]
     classes, samples = _classes(done)
     lines, tail = [], set(_groups(samples)["tail"])
@@ -151,7 +153,7 @@ def _block(split: str, column: Column, rows: Sequence[Row], done: Done, planned:
         lines.append(tuple(entries))
     headings = ["class", "samples", *(row.heading for row in drawn)]
     title = f"{dataset_heading(column)}, {split} split"
-    return Block(title, plain_headings(headings), tuple(lines))
+    return ReportTable(title, plain_headings(headings), tuple(lines))
 
 
 def _csv_lines(

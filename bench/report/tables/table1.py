@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import HOLE, fixed
+from bench.report.document.report import (
     Entry,
     Kind,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
     marks,
     plain_headings,
 )
-from bench.report.document.numbers import HOLE, fixed
 from bench.report.model.cells import Table
 from bench.report.model.published import PAPER, STAND_INS, of_paper, published
 
@@ -24,7 +24,7 @@ Facts = tuple[int | None, int | None, float | None]
 _NOTHING: Facts = (None, None, None)
 
 
-def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
+def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
     """Table 1 from run records: the paper's data sets in its order, then the others of `table`.
 
     Where no data set of `table` is the paper's, those of the paper are left out.
@@ -55,7 +55,7 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
         values: list[Value] = [value for pair in zip(own, printed, strict=True) for value in pair]
         csv_lines.append((label, *values, STAND_INS.get(names.get(label, label), "")))
     facts = ("samples", "classes", "imbalance ratio")
-    return Sheet(
+    return Report(
         "table1",
         "Table 1: data sets",
         (),
@@ -70,7 +70,7 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Sheet:
             *marks(table),
         ),
         (
-            Block(
+            ReportTable(
                 "",
                 plain_headings(["data set", *(f"{fact} ({whose})" for fact in facts
                                               for whose in ("ours", "paper"))]),

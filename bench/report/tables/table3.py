@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import fixed, interval
+from bench.report.document.report import (
     Entry,
     Heading,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
@@ -16,7 +17,6 @@ from bench.report.document.document import (
     ours,
     paper,
 )
-from bench.report.document.numbers import fixed, interval
 from bench.report.model import measures
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.paired_cells import gap_over_seeds, said_of
@@ -36,7 +36,7 @@ _WORDS = {"": "(no name)", "class_plus_subcluster": "class + sub-cluster"}
 _DATASET, _SPLIT, _METHOD = "uspto_50k", "standard", "sdr"
 
 
-def ablation(name: Name, table: Table, predictions: Predictions) -> Sheet:
+def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
     """Balanced accuracy of the variants, where `table` has one besides the method itself.
 
     Parameters
@@ -83,13 +83,13 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Sheet:
                     f"{measure.heading} (paper)", "difference",
                     f"minus {_METHOD}", "95 % interval")  # fmt: skip
         blocks.append(
-            Block(
+            ReportTable(
                 f"{dataset_heading(column)}, {split} split",
                 tuple(Heading(text) for text in headings),
                 tuple(lines),
             )
         )
-    return Sheet(
+    return Report(
         name,
         _TITLES[name],
         (),

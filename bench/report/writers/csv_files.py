@@ -1,4 +1,4 @@
-"""``table2.csv``, a line a figure; ``runs.csv``, a line a planned run; and the sheets."""
+"""``table2.csv``, a line a figure; ``runs.csv``, a line a planned run; and the reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from bench.plain_text import visible
-from bench.report.document.document import Sheet, Value
 from bench.report.document.numbers import fixed
+from bench.report.document.report import Report, Value
 from bench.report.model import measures
 from bench.report.model.cells import Cell, Column, Row, Run, Table
 from bench.report.model.classes import classes_used
@@ -94,10 +94,10 @@ def runs_csv(table: Table) -> str:
     return csv_text(header, lines)
 
 
-def sheet_csv(sheet: Sheet) -> str:
-    """The figures of a sheet: text, whole numbers, others with four places, nothing for None."""
+def report_csv(report: Report) -> str:
+    """The figures of a report: text, whole numbers, others with four places, nothing for None."""
     return csv_text(
-        sheet.csv_header, ([_value(value) for value in line] for line in sheet.csv_lines)
+        report.csv_header, ([_value(value) for value in line] for line in report.csv_lines)
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from bench.report.document.document import Block, Entry, Heading, Kind, Sheet
+from bench.report.document.report import Entry, Heading, Kind, Report, ReportTable
 
 PACKAGES = ("[T1]{fontenc}", "{booktabs}", "{caption}", "{graphicx}", "{textcomp}", "{xcolor}")
 # A float that is longer than a page is cut off by LaTeX; longer tables go on in another one.
@@ -40,22 +40,22 @@ def escape(text: str) -> str:
     return "".join(map(_character, " ".join(text.split())))
 
 
-def sheet_latex(sheet: Sheet) -> str:
-    """The tables of a sheet with their notes, to be used where the packages are loaded."""
+def report_latex(report: Report) -> str:
+    """The tables of a report with their notes, to be used where the packages are loaded."""
     needed = " ".join(rf"\usepackage{package}" for package in PACKAGES)
-    parts = [f"% Needs {needed}", *(_paragraph(text) for text in sheet.paragraphs)]
-    for block in sheet.blocks:
+    parts = [f"% Needs {needed}", *(_paragraph(text) for text in report.paragraphs)]
+    for block in report.blocks:
         for number, lines in enumerate(_cut(block.lines)):
-            parts.append(_table(sheet, block, lines, again=number > 0))
+            parts.append(_table(report, block, lines, again=number > 0))
     parts += [
         _paragraph_of(rf"\footnotesize\textbf{{{escape(subject)}}}: {escape(text)}")
-        for subject, text in sheet.notes
+        for subject, text in report.notes
     ]
     return "\n".join(parts) + "\n"
 
 
 def document(names: Sequence[str]) -> str:
-    r"""A whole document that ``\input``s the sheets called `names`."""
+    r"""A whole document that ``\input``s the reports called `names`."""
     lines = [
         r"\documentclass{article}",
         r"\usepackage[a4paper,margin=2cm]{geometry}",
@@ -92,8 +92,10 @@ def _cut(lines: Sequence[tuple[Entry, ...]]) -> list[Sequence[tuple[Entry, ...]]
     return [lines[start : start + _LINES_A_TABLE] for start in starts]
 
 
-def _table(sheet: Sheet, block: Block, lines: Sequence[tuple[Entry, ...]], *, again: bool) -> str:
-    caption = ": ".join(filter(None, (sheet.title, block.title)))
+def _table(
+    report: Report, block: ReportTable, lines: Sequence[tuple[Entry, ...]], *, again: bool
+) -> str:
+    caption = ": ".join(filter(None, (report.title, block.title)))
     columns = "".join("l" if _is_text(block, k) else "r" for k in range(len(block.headings)))
     return "\n".join(
         [
@@ -114,7 +116,7 @@ def _table(sheet: Sheet, block: Block, lines: Sequence[tuple[Entry, ...]], *, ag
     )
 
 
-def _is_text(block: Block, column: int) -> bool:
+def _is_text(block: ReportTable, column: int) -> bool:
     """Whether words stand in a column, which are aligned at their left."""
     entries = [line[column] for line in block.lines if len(line) > column]
     return column == 0 or any(

@@ -12,7 +12,6 @@ from tabulate import tabulate
 
 from bench.plain_text import visible
 from bench.report.document.caption import caption
-from bench.report.document.document import dataset_heading
 from bench.report.document.numbers import (
     FAILED,
     HOLE,
@@ -23,6 +22,7 @@ from bench.report.document.numbers import (
     share,
     split_heading,
 )
+from bench.report.document.report import dataset_heading
 from bench.report.model import measures
 from bench.report.model.cells import GROUPS, Cell, Row, Run, Table, first_results
 from bench.report.model.costs import measured_elsewhere, seconds_with_required

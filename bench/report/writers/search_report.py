@@ -7,27 +7,27 @@ from collections.abc import Iterable
 import yaml
 
 from bench.metrics.evaluation import LOWER_IS_BETTER
-from bench.report.document.document import (
-    Block,
+from bench.report.document.numbers import FAILED, HOLE, fixed
+from bench.report.document.report import (
     Entry,
-    Sheet,
+    Report,
+    ReportTable,
     Value,
     dataset_heading,
     line,
     plain_headings,
 )
-from bench.report.document.numbers import FAILED, HOLE, fixed
 from bench.report.model.cells import Column
 from bench.report.model.published import STAND_INS
 from bench.report.tables.search import Search, Trial
-from bench.report.writers.sheet_markdown import sheet_markdown
+from bench.report.writers.report_markdown import report_markdown
 from bench.training.settings import SELECT_BY
 
 
-def settings_sheet(search: Search) -> Sheet:
+def settings_report(search: Search) -> Report:
     """Choices, all trials, and whether the curves of what was chosen are flat."""
     chosen = [method for method in search.trials if search.chosen(method) is not None]
-    return Sheet(
+    return Report(
         "settings",
         "Settings chosen on validation",
         (
@@ -44,9 +44,9 @@ def settings_sheet(search: Search) -> Sheet:
 
 
 def settings_markdown(search: Search) -> str:
-    """The sheet, and what goes into a preset."""
+    """The report, and what goes into a preset."""
     return (
-        f"{sheet_markdown(settings_sheet(search))}\n## For a preset\n\n"
+        f"{report_markdown(settings_report(search))}\n## For a preset\n\n"
         f"```yaml\n{preset_snippet(search)}```\n"
     )
 
@@ -104,7 +104,7 @@ def _scores(search: Search) -> str:
     return f"{sign}100 times {search.by} on validation, of the epoch selected on it. {unseen}"
 
 
-def _choices(search: Search) -> Block:
+def _choices(search: Search) -> ReportTable:
     headings = ("method", "choice", "mean", "mean of the defaults", "gain", "2 standard errors",
                 "reading")  # fmt: skip
     lines = []
@@ -127,7 +127,7 @@ def _choices(search: Search) -> Block:
                 _reading(search, trial, gain),
             )
         )
-    return Block("Choices", plain_headings(headings), tuple(lines))
+    return ReportTable("Choices", plain_headings(headings), tuple(lines))
 
 
 def _no_choice(search: Search, method: str) -> str:
@@ -146,7 +146,7 @@ def _reading(search: Search, trial: Trial, gain: float | None) -> str:
     return "within noise" if abs(gain) <= 2 * error else "beyond noise"
 
 
-def _trials(search: Search) -> Block:
+def _trials(search: Search) -> ReportTable:
     headings = ("trial", *map(dataset_heading, search.columns), "mean", "gain", "defaults")
     errors = (_number(search.errors.get(column.label)) for column in search.columns)
     lines = [line("standard error at most", *errors, "", "", "")]
@@ -162,7 +162,7 @@ def _trials(search: Search) -> Block:
                     "yes" if trial.default else "",
                 )
             )
-    return Block("Trials", plain_headings(headings), tuple(lines))
+    return ReportTable("Trials", plain_headings(headings), tuple(lines))
 
 
 def _score(trial: Trial, column: Column) -> str:
@@ -171,7 +171,7 @@ def _score(trial: Trial, column: Column) -> str:
     return HOLE + FAILED * (column.label in trial.failed)
 
 
-def _curves(search: Search) -> Block:
+def _curves(search: Search) -> ReportTable:
     headings = ["choice"]
     for column in search.columns:
         headings += [f"{dataset_heading(column)} epoch", f"{dataset_heading(column)} late gain"]
@@ -189,7 +189,7 @@ def _curves(search: Search) -> Block:
         "Are the curves flat? Selected epoch, and mean over the last fifth of the epochs minus "
         "that over the fifth before"
     )
-    return Block(title, plain_headings(headings), tuple(lines))
+    return ReportTable(title, plain_headings(headings), tuple(lines))
 
 
 def _csv_lines(search: Search) -> Iterable[tuple[Value, ...]]:

@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.report.document.caption import mixed_code, mixed_machines, rare_classes
-from bench.report.document.document import dataset_heading, stand_ins
 from bench.report.document.numbers import FAILED, HOLE, figure, published, share, split_heading
+from bench.report.document.report import dataset_heading, stand_ins
 from bench.report.model.cells import Column, Table
 from bench.report.model.measures import Measure, unit
 from bench.report.tables.mean_ranks import task_ranks

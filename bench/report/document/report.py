@@ -16,7 +16,7 @@ from bench.report.model.published import STAND_INS
 Kind = Literal["plain", "ours", "best", "paper", "flag"]
 Value = str | int | float | None
 
-# What every sheet repeats from the caption of Table 2.
+# What every report repeats from the caption of Table 2.
 _OF_RUNS = ("Runs", "Training", "Mixed machines", "Mixed code", "Method settings")
 
 
@@ -37,8 +37,8 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Block:
-    """One table of a sheet; a line of one entry is a heading across it."""
+class ReportTable:
+    """One table of a report; a line of one entry is a heading across it."""
 
     title: str
     headings: tuple[Heading, ...]
@@ -46,7 +46,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Report:
     """Everything that is printed under one name.
 
     Attributes
@@ -65,7 +65,7 @@ class Sheet:
     title: str
     paragraphs: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[ReportTable, ...]
     csv_header: tuple[str, ...]
     csv_lines: tuple[tuple[Value, ...], ...]
 

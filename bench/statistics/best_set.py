@@ -13,7 +13,7 @@ from bench.statistics.variance import check_scores, covariance_of_means, errors_
 
 
 @dataclass(frozen=True)
-class Group:
+class ConfidenceSet:
     """The best of k methods and those not significantly different from it.
 
     Attributes
@@ -39,14 +39,14 @@ class Group:
     degrees: int
 
 
-def group_of_best(
+def confidence_set(
     scores: np.ndarray,
     sampling: np.ndarray | None = None,
     *,
     test_to_train: float,
     clusters: Sequence[int] | None = None,
     alpha: float = 0.05,
-) -> Group | None:
+) -> ConfidenceSet | None:
     """The methods not significantly different from the best, family-wise at `alpha`.
 
     Means and their errors are those of :func:`bench.statistics.variance.covariance_of_means`.
@@ -90,7 +90,7 @@ def group_of_best(
 
     Returns
     -------
-    Group or None
+    ConfidenceSet or None
         None below two seeds or two methods, as nothing can be tested then.
 
     Raises
@@ -109,7 +109,7 @@ def group_of_best(
     gaps = means[best] - means
     errors = errors_of_gaps(covariance, best, scores)
     p_values = _closed(gaps, errors, degrees, alpha)
-    return Group(
+    return ConfidenceSet(
         best,
         tuple(np.flatnonzero(p_values > alpha).tolist()),
         tuple(gaps.tolist()),
