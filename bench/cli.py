@@ -202,6 +202,12 @@ def main() -> int:
     help="Python file of yours with a method, data set, split or encoder; may be repeated, and "
     "stands before a command",
 )
+@click.option(
+    "--baselines",
+    metavar="FOLDER",
+    help="set finished runs of a results folder beside the methods: reference (those shipped with "
+    "the benchmark, of --preset paper) or a folder; they are never trained",
+)
 @click.option("--dry-run", is_flag=True, help="show the runs and what is done; write nothing")
 @click.option("--print-config", is_flag=True, help="show each setting and where it came from")
 @click.option(
@@ -259,6 +265,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
         data_dir=arguments["data_dir"],
         dry_run=arguments["dry_run"],
         shown=shown,
+        baselines=arguments["baselines"],
     )
 
 
@@ -277,8 +284,29 @@ def _measures(names: str | None) -> Any:
 cli.help = (cli.help or "").replace("python run_bench.py", PROGRAM)
 
 
+def _one_folder(
+    context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]
+) -> Path:
+    """The folder of an option that must not be given twice: the last would hide the others."""
+    if len(folders) > 1:
+        named = " and ".join(map(str, folders))
+        raise click.UsageError(
+            f"Expected one results folder with --out, but got {named}. To compare them: "
+            f"{PROGRAM} compare {' '.join(map(str, folders))} --baseline NAME"
+        )
+    return folders[0]
+
+
 @cli.command()
-@click.option("--out", type=_FOLDER, default="results", show_default=True, help="results folder")
+@click.option(
+    "--out",
+    type=_FOLDER,
+    multiple=True,
+    default=("results",),
+    show_default="results",
+    callback=_one_folder,
+    help="results folder",
+)
 @click.option(
     "--bold",
     type=click.Choice(["group", "best"]),
@@ -288,12 +316,14 @@ cli.help = (cli.help or "").replace("python run_bench.py", PROGRAM)
 )
 @click.option("--preset", metavar="NAME", help="of the last benchmark with this preset")
 @click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
+@click.option("--html", is_flag=True, help="also write report.html, a page that needs no network")
 @_metrics
 def report(
     out: Path,
     bold: Literal["group", "best"],
     preset: str | None,
     to: Path | None,
+    html: bool,
     metrics: str | None,
 ) -> int:
     """Rebuild the tables of the last benchmark from its run records.
@@ -303,7 +333,42 @@ def report(
     shown = _measures(metrics)
     from bench.commands.report import rebuild_report
 
-    return rebuild_report(out, bold, preset, to, shown)
+    return rebuild_report(out, bold, preset, to, shown, html=html)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="A [B ...]")
+@click.option("--baseline", metavar="NAME", help="method that the others are compared with")
+@click.option(
+    "--out", type=_FOLDER, default="results", show_default=True, help="folder of the methods"
+)
+@click.option(
+    "--metric",
+    default="balanced_accuracy",
+    show_default=True,
+    metavar="NAME",
+    help="balanced_accuracy, balanced_f1, or the mean recall of some classes, such as recall_tail",
+)
+@click.option("--csv", "to", metavar="FILE", help="also write the comparison as CSV")
+def compare(
+    names: tuple[str, ...], baseline: str | None, out: Path, metric: str, to: str | None
+) -> int:
+    """Compare methods, or results folders, with a baseline: differences with 95 % intervals.
+
+    A and B are methods of the results folder --out, or results folders. Runs are paired by seed,
+    where both have the same split of the same data. A method that is in two folders is compared
+    with itself, a method of one folder with --baseline.
+
+    \b
+    Examples:
+    compare my_method cb --baseline balanced_softmax
+    compare results/before results/after --baseline vanilla
+    """  # noqa: D301 (\b keeps the lines of the examples apart)
+    from bench.commands.compare import compare_results
+
+    return compare_results(
+        names, baseline, out=out, metric=metric, to=None if to is None else Path(to)
+    )
 
 
 @cli.command()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.commands.report import checked_table
 from bench.errors import ArgumentError, nearest
+from bench.plain_text import visible
 from bench.report.document.numbers import counted, fixed
-from bench.report.figures.source import Source
+from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
-from bench.report.model.cells import Column, Leaders, Row, Run
+from bench.report.model.cells import Column, Leaders, Row, Run, Verdict
 from bench.report.model.measures import unit
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.sampling_variance import covariance_from
@@ -130,6 +131,17 @@ class Interval:
         return f"{text}: {said}{only}."
 
 
+class Verdicts(tuple[Verdict, ...]):
+    """A verdict a data set, which shows itself as text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return visible("\n\n".join(map(str, self)))
+
+    __str__ = __repr__
+
+
 class Results:
     """What came of a benchmark; made by :func:`bench.compare` and :func:`bench.load_results`.
 
@@ -152,6 +164,16 @@ class Results:
     def methods(self) -> list[str]:
         """Labels of the methods, in the order of tables."""
         return [row.label for row in self.source.table.rows]
+
+    @property
+    def verdict(self) -> Verdicts:
+        """What to use, what to avoid, and how far to trust that, on each data set.
+
+        Printed, it is text; each of its items is one data set's, with ``use``, ``avoid`` and
+        ``trust``: sentences (``text``) and the methods that they are about (``methods``). All of it
+        is by balanced accuracy.
+        """
+        return Verdicts(self.source.table.verdicts)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -385,7 +407,7 @@ class Results:
         from bench.report.html import write_page
 
         written = Path(path)
-        write_page(written, self.source)
+        write_page(written, self.source, self._store.decisions)
         return written
 
     def model(
@@ -562,9 +584,7 @@ def results_of(
         A record breaks a rule, or its stored predictions say otherwise.
     """
     table, records, failures = checked_table(store, plan, shown=shown)
-    done = {record["job_id"]: record for record in records}
-    left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
-    return Results(store, Source(table, done, left))
+    return Results(store, source_of_table(table, records, failures))
 
 
 def _run(

@@ -16,7 +16,7 @@ from bench.commands.report import Shown, planned_records, refuse_contradicted, w
 from bench.compliance.rules import breaches_together
 from bench.report.document.document import Sheet
 from bench.report.document.table2_layout import table2_sheet
-from bench.report.figures import Source, source_of, write_figures
+from bench.report.figures import Source, draw_figures, source_of, write_figures
 from bench.report.html import write_page
 from bench.report.model.best_sets import groups_of_best
 from bench.report.model.check import check_records, refuse
@@ -24,6 +24,7 @@ from bench.report.model.measures import MAIN
 from bench.report.model.published import of_paper
 from bench.report.model.registered import with_registered_names
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
 from bench.report.tables.contradictions import contradictions
@@ -85,6 +86,7 @@ def write_paper(
         more = with_all_figures(store, sweep.records, shown)
         table = table2(sweep.plan, more, sweep.failures, shown=shown)
         table = replace(table, leaders=groups_of_best(table, store.decisions))
+        table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
         sheets = [
             table1(table, sweep.records),
             table2_sheet(table),
@@ -130,8 +132,9 @@ def _write_pictures(store: Store, source: Source, embeddings: bool, data_dir: Pa
     folder, page = store.root / "paper" / "figures", store.root / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = write_figures(folder, source, embeddings=drawn, jobs=default_jobs())
-        write_page(page, source)
+        pictures = draw_figures(source, embeddings=drawn, jobs=default_jobs())
+        paths = write_figures(folder, pictures)
+        write_page(page, source, store.decisions, pictures)
     except OSError as error:
         raise not_writable(store.root, error) from error
     console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")

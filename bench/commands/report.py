@@ -22,8 +22,10 @@ from bench.report.model.derived import with_figures
 from bench.report.model.measures import MAIN, Measure
 from bench.report.model.registered import breaches_of_label, with_registered_names
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
+from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
 
 Bold = Literal["group", "best"]
@@ -36,15 +38,17 @@ def rebuild_report(
     preset: str | None = None,
     to: Path | None = None,
     shown: Shown = MAIN,
+    *,
+    html: bool = False,
 ) -> int:
     """Rebuild the tables of the last benchmark in `out`; 1 when some of its runs are not done.
 
     With `preset` those of the last benchmark with that preset, and to the folder `to` if given,
-    with the columns `shown`.
+    with the columns `shown`; with `html` the page ``report.html`` too.
     """
     store = open_results(out)
     plan = with_registered_names(store.read_plan(preset))
-    return show_report(store, plan, bold, to, shown)
+    return show_report(store, plan, bold, to, shown, html=html)
 
 
 def show_report(
@@ -53,12 +57,14 @@ def show_report(
     bold: Bold = "group",
     to: Path | None = None,
     shown: Shown = MAIN,
+    *,
+    html: bool = False,
 ) -> int:
     """Write the tables of `plan`, print Table 2 and the files written.
 
     Bold is what is not significantly different from the best of a column (``group``), or the
     highest mean alone (``best``). Files go to `to`, or to the results folder. `shown` are the
-    columns of each data set.
+    columns of each data set. With `html` the page ``report.html`` is written, too.
 
     Returns
     -------
@@ -70,8 +76,17 @@ def show_report(
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
-    table, records, _ = checked_table(store, plan, bold, shown)
+    table, records, failures = checked_table(store, plan, bold, shown)
     paths = write_report(to or store.root, table)
+    if html:
+        # Drawing is imported only by who asks for it.
+        from bench.report.figures.source import source_of_table
+        from bench.report.html import write_page
+
+        page = (to or store.root) / "report.html"
+        source = source_of_table(table, records, failures)
+        write_page(page, source, store.decisions, jobs=default_jobs())
+        paths = [*paths, page]
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))
     return 0 if len(records) == len(plan["jobs"]) else 1
@@ -93,9 +108,9 @@ def checked_table(
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
     table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
-    if bold == "group":
-        table = replace(table, leaders=groups_of_best(table, store.decisions))
-    return table, records, failures
+    table = replace(table, leaders=groups_of_best(table, store.decisions))
+    table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
+    return table if bold == "group" else replace(table, leaders=None), records, failures
 
 
 def with_all_figures(

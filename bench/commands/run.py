@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.archive import open_results
+from bench.commands.baselines import Joined, open_baselines
 from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
@@ -78,8 +79,11 @@ def run_benchmark(
     data_dir: Path | None,
     dry_run: bool,
     shown: tuple[Measure, ...] = MAIN,
+    baselines: str | None = None,
 ) -> int:
     """Run what the settings ask for and print the table with the columns `shown`.
+
+    Finished runs of `baselines`, a results folder or ``reference``, stand beside them.
 
     Returns
     -------
@@ -87,15 +91,24 @@ def run_benchmark(
         0 when every run of the plan is done, 1 when some failed.
     """
     if dry_run:
-        return _dry_run(resolved, policy, out, data_dir)
-    done = carry_out(resolved, policy, out=out, data_dir=data_dir)
+        return _dry_run(resolved, policy, out, data_dir, baselines)
+    done = carry_out(resolved, policy, out=out, data_dir=data_dir, baselines=baselines)
     code = show_report(done.store, with_registered_names(done.plan), shown=shown)
     show_failures(done.store, done.jobs)
     return code
 
 
-def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path | None) -> Benchmark:
+def carry_out(
+    resolved: Resolved,
+    policy: Policy,
+    *,
+    out: Path,
+    data_dir: Path | None,
+    baselines: str | None = None,
+) -> Benchmark:
     """Run what the settings ask for and is not done: the command line and Python both come here.
+
+    Finished runs of `baselines`, a results folder or ``reference``, are joined and never trained.
 
     Raises
     ------
@@ -104,6 +117,7 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
         store knows it.
     """
     grid = _grid(resolved)
+    shipped = open_baselines(baselines, policy)
     store = Store(out)
     cores = resolved.settings.jobs or default_jobs()
     place = place_of(resolved.settings)
@@ -123,11 +137,13 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
     )
     samples = {label: len(item.prepared) for label, item in ready.items()}
 
-    def run(jobs: list[Job], write_plan: Callable[[Stored], object]) -> list[Job]:
+    def run(
+        jobs: list[Job], write_plan: Callable[[Stored], object], joined: Collection[str] = ()
+    ) -> list[Job]:
         """Run what is not done of `jobs` and of what they build on; all of these."""
         hashes = make_splits(jobs, ready, cache, cores)
         needed = with_required(jobs)
-        stored = read_stored(store.records(), needed, samples, policy, place.name)
+        stored = read_stored(store.records(), needed, samples, policy, place.name, joined)
         done = set() if policy.force else stored.done()
         require_packages([job for job in needed if job.job_id not in done])
         for line in stored.notes():
@@ -162,6 +178,12 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
         grid, trials = settled.grid(grid), settled.to_json(resolved.settings)
     jobs = jobs_of(grid)
     plan: dict[str, Any] = {}
+    joined: Joined | None = None
+    if shipped is not None:
+        joined = shipped.join(jobs, grid, resolved.settings, jobs_of).beside(store)
+        joined.put(store)
+        console.print(joined.in_words())
+        jobs = [*jobs, *joined.jobs]
 
     def write_plan(stored: Stored) -> None:
         for label in replaced_data(store, jobs):
@@ -170,9 +192,11 @@ def carry_out(resolved: Resolved, policy: Policy, *, out: Path, data_dir: Path |
                 "replaced, its runs are kept. --out gives this file a folder of its own."
             )
         plan.update(plan_document(resolved, jobs, stored.kept, trials))
+        if joined is not None:
+            plan["settings"]["joined"] = joined.to_json()
         store.write_plan(plan)
 
-    needed = run(jobs, write_plan)
+    needed = run(jobs, write_plan, () if joined is None else joined.files)
     _forget_models(store, needed, resolved.settings.keep_models)
     return Benchmark(store, plan, needed)
 
@@ -201,9 +225,16 @@ def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
         )
 
 
-def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | None) -> int:
+def _dry_run(
+    resolved: Resolved,
+    policy: Policy,
+    out: Path,
+    data_dir: Path | None,
+    baselines: str | None,
+) -> int:
     """Show the plan and what of it is done; reads only."""
     grid = _grid(resolved)
+    shipped = open_baselines(baselines, policy)
     store = Store(out)
     try:
         place = place_of(resolved.settings)
@@ -242,8 +273,15 @@ def _dry_run(resolved: Resolved, policy: Policy, out: Path, data_dir: Path | Non
             asked += jobs_of(settled.grid(here))
         else:
             later = runs_later(settled, here, resolved.settings, len(asked))
+    joined: Collection[str] = ()
+    found = records()
+    if shipped is not None:
+        with_them = shipped.join(asked, here, resolved.settings, jobs_of).beside(store)
+        console.print(with_them.in_words())
+        asked = [*asked, *with_them.jobs]
+        joined, found = with_them.files, chain(found, with_them.records())
     jobs = with_required(asked)
-    stored = read_stored(records(), jobs, samples, policy, place.name)
+    stored = read_stored(found, jobs, samples, policy, place.name, joined)
     done = set() if policy.force else stored.done()
     again = done_without_weights(jobs, done, store)
     missing = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -75,6 +75,7 @@ def read_stored(
     samples: Mapping[str, int],
     policy: Policy,
     device: str | None = None,
+    joined: Collection[str] = (),
 ) -> Stored:
     """What is stored, and what of it counts under `policy`.
 
@@ -90,6 +91,8 @@ def read_stored(
         Under ``force`` nothing counts.
     device : str, optional
         What records will call the device of the runs; None where it is not known.
+    joined : collection of str
+        Ids of runs that were made elsewhere: they are kept though their code has changed.
     """
     stored = Stored({}, {}, {}, Costs(dict(samples), device=device))
     jobs = {job.job_id: job for job in needed}
@@ -100,7 +103,7 @@ def read_stored(
         if job_id in jobs and not policy.force:
             files = changed_files(record, sources_of_job(jobs[job_id]))
             if files != ():
-                chosen = stored.kept if policy.keep_changed else stored.changed
+                chosen = stored.kept if policy.keep_changed or job_id in joined else stored.changed
                 chosen[job_id] = files
     return stored
 

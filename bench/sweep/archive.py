@@ -163,10 +163,7 @@ def unpack_archive(store: Store) -> int:
         return 0
     lacking = _read(store.root, checksum, store.job_ids())
     try:
-        for job_id, files in lacking.runs.items():
-            with new_folder(store.root / "runs" / job_id) as folder:
-                for name, content in files.items():
-                    write_new(folder / name, content)
+        _put(store, lacking.runs)
         for name, content in lacking.plans.items():
             (store.root / name).parent.mkdir(exist_ok=True)
             write_atomically(store.root / name, content)
@@ -175,6 +172,51 @@ def unpack_archive(store: Store) -> int:
     except OSError as error:
         raise _not_writable(store.root, error) from error
     return len(lacking.runs)
+
+
+def runs_to_join(store: Store) -> tuple[dict[str, dict[str, bytes]], dict[str, Any] | None]:
+    """What an archive would keep of each sound run in `store` and its archive, and the last plan.
+
+    Nothing is written; see :func:`join_runs`. There may be no plan.
+
+    Raises
+    ------
+    StoreError
+        The archive is damaged.
+    """
+    checksum = _checksum(store.root)
+    archived = _Contents({}, {}) if checksum is None else _read(store.root, checksum, ())
+    found = archived.runs
+    for job_id in store.job_ids():
+        files, problem = _files_of(store, job_id)
+        if problem is None:
+            found[job_id] = files
+    if store.has_plan():
+        return found, store.read_plan()
+    return found, plan_in(archived.plans.get("plan.json", b""))[0]
+
+
+def join_runs(store: Store, runs: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Put runs of :func:`runs_to_join` into another folder; what is there stays as it is.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written.
+    """
+    here = set(store.job_ids())
+    try:
+        _put(store, {job_id: files for job_id, files in runs.items() if job_id not in here})
+    except OSError as error:
+        raise _not_writable(store.root, error) from error
+
+
+def _put(store: Store, runs: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Put each run in place whole or not at all."""
+    for job_id, files in runs.items():
+        with new_folder(store.root / "runs" / job_id) as folder:
+            for name, content in files.items():
+                write_new(folder / name, content)
 
 
 def archived_records(store: Store) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report.figures import Embedding, source_of, write_figures
+from bench.report.figures import Embedding, draw_figures, source_of, write_figures
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures, shares
 from bench.report.figures.cost import cost_figures
@@ -22,7 +22,15 @@ from bench.report.figures.embedding import embedding_figures, project
 from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
-from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, style
+from bench.report.figures.style import (
+    MARKERS,
+    PALETTE,
+    file_name,
+    logarithmic,
+    side_label,
+    style,
+    whole,
+)
 from bench.report.model import measures
 from bench.report.model.registered import with_registered_names
 from tests.report.report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
@@ -76,7 +84,7 @@ def assert_texts_are_inside(figure):
 def folder(tmp_path_factory):
     """Every figure of three methods on three data sets, where ranks mean something."""
     folder = tmp_path_factory.mktemp("figures")
-    paths = write_figures(folder, ranked(METHODS, DATASETS))
+    paths = write_figures(folder, draw_figures(ranked(METHODS, DATASETS)))
     assert sorted(paths) == sorted(folder.iterdir())
     return folder
 
@@ -104,8 +112,9 @@ def test_equal_records_give_equal_bytes_in_other_processes(folder, tmp_path):
     program = (
         "import sys; sys.path.insert(0, 'tests/report'); from pathlib import Path\n"
         "from test_figures import DATASETS, METHODS, ranked\n"
-        "from bench.report.figures import write_figures\n"
-        "write_figures(Path(sys.argv[1]), ranked(METHODS, DATASETS), jobs=2)\n"
+        "from bench.report.figures import draw_figures, write_figures\n"
+        "pictures = draw_figures(ranked(METHODS, DATASETS), jobs=2)\n"
+        "write_figures(Path(sys.argv[1]), pictures)\n"
     )
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -190,6 +199,68 @@ def test_what_two_methods_are_told_by_is_inside_the_figure(figures, methods):
     assert_texts_are_inside(figure)
 
 
+@pytest.mark.parametrize("height", [1.5, 2.8])
+def test_a_name_of_an_axis_is_whole_however_low_the_figure(height):
+    figure = Figure(figsize=(5, height), layout="constrained")
+    figure.subplots()
+    side_label(figure, "left axis: validation balanced accuracy [%], mean over all seeds")
+    assert_texts_are_inside(figure)
+
+
+def test_one_epoch_has_one_tick():
+    with style():
+        axes = Figure().subplots()
+        axes.plot([1], [50], "o")
+        whole(axes.xaxis)
+        shown = [tick for tick in axes.get_xticks() if 0.9 < tick < 1.1]
+    assert shown == [1]
+
+
+def test_whiskers_stay_within_what_a_figure_can_be():
+    """Recalls of 0 and 100 % have a deviation of 70.7 points, and so have gains of 0 and 100."""
+    confusions = {
+        ("cb", 0): [[90, 0], [0, 30]],
+        ("cb", 1): [[0, 90], [30, 0]],
+        ("vanilla", 0): [[0, 90], [30, 0]],
+        ("vanilla", 1): [[0, 90], [30, 0]],
+    }
+    there = source(make_grid(methods=("vanilla", "cb"), seeds=(0, 1)), confusions)
+    reaches = {
+        group_figures: (0, 0, 100),
+        cost_figures: (1, 0, 100),
+        class_size_figures: (1, 0, 100),
+        gain_figures: (1, -100, 100),
+    }
+    for figures, (axis, low, high) in reaches.items():
+        (figure,) = drawn(figures(there)).values()
+        ends = [
+            end[axis]
+            for axes in figure.axes
+            for lines in axes.collections
+            for segment in lines.get_segments()
+            for end in segment
+        ]
+        assert len(ends) >= 4
+        assert min(ends) >= low - 1e-9
+        assert max(ends) <= high + 1e-9
+        assert max(ends) - min(ends) > 50
+
+
+def test_classes_of_a_confusion_matrix_are_named_where_their_names_are_short():
+    there = source([make_job()])
+    (record,) = there.records.values()
+    for names, ticks in ((["active", "inert"], ["active", "inert"]), (["x" * 40, "y"], ["0", "1"])):
+        record["data"]["class_names"] = names
+        (figure,) = drawn(confusion_figures(there)).values()
+        assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ticks
+
+
+def test_the_recall_of_rare_classes_is_the_first_picture():
+    pictures = draw_figures(source(make_grid(methods=("vanilla", "cb"))), suffixes=["svg"])
+    assert pictures[0].title == "Head, middle and tail: hiv, random split"
+    assert all(list(picture.files) == ["svg"] for picture in pictures)
+
+
 def test_no_gain_without_the_baseline():
     assert drawn(gain_figures(source(make_grid(methods=("cb", "sdr"))))) == {}
 
@@ -259,7 +330,7 @@ def test_a_logarithmic_axis_has_enough_ticks_and_not_too_many(ends):
 
 def test_stand_in_is_named_in_titles():
     figures = drawn(cost_figures(source([make_job("chembl_ki")])))
-    assert figures["cost_random"].axes[0].get_title() == "chembl_ki (in the place of SBAP)"
+    assert figures["cost_random"].axes[0].get_title() == "chembl_ki (proxy for SBAP)"
 
 
 def test_class_size_shows_wilson_for_one_run_and_the_deviation_for_more():
@@ -409,13 +480,13 @@ def test_names_are_neither_formulas_nor_paths(tmp_path):
         make_job("hiv[x=../../a]", method=name, title="$\\frac{<script>$")
         for name in ("vanilla", "sdr")
     ]
-    paths = write_figures(tmp_path, source(jobs))
+    paths = write_figures(tmp_path, draw_figures(source(jobs)))
     assert sorted(paths) == sorted(tmp_path.iterdir())
     assert file_name("a[b=1]") != file_name("a[b=2]")
 
 
 def test_empty_plan_draws_nothing(tmp_path):
-    assert write_figures(tmp_path / "figures", source([])) == []
+    assert write_figures(tmp_path / "figures", draw_figures(source([]))) == []
 
 
 @pytest.mark.slow

@@ -256,7 +256,7 @@ def content(source):
         text = write.page(source)
     finally:
         write.packed_libraries = libraries
-    return json.loads(Elements(text).scripts["cells"]), len(text)
+    return Elements(text).details, len(text)
 
 
 def test_details_list_both_ends_and_hold_the_rest_as_numbers(content, sweep):

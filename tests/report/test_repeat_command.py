@@ -197,5 +197,5 @@ def test_the_page_holds_the_command_of_all_seeds(monkeypatch):
     monkeypatch.setattr(write, "packed_libraries", dict)
     jobs = [make_job(method="</script>", seed=seed) for seed in (0, 1)]
     page = write.page(source_of(make_plan(jobs), [make_record(jobs[1])], {}))
-    [cell] = json.loads(Elements(page).scripts["cells"])["cells"].values()
+    [cell] = Elements(page).details["cells"].values()
     assert "--methods '</script>' --seeds 0,1 " in cell["command"]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.report.model.best_sets import groups_of_best
 from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
 from bench.report.writers.write import write_report
-from tests.report.report_records import make_grid, make_job, make_plan, make_record
+from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 FILES = ["table2.md", "table2.csv", "runs.csv"]
@@ -46,7 +49,12 @@ def sweep():
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    write_report(folder, table2(*sweep()))
+    plan, records, failures = sweep()
+    table = table2(plan, records, failures)
+    # Bold is the highest mean alone here; what is said of the table rests on the statistics.
+    tested = replace(table, leaders=groups_of_best(table, predictions_of(records)))
+    judged = verdicts(tested, predictions_of(records))
+    write_report(folder, replace(table, verdicts=tuple(judged)))
     return folder
 
 

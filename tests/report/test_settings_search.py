@@ -172,7 +172,7 @@ def test_curves_have_a_line_a_choice_with_its_selected_epoch():
     with style():
         figure = convergence_figure(search({**CLEAR, "vanilla": (None, 0.5)}))
     hiv, ki = figure.axes
-    assert ki.get_title() == "chembl_ki (in the place of SBAP)"
+    assert ki.get_title() == "chembl_ki (proxy for SBAP)"
     none, line, selected = hiv.lines
     assert list(none.get_xdata()) == []
     assert line.get_ydata()[-1] == pytest.approx(70)

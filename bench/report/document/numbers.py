@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from bench.report.model.cells import Cell
 from bench.report.model.classes import missing_classes
+from bench.report.model.wording import DECIMALS, counted, fixed, split_heading
 
-DECIMALS = 2
+__all__ = [
+    "DECIMALS",
+    "FAILED",
+    "HOLE",
+    "ONE_RUN",
+    "STAND_IN",
+    "counted",
+    "figure",
+    "fixed",
+    "interval",
+    "published",
+    "share",
+    "split_heading",
+]
+
 HOLE = "\N{EN DASH}"
 # Behind a figure: runs failed. Behind a data set: it stands in the place of another.
 FAILED = "†"
 STAND_IN = "‡"
 # Behind whatever rests on a single seed, in the sentence itself.
 ONE_RUN = " (one trained run of a method)"
-
-
-def fixed(value: float, decimals: int = DECIMALS) -> str:
-    """`value` with `decimals` places; a negative zero loses its sign."""
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
-
-
-def counted(count: int, one: str) -> str:
-    """``1 run``, ``2 runs``, from the singular; for words whose plural ends in s.
-
-    Examples
-    --------
-    >>> counted(1, "run"), counted(1200, "run")
-    ('1 run', '1,200 runs')
-    """
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def figure(cell: Cell) -> str:
@@ -57,14 +56,3 @@ def share(cell: Cell) -> str:
 def published(cell: Cell) -> str:
     """The paper's figure, or nothing where it printed none."""
     return "" if cell.published is None else fixed(cell.published)
-
-
-def split_heading(split: str) -> str:
-    """A split's name as a heading; one that is no word, as with options, stays as it is.
-
-    Examples
-    --------
-    >>> split_heading("random"), split_heading("cv5"), split_heading("random[seed_of=A]")
-    ('Random split', 'cv5 split', 'random[seed_of=A] split')
-    """
-    return f"{split.capitalize() if split.isalpha() else split} split"

@@ -2,6 +2,6 @@
 
 from bench.report.figures.embedding import Embedding
 from bench.report.figures.source import Source, source_of
-from bench.report.figures.write import write_figures
+from bench.report.figures.write import Picture, draw_figures, write_figures
 
-__all__ = ["Embedding", "Source", "source_of", "write_figures"]
+__all__ = ["Embedding", "Picture", "Source", "draw_figures", "source_of", "write_figures"]

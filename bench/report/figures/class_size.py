@@ -27,6 +27,8 @@ from bench.report.figures.style import (
     mean_and_deviation,
     panels,
     say_empty,
+    side_label,
+    whiskers,
 )
 from bench.report.model import measures
 from bench.report.model.cells import Column, Row
@@ -73,9 +75,9 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             logarithmic(axes.xaxis)
             axes.set_xlabel("samples of the class in training")
             axes.legend(fontsize=6, loc="best")
-        title = f"Class size against recall, {split} split"
-        figure.suptitle("\n".join([title, *(notes or [_NOTE])]), fontsize=8)
-        figure.supylabel("recall [%]", fontsize=8)
+        figure.suptitle(f"Class size against recall, {split} split")
+        figure.supxlabel("\n".join(notes or [_NOTE]), fontsize=7)
+        side_label(figure, "recall [%]")
         yield file_name("class_size", split), figure
 
 
@@ -94,12 +96,12 @@ def _chosen(source: Source, split: str, column: Column) -> list[Row]:
 def _points(axes: Axes, place: int, of: int, heading: str, runs: list[Json]) -> None:
     counts = np.mean([record["data"]["train_counts"] for record in runs], axis=0)
     mean, deviation = mean_and_deviation([class_recalls(record) for record in runs])
-    whiskers = np.stack([deviation, deviation]) if deviation is not None else _wilson(runs[0])
+    reach = _wilson(runs[0]) if deviation is None else whiskers(mean, deviation)
     axes.errorbar(
         # Side by side around the class, as whiskers of one class would cover each other.
         counts * 1.06 ** (place - (of - 1) / 2),
         mean,
-        yerr=whiskers,
+        yerr=reach,
         linestyle="",
         marker=MARKERS[place],
         color=PALETTE[place],

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from bench.metrics import matrix_of_record
+from bench.plain_text import visible
 from bench.report.figures.source import Json, Source, has_many_classes, mean_over_runs
 from bench.report.figures.style import (
     entitle,
@@ -20,11 +21,14 @@ from bench.report.figures.style import (
     panels,
     place,
     say_empty,
+    side_label,
 )
 from bench.report.model.many_classes import GROUPS, GROUPS_IN_WORDS, confusion_by_group
 
 # Above, numbers in cells would be too small to read.
 _MOST_NUMBERED = 4
+# Letters of a name that has room at the side of a panel.
+_LONGEST_NAME = 9
 
 # Colours without numbers have to show an error of one percent beside a recall of 99.
 _STRETCH = 1 / 3
@@ -63,7 +67,8 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             _explain_groups(figure)
         else:
             figure.supxlabel("predicted class (mean over seeds)", fontsize=8)
-            figure.supylabel("true class, by its index in the data", fontsize=8)
+            named = _names(records[0])[0] != "0"
+            side_label(figure, "true class" if named else "true class, by its index in the data")
         yield file_name("confusion", split, column.label), figure
 
 
@@ -78,6 +83,14 @@ def _numbered(classes: int) -> bool:
     return classes <= _MOST_NUMBERED
 
 
+def _names(record: Json) -> list[str]:
+    """What the classes are called: by their names if few and short, or by their index."""
+    names = record["data"]["class_names"]
+    if _numbered(len(names)) and all(len(name) <= _LONGEST_NAME for name in names):
+        return [visible(name) for name in names]
+    return [str(k) for k in range(len(names))]
+
+
 def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
     mean, deviation = mean_and_deviation([shares(record) for record in runs])
     norm = Normalize(0, 100) if _numbered(len(mean)) else PowerNorm(_STRETCH, 0, 100)
@@ -85,8 +98,9 @@ def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
     axes.grid(visible=False)
     count = len(mean)
     ticks = np.arange(0, count, 1 if count <= 10 else 5)
-    axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=6)
-    axes.set_yticks(ticks, [str(k) for k in ticks], fontsize=6)
+    names = _names(runs[0])
+    axes.set_xticks(ticks, [names[k] for k in ticks], fontsize=6)
+    axes.set_yticks(ticks, [names[k] for k in ticks], fontsize=6)
     if _numbered(count):
         for row, col in np.ndindex(mean.shape):
             text = f"{mean[row, col]:.1f}"
@@ -129,4 +143,4 @@ def _explain_groups(figure: Figure) -> None:
         f"({bounds}); mean over the classes of a row and over seeds",
         fontsize=7,
     )
-    figure.supylabel("true class, by its training samples", fontsize=8)
+    side_label(figure, "true class, by its training samples")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,6 +19,7 @@ from bench.report.figures.style import (
     logarithmic,
     panels,
     say_empty,
+    whiskers,
 )
 from bench.report.model import measures
 from bench.report.model.cells import Column
@@ -81,11 +83,13 @@ def _points(
         axes.errorbar(
             statistics.median(seconds),
             cell.mean,
-            yerr=cell.std,
+            yerr=None
+            if cell.std is None
+            else whiskers(np.array([cell.mean]), np.array([cell.std])),
             color=colour,
             marker=marker,
             elinewidth=0.7,
-            # A method with holes is drawn hollow.
+            # A method with missing runs is drawn hollow.
             markerfacecolor=colour if cell.complete else "white",
         )
     if not axes.has_data():
@@ -93,5 +97,5 @@ def _points(
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-    axes.set_xlabel("median seconds, with what a run builds on")
+    axes.set_xlabel("median seconds, with the runs that a run depends on")
     axes.set_ylabel("balanced accuracy [%]")

@@ -18,6 +18,7 @@ from bench.report.figures.style import (
     panels,
     place,
     say_empty,
+    side_label,
     whole,
 )
 
@@ -46,7 +47,7 @@ def curve_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             else:
                 say_empty(axes)
         headline(figure, f"Training and validation: {place(split, column)}")
-        figure.supylabel("left axis: validation balanced accuracy [%]", fontsize=8, color=_SCORE)
+        side_label(figure, "left axis: validation balanced accuracy [%]", _SCORE)
         _explain(figure, len(rows), staged)
         yield file_name("curves", split, column.label), figure
 

@@ -33,6 +33,8 @@ from bench.report.figures.style import (
     panels,
     place,
     say_empty,
+    side_label,
+    whiskers,
 )
 from bench.report.model.many_classes import GROUPS_IN_WORDS, running_mean
 from bench.report.model.paired_cells import said_of
@@ -70,9 +72,11 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             _explain_dots(figure, grid)
         else:
             _turn_long_rows_of_ticks(grid)
-            _explain_bars(figure)
+            counts = np.asarray(next(iter(base.values()))["data"]["train_counts"])
+            groups = frequency_groups(counts)
+            _explain_bars(figure, [name for name in GROUP_COLOURS if len(groups[name])])
         headline(figure, f"Gain over {name} by class{said_of(most)}: {place(split, column)}")
-        figure.supylabel(f"recall minus {name}'s [points]", fontsize=8)
+        side_label(figure, f"recall minus {name}'s [points]")
         yield file_name("gain", split, column.label), figure
 
 
@@ -84,13 +88,14 @@ def _bars(axes: Axes, pairs: list[tuple[Json, Json]]) -> None:
     mean, deviation = mean_and_deviation(gains)
     position = np.empty(len(order), dtype=int)
     position[order] = np.arange(len(order))
+    reach = None if deviation is None else whiskers(mean, deviation, -100.0)
     for group, classes in frequency_groups(counts).items():
         axes.bar(
             position[classes],
             mean[classes],
             color=GROUP_COLOURS[group],
             hatch=GROUP_HATCHES[group],
-            yerr=None if deviation is None else deviation[classes],
+            yerr=None if reach is None else reach[:, classes],
             error_kw={"elinewidth": 0.7},
         )
     axes.axhline(0, color="black", linewidth=0.7)
@@ -107,10 +112,10 @@ def _turn_long_rows_of_ticks(grid: list[Axes]) -> None:
             axes.tick_params(axis="x", rotation=90, labelsize=6)
 
 
-def _explain_bars(figure: Figure) -> None:
+def _explain_bars(figure: Figure, drawn: list[str]) -> None:
     handles = [
         Patch(facecolor=GROUP_COLOURS[group], hatch=GROUP_HATCHES[group], label=group)
-        for group in GROUP_COLOURS
+        for group in drawn
     ]
     figure.legend(
         handles=handles,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,6 +17,7 @@ from bench.report.figures.style import (
     headline,
     panels,
     place,
+    whiskers,
 )
 from bench.report.model import measures
 from bench.report.model.cells import Column
@@ -57,7 +59,10 @@ def _bars(axes: Axes, source: Source, split: str, column: Column) -> None:
             [y + _BAR * (number - 1) for y, _ in drawn],
             [cell.mean or 0.0 for _, cell in drawn],
             _BAR,
-            xerr=[cell.std or 0.0 for _, cell in drawn],
+            xerr=whiskers(
+                np.array([cell.mean or 0.0 for _, cell in drawn]),
+                np.array([cell.std or 0.0 for _, cell in drawn]),
+            ),
             color=GROUP_COLOURS[measure.heading],
             hatch=GROUP_HATCHES[measure.heading],
             error_kw={"elinewidth": 0.7},

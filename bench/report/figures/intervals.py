@@ -86,7 +86,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     for number, row in enumerate(order):
         cell = cells[row]
         if cell is not None and cell.mean is not None:
-            _method(axes, number, cell, cell.mean, _BEST if row.label in best else _OTHER)
+            _method(axes, number, cell, cell.mean, is_best=row.label in best)
     low, high = axes.get_xlim()
     chance = 100 / classes if (classes := _classes(source, column)) else -np.inf
     with_chance = measure.name == "balanced_accuracy" and low - chance < _NEAR * (high - low)
@@ -103,13 +103,15 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     return with_chance
 
 
-def _method(axes: Axes, number: int, cell: Cell, mean: float, colour: str) -> None:
+def _method(axes: Axes, number: int, cell: Cell, mean: float, *, is_best: bool) -> None:
+    """A dot, full among the best, with interval and runs."""
+    colour = _BEST if is_best else _OTHER
     if cell.interval is not None:
         axes.plot(cell.interval, [number, number], color=colour, linewidth=1.5)
     if cell.n > 1:
         values = list(cell.values.values())
         axes.plot(values, [number] * len(values), "|", color=colour, markersize=6, alpha=0.6)
-    axes.plot([mean], [number], "o", color=colour)
+    axes.plot([mean], [number], "o", color=colour, markerfacecolor=colour if is_best else "white")
 
 
 def _place(cell: Cell | None, measure: Measure) -> float:

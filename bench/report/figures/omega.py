@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -21,9 +22,13 @@ from bench.report.figures.style import (
     file_name,
     logarithmic,
     panels,
+    side_label,
     whole,
 )
 from bench.report.model.many_classes import GROUPS_IN_WORDS
+
+# By which the groups differ where colours cannot be seen.
+_LINES: dict[str, Literal["-", "--", ":"]] = {"many": "-", "medium": "--", "few": ":"}
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -56,7 +61,7 @@ def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         else:
             figure.supxlabel("epoch", fontsize=8)
         lines = "" if all(many) else "a line a class; "
-        figure.supylabel(f"omega ({lines}dashed: all alike)", fontsize=8)
+        side_label(figure, f"omega ({lines}dashed: all alike)")
         yield file_name("omega", split), figure
 
 
@@ -81,7 +86,9 @@ def _draw(axes: Axes, record: Json, norm: LogNorm) -> None:
                 own, colour = omega[:, classes], COUNT_COLOURS[group]
                 low, high = np.quantile(own, [0.1, 0.9], axis=1)
                 axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-                axes.plot(epochs, own.mean(axis=1), color=colour, linewidth=1)
+                axes.plot(
+                    epochs, own.mean(axis=1), color=colour, linestyle=_LINES[group], linewidth=1
+                )
         return
     viridis = mpl.colormaps["viridis"]
     for k in by_class_size(record):
@@ -91,7 +98,13 @@ def _draw(axes: Axes, record: Json, norm: LogNorm) -> None:
 def _explain_groups(figure: Figure) -> None:
     figure.legend(
         handles=[
-            Line2D([], [], color=COUNT_COLOURS[group], label=f"{group}: {words}")
+            Line2D(
+                [],
+                [],
+                color=COUNT_COLOURS[group],
+                linestyle=_LINES[group],
+                label=f"{group}: {words}",
+            )
             for group, words in GROUPS_IN_WORDS.items()
         ],
         loc="outside lower center",

@@ -79,9 +79,14 @@ def source_of(
 
     A failure that a later attempt mended is left out.
     """
+    return source_of_table(table2(plan, records, failures, leaders), records, failures)
+
+
+def source_of_table(table: Table, records: Sequence[Json], failures: Mapping[str, Json]) -> Source:
+    """The source of a table that is made of these records and failures."""
     done = {record["job_id"]: record for record in records}
     left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
-    return Source(table2(plan, records, failures, leaders), done, left)
+    return Source(table, done, left)
 
 
 def class_recalls(record: Json) -> np.ndarray:

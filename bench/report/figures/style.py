@@ -6,7 +6,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -40,6 +40,7 @@ WIDTH_INCHES = 7.2
 
 _LOWEST_INCHES = 2.8
 _HEADLINE_POINTS = 9.6
+_SIDE_POINTS = 8
 
 _DOTS_PER_INCH = 200
 _CANVASES: dict[str, type[FigureCanvasBase]] = {
@@ -52,6 +53,9 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+
+
+SUFFIXES = tuple(_METADATA)
 
 
 @contextmanager
@@ -114,6 +118,37 @@ def headline(figure: Figure, text: str) -> None:
     figure.suptitle(textwrap.fill(text, letters), fontsize=_HEADLINE_POINTS)
 
 
+def side_label(figure: Figure, text: str, colour: str = "black") -> None:
+    """The name of an axis that all panels share, in lines that fit the figure's height."""
+    # Title and legend take up to a third of the height.
+    letters = int(0.65 * figure.get_figheight() * 72 / (0.6 * _SIDE_POINTS))
+    figure.supylabel(
+        textwrap.fill(text, letters), fontsize=_SIDE_POINTS, color=colour, multialignment="center"
+    )
+
+
+def whiskers(
+    mean: np.ndarray, deviation: np.ndarray, low: float = 0.0, high: float = 100.0
+) -> np.ndarray:
+    """Lengths of whiskers below and above each mean that stay within what a figure can be.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of float, shape (k,)
+        Of figures between `low` and `high`.
+
+    Returns
+    -------
+    ndarray of float, shape (2, k)
+
+    Examples
+    --------
+    >>> whiskers(np.array([50.0, 98.0]), np.array([5.0, 5.0])).tolist()
+    [[5.0, 5.0], [5.0, 2.0]]
+    """
+    return np.stack([np.minimum(deviation, mean - low), np.minimum(deviation, high - mean)])
+
+
 def logarithmic(axis: Axis) -> None:
     """Round ticks, three or more even where the axis is short, as plain numbers."""
     axis.set_major_locator(_RoundLocator())
@@ -134,7 +169,7 @@ class _RoundLocator(LogLocator):
 
 def whole(axis: Axis) -> None:
     """Ticks at whole numbers."""
-    axis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
 def mark_count_groups(axes: Axes) -> None:
@@ -144,21 +179,21 @@ def mark_count_groups(axes: Axes) -> None:
 
 
 def say_empty(axes: Axes) -> None:
-    """Mark a panel of a method without a complete run, so that it looks like a hole."""
+    """Mark a panel of a method without a complete run, so that it is not taken for a result."""
     axes.text(0.5, 0.5, "no complete run", transform=axes.transAxes, ha="center", va="center")
     axes.set_facecolor("#eeeeee")
     axes.grid(visible=False)
 
 
 def place(split: str, column: Column) -> str:
-    """Data set and split for a title, and whose place a stand-in takes."""
+    """Data set and split for a title, and for which data set this one is a proxy."""
     return f"{dataset(column)}, {split} split"
 
 
 def dataset(column: Column) -> str:
-    """The label, and whose place a stand-in takes."""
+    """The label, and for which data set this one is a proxy."""
     if column.name in STAND_INS:
-        return f"{column.label} (in the place of {STAND_INS[column.name]})"
+        return f"{column.label} (proxy for {STAND_INS[column.name]})"
     return column.label
 
 
@@ -168,19 +203,19 @@ def mean_and_deviation(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray
     return stacked.mean(axis=0), stacked.std(axis=0, ddof=1) if len(values) > 1 else None
 
 
-def files_of(figure: Figure) -> dict[str, bytes]:
+def files_of(figure: Figure, suffixes: Sequence[str] = SUFFIXES) -> dict[str, bytes]:
     """``pdf``, ``svg`` and ``png`` to the content of the file; equal figures, equal bytes."""
     # The layout is found once, not once a format.
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
     files = {}
-    for suffix, metadata in _METADATA.items():
+    for suffix in suffixes:
         stream = io.BytesIO()
         figure.set_dpi(_DOTS_PER_INCH)  # writing PDF and SVG changes it
         # Not savefig, which draws everything once more for a layout that is already found.
         write = getattr(_CANVASES[suffix](figure), f"print_{suffix}")
-        write(stream, metadata=metadata)
+        write(stream, metadata=_METADATA[suffix])
         files[suffix] = stream.getvalue()
     return files
 

@@ -1,8 +1,9 @@
-"""Writes the figures of a sweep."""
+"""Draws the figures of a sweep, and writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,72 +22,105 @@ from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import Source
-from bench.report.figures.style import files_of, style
+from bench.report.figures.style import SUFFIXES, files_of, style
 
 
-def write_figures(
-    folder: Path, source: Source, *, embeddings: Sequence[Embedding] = (), jobs: int = 1
-) -> list[Path]:
-    """Write every figure that `source` has numbers for into `folder`, which is made if absent.
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it was drawn.
+
+    Attributes
+    ----------
+    name : str
+        Of its files, without ending.
+    title : str
+    files : mapping of str to bytes
+        Ending to content.
+    """
+
+    name: str
+    title: str
+    files: Mapping[str, bytes]
+
+
+def draw_figures(
+    source: Source,
+    *,
+    embeddings: Sequence[Embedding] = (),
+    jobs: int = 1,
+    suffixes: Sequence[str] = SUFFIXES,
+) -> list[Picture]:
+    """Every figure that `source` has numbers for, in the order in which they are best looked at.
 
     Equal arguments give equal bytes, whatever `jobs` is.
 
     Parameters
     ----------
-    folder : Path
-        Such as ``results/figures``.
     source : Source
         Of :func:`bench.report.figures.source.source_of`.
     embeddings : sequence of Embedding, optional
         Runs whose embeddings are drawn too; they need weights and data.
     jobs : int
         Processes that draw side by side.
+    suffixes : sequence of str
+        The kinds of files that are wanted.
+    """
+    kinds = [*_KINDS, partial(embedding_figures, embeddings=embeddings)]
+    drawn = Parallel(n_jobs=jobs)(delayed(_draw)(kind, source, suffixes) for kind in kinds)
+    return [picture for of_kind in drawn for picture in of_kind]
 
-    Returns
-    -------
-    list of Path
-        Each figure as PDF, SVG and PNG.
+
+def write_figures(folder: Path, pictures: Sequence[Picture]) -> list[Path]:
+    """Write every file of `pictures` into `folder`, which is made if absent.
+
+    Parameters
+    ----------
+    folder : Path
+        Such as ``results/figures``.
+    pictures : sequence of Picture
+        Of :func:`draw_figures`.
 
     Raises
     ------
     StoreError
         The folder cannot be written.
     """
-    kinds = [*_KINDS, partial(embedding_figures, embeddings=embeddings)]
-    parts = Parallel(n_jobs=jobs)(delayed(_files)(kind, source) for kind in kinds)
-    files = {name: content for part in parts for name, content in part.items()}
+    files = {
+        folder / f"{picture.name}.{suffix}": content
+        for picture in pictures
+        for suffix, content in picture.files.items()
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(folder / name, content)
+        for path, content in files.items():
+            write_atomically(path, content)
     except OSError as error:
         raise StoreError(
             f"Expected to write figures to {folder}, but got: {error}. Free the place or choose "
             "another folder."
         ) from error
-    return [folder / name for name in files]
+    return list(files)
 
 
 Kind = Callable[[Source], Iterator[tuple[str, Figure]]]
 
-# What takes longest stands first, so that no process waits for it in the end.
+# In the order in which they are best looked at: first what a method does for the rare classes.
 _KINDS: tuple[Kind, ...] = (
-    curve_figures,
-    confusion_figures,
+    group_figures,
     gain_figures,
     class_size_figures,
-    group_figures,
-    critical_difference_figures,
+    confusion_figures,
     cost_figures,
+    critical_difference_figures,
+    curve_figures,
     omega_figures,
 )
 
 
-def _files(kind: Kind, source: Source) -> dict[str, bytes]:
-    """Every figure of a kind, by the name of its file."""
+def _draw(kind: Kind, source: Source, suffixes: Sequence[str]) -> list[Picture]:
+    """Every figure of a kind."""
     with style():
-        return {
-            f"{name}.{suffix}": content
+        return [
+            Picture(name, " ".join(figure.get_suptitle().split()), files_of(figure, suffixes))
             for name, figure in kind(source)
-            for suffix, content in files_of(figure).items()
-        }
+        ]

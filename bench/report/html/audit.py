@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.data.audit import FEW_SAMPLES
 from bench.plain_text import some_of
 from bench.report.figures.source import Json, Source
-from bench.report.html.details import commit
+from bench.report.html.details import commit, packages_of
 from bench.report.model.cells import Run
 from bench.report.model.published import STAND_INS, published
 
@@ -72,7 +72,7 @@ def data_lines(source: Source) -> list[DataLine]:
 
 def _remark(name: str, samples: int) -> str:
     if name in STAND_INS:
-        return f"Stands in the place of {STAND_INS[name]}; it is another data set."
+        return f"Proxy for {STAND_INS[name]}; it is another data set."
     size = published().sizes.get(name)
     if size is None:
         return "Not a data set of the paper."
@@ -105,7 +105,7 @@ def _findings(data: Json) -> Iterator[str]:
         counts = dict(zip(data["class_names"], data[f"{part}_counts"], strict=True))
         absent = [name for name, count in counts.items() if count == 0]
         if absent:
-            yield f"No sample in {heading}: {some_of(absent)}."
+            yield f"No sample in the {heading} set: {some_of(absent)}."
     few = sum(0 < count < FEW_SAMPLES for count in data["test_counts"])
     if few:
         have, read = "classes have", "their intervals"
@@ -130,12 +130,11 @@ def environments(source: Source) -> list[Environment]:
     for run in source.table.runs:
         if run.status == "complete":
             origin = source.records[run.job_id]["provenance"]
-            packages = (f"{name} {value}" for name, value in sorted(origin["packages"].items()))
             facts = {
                 "device": origin["device"],
                 "platform": origin.get("platform", "not recorded"),
                 "Python": origin.get("python", "not recorded"),
-                "packages": ", ".join(packages) or "not recorded",
+                "packages": packages_of(origin) or "not recorded",
                 "code": commit(origin["code"]),
             }
             counts[tuple(facts.items())] += 1

@@ -1,4 +1,4 @@
-"""What the page shows when a cell is opened, as compact JSON."""
+"""What the page shows when an entry is opened, as compact JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from bench.metrics import matrix_of_record, wilson_interval
 from bench.metrics.groups import count_groups
 from bench.plain_text import visible
 from bench.report.figures.source import Json, Source, class_recalls, has_many_classes
-from bench.report.html.results import Line
-from bench.report.model import measures
+from bench.report.html.results import HEADINGS, Line
 from bench.report.model.cells import Run
 from bench.report.model.command import command
 from bench.report.model.many_classes import (
@@ -36,7 +35,7 @@ _ENDS, _CONFUSIONS = 15, 20
 
 
 def details_json(source: Source, lines: Sequence[Line]) -> str:
-    """Details of every line, safe inside a script element.
+    """Details of every line.
 
     ``cells`` maps the key of a line to its runs, ``classes`` a data set to the names of its
     classes, and ``facts`` is a list to which runs point for settings and provenance they share.
@@ -44,39 +43,31 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
     facts: dict[str, int] = {}
     classes: dict[str, Any] = {}
     cells = {}
-    places = [
-        (split, column, row)
-        for split, column in source.places()
-        for row in source.rows(split, column)
-    ]
-    for line, (split, column, row) in zip(lines, places, strict=True):
-        cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
-        for record in source.runs(split, column, row).values():
-            classes.setdefault(column.label, record["data"]["class_names"])
+    for line in lines:
+        for record in source.runs(line.split, line.column, line.row).values():
+            classes.setdefault(line.dataset, record["data"]["class_names"])
         cells[line.key] = {
-            "split": split,
-            "dataset": column.label,
+            "split": line.split,
+            "dataset": line.dataset,
             "standIn": line.stand_in,
-            "method": row.heading,
-            "label": row.label,
+            "method": line.heading,
+            "label": line.row.label,
             "command": command(
                 source.table.settings,
-                column.label,
-                cell.runs[0].split,
-                row.label,
-                sorted({run.seed for run in cell.runs}),
+                line.dataset,
+                line.cell.runs[0].split,
+                line.row.label,
+                sorted({run.seed for run in line.cell.runs}),
             ),
-            "runs": [_run(source, run, facts) for run in cell.runs],
+            "runs": [_run(source, run, facts) for run in line.cell.runs],
         }
     content = {
         "cells": cells,
         "classes": classes,
         "facts": [json.loads(text) for text in facts],
-        "measures": [[m.name, m.heading] for m in source.table.recorded],
+        "measures": [[m.name, HEADINGS.get(m.name, m.heading)] for m in source.table.recorded],
     }
-    text = json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    # Inside a script element a browser looks for these before it looks for JSON.
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def _visible(value: Any) -> Any:
@@ -196,9 +187,14 @@ def _history(record: Json) -> dict[str, Any]:
 
 
 def _settings(record: Json) -> dict[str, Any]:
-    """What was asked for, but for the seed; every part as one line."""
+    """What was asked for, but for the seed; every component as one line.
+
+    A method without a network and without epochs has neither encoder nor settings of training.
+    """
     job = record["job"]
     parts = {kind: _part(job[kind]) for kind in ("dataset", "split", "method")}
+    if not record["history"]:
+        return parts
     encoders = {f"encoder of {kind}": _part(part) for kind, part in job["backbones"].items()}
     training = {key.replace("_", " "): value for key, value in job["training"].items()}
     return {**parts, **encoders, **training}
@@ -212,16 +208,21 @@ def _part(part: Json) -> str:
 def _provenance(record: Json) -> dict[str, Any]:
     """Where the run was done; what every run has of its own is left to :func:`_own`."""
     origin = record["provenance"]
-    packages = [f"{name} {version}" for name, version in sorted(origin["packages"].items())]
     return {
         "device": origin["device"],
         "platform": origin.get("platform"),
         "Python": origin.get("python"),
-        "packages": ", ".join(packages),
+        "packages": packages_of(origin),
         "code": commit(origin["code"]),
         "data file": record["data"]["file"],
         "data sha256": record["data"]["sha256"],
     }
+
+
+def packages_of(origin: Json) -> str:
+    """Libraries with their versions; those that were not installed are left out."""
+    found = sorted((name, version) for name, version in origin["packages"].items() if version)
+    return ", ".join(f"{name} {version}" for name, version in found)
 
 
 def commit(code: Json) -> str:

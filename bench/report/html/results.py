@@ -1,18 +1,33 @@
-"""The lines of the page's table: one a method on a split of a data set."""
+"""The lines of the page's tables: one a method on a split of a data set, the best first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
+import numpy as np
+
+from bench.metrics import count_groups, frequency_groups
 from bench.report.document.numbers import figure, fixed, published, share
-from bench.report.figures.source import Source
-from bench.report.model.cells import GROUPS, Cell, Column, Row
-from bench.report.model.measures import Measure
+from bench.report.figures.source import Source, has_many_classes
+from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
+from bench.report.model.cells import Cell, Column, Row, first_results
+from bench.report.model.costs import seconds_with_required
+from bench.report.model.many_classes import GROUPS as COUNT_GROUPS
+from bench.report.model.many_classes import GROUPS_IN_WORDS
+from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
 from bench.report.model.published import STAND_INS
+from bench.report.model.sampling_variance import Predictions
 
 State = Literal["complete", "incomplete", "failed", "missing"]
+Interval = tuple[float, float, float, int]
+
+_BA = MAIN[0]
+# What the paper compares is original here; the other groups are called by their names.
+_CATEGORIES = {"paper": "original"}
+HEADINGS = {"balanced_accuracy": "Balanced accuracy", "balanced_f1": "Balanced F1"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,7 @@ class Figure:
         Whether the table has it in bold.
     """
 
+    measure: Measure
     heading: str
     ours: str
     mean: float | None
@@ -34,63 +50,201 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """Mean recall of a frequency group of classes in percent; None where none was tested."""
+
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True)
 class Line:
     """A line of the table; `key` names its details.
 
     Attributes
     ----------
+    number : int
+        Place of the method in the whole table.
+    cell : Cell
+        Its balanced accuracy.
     stand_in : str
-        The paper's data set in whose place this one stands, or nothing.
+        The paper's data set for which this one is a proxy, or nothing.
+    category : str
+        Original, control, peer or extension, as the registry has it.
     state : str
         Of its runs: all complete, some complete, none and one failed at least, none tried.
     share : str
         Such as ``2/3 runs``.
+    figures : tuple of Figure
+        Balanced accuracy, then what else the table shows.
+    recalls : tuple of Recall
+        As many as the place has frequency groups.
+    seconds : float or None
+        Median over runs, with the runs that they depend on.
+    gap : tuple or None
+        Difference to the baseline, ends of its interval and seeds.
     """
 
     key: str
     split: str
-    dataset: str
+    column: Column
+    row: Row
+    number: int
+    cell: Cell
     stand_in: str
     heading: str
-    group: str
+    category: str
     state: State
     share: str
     figures: tuple[Figure, ...]
+    recalls: tuple[Recall, ...]
+    seconds: float | None
+    gap: Interval | None
+
+    @property
+    def dataset(self) -> str:
+        """Label of the data set."""
+        return self.column.label
+
+    def compared(self, baseline: Row) -> str:
+        """The difference to the baseline in words."""
+        return "baseline" if self.row == baseline else gap_in_words(self.gap)
 
 
-def lines_of(source: Source) -> list[Line]:
-    """Every planned cell of Table 2, in printing order."""
-    places = [
-        (split, column, row)
-        for split, column in source.places()
-        for row in source.rows(split, column)
-    ]
-    return [_line(source, f"c{number}", *place) for number, place in enumerate(places)]
+@dataclass(frozen=True)
+class FrequencyGroup:
+    """A group of classes by their training samples, whose recall has a bar.
+
+    Attributes
+    ----------
+    name : str
+        Short: ``frequent``, ``medium`` or ``rare``.
+    says : str
+        Which classes these are.
+    class_name : str
+        Of the only class in it; nothing of several.
+    """
+
+    name: str
+    says: str
+    class_name: str = ""
+
+    @property
+    def short(self) -> str:
+        """The one class, if it is one, or the group."""
+        return f"{self.class_name} ({self.name})" if self.class_name else self.name
 
 
-def _line(source: Source, key: str, split: str, column: Column, row: Row) -> Line:
-    cells = [
-        source.table.cells[split, column.label, row.label, measure.name]
-        for measure in source.table.shown
-    ]
-    status = [run.status for run in cells[0].runs]
+@dataclass(frozen=True)
+class Place:
+    """A split of a data set with its lines, the best first.
+
+    Attributes
+    ----------
+    baseline : Row or None
+        What the others are compared with; None where nothing can be.
+    gaps : mapping
+        By places in `rows`, which are in the order of the whole table.
+    """
+
+    key: str
+    split: str
+    column: Column
+    rows: tuple[Row, ...]
+    groups: tuple[FrequencyGroup, ...]
+    lines: tuple[Line, ...]
+    baseline: Row | None
+    gaps: Gaps
+
+    @property
+    def bold(self) -> bool:
+        """Whether a balanced accuracy is bold."""
+        return any(line.figures[0].best for line in self.lines)
+
+    @property
+    def with_paper(self) -> tuple[str, ...]:
+        """Measures of which the paper printed a figure here."""
+        return tuple(
+            dict.fromkeys(
+                one.measure.name for line in self.lines for one in line.figures if one.published
+            )
+        )
+
+
+def places_of(source: Source, predictions: Predictions | None = None) -> list[Place]:
+    """Every split of every data set, in printing order.
+
+    Parameters
+    ----------
+    predictions : callable, optional
+        Job id to what the run predicted. Without it methods are not compared with a baseline.
+    """
+    costs = seconds_with_required(source.table)
+    places: list[Place] = []
+    keys = 0
+    for split, column in source.places():
+        rows = source.rows(split, column)
+        gaps = (
+            {}
+            if predictions is None
+            else gaps_between(source.table, split, column, rows, predictions)
+        )
+        baseline = baseline_of(rows) if gaps else None
+        groups = _groups(source, column)
+        lines = [
+            _line(source, f"c{keys + place}", split, column, row, costs, groups, gap_)
+            for place, row in enumerate(rows)
+            for gap_ in [None if baseline is None else gap(gaps, place, rows.index(baseline))]
+        ]
+        keys += len(rows)
+        lines.sort(key=lambda line: (line.cell.mean is None, -(line.cell.mean or 0.0)))
+        places.append(
+            Place(
+                f"p{len(places)}", split, column, rows, tuple(groups), tuple(lines), baseline, gaps
+            )
+        )
+    return places
+
+
+def lines_of(source: Source, predictions: Predictions | None = None) -> list[Line]:
+    """Every planned entry of Table 2, place by place and the best first."""
+    return [line for place in places_of(source, predictions) for line in place.lines]
+
+
+def _line(
+    source: Source,
+    key: str,
+    split: str,
+    column: Column,
+    row: Row,
+    costs: dict[str, float],
+    groups: Sequence[FrequencyGroup],
+    gap_: Interval | None,
+) -> Line:
+    cell = source.table.cells[split, column.label, row.label, _BA.name]
+    status = [run.status for run in cell.runs]
+    seconds = [costs[run.job_id] for run in cell.runs if run.job_id in costs]
     return Line(
         key=key,
         split=split,
-        dataset=column.label,
+        column=column,
+        row=row,
+        number=source.table.rows.index(row),
+        cell=cell,
         stand_in=STAND_INS.get(column.name, ""),
         heading=row.heading,
-        group=GROUPS.get(row.group, row.group.capitalize()),
+        category=_CATEGORIES.get(row.group, row.group),
         state=_state(status),
         share=f"{status.count('complete')}/{len(status)} runs",
         figures=tuple(
-            _figure(
-                cell,
-                row.label in source.table.best(split, column, measure, measure.decimals),
-                measure,
-            )
-            for cell, measure in zip(cells, source.table.shown, strict=True)
+            _figure(source, split, column, row, measure)
+            for measure in dict.fromkeys((_BA, *source.table.shown))
         ),
+        recalls=tuple(
+            Recall(group.name, _recall(source, split, column, row, group.name)) for group in groups
+        ),
+        seconds=median(seconds) if seconds else None,
+        gap=gap_,
     )
 
 
@@ -102,14 +256,105 @@ def _state(status: Sequence[str]) -> State:
     return "failed" if "failed" in status else "missing"
 
 
-def _figure(cell: Cell, best: bool, measure: Measure) -> Figure:
+def _figure(source: Source, split: str, column: Column, row: Row, measure: Measure) -> Figure:
+    cell = source.table.cells[split, column.label, row.label, measure.name]
     difference = cell.difference
     return Figure(
-        heading=measure.heading,
+        measure=measure,
+        heading=HEADINGS.get(measure.name, measure.heading),
         ours=figure(cell) + share(cell),
         mean=cell.mean,
         published=published(cell),
         # The sign says which way, so a gain has one too.
-        difference="" if difference is None else f"{'+' * (difference >= 0)}{fixed(difference)}",
-        best=best,
+        difference="" if difference is None else signed(difference),
+        best=row.label in source.table.best(split, column, measure, measure.decimals),
     )
+
+
+def signed(value: float) -> str:
+    """With two decimals and a sign, as of a difference.
+
+    Examples
+    --------
+    >>> signed(1.0), signed(-0.001)
+    ('+1.00', '+0.00')
+    """
+    text = fixed(value)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def gap_in_words(gap_: Interval | None) -> str:
+    """The difference with its interval, and a mark that says whether it is significant.
+
+    The script of the page does the same for the baseline that is chosen there.
+
+    Examples
+    --------
+    >>> gap_in_words((1.25, 0.5, 2.0, 3))
+    '+1.25 [+0.50, +2.00] ▲'
+    """
+    if gap_ is None:
+        return "–"
+    mean, low, high, pairs = (round(value, 2) for value in gap_)
+    text = f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+    if pairs == 1:
+        return f"{text} one seed"
+    if low >= high:
+        return f"{signed(mean)} no spread"
+    return f"{text} {'▲' if low > 0 else '▼' if high < 0 else '≈'}"
+
+
+# The names here, to the measures of the recall of these groups, and to their names by counts.
+_BY_SHARE = dict(zip(("frequent", "medium", "rare"), GROUP_RECALL, strict=True))
+_BY_COUNT = dict(zip(("frequent", "medium", "rare"), COUNT_GROUPS, strict=True))
+
+
+def _groups(source: Source, column: Column) -> list[FrequencyGroup]:
+    """Frequent and rare classes; of very many classes, those between them too."""
+    results = first_results(source.table.runs, lambda run: run.dataset)
+    if (result := results.get(column.label)) is None:
+        return []
+    counts = np.array(result.train_counts)
+    if _has_many(source, column):
+        groups = count_groups(counts)
+        return [
+            FrequencyGroup(name, f"{GROUPS_IN_WORDS[own]} training samples")
+            for name, own in _BY_COUNT.items()
+            if len(groups[own])
+        ]
+    groups = frequency_groups(counts)
+    head, tail, names = groups["head"], groups["tail"], result.class_names
+    if not len(head):
+        return []
+    if len(head) == 1 and names:
+        first, last = names[head[0]], names[tail[0]]
+        return [
+            FrequencyGroup("frequent", f"class {first}", first),
+            FrequencyGroup("rare", f"class {last}", last),
+        ]
+    return [
+        FrequencyGroup("frequent", f"the {len(head)} most frequent of {len(counts)} classes"),
+        FrequencyGroup("rare", f"the {len(tail)} rarest"),
+    ]
+
+
+def _has_many(source: Source, column: Column) -> bool:
+    return any(
+        has_many_classes(source.records[run.job_id])
+        for run in source.table.runs
+        if run.dataset == column.label and run.result is not None
+    )
+
+
+def _recall(source: Source, split: str, column: Column, row: Row, name: str) -> float | None:
+    cells = source.table.cells
+    if not _has_many(source, column):
+        return cells[split, column.label, row.label, _BY_SHARE[name].name].mean
+    found = []
+    for run in cells[split, column.label, row.label, _BA.name].runs:
+        if run.result is not None:
+            of_group = count_groups(np.array(run.result.train_counts))[_BY_COUNT[name]]
+            tested, right = np.array(run.result.tested)[of_group], np.array(run.result.right)
+            if tested.any():
+                found.append((right[of_group][tested > 0] / tested[tested > 0]).mean())
+    return 100 * float(np.mean(found)) if found else None

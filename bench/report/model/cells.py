@@ -54,6 +54,10 @@ class Result:
     torch : str or None
         Version of torch, where it was recorded.
     class_names : tuple of str
+    predicted : tuple of int
+        Test samples that were taken for each class.
+    trained_epochs : int
+        Epochs that this run trained itself; 0 of a method without epochs.
     """
 
     metrics: dict[str, float | None]
@@ -78,6 +82,8 @@ class Result:
     sources: Mapping[str, str] = field(default_factory=dict)
     torch: str | None = None
     class_names: tuple[str, ...] = ()
+    predicted: tuple[int, ...] = ()
+    trained_epochs: int = 0
 
     @property
     def test_to_train(self) -> float:
@@ -287,6 +293,52 @@ class Leaders:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """A sentence or two that a reader may act on, in plain text; names stand in it as they are.
+
+    Attributes
+    ----------
+    text : str
+    methods : tuple of str
+        Labels of the methods that it is about.
+    split : str
+        The split that it speaks of; nothing where it speaks of all.
+    """
+
+    text: str
+    methods: tuple[str, ...] = ()
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from the results of one data set: by balanced accuracy, whatever is shown.
+
+    Attributes
+    ----------
+    label : str
+        Of the data set.
+    use, avoid, trust : tuple of Advice
+        Which method to use, which not to, and how far to trust that.
+    """
+
+    label: str
+    use: tuple[Advice, ...] = ()
+    avoid: tuple[Advice, ...] = ()
+    trust: tuple[Advice, ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[str, tuple[Advice, ...]], ...]:
+        """The three kinds of advice with their headings, those without any left out."""
+        kinds = (("Use", self.use), ("Avoid", self.avoid), ("Trust", self.trust))
+        return tuple((heading, advice) for heading, advice in kinds if advice)
+
+    def __str__(self) -> str:
+        lines = [f"{heading}: {one.text}" for heading, own in self.parts for one in own]
+        return "\n".join([self.label, *lines])
+
+
+@dataclass(frozen=True)
 class Table:
     """Everything a report prints.
 
@@ -305,6 +357,8 @@ class Table:
         tested. None where bold is the highest mean alone.
     shown : tuple of Measure
         The columns of each data set in tables for people.
+    verdicts : tuple of Verdict
+        One a data set, from :func:`bench.report.model.verdict.verdicts`, where they were asked for.
     """
 
     settings: Mapping[str, Any]
@@ -315,6 +369,7 @@ class Table:
     cells: Mapping[tuple[str, str, str, str], Cell]
     leaders: Mapping[tuple[str, str, str], Leaders] | None = None
     shown: tuple[Measure, ...] = MAIN
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def measures(self) -> tuple[Measure, ...]:

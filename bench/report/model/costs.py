@@ -21,6 +21,11 @@ def seconds_with_required(table: Table) -> dict[str, float]:
     return costs
 
 
+def measured_elsewhere(table: Table) -> frozenset[str]:
+    """Job ids of runs that were joined from another folder: their seconds are another machine's."""
+    return frozenset(table.settings.get("joined", {}).get("runs", ()))
+
+
 def methods_built_on(table: Table) -> dict[str, list[str]]:
     """Method label to the labels of the methods whose runs its runs build on, where there are any.
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from bench.metrics import confusion_matrix, frequency_groups
+from bench.metrics import confusion_matrix, count_groups, frequency_groups
 from bench.report.model.cells import Result, Run, test_to_train_of_folds
 from bench.report.model.measures import Measure
 from bench.statistics import (
@@ -21,6 +21,11 @@ from bench.statistics import (
 Predictions = Callable[[str], Mapping[str, np.ndarray]]
 # Splits whose test set does not depend on the seed.
 _FIXED = ("column", "time")
+# Measures of which the covariance is known in closed form.
+WITH_COVARIANCE = (
+    "balanced_accuracy", "balanced_f1", "recall_head", "recall_middle", "recall_tail",
+    "recall_many", "recall_medium", "recall_few",
+)  # fmt: skip
 # Labels (M,), predictions (M,) and class rates (K, K) of a run.
 Rated = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Measure and the runs of k methods on one seed to the covariance (k, k), in the unit of tables;
@@ -75,8 +80,12 @@ def _influence(metric: str, train_counts: np.ndarray) -> Callable[[np.ndarray], 
         return balanced_accuracy_influence
     if metric == "balanced_f1":
         return balanced_f1_influence
-    classes = frequency_groups(train_counts).get(metric.removeprefix("recall_"))
+    classes = _groups(train_counts).get(metric.removeprefix("recall_"))
     return None if classes is None else lambda rates: recall_influence(rates, classes)
+
+
+def _groups(train_counts: np.ndarray) -> dict[str, np.ndarray]:
+    return {**frequency_groups(train_counts), **count_groups(train_counts)}
 
 
 def _rated(arrays: Mapping[str, np.ndarray], classes: int) -> Rated:

@@ -210,6 +210,7 @@ def _run(
 
 def _result(record: Json) -> Result:
     data, training, selection = record["data"], record["job"]["training"], record["selection"]
+    matrix = matrix_of_record(record["confusion"])
     return Result(
         metrics={name: _finite(value) for name, value in record["metrics"].items()},
         selected_epoch=selection["epoch"],
@@ -227,12 +228,14 @@ def _result(record: Json) -> Result:
         parts=(sum(data["train_counts"]), sum(data["valid_counts"]), sum(data["test_counts"])),
         train_counts=tuple(data["train_counts"]),
         tested=tuple(data["test_counts"]),
-        right=tuple(np.diag(matrix_of_record(record["confusion"])).tolist()),
+        right=tuple(np.diag(matrix).tolist()),
         split_hash=data["split_hash"],
         requires=tuple(record["job"]["requires"].values()),
         sources=record.get("sources", {}),
         torch=record["provenance"]["packages"].get("torch"),
         class_names=tuple(data["class_names"]),
+        predicted=tuple(matrix.sum(axis=0).tolist()),
+        trained_epochs=len(record["history"]),
     )
 
 

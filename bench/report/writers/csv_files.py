@@ -67,7 +67,7 @@ def table2_csv(table: Table) -> str:
         for measure in chosen
         if (cell := table.cell(split, column, row, measure)) is not None
     ]
-    return _csv(_TABLE2_HEADER, lines)
+    return csv_text(_TABLE2_HEADER, lines)
 
 
 def runs_csv(table: Table) -> str:
@@ -91,12 +91,14 @@ def runs_csv(table: Table) -> str:
         ]
         for run in table.runs
     )
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def sheet_csv(sheet: Sheet) -> str:
     """The figures of a sheet: text, whole numbers, others with four places, nothing for None."""
-    return _csv(sheet.csv_header, ([_value(value) for value in line] for line in sheet.csv_lines))
+    return csv_text(
+        sheet.csv_header, ([_value(value) for value in line] for line in sheet.csv_lines)
+    )
 
 
 def _metrics(runs: Iterable[Run]) -> list[str]:
@@ -177,7 +179,8 @@ def _text(value: str) -> str:
     return " ".join(value.split())
 
 
-def _csv(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Lines as CSV, without a text that a spreadsheet takes for a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for cells in (header, *lines):

@@ -25,7 +25,7 @@ from bench.report.document.numbers import (
 )
 from bench.report.model import measures
 from bench.report.model.cells import GROUPS, Cell, Row, Run, Table, first_results
-from bench.report.model.costs import seconds_with_required
+from bench.report.model.costs import measured_elsewhere, seconds_with_required
 from bench.report.model.measures import Measure, unit
 from bench.report.model.tail import tail_interval
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
@@ -40,7 +40,7 @@ Marks = dict[tuple[str, str, str], str]
 def markdown(table: Table) -> str:
     """The whole report as text."""
     marks = _failure_marks(table)
-    parts = ["# Results in the layout of Table 2", bullets(caption(table))]
+    parts = ["# Results in the layout of Table 2", *_in_short(table), bullets(caption(table))]
     for split in table.splits:
         parts += [
             f"## {escape(split_heading(split))}",
@@ -55,6 +55,18 @@ def markdown(table: Table) -> str:
         parts += ["## Failed runs", bullets(_failures(table, marks))]
     parts += ["## Data and splits", *_provenance(table)]
     return "\n\n".join(parts) + "\n"
+
+
+def _in_short(table: Table) -> list[str]:
+    """What to use, to avoid and to trust on each data set, by balanced accuracy."""
+    judged = [verdict for verdict in table.verdicts if verdict.parts]
+    if not judged:
+        return []
+    parts = ["## In short", "By balanced accuracy, whatever the columns below show."]
+    for verdict in judged:
+        lines = [(heading, one.text) for heading, own in verdict.parts for one in own]
+        parts += [f"### {escape(verdict.label)}", bullets(lines)]
+    return [*parts, "## How to read the table"]
 
 
 def _further(table: Table, marks: Marks) -> list[str]:
@@ -204,9 +216,24 @@ def _times(table: Table) -> list[str]:
     ]
     return [
         "Mean wall-clock seconds of a complete run, with those of the runs it builds on, over all "
-        f"splits and seeds, on: {escape(', '.join(devices)) or 'no device'}.",
+        f"splits and seeds, on: {escape(', '.join(devices)) or 'no device'}."
+        + _measured_elsewhere(table),
         pipes(["Method", *(escape(dataset_heading(c)) for c in table.columns)], lines),
     ]
+
+
+def _measured_elsewhere(table: Table) -> str:
+    """Of which methods the times are another machine's."""
+    elsewhere = measured_elsewhere(table)
+    rows = {run.method for run in table.runs if run.job_id in elsewhere}
+    names = [escape(row.heading) for row in table.rows if row.label in rows]
+    if not names:
+        return ""
+    source = escape(table.settings["joined"]["source"])
+    return (
+        f" Those of {', '.join(names)} were measured on another machine (runs joined from "
+        f"{source}): compare them with each other only."
+    )
 
 
 def _provenance(table: Table) -> list[str]:

@@ -19,6 +19,10 @@ from bench.report.tables.mean_ranks import task_ranks
 
 # Measurements never exceed the console; wider than any table, this asks for the natural width.
 _UNBOUNDED = 100_000
+# Of what follows from a table, the data sets, and of each the sentences that have room; table2.md
+# has all.
+_DATASETS_JUDGED = 6
+_SENTENCES = {"Use": 4, "Avoid": 2, "Trust": 2}
 
 
 def render_terminal(table: Table) -> RenderableType:
@@ -53,6 +57,7 @@ class _Report:
                     *(g for column in columns for g in _fitting(self._table, split, column, fits))
                 )
         yield from _task_ranks(self._table)
+        yield from _verdicts(self._table)
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
@@ -63,6 +68,25 @@ class _Report:
         )
         yield from (Text(f"{name}: {text}") for name, text in rare_classes(self._table))
         yield from _holes(self._table)
+
+
+def _verdicts(table: Table) -> Iterator[RenderableType]:
+    for verdict in table.verdicts[:_DATASETS_JUDGED]:
+        if not verdict.parts:
+            continue
+        grid = Grid.grid(padding=(0, 1))
+        grid.add_column(style="bold")
+        grid.add_column(overflow="fold")
+        for heading, advice in verdict.parts:
+            for place, one in enumerate(advice[: _SENTENCES[heading]]):
+                grid.add_row(heading * (place == 0), Text(one.text))
+        yield Text(verdict.label, style="bold")
+        yield grid
+        yield Text("")
+    shown = table.verdicts[:_DATASETS_JUDGED]
+    longer = any(len(own) > _SENTENCES[kind] for one in shown for kind, own in one.parts)
+    if longer or len(shown) < len(table.verdicts):
+        yield Text("By balanced accuracy; more of this in table2.md.", style="dim")
 
 
 def _task_ranks(table: Table) -> Iterator[RenderableType]:

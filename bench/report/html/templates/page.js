@@ -1,5 +1,7 @@
 // All content comes from records: it is set as text, never as markup.
-const data = JSON.parse(document.getElementById("cells").textContent);
+const gaps = JSON.parse(document.getElementById("gaps").textContent);
+// Runs, classes and settings: unpacked when an entry is opened first.
+let data = null;
 
 function make(tag, text, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -11,57 +13,166 @@ function make(tag, text, attributes = {}, ...children) {
 
 const shown = (value, digits = 2) => (value === null || value === undefined ? "n/a" : value.toFixed(digits));
 
-// --- Libraries are packed in the page and unpacked when they are needed. ---
+// --- Libraries, pictures and details are packed in the page and unpacked when they are needed. ---
 
-async function unpack(name) {
-  const packed = Uint8Array.from(atob(document.getElementById(name).textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).text();
-}
-
-async function loadModule(name) {
-  const address = URL.createObjectURL(new Blob([await unpack(name)], { type: "text/javascript" }));
-  try {
-    return await import(address);
-  } finally {
-    URL.revokeObjectURL(address);
-  }
+function unpacked(name) {
+  const packed = Uint8Array.from(atob(document.getElementById(`packed-${name}`).textContent), (c) => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")));
 }
 
 let plotly = null;
 function loadPlotly() {
-  plotly ??= unpack("plots").then((text) => {
+  plotly ??= unpacked("plots").text().then((text) => {
     document.head.append(make("script", text));
     return window.Plotly;
   });
   return plotly;
 }
 
-// --- The table sorts and filters; without this it is a plain table. ---
-
-async function enhance() {
-  document.head.append(make("style", await unpack("tables-style")));
-  const { default: DataTable } = await loadModule("tables");
-  const table = new DataTable("#table2", {
-    paging: false,
-    order: [],
-    autoWidth: false,
-    layout: { topStart: "search", topEnd: "info", bottomStart: null, bottomEnd: null },
-    language: { search: "Find", info: "_TOTAL_ lines", infoFiltered: "of _MAX_", infoEmpty: "No line" },
+for (const picture of document.querySelectorAll(".picture")) {
+  picture.addEventListener("toggle", async () => {
+    if (!picture.open || picture.querySelector("img")) return;
+    const image = make("img", null, { alt: picture.querySelector("summary").textContent });
+    picture.append(image);
+    const content = await unpacked(picture.dataset.picture).blob();
+    image.src = URL.createObjectURL(new Blob([content], { type: "image/svg+xml" }));
   });
-  const form = document.getElementById("filters");
-  for (const select of form.querySelectorAll("select")) {
-    const column = table.column(Number(select.dataset.column));
-    const values = new Set(column.nodes().toArray().map((cell) => cell.dataset.search ?? cell.textContent));
-    for (const value of values) select.append(make("option", value, { value }));
-    select.addEventListener("change", () => {
-      column.search(select.value, { exact: select.value !== "" }).draw();
-    });
-  }
-  form.hidden = false;
 }
 
-// --- Details of a cell ---
+// --- Tabs: arrow keys, Home and End, as in the patterns of WAI-ARIA ---
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+
+function choose(tab) {
+  for (const other of tabs) {
+    other.setAttribute("aria-selected", String(other === tab));
+    other.tabIndex = other === tab ? 0 : -1;
+    document.getElementById(other.getAttribute("aria-controls")).hidden = other !== tab;
+  }
+}
+
+for (const [place, tab] of tabs.entries()) {
+  tab.addEventListener("click", () => choose(tab));
+  tab.addEventListener("keydown", (event) => {
+    const goal = { ArrowRight: place + 1, ArrowLeft: place - 1 + tabs.length, Home: 0, End: tabs.length - 1 }[event.key];
+    if (goal === undefined) return;
+    event.preventDefault();
+    const next = tabs[goal % tabs.length];
+    choose(next);
+    next.focus();
+  });
+}
+if (tabs.length) {
+  document.querySelector("[role=tablist]").hidden = false;
+  choose(tabs[0]);
+}
+
+// --- Tables: a press on a heading sorts, the best first; a method is found by its name. ---
+
+function sortBy(heading) {
+  const table = heading.closest("table");
+  const column = [...heading.parentNode.children].indexOf(heading);
+  const value = (row) => row.children[column].dataset.order ?? row.children[column].textContent;
+  const rows = [...table.tBodies[0].rows];
+  const numbers = rows.every((row) => row.children[column].dataset.order !== undefined);
+  const rising = heading.ariaSort ? heading.ariaSort === "descending" : !numbers;
+  const order = numbers ? (a, b) => Number(value(a)) - Number(value(b)) : (a, b) => value(a).localeCompare(value(b));
+  rows.sort((a, b) => (rising ? order(a, b) : order(b, a)));
+  for (const other of heading.parentNode.children) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  table.tBodies[0].append(...rows);
+}
+
+for (const button of document.querySelectorAll(".sort")) {
+  button.addEventListener("click", () => sortBy(button.closest("th")));
+}
+
+// The difference of the row from the baseline: its mean, ends of the interval and seeds.
+function gapOf({ rows, gaps: pairs }, row, baseline) {
+  const [i, j] = [rows.indexOf(row), rows.indexOf(baseline)];
+  const [first, second] = [Math.min(i, j), Math.max(i, j)];
+  const found = first < 0 ? null : pairs[first * rows.length - (first * (first + 1)) / 2 + second - first - 1];
+  if (!found || i < j) return found;
+  const [mean, low, high, seeds] = found;
+  return [-mean, -high, -low, seeds];
+}
+
+const signed = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(2)}`;
+
+function gapInWords(gap) {
+  if (!gap) return "\u2013";
+  const [mean, low, high, seeds] = gap;
+  const text = `${signed(mean)} [${signed(low)}, ${signed(high)}]`;
+  if (seeds === 1) return `${text} one seed`;
+  if (low >= high) return `${signed(mean)} no spread`;
+  return `${text} ${low > 0 ? "▲" : high < 0 ? "▼" : "≈"}`;
+}
+
+function compare(dataset, select) {
+  const baseline = Number(select.value);
+  for (const table of dataset.querySelectorAll(".results")) {
+    const found = gaps[table.dataset.place];
+    if (!found) continue;
+    table.querySelector(".gap-head button").textContent = `minus ${select.selectedOptions[0].textContent}`;
+    for (const row of table.tBodies[0].rows) {
+      const gap = Number(row.dataset.row) === baseline ? null : gapOf(found, Number(row.dataset.row), baseline);
+      const place = row.querySelector(".gap");
+      place.textContent = Number(row.dataset.row) === baseline ? "baseline" : gapInWords(gap);
+      place.dataset.order = Number(row.dataset.row) === baseline ? 0 : (gap?.[0] ?? -999);
+    }
+  }
+}
+
+for (const dataset of document.querySelectorAll(".dataset")) {
+  const find = (selector) => dataset.querySelector(selector);
+  find(".controls").hidden = false;
+  find(".controls").addEventListener("submit", (event) => event.preventDefault());
+  find(".baseline")?.addEventListener("change", (event) => compare(dataset, event.target));
+  find(".unfold-measure")?.addEventListener("change", (event) => dataset.classList.toggle("with-folded", event.target.checked));
+  find(".find").addEventListener("input", (event) => {
+    const wanted = event.target.value.toLowerCase();
+    for (const row of dataset.querySelectorAll(".results tbody tr")) {
+      row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    }
+  });
+}
+
+for (const button of document.querySelectorAll(".unfold button")) {
+  const chart = document.getElementById(button.getAttribute("aria-controls"));
+  const more = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const folded = chart.classList.toggle("folded");
+    button.setAttribute("aria-expanded", String(!folded));
+    button.textContent = folded ? more : "Show the best alone";
+  });
+}
+
+for (const button of document.querySelectorAll(".copy")) {
+  const command = button.parentNode.querySelector("code");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    // The clipboard of pages that are files may be refused: then it is selected, to be copied.
+    getSelection().selectAllChildren(command);
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = document.execCommand("copy") ? "Copied" : "Selected";
+    }
+  });
+}
+
+for (const button of document.querySelectorAll(".download")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const content = new Blob([await unpacked("csv").blob()], { type: "text/csv" });
+    const link = make("a", null, { href: URL.createObjectURL(content), download: button.dataset.download });
+    link.click();
+  });
+}
+
+// --- Details of an entry ---
 
 const dialog = document.getElementById("details");
 const body = document.getElementById("details-body");
@@ -135,7 +246,7 @@ function manyClasses(cell, run) {
   return [
     place,
     tableOf("Classes by their training samples: mean recall in percent",
-      ["Group", "Training samples", "Classes with test samples", "Recall"],
+      ["Frequency group", "Training samples", "Classes with test samples", "Recall"],
       groups.map(([name, words, classes, shares]) => [name, words, String(classes), shown(shares[0])])),
     tableOf("The largest and the smallest classes in training: recall in percent with Wilson’s 95 % interval",
       ["Class", "Training", "Test", "Recall", "Interval"], rows),
@@ -150,7 +261,7 @@ function manyConfusions(cell, run) {
   const names = data.classes[cell.dataset];
   const { test } = data.facts[counts];
   return [
-    tableOf("Where the samples of a class go: percent, mean over the classes of a row",
+    tableOf("Where the samples of a class go: percent, mean over the classes of a frequency group",
       ["True class", "right", ...groups.map(([name]) => `wrong: ${name}`)],
       groups.map(([name, , , shares]) => [name, ...shares.map((share) => shown(share, 1))])),
     tableOf("The largest confusions: test samples of the true class that are taken for the other",
@@ -164,10 +275,10 @@ function confusionTable(cell, run) {
   const names = data.classes[cell.dataset];
   const caption = "Confusion matrix: share of the true class in percent; row true, column predicted";
   const head = make("tr", null, {}, make("th", "true \\ predicted", { scope: "col" }),
-    ...names.map((name, k) => make("th", String(k), { scope: "col", title: name })));
+    ...names.map((name) => make("th", name, { scope: "col" })));
   const lines = run.confusion.map((counts, k) => {
     const whole = counts.reduce((a, b) => a + b, 0);
-    const row = make("tr", null, {}, make("th", `${k}: ${names[k]}`, { scope: "row" }));
+    const row = make("tr", null, {}, make("th", names[k], { scope: "row" }));
     counts.forEach((count, j) => {
       const share = whole ? count / whole : 0;
       // White to dark blue; the text turns white where black would not be read.
@@ -197,17 +308,17 @@ function curves(cell, run) {
   const place = make("div", null, { class: "plot", role: "img",
     "aria-label": "Curves of training loss and validation balanced accuracy; the figures follow as a table" });
   draw(place, "Training and validation, by epoch", [
-    { x: epoch, y: score, name: "validation BA [%]", line: { color: "#0072B2" } },
+    { x: epoch, y: score, name: "validation balanced accuracy [%]", line: { color: "#0072B2" } },
     { x: epoch, y: loss, name: "training loss", yaxis: "y2", line: { color: "#D55E00", dash: "dash" } },
   ], {
-    yaxis: { title: { text: "validation BA [%]" } },
+    yaxis: { title: { text: "validation [%]" } },
     yaxis2: { title: { text: "training loss" }, overlaying: "y", side: "right", showgrid: false, tickmode: "auto", nticks: 5 },
   });
   const parts = [place];
-  const headings = ["Epoch", "Training loss", "Validation BA"];
+  const headings = ["Epoch", "Training loss", "Validation balanced accuracy"];
   const rows = epoch.map((number, i) => [String(number), shown(loss[i], 4), shown(score[i])]);
   if (omega) {
-    const lines = omegaOf ?? data.classes[cell.dataset].map((_, k) => `class ${k}`);
+    const lines = omegaOf ?? data.classes[cell.dataset];
     const weights = make("div", null, { class: "plot", role: "img",
       "aria-label": "Curves of the class weights omega; the figures follow as a table" });
     const dashes = ["solid", "dash", "dot", "dashdot"];
@@ -217,7 +328,7 @@ function curves(cell, run) {
       line: { color: colours[k % 7], dash: dashes[k % 4] },
     })), { yaxis: { title: { text: "omega" } }, showlegend: lines.length <= 12 });
     parts.push(weights);
-    headings.push(...lines.map((name, k) => `omega ${omegaOf ? name : k}`));
+    headings.push(...lines.map((name) => `omega ${name}`));
     rows.forEach((row, i) => row.push(...omega[i].map((weight) => shown(weight, 3))));
   }
   parts.push(make("details", null, {}, make("summary", "The curves as a table"),
@@ -235,14 +346,17 @@ function runDetails(cell, run) {
   ];
 }
 
-function open(key) {
+async function open(key) {
+  data ??= await unpacked("details").json();
   const cell = data.cells[key];
   const complete = cell.runs.filter((run) => run.status === "complete");
   const heading = document.getElementById("details-heading");
+  // Two presses in a row open it once.
+  if (dialog.open) return;
   heading.textContent = `${cell.method}: ${cell.dataset}, ${cell.split} split`;
   body.replaceChildren();
   if (cell.standIn) {
-    body.append(make("p", `≠ ${cell.standIn}: this data set stands in the place of ${cell.standIn} and is another one.`));
+    body.append(make("p", `≠ ${cell.standIn}: this data set is a proxy for ${cell.standIn}, and another one.`));
   }
   body.append(runsTable(cell), ...repeatDetails(cell));
   const part = make("div", null);
@@ -283,8 +397,9 @@ function announce(text) {
   document.getElementById("announcement").textContent = text;
 }
 
-document.getElementById("table2").addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-cell]");
-  if (button) open(button.dataset.cell);
-});
-enhance();
+for (const table of document.querySelectorAll(".results")) {
+  table.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-cell]");
+    if (button) open(button.dataset.cell);
+  });
+}

@@ -1,0 +1,252 @@
+"""What the page says of a data set before its tables."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.checkout import PROGRAM
+from bench.plain_text import some_of
+from bench.report.document.numbers import counted, fixed, split_heading
+from bench.report.figures.source import Source
+from bench.report.figures.style import file_name
+from bench.report.figures.write import Picture
+from bench.report.html.chart import Chart, chart_of
+from bench.report.html.results import Line, Place
+from bench.report.model.cells import Column, Run, first_results
+from bench.report.model.command import command
+from bench.report.model.many_classes import MOST_CLASSES_SHOWN
+from bench.report.model.published import STAND_INS
+
+# Pictures of one split of one data set.
+_OF_A_PLACE = ("groups", "gain", "confusion", "curves")
+_MOST_NAMED = 6
+# Pieces of text, and whether they are printed strong.
+Sentence = list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A data set on the page.
+
+    Attributes
+    ----------
+    facts : tuple of str
+        What it is: samples, classes, the rare class, splits, seeds, runs.
+    advice : mapping
+        Split to what the verdict says of it, by its headings, and nothing to what it says of all.
+    commands : tuple of (str, str)
+        What each does, and how it is typed.
+    charts : tuple of Chart
+        One a split.
+    paper : tuple of str
+        A sentence a split on methods that were published with a higher figure; none without any
+        published figure.
+    pictures : tuple of Picture
+        Of this data set alone.
+    """
+
+    key: str
+    column: Column
+    stand_in: str
+    facts: tuple[str, ...]
+    complete: int
+    planned: int
+    advice: Mapping[str, Sequence[tuple[str, Sequence[Sentence]]]]
+    commands: tuple[tuple[str, str], ...]
+    charts: tuple[Chart, ...]
+    paper: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+    @property
+    def label(self) -> str:
+        """Of the data set."""
+        return self.column.label
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Its splits."""
+        return tuple(chart.place for chart in self.charts)
+
+    @property
+    def with_one_seed(self) -> bool:
+        """Whether a difference is that of one pair of runs."""
+        return any(gap.pairs == 1 for place in self.places for gap in place.gaps.values())
+
+    def key_of_dots(self, tested: bool) -> list[tuple[str, str]]:
+        """The marks that are in the charts, and what they say.
+
+        `tested` is whether bold is the set of methods that are not significantly different.
+        """
+        marks = [mark for chart in self.charts for mark in chart.marks if mark.dot is not None]
+        bold = {mark.line.figures[0].best for mark in marks}
+        key = []
+        if True in bold and tested:
+            key.append(("best", "shaded, bold: not significantly different from the best"))
+        elif True in bold:
+            key.append(("best", "shaded, bold: the highest mean; nothing is tested"))
+        if False in bold:
+            worse = (
+                "significantly worse, or not tested"
+                if True in bold and tested
+                else "mean of a method"
+            )
+            key.append(("other", worse))
+        if any(mark.runs for mark in marks):
+            key.append(("run", "one run"))
+        return key
+
+    @property
+    def baseline_number(self) -> int | None:
+        """The method that others are compared with at first."""
+        for place in self.places:
+            for line in place.lines:
+                if line.row == place.baseline:
+                    return line.number
+        return None
+
+
+def overviews(
+    source: Source, places: Sequence[Place], pictures: Sequence[Picture]
+) -> list[Overview]:
+    """One a data set, in printing order."""
+    return [
+        _overview(
+            source,
+            f"d{number}",
+            column,
+            [place for place in places if place.column == column],
+            pictures,
+        )
+        for number, column in enumerate(source.table.columns)
+    ]
+
+
+def shared_pictures(all_of: Sequence[Overview], pictures: Sequence[Picture]) -> list[Picture]:
+    """Those that are of no data set alone."""
+    own = {picture.name for one in all_of for picture in one.pictures}
+    return [picture for picture in pictures if picture.name not in own]
+
+
+def _overview(
+    source: Source,
+    key: str,
+    column: Column,
+    places: Sequence[Place],
+    pictures: Sequence[Picture],
+) -> Overview:
+    runs = [run for run in source.table.runs if run.dataset == column.label]
+    complete = sum(run.result is not None for run in runs)
+    names = {file_name(kind, place.split, column.label) for place in places for kind in _OF_A_PLACE}
+    return Overview(
+        key=key,
+        column=column,
+        stand_in=STAND_INS.get(column.name, ""),
+        facts=(*_data(source, column), *_design(runs, places)),
+        complete=complete,
+        planned=len(runs),
+        advice={
+            split: _advice(source, column, split) for split in ("", *(one.split for one in places))
+        },
+        commands=_commands(source, column, runs, places),
+        charts=tuple(map(chart_of, places)),
+        paper=tuple(sentence for place in places for sentence in _published_higher(place)),
+        pictures=tuple(picture for picture in pictures if picture.name in names),
+    )
+
+
+def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[Sentence]]]:
+    """What to use, avoid and trust on a split; without one, what is said of the whole data set."""
+    start = f"{split_heading(split)}: "
+    verdicts = [one for one in source.table.verdicts if one.label == column.label]
+    return [
+        (heading, own)
+        for verdict in verdicts
+        for heading, advice in verdict.parts
+        if (
+            own := [
+                _sentence(source, one.text.removeprefix(start), one.methods)
+                for one in advice
+                if one.split == split
+            ]
+        )
+    ]
+
+
+def _sentence(source: Source, text: str, methods: Sequence[str]) -> Sentence:
+    """`text` with the names of `methods` apart, to be printed strong."""
+    names = {row.heading for row in source.table.rows if row.label in methods}
+    if not names:
+        return [(text, False)]
+    # The longest first: a name may begin with another one.
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return [(piece, piece in names) for piece in re.split(f"({pattern})", text) if piece]
+
+
+def _data(source: Source, column: Column) -> list[str]:
+    """Samples, classes, and the rare class with its share of the training samples."""
+    result = first_results(source.table.runs, lambda run: run.dataset).get(column.label)
+    if result is None:
+        return ["no complete run"]
+    counts = np.array(result.train_counts)
+    facts = [counted(result.samples, "sample"), f"{len(counts):,} classes"]
+    if len(counts) > MOST_CLASSES_SHOWN:
+        return [*facts, f"{counts.min():,} to {counts.max():,} training samples a class"]
+    rarest = int(np.argsort(-counts, kind="stable")[-1])
+    name = f" {result.class_names[rarest]}" if result.class_names else ""
+    share = 100 * counts[rarest] / max(counts.sum(), 1)
+    digits = 1 if share >= 1 else 2
+    return [*facts, f"rarest: class{name}, {fixed(share, digits)} % of the training samples"]
+
+
+def _design(runs: Sequence[Run], places: Sequence[Place]) -> list[str]:
+    seeds = len({run.seed for run in runs})
+    splits = " and ".join(place.split for place in places)
+    return [f"{splits} split{'s' * (len(places) > 1)}", counted(seeds, "seed")]
+
+
+def _commands(
+    source: Source, column: Column, runs: Sequence[Run], places: Sequence[Place]
+) -> tuple[tuple[str, str], ...]:
+    repeat = command(
+        source.table.settings,
+        column.label,
+        ",".join(dict.fromkeys(run.planned_split for run in runs)),
+        ",".join(dict.fromkeys(run.method for run in runs)),
+        sorted({run.seed for run in runs}),
+    )
+    found = [] if repeat is None else [("Repeat all runs of this data set", repeat)]
+    best = next((line for place in places for line in place.lines if line.cell.n), None)
+    if best is not None:
+        found += _predict(best)
+    return tuple(found)
+
+
+def _predict(best: Line) -> list[tuple[str, str]]:
+    run = next(run for run in best.cell.runs if run.result is not None)
+    fit = f"{PROGRAM} fit --like {shlex.quote(run.job_id)} --out results --to model"
+    return [
+        (f"Train a final model like {best.heading}; --out is the results folder", fit),
+        ("Predict new molecules with it", f"{PROGRAM} predict model new.csv --to predictions.csv"),
+    ]
+
+
+def _published_higher(place: Place) -> list[str]:
+    """Which methods the paper printed a higher figure of than ours, if it printed any."""
+    known = [line for line in place.lines if line.cell.difference is not None]
+    if not known:
+        return []
+    higher = sorted(
+        (line for line in known if (line.cell.difference or 0.0) < 0),
+        key=lambda line: line.cell.difference or 0.0,
+    )
+    text = (
+        f"{place.split} split: published higher than measured here for {len(higher)} of "
+        f"{counted(len(known), 'method')}"
+    )
+    named = [f"{one.heading} by {fixed(-(one.cell.difference or 0.0))} points" for one in higher]
+    return [f"{text}: {some_of(named, _MOST_NAMED)}." if named else f"{text}."]

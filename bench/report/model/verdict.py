@@ -1,0 +1,487 @@
+"""What follows from a table, in sentences: what to use, what to avoid, how far to trust it.
+
+All of it is by balanced accuracy, whatever columns are shown. A fact that is not in the records
+gives no sentence.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from bench.metrics import frequency_groups
+from bench.report.model.cells import Advice, Cell, Column, Leaders, Result, Run, Table, Verdict
+from bench.report.model.costs import measured_elsewhere, seconds_with_required
+from bench.report.model.measures import GROUP_RECALL, MAIN
+from bench.report.model.paired_cells import gap_over_seeds
+from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
+from bench.report.model.tail import tail_interval
+from bench.report.model.wording import counted, fixed, split_heading
+from bench.statistics import Difference
+
+__all__ = ["Advice", "Verdict", "verdicts"]
+
+_BA, _TAIL = MAIN[0], GROUP_RECALL[-1]
+# Methods that a sentence names; the others are counted.
+_NAMED = 5
+# Fewer optimiser steps than a network usually needs to get anywhere.
+_FEW_STEPS = 1000
+# With fewer seeds the interval of a mean is so wide that it reaches down to chance for most.
+_SEEDS_FOR_INTERVAL = 3
+
+
+def verdicts(table: Table, predictions: Predictions) -> list[Verdict]:
+    """What to use, avoid and trust on each data set, in the order of the table.
+
+    Parameters
+    ----------
+    table : Table
+        With its `leaders`: without them nothing is called significant.
+    predictions : callable
+        Gives what was decided in a run, by its job id.
+    """
+    costs = seconds_with_required(table)
+    return [_verdict(table, column, costs, predictions) for column in table.columns]
+
+
+def _verdict(
+    table: Table, column: Column, costs: Mapping[str, float], predictions: Predictions
+) -> Verdict:
+    splits = [split for split in table.splits if column in table.columns_of(split)]
+    covariance = covariance_from(predictions)
+    places = [_Place(table, split, column, costs, covariance) for split in splits]
+
+    def of_each(*kinds: Callable[[_Place], Advice | None]) -> Iterator[Advice]:
+        for kind in kinds:
+            for place in places:
+                if place.ranked and (advice := kind(place)) is not None:
+                    start = f"{split_heading(place.split)}: " if len(places) > 1 else ""
+                    yield Advice(start + advice.text, advice.methods, place.split)
+
+    return Verdict(
+        column.label,
+        use=tuple(of_each(_use)),
+        avoid=tuple(of_each(_one_class, _at_chance, _worse, _rising)),
+        trust=(
+            *_not_complete(places),
+            *of_each(_resolved),
+            *_disagreement(places),
+            *of_each(_rare, _best_rising, _few_steps),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One split of one data set."""
+
+    table: Table
+    split: str
+    column: Column
+    costs: Mapping[str, float]
+    covariance: Covariance
+
+    @cached_property
+    def headings(self) -> dict[str, str]:
+        """Method label to what tables call it, of all that are planned here."""
+        rows = self.table.rows_of(self.split, [self.column])
+        return {row.label: row.heading for row in rows}
+
+    def cell(self, label: str) -> Cell:
+        """Balanced accuracy of a method."""
+        return self.table.cells[self.split, self.column.label, label, _BA.name]
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """Methods with a finished run, the highest mean first, of equal ones as in the table."""
+        means = {label: self.cell(label).mean for label in self.headings}
+        known = {label: mean for label, mean in means.items() if mean is not None}
+        return sorted(known, key=lambda label: -known[label])
+
+    @cached_property
+    def leaders(self) -> Leaders | None:
+        """The best set by balanced accuracy; None where nothing can be tested."""
+        return (self.table.leaders or {}).get((self.split, self.column.label, _BA.name))
+
+    @cached_property
+    def best(self) -> str:
+        """The method with the highest mean, among those that are compared."""
+        if self.leaders is None:
+            return self.ranked[0]
+        return self.leaders.methods[self.leaders.group.best]
+
+    @cached_property
+    def best_set(self) -> list[str]:
+        """The best and what is not significantly different from it, best first."""
+        if self.leaders is None:
+            return [self.best]
+        others = [label for label in self.ranked if label in self.leaders.members]
+        return [self.best, *(label for label in others if label != self.best)]
+
+    @cached_property
+    def worse(self) -> dict[str, float]:
+        """Points behind the best of those that are significantly worse, the worst first."""
+        if self.leaders is None:
+            return {}
+        gaps = zip(self.leaders.methods, self.leaders.group.gaps, strict=True)
+        found = {label: gap for label, gap in gaps if label not in self.leaders.members}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def percent(self, label: str) -> str:
+        """The mean of a method that has one."""
+        mean = self.cell(label).mean
+        assert mean is not None  # of what is ranked
+        return f"{fixed(mean)} %"
+
+    def finished(self, label: str) -> list[tuple[Run, Result]]:
+        """Runs of a method that are in its mean."""
+        cell = self.cell(label)
+        return [
+            (run, run.result)
+            for run in cell.runs
+            if run.result is not None and run.replicate in cell.values
+        ]
+
+    def seconds(self, label: str) -> float | None:
+        """Mean time of a run with those that it depends on; None where that is not known."""
+        runs = [run.job_id for run, _ in self.finished(label)]
+        known = [self.costs[job_id] for job_id in runs if job_id in self.costs]
+        return statistics.fmean(known) if runs and len(known) == len(runs) else None
+
+    def gap(self, first: str, second: str) -> Difference | None:
+        """`first` minus `second`, paired by seed."""
+        return gap_over_seeds(self.table, self.split, self.column, first, second, self.covariance)
+
+    def named(self, labels: Iterable[str], says: Callable[[str], str] = lambda label: "") -> str:
+        """Methods by their headings, each with what is said of it in brackets, a handful at most.
+
+        The rest is counted.
+        """
+        listed = list(labels)
+        shown = [
+            self.headings[label] + (f" ({said})" if (said := says(label)) else "")
+            for label in listed[:_NAMED]
+        ]
+        more = len(listed) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _use(place: _Place) -> Advice:
+    """The best set and the cheapest method in it."""
+    best = place.headings[place.best]
+    runs = _in_words([run for run, _ in place.finished(place.best)])
+    text = f"{best} has the highest balanced accuracy, {place.percent(place.best)} ({runs})"
+    leaders = place.leaders
+    if len(place.ranked) == 1:
+        text = f"{best} has a balanced accuracy of {place.percent(place.best)} ({runs}). "
+        text += "No other method has a finished run here."
+    elif leaders is None:
+        text += ", but that is no evidence: " + _why_untested(place)
+    elif len(place.best_set) == 1:
+        others = len(leaders.methods) - 1
+        text += (
+            f", significantly above {'the other one' if others == 1 else f'all {others} others'}."
+        )
+    else:
+        alike, others = len(place.best_set) - 1, len(leaders.methods) - 1
+        if alike == others:
+            whole = "The other one" if others == 1 else f"None of the {others} others"
+            text += f". {whole} is {'not ' * (others == 1)}significantly different from it."
+        else:
+            text += (
+                f". Of {others} others, {alike} {'is' if alike == 1 else 'are'} not significantly "
+                f"different from it: {place.named(place.best_set[1:])}."
+            )
+    return Advice(" ".join([text, *_costs(place)]), tuple(place.best_set), place.split)
+
+
+def _why_untested(place: _Place) -> str:
+    if all(place.cell(label).n <= 1 for label in place.ranked):
+        return "one seed cannot tell which differences are real."
+    return "too many runs are missing to test any difference."
+
+
+def _costs(place: _Place) -> list[str]:
+    """What a run of the best costs, and of the cheapest method that is as good."""
+    costs = {
+        label: seconds for label in place.best_set if (seconds := place.seconds(label)) is not None
+    }
+    if place.best not in costs:
+        return []
+    of_best = f"{costs[place.best]:,.1f} s a run"
+    cheapest = min(costs, key=lambda label: costs[label])
+    elsewhere = measured_elsewhere(place.table)
+    machines = {
+        (result.device, run.job_id in elsewhere)
+        for label in costs
+        for run, result in place.finished(label)
+    }
+    if len(costs) < 2 or len(machines) > 1:  # times of different machines are not compared
+        joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
+        return [f"It takes {of_best}{', on another machine' * joined}."]
+    if cheapest == place.best:
+        return [f"It is also the cheapest of these, {of_best}."]
+    text = (
+        f"The cheapest of these is {place.headings[cheapest]}, {place.percent(cheapest)}: "
+        f"{costs[cheapest]:,.1f} s a run instead of {costs[place.best]:,.1f} s."
+    )
+    gap = place.gap(place.best, cheapest)
+    if gap is None:
+        return [text]
+    text += f" The best minus the cheapest: {_with_interval(gap)}."
+    if gap.sign != "alike":
+        text += " That interval is of this pair alone; among all methods it is not significant."
+    return [text]
+
+
+def _with_interval(gap: Difference) -> str:
+    return f"{gap.mean:+.2f} points, 95 % interval {gap.low:+.2f} to {gap.high:+.2f}"
+
+
+def _worse(place: _Place) -> Advice | None:
+    if not place.worse:
+        return None
+    names = place.named(place.worse, lambda label: f"by {fixed(place.worse[label])} points")
+    least = min(place.worse.values())
+    rest = f" (by {fixed(least)} or more)" if len(place.worse) > _NAMED else ""
+    text = f"Significantly worse than {place.headings[place.best]}: {names}{rest}."
+    return Advice(text, tuple(place.worse))
+
+
+def _one_class(place: _Place) -> Advice | None:
+    """Methods that take all test samples of a run for one class, though there are more."""
+    found: dict[str, str] = {}
+    for label in place.ranked:
+        runs = [
+            result for _, result in place.finished(label) if np.count_nonzero(result.tested) > 1
+        ]
+        same = sum(np.count_nonzero(result.predicted) == 1 for result in runs)
+        if same:
+            found[label] = f"in {same} of {counted(len(runs), 'run')}"
+    if not found:
+        return None
+    return Advice(
+        f"Predicts one class only: {place.named(found, found.__getitem__)}.", tuple(found)
+    )
+
+
+def _at_chance(place: _Place) -> Advice | None:
+    """Methods whose balanced accuracy, or the interval of it, is at or below chance.
+
+    What few seeds leave open of the best set, as of its interval, is no reason to avoid it.
+    """
+    below: dict[str, str] = {}
+    reaching: dict[str, str] = {}
+    chances = []
+    for label in place.ranked:
+        cell = place.cell(label)
+        classes = [np.count_nonzero(result.tested) for _, result in place.finished(label)]
+        chance = statistics.fmean(100 / number for number in classes)
+        assert cell.mean is not None  # of what is ranked
+        if cell.mean <= chance:
+            below[label] = place.percent(label)
+        elif (
+            cell.interval is not None
+            and cell.n >= _SEEDS_FOR_INTERVAL
+            and label not in place.best_set
+        ):
+            low, high = cell.interval
+            if low <= chance:
+                bounds = f"95 % interval {fixed(low)} to {fixed(high)}"
+                reaching[label] = f"{place.percent(label)}, {bounds}"
+        if label in below or label in reaching:
+            chances.append(chance)
+    if not chances:
+        return None
+    level = f"chance ({fixed(statistics.fmean(chances))} %)"
+    texts = []
+    if below:
+        texts.append(f"At or below {level}: {place.named(below, below.__getitem__)}.")
+    if reaching:
+        names = place.named(reaching, reaching.__getitem__)
+        texts.append(f"Not clearly above {level}: {names}.")
+    return Advice(" ".join(texts), (*below, *reaching))
+
+
+def _rising(place: _Place) -> Advice | None:
+    """Methods outside the best set that were still getting better when training ended."""
+    return _still_rising(place, [label for label in place.ranked if label not in place.best_set])
+
+
+def _best_rising(place: _Place) -> Advice | None:
+    """The same of the best set, whose lead may only grow by it."""
+    return _still_rising(place, place.best_set)
+
+
+def _still_rising(place: _Place, labels: Sequence[str]) -> Advice | None:
+    found: dict[str, str] = {}
+    for label in labels:
+        # One epoch is the best of one, whatever it does.
+        runs = [result for _, result in place.finished(label) if result.trained_epochs > 1]
+        last = sum(10 * result.selected_epoch > 9 * result.trained_epochs for result in runs)
+        if runs and 2 * last > len(runs):
+            found[label] = f"{last} of {counted(len(runs), 'run')}"
+    if not found:
+        return None
+    names = place.named(found, found.__getitem__)
+    return Advice(
+        f"Still improving on validation in the last tenth of the epochs: {names}. Longer training "
+        "may help.",
+        tuple(found),
+    )
+
+
+def _not_complete(places: Sequence[_Place]) -> list[Advice]:
+    """Failed and missing runs of the data set."""
+    runs = [run for place in places for label in place.headings for run in place.cell(label).runs]
+    failed = [run for run in runs if run.status == "failed"]
+    missing = [run for run in runs if run.status == "missing"]
+    if not failed and not missing:
+        return []
+    labels = list(dict.fromkeys(run.method for run in (*failed, *missing)))
+    headings = {label: text for place in places for label, text in place.headings.items()}
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    names = ", ".join(headings[label] for label in labels[:_NAMED]) + more
+    return [
+        Advice(
+            f"Of {counted(len(runs), 'run')}, {len(failed)} failed and {len(missing)} are missing "
+            f"({names}). A method without all its runs on a split is not compared there.",
+            tuple(labels),
+        )
+    ]
+
+
+def _resolved(place: _Place) -> Advice | None:
+    """How many runs there are and how small a difference they can show."""
+    seeds = _in_words([run for run, _ in place.finished(place.best)])
+    if place.leaders is not None:
+        group = place.leaders.group
+        if place.worse:
+            least = min(place.worse.values())
+            return Advice(
+                f"Over {seeds}, the smallest difference from the best that is significant is "
+                f"{fixed(least)} points."
+            )
+        return Advice(
+            f"Over {seeds}, no difference from the best is significant; the largest is "
+            f"{fixed(max(group.gaps))} points."
+        )
+    if len(place.ranked) < 2:
+        only = place.cell(place.best).n == 1
+        return (
+            Advice(f"{seeds.capitalize()}: what another seed gives is not known.") if only else None
+        )
+    first, second = place.ranked[:2]
+    gap = place.gap(first, second)
+    if gap is None or gap.pairs > 1:
+        return None
+    half = fixed((gap.high - gap.low) / 2, 1)
+    return Advice(
+        f"One seed cannot tell which differences are real. Between {place.headings[first]} and "
+        f"{place.headings[second]}, other test samples alone would move the difference by up to "
+        f"{half} points either way (95 %).",
+        (first, second),
+    )
+
+
+def _rare(place: _Place) -> Advice | None:
+    """How many test samples the rarest classes have, and what these resolve in one run."""
+    cell = place.table.cells[place.split, place.column.label, place.best, _TAIL.name]
+    bounds = tail_interval(cell)
+    if bounds is None:
+        return None
+    results = [run.result for run in cell.runs if run.result is not None]
+    tail = frequency_groups(np.array(results[0].train_counts))["tail"]
+    half = fixed((bounds[1] - bounds[0]) / 2, 1)
+    tested = sorted({int(np.array(result.tested)[tail].sum()) for result in results})
+    samples = counted(tested[-1], "test sample")
+    if len(tested) > 1:
+        samples = f"{tested[0]:,} to {samples}"
+    if len(tail) == 1:
+        names = results[0].class_names
+        name = f", {names[tail[0]]}," if names else ""
+        subject, what = f"The rarest class{name} has {samples}", "its recall"
+    else:
+        classes = len(results[0].train_counts)
+        subject, what = (
+            f"The {len(tail)} rarest of {classes:,} classes have {samples} together",
+            ("their mean recall"),
+        )
+    return Advice(f"{subject}: one run tells {what} to about {half} points either way (95 %).")
+
+
+def _disagreement(places: Sequence[_Place]) -> list[Advice]:
+    """Splits on which another method is best, or on which the same one does far worse."""
+    tested = [place for place in places if place.ranked and place.leaders is not None]
+    found = []
+    if any(
+        one.best not in other.best_set and one.best in other.worse
+        for one in tested
+        for other in tested
+    ):
+        bests = ", ".join(f"{place.headings[place.best]} ({place.split})" for place in tested)
+        labels = tuple(dict.fromkeys(place.best for place in tested))
+        found.append(Advice(f"The splits disagree on the best method: {bests}.", labels))
+    if tested:
+        found += _other_means(tested, tested[0].best)
+    return found
+
+
+def _other_means(places: Sequence[_Place], label: str) -> list[Advice]:
+    """The two splits on which the figures of a method are furthest apart, if intervals are."""
+    cells = [(place, place.cell(label)) for place in places if label in place.ranked]
+    known = [(place, cell.mean, cell.interval) for place, cell in cells]
+    apart = [
+        (abs(mean - other), place, another)
+        for (place, mean, own), (another, other, its) in combinations(known, 2)
+        if mean is not None
+        and other is not None
+        and own is not None
+        and its is not None
+        and (own[0] > its[1] or its[0] > own[1])
+    ]
+    if not apart:
+        return []
+    gap, place, another = max(apart, key=lambda item: item[0])
+    return [
+        Advice(
+            f"{place.headings[label]} has {place.percent(label)} on the {place.split} split and "
+            f"{another.percent(label)} on the {another.split} split: {fixed(gap)} points apart, "
+            "and their 95 % intervals do not overlap.",
+            (label,),
+        )
+    ]
+
+
+def _few_steps(place: _Place) -> Advice | None:
+    """Networks that were trained for few steps; those that start from another run are left out."""
+    steps: dict[str, int] = {}
+    for label in place.ranked:
+        results = [result for _, result in place.finished(label)]
+        if all(one.parameters and one.trained_epochs and not one.requires for one in results):
+            steps[label] = max(
+                one.trained_epochs * math.ceil(one.parts[0] / one.batch_size) for one in results
+            )
+    few = {label: count for label, count in steps.items() if count < _FEW_STEPS}
+    if not few:
+        return None
+    counts = sorted(set(few.values()))
+    between = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
+    whose = "Networks" if len(few) == len(steps) else place.named(few)
+    return Advice(
+        f"{whose} had {between} training steps only: more epochs may change the order.", tuple(few)
+    )
+
+
+def _in_words(runs: Sequence[Run]) -> str:
+    """``3 seeds``, or ``5 folds of 1 seed``."""
+    seeds = counted(len({run.seed for run in runs}), "seed")
+    if any(run.fold is not None for run in runs):
+        return f"{counted(len(runs), 'run')} over folds of {seeds}"
+    return seeds

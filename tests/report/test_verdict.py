@@ -1,0 +1,379 @@
+"""What to use, to avoid and to trust: every sentence there and absent, numbers by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.api.results import Verdicts
+from bench.report.model.best_sets import groups_of_best
+from bench.report.model.measures import measures_named
+from bench.report.model.paired_cells import gap_over_seeds
+from bench.report.model.sampling_variance import covariance_from
+from bench.report.model.table2 import table2
+from bench.report.model.verdict import verdicts
+from bench.report.writers.markdown import markdown
+from bench.report.writers.terminal import render_terminal
+from tests.report.report_records import make_job, make_plan, make_record, predictions_of
+
+# Samples of the two classes in every test set below.
+COMMON, RARE = 100, 50
+
+
+def matrix(common, rare):
+    """That many samples of both classes are right: 90 and 45 are 90 %."""
+    return [[common, COMMON - common], [RARE - rare, rare]]
+
+
+def judged(rights, *, splits=("random",), edit=None, absent=(), failed=(), shown=None, joined=()):
+    """A table with verdicts and its predictions.
+
+    `rights` has, by method and perhaps by split, the right samples of each seed.
+    """
+    jobs, records = [], []
+    for split in splits:
+        of_split = rights.get(split, rights)
+        for method, seeds in of_split.items():
+            for seed, right in enumerate(seeds):
+                job = make_job("hiv", split, method, seed)
+                jobs.append(job)
+                if (method, seed) in (*absent, *failed):
+                    continue
+                of_run = right if isinstance(right, list) else matrix(*right)
+                record = make_record(job, of_run)
+                if edit is not None:
+                    edit(record)
+                records.append(record)
+    failures = {
+        job["job_id"]: {"reason": "it broke", "error": ""}
+        for job in jobs
+        if (job["method"], job["seed"]) in failed
+    }
+    plan = make_plan(jobs)
+    if joined:
+        ids = [job["job_id"] for job in jobs if job["method"] in joined]
+        plan["settings"]["joined"] = {"source": "reference", "runs": ids}
+    more = {} if shown is None else {"shown": shown}
+    table = table2(plan, records, failures, **more)
+    predictions = predictions_of(records)
+    table = dataclasses.replace(table, leaders=groups_of_best(table, predictions))
+    return dataclasses.replace(table, verdicts=tuple(verdicts(table, predictions))), predictions
+
+
+def texts(advice):
+    return [one.text for one in advice]
+
+
+def verdict_of(*args, **more):
+    [found] = judged(*args, **more)[0].verdicts
+    return found
+
+
+def seconds(**of_method):
+    def edit(record):
+        record["time"]["seconds"] = of_method[record["job"]["method"]["name"]]
+
+    return edit
+
+
+# Two alike, one 30 points behind: 90, 89 and 60 % at seed 0.
+THREE = {
+    "cb": [(90, 45), (91, 45), (90, 46)],
+    "ib": [(89, 45), (91, 44), (90, 45)],
+    "vanilla": [(60, 30), (61, 30), (60, 31)],
+}
+
+
+def test_the_best_set_is_to_be_used_and_its_cheapest_member_is_named():
+    table, predictions = judged(THREE, edit=seconds(cb=50.0, ib=2.0, vanilla=1.0))
+    [use] = table.verdicts[0].use
+    # Seeds of cb: 90, 90.5, 91; of ib: 89.5, 89.5, 90.
+    gap = gap_over_seeds(
+        table, "random", table.columns[0], "cb", "ib", covariance_from(predictions)
+    )
+    assert use.text == (
+        "cb has the highest balanced accuracy, 90.50 % (3 seeds). Of 2 others, 1 is not "
+        "significantly different from it: ib. The cheapest of these is ib, 89.67 %: 2.0 s a run "
+        "instead of 50.0 s. The best minus the cheapest: +0.83 points, 95 % interval "
+        f"{gap.low:+.2f} to {gap.high:+.2f}."
+    )
+    assert use.methods == ("cb", "ib")
+    assert gap.low < 0 < gap.high
+
+
+def test_the_best_may_be_the_cheapest():
+    found = verdict_of(THREE, edit=seconds(cb=2.0, ib=50.0, vanilla=1.0))
+    assert found.use[0].text.endswith("It is also the cheapest of these, 2.0 s a run.")
+
+
+def test_a_best_that_stands_alone():
+    found = verdict_of({name: THREE[name] for name in ("cb", "vanilla")})
+    assert "significantly above the other one. It takes 12.2 s a run." in found.use[0].text
+    assert found.use[0].methods == ("cb",)
+
+
+def test_times_of_other_machines_are_not_compared():
+    edit = seconds(cb=50.0, ib=2.0, vanilla=1.0)
+    assert (
+        verdict_of(THREE, edit=edit, joined=["cb"])
+        .use[0]
+        .text.endswith("It takes 50.0 s a run, on another machine.")
+    )
+    assert (
+        verdict_of(THREE, edit=edit, joined=["ib"]).use[0].text.endswith("It takes 50.0 s a run.")
+    )
+    assert "cheapest" in verdict_of(THREE, edit=edit, joined=["cb", "ib"]).use[0].text
+
+
+def test_no_cost_is_named_where_a_run_depends_on_one_that_is_not_in_the_table():
+    def edit(record):
+        if record["job"]["method"]["name"] == "cb":
+            record["job"]["requires"] = {"teacher": "0" * 20}
+
+    assert verdict_of(THREE, edit=edit).use[0].text.endswith("different from it: ib.")
+
+
+def test_significantly_worse_methods_are_to_be_avoided_by_how_much():
+    [worse] = verdict_of(THREE).avoid
+    # Seeds of vanilla: 60, 60.5, 61 %.
+    assert worse.text == "Significantly worse than cb: vanilla (by 30.00 points)."
+    assert worse.methods == ("vanilla",)
+    assert verdict_of({name: THREE[name] for name in ("cb", "ib")}).avoid == ()
+
+
+def test_a_handful_is_named_and_the_rest_counted():
+    many = {f"m{n}": [(60 - n, 30), (61 - n, 30), (60 - n, 31)] for n in range(7)}
+    [worse] = verdict_of({"cb": THREE["cb"], **many}).avoid
+    assert len(worse.methods) == 7
+    assert "m6 (by 33.00 points), m5 (by 32.50 points)" in worse.text
+    assert worse.text.endswith("m2 (by 31.00 points) and 2 more (by 30.00 or more).")
+
+
+def test_a_method_that_predicts_one_class_is_named_with_its_runs():
+    one = {**THREE, "vanilla": [(COMMON, 0), (COMMON, 0), (99, 1)]}
+    found = verdict_of(one).avoid
+    assert found[0].text == "Predicts one class only: vanilla (in 2 of 3 runs)."
+    assert not any("one class" in text for text in texts(verdict_of(THREE).avoid))
+
+
+def test_methods_at_or_below_chance_are_named():
+    # 50, 49.5 and 47 %: a mean of 48.83 %.
+    low = {**THREE, "vanilla": [(50, 25), (49, 25), (44, 25)]}
+    assert "At or below chance (50.00 %): vanilla (48.83 %)." in texts(verdict_of(low).avoid)
+    # 51, 52 and 53 %: 52 +- 4.303 * 1 / sqrt(3) reaches down to 49.52 %.
+    near = {**THREE, "vanilla": [(52, 25), (54, 25), (56, 25)]}
+    assert (
+        "Not clearly above chance (50.00 %): vanilla (52.00 %, 95 % interval 49.52 to 54.48)."
+    ) in texts(verdict_of(near).avoid)
+    assert not any("chance" in text for text in texts(verdict_of(THREE).avoid))
+
+
+def test_an_interval_that_reaches_chance_is_no_reason_to_avoid_the_best():
+    # 60, 90 and 100 %: 83.33 +- 4.303 * 20.8 / sqrt(3) reaches down to 31.6 %.
+    noisy = {"cb": [(60, 30), (90, 45), (100, 50)], "ib": [(60, 30), (88, 45), (100, 49)]}
+    assert verdict_of(noisy).avoid == ()
+
+
+def test_two_seeds_are_too_few_to_say_that_an_interval_reaches_chance():
+    two = {name: runs[:2] for name, runs in THREE.items()}
+    two["vanilla"] = [(52, 25), (56, 25)]
+    assert not any("chance" in text for text in texts(verdict_of(two).avoid))
+
+
+def test_chance_is_that_of_the_classes_tested():
+    third = [[[10, 0, 0], [10, 0, 0], [0, 10, 0]]] * 2  # a third of the mean recall
+    best = [[[10, 0, 0], [0, 10, 0], [0, 0, 10]], [[10, 0, 0], [1, 9, 0], [0, 0, 10]]]
+    found = verdict_of({"cb": best, "vanilla": third})
+    assert "At or below chance (33.33 %): vanilla (33.33 %)." in texts(found.avoid)
+
+
+def at_epoch(epoch, *methods):
+    def edit(record):
+        if record["job"]["method"]["name"] in methods:
+            record["selection"]["epoch"] = epoch
+
+    return edit
+
+
+def test_methods_that_still_improved_are_to_be_avoided_unless_they_are_the_best():
+    text = (
+        "Still improving on validation in the last tenth of the epochs: {} (3 of 3 runs). Longer "
+        "training may help."
+    )
+    found = verdict_of(THREE, edit=at_epoch(10, "vanilla"))
+    assert text.format("vanilla") in texts(found.avoid)
+    best = verdict_of(THREE, edit=at_epoch(10, "cb"))
+    assert text.format("cb") in texts(best.trust)
+    for other in (verdict_of(THREE), verdict_of(THREE, edit=at_epoch(9, "vanilla"))):
+        assert not any("improving" in one for one in texts((*other.avoid, *other.trust)))
+
+
+def test_the_smallest_significant_difference_is_told():
+    assert (
+        "Over 3 seeds, the smallest difference from the best that is significant is 30.00 points."
+    ) in texts(verdict_of(THREE).trust)
+    alike = {name: THREE[name] for name in ("cb", "ib")}
+    assert (
+        "Over 3 seeds, no difference from the best is significant; the largest is 0.83 points."
+    ) in texts(verdict_of(alike).trust)
+
+
+def test_with_one_seed_it_says_that_it_cannot_tell():
+    found = verdict_of({"cb": [(90, 45)], "ib": [(88, 44)], "vanilla": [(60, 30)]})
+    assert found.use[0].text.startswith(
+        "cb has the highest balanced accuracy, 90.00 % (1 seed), but that is no evidence: one seed "
+        "cannot tell which differences are real."
+    )
+    assert found.use[0].methods == ("cb",)
+    assert not any("worse" in text for text in texts(found.avoid))
+    # They differ in 2 of 100 and 1 of 50 samples: a variance of 0.02 * 0.98 in each class, so
+    # sqrt((0.0196 / 100 + 0.0196 / 50) / 4) = 1.212 points, times 1.96.
+    assert (
+        "One seed cannot tell which differences are real. Between cb and ib, other test samples "
+        "alone would move the difference by up to 2.4 points either way (95 %)."
+    ) in texts(found.trust)
+    assert not any("One seed" in text for text in texts(verdict_of(THREE).trust))
+
+
+def test_with_one_method_it_says_only_what_it_can():
+    found = verdict_of({"cb": THREE["cb"]})
+    assert found.use[0].text == (
+        "cb has a balanced accuracy of 90.50 % (3 seeds). No other method has a finished run here. "
+        "It takes 12.2 s a run."
+    )
+    assert found.avoid == ()
+    assert not any("difference" in text for text in texts(found.trust))
+    once = verdict_of({"cb": [(90, 45)]})
+    assert "1 seed: what another seed gives is not known." in texts(once.trust)
+
+
+def test_the_rarest_class_and_what_one_run_resolves():
+    rare = "The rarest class, 1, has 50 test samples: one run tells its recall to about {} points "
+    found = verdict_of({"cb": [(90, 45)], "vanilla": [(60, 30)]})
+    # Wilson of 45 of 50: 1.96 / 1.0768 * sqrt(0.9 * 0.1 / 50 + 3.8415 / 10000) = 8.51 points.
+    assert rare.format("8.5") + "either way (95 %)." in texts(found.trust)
+
+
+def test_several_rare_classes_are_taken_together():
+    even = [[[9, 1, 0, 0, 0], [0, 8, 0, 0, 0], [0, 0, 6, 0, 0], [0, 0, 0, 4, 0], [0, 0, 0, 1, 3]]]
+    assert "The 2 rarest of 5 classes have 8 test samples together: one run tells their mean" in (
+        "".join(texts(verdict_of({"cb": even}).trust))
+    )
+
+
+def test_few_steps_of_networks_are_told():
+    # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
+    few = "Networks had 90 training steps only: more epochs may change the order."
+    assert few in texts(verdict_of(THREE).trust)
+
+    def enough(record):
+        record["job"]["training"]["batch_size"] = 10
+
+    def no_network(record):
+        record["parameters"] = 0
+
+    for edit in (enough, no_network):
+        assert not any("steps" in text for text in texts(verdict_of(THREE, edit=edit).trust))
+
+
+def test_failed_and_missing_runs_are_told():
+    found = verdict_of(THREE, failed=[("ib", 1)], absent=[("ib", 2), ("vanilla", 0)])
+    assert found.trust[0].text == (
+        "Of 9 runs, 1 failed and 2 are missing (ib, vanilla). A method without all its runs on a "
+        "split is not compared there."
+    )
+    assert found.use[0].methods == ("cb",)
+    assert "too many runs are missing" in found.use[0].text
+    assert not any("missing" in text for text in texts(verdict_of(THREE).trust))
+
+
+def test_a_data_set_without_a_finished_run_has_no_advice_but_says_why():
+    found = verdict_of({"cb": [(90, 45)]}, absent=[("cb", 0)])
+    assert (found.use, found.avoid) == ((), ())
+    assert texts(found.trust) == [
+        "Of 1 run, 0 failed and 1 are missing (cb). A method without all its runs on a split is "
+        "not compared there."
+    ]
+
+
+def test_splits_that_disagree_are_told_and_sentences_say_which_they_mean():
+    names = {"random": THREE, "scaffold": {**THREE, "cb": THREE["vanilla"], "vanilla": THREE["cb"]}}
+    found = verdict_of(names, splits=("random", "scaffold"))
+    assert [one.split for one in found.use] == ["random", "scaffold"]
+    assert found.use[1].text.startswith("Scaffold split: vanilla has the highest")
+    assert "The splits disagree on the best method: cb (random), vanilla (scaffold)." in texts(
+        found.trust
+    )
+    assert (
+        "cb has 90.50 % on the random split and 60.50 % on the scaffold split: 30.00 points apart, "
+        "and their 95 % intervals do not overlap."
+    ) in texts(found.trust)
+    same = verdict_of({"random": THREE, "scaffold": THREE}, splits=("random", "scaffold"))
+    assert not any("disagree" in text or "apart" in text for text in texts(same.trust))
+
+
+def test_it_is_about_balanced_accuracy_whatever_is_shown():
+    shown = measures_named(["log_loss", "mcc"])
+    assert verdict_of(THREE, shown=shown) == verdict_of(THREE)
+
+
+def test_folds_of_one_seed_are_no_single_seed():
+    splits = tuple(f"cv5[fold={fold}]" for fold in range(5))
+    jobs = [make_job("hiv", split, method, 0) for split in splits for method in ("cb", "vanilla")]
+    records = [
+        make_record(job, matrix(90 if job["method"] == "cb" else 60, 40 + place % 3))
+        for place, job in enumerate(jobs)
+    ]
+    table, predictions = table2(make_plan(jobs), records, {}), predictions_of(records)
+    table = dataclasses.replace(table, leaders=groups_of_best(table, predictions))
+    [found] = verdicts(table, predictions)
+    assert "(5 runs over folds of 1 seed)" in found.use[0].text
+    assert not any("cannot tell" in text for text in texts((*found.use, *found.trust)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 3).flatmap(
+        lambda seeds: st.dictionaries(
+            st.sampled_from(["cb", "ib", "vanilla", "mixup"]),
+            st.lists(
+                st.tuples(st.integers(0, COMMON), st.integers(0, RARE)),
+                min_size=seeds,
+                max_size=seeds,
+            ),
+            min_size=1,
+        )
+    )
+)
+def test_no_method_is_both_to_be_used_and_significantly_worse(rights):
+    found = verdict_of(rights)
+    worse = {label for one in found.avoid if "Significantly" in one.text for label in one.methods}
+    assert worse.isdisjoint(label for one in found.use for label in one.methods)
+    assert len(found.use) == 1
+
+
+def test_markdown_terminal_and_python_say_the_same(capsys):
+    from bench.commands.console import console
+
+    table, _ = judged({**THREE, "a*b": THREE["ib"]})
+    [verdict] = table.verdicts
+    text = markdown(table)
+    start = text.index("## In short")
+    assert text.index("# Results") < start < text.index("- **Figures**")
+    assert "a\\*b" in text[start : text.index("## How to read")]
+    console.print(render_terminal(table))
+    printed = " ".join(capsys.readouterr().out.split())
+    shown = str(Verdicts(table.verdicts))
+    assert shown.startswith("hiv\nUse: cb has the highest balanced accuracy")
+    for one in (verdict.use[0], verdict.avoid[0], verdict.trust[0]):
+        assert " ".join(one.text.split()) in printed
+        assert one.text in shown
+
+
+def test_the_time_table_says_whose_seconds_come_from_elsewhere():
+    assert "Those of cb were measured on another machine (runs joined from reference)" in markdown(
+        judged(THREE, joined=["cb"])[0]
+    )
+    assert "another machine" not in markdown(judged(THREE)[0])
