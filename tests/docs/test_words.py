@@ -13,7 +13,7 @@ RETIRED = {
     r"stand-in|stands where SBAP": "proxy data set",
     r"\bholes?\b": "missing run",
     r"\ba cell\b|\bcells\b": "entry (a notebook has code blocks)",
-    r"(training|validation|test) part\b|\bpart of the split": "training set, validation set, test set",
+    r"(training|validation|test) part\b": "training set, validation set, test set",
     r"\brow (of|for) a method|a row a run|one row a method": "method",
     r"\bbuilds? on\b|\bbuilding on\b": "depends on",
     r"\bdecisions\b": "predicted labels",
