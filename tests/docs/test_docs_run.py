@@ -149,8 +149,7 @@ def test_each_page_is_in_the_menu():
 def tiny(words):
     """A benchmark of a file is short, one of a data set is not run; the rest stays as it is."""
     arguments = arguments_of(words)
-    first = next((word for word in arguments if not word.startswith("-")), "")
-    if first in cli.commands or "--list" in arguments or "--help" in arguments:
+    if "--list" in arguments or "--help" in arguments or parsed(arguments)[1] is not None:
         return words
     if "--data" not in arguments:
         return None  # its settings are resolved above
