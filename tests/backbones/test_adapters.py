@@ -5,7 +5,6 @@ their own.
 """
 
 import importlib
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.conformance.run import run_checks
 from bench.data.collate import GraphCollator
 from bench.data.featurise import featurise
 from bench.options import Options
+from tests.docs.pages import example
 
 ROOT = Path(__file__).parents[2]
 OUT = 8
@@ -326,15 +326,12 @@ def test_a_dgl_encoder_passes_the_checks(dgl, of):
     assert failed_checks(dgl_class(dgl, make, call, *loops)) == {}
 
 
-# ---------------------------------------------------------------- what CONTRIBUTING.md shows
+# ---------------------------------------------------------------- what the documentation shows
 
 
 def shown(name):
-    """The code block of CONTRIBUTING.md that registers `name`."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (block,) = [block for block in blocks if f'register_backbone("{name}"' in block]
-    return block
+    """The example of the documentation that registers `name`."""
+    return example(f'register_backbone("{name}"')
 
 
 @pytest.mark.parametrize("name", ["pna", "attentivefp_dgl"])
