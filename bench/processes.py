@@ -1,4 +1,4 @@
-"""Which process is meant, and whether it has ended, told apart from all others that there were.
+"""Which process is meant, and whether it has ended, as one of all that there ever were.
 
 A process id means something only to the processes of one start of one machine that share its
 process namespace, and only until it is given out again. Two containers, or two machines, may have

@@ -1,4 +1,4 @@
-"""Building on the finished vanilla run, and choosing on validation what is not trained."""
+"""Methods that depend on the finished vanilla run, choosing on validation what is not trained."""
 
 from __future__ import annotations
 

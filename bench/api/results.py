@@ -219,8 +219,8 @@ class Results:
         -------
         DataFrame
             ``file``, ``method``, ``title``; the mean rank by each measure that the table shows, 1
-            for the best, NaN for a method with a hole; and ``tasks``, how many are ranked. Without
-            several tasks and methods it has no rows.
+            for the best, NaN for a method with a missing run; and ``tasks``, how many are
+            ranked. Without several tasks and methods it has no rows.
         """
         import pandas as pd
 

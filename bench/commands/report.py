@@ -138,7 +138,7 @@ def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> N
 
 
 def violations_of_stored(store: Store, record: Mapping[str, Any]) -> list[Violation]:
-    """What is stored of a run beside its record, be it predictions or decisions, against it."""
+    """Violations of a record by what is stored beside it: all scores, or predicted labels alone."""
     job_id = record["job_id"]
     if store.has_predictions(job_id):
         return list(violations_of_predictions(record, store.predictions(job_id)))

@@ -72,7 +72,7 @@ def violations_of_predictions(
 
 
 def violations_of_decisions(
-    record: Json, decisions: Mapping[str, np.ndarray]
+    record: Json, predicted: Mapping[str, np.ndarray]
 ) -> Iterator[Violation]:
     """What labels and predicted classes alone contradict in a record.
 
@@ -82,19 +82,19 @@ def violations_of_decisions(
     ----------
     record : mapping
         Of right shape.
-    decisions : mapping of str to ndarray of int64
+    predicted : mapping of str to ndarray of int64
         ``valid_labels`` and ``valid_predictions`` (V,), ``test_labels`` and ``test_predictions``.
     """
     where, data = name_of(record), record["data"]
     classes = len(data["test_counts"])
-    for name, indices in decisions.items():
+    for name, indices in predicted.items():
         wrong = indices[(indices < 0) | (indices >= classes)]
         if len(wrong):
             what = f"expected {name} from 0 to {classes - 1}, but got {wrong[0]}."
             yield Violation("predictions", where, what)
             return
     for part in _PARTS:
-        counts = np.bincount(decisions[f"{part}_labels"], minlength=classes).tolist()
+        counts = np.bincount(predicted[f"{part}_labels"], minlength=classes).tolist()
         if counts != data[f"{part}_counts"]:
             what = (
                 f"expected {part} labels as often as the record says, {data[f'{part}_counts']}, "
@@ -102,13 +102,13 @@ def violations_of_decisions(
             )
             yield Violation("predictions", where, what)
             return
-        labels, chosen = (len(decisions[f"{part}_{what}"]) for what in ("labels", "predictions"))
+        labels, chosen = (len(predicted[f"{part}_{what}"]) for what in ("labels", "predictions"))
         if labels != chosen:
             what = f"expected a prediction for each of {labels} {part} labels, but got {chosen}."
             yield Violation("predictions", where, what)
             return
     valid, test = (
-        confusion_matrix(decisions[f"{part}_labels"], decisions[f"{part}_predictions"], classes)
+        confusion_matrix(predicted[f"{part}_labels"], predicted[f"{part}_predictions"], classes)
         for part in _PARTS
     )
     score, recorded = mean_present(recalls(valid)), record["selection"]["valid_balanced_accuracy"]

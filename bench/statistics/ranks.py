@@ -90,8 +90,8 @@ def rank_methods(
     Parameters
     ----------
     scores : ndarray, shape (n, k)
-        A row a split of a data set, the means over seeds; nan for a hole. A row without any score
-        is passed over, then a method with a hole is left out.
+        A row a split of a data set, the means over seeds; nan for a missing run. A row without any
+        score is passed over, then a method with a missing run is left out.
     datasets : sequence, length n
         Which data set each row is of.
 

@@ -1,4 +1,4 @@
-"""Decisions of a run: labels and predicted classes, without the logits they came from."""
+"""True and predicted labels of a run, without the logits they came from."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def unpack_decisions(job_id: str, content: bytes) -> dict[str, np.ndarray]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         seal = header["__metadata__"][_METADATA]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"its decisions cannot be read: {error}") from None
+        raise ValueError(f"its predicted labels cannot be read: {error}") from None
     if seal != _seal(job_id, arrays):
-        raise ValueError("its decisions do not match their checksum, or are of another run")
+        raise ValueError("its predicted labels do not match their checksum, or are of another run")
     right = [array.ndim == 1 and array.dtype in _TYPES for array in arrays.values()]
     if sorted(arrays) != sorted(_NAMES) or not all(right):
         raise ValueError(f"expected class indices (n,) under {', '.join(_NAMES)}")

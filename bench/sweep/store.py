@@ -250,7 +250,7 @@ class Store:
         return kind_of(self._runs / job_id / _WEIGHTS) is not None
 
     def has_predictions(self, job_id: str) -> bool:
-        """Whether logits of a stored run are here, and not its decisions alone."""
+        """Whether logits of a stored run are here, and not its predicted labels alone."""
         return kind_of(self._runs / job_id / _PREDICTIONS) is not None
 
     def forget_model(self, job_id: str) -> int:

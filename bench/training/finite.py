@@ -93,8 +93,8 @@ def require_finite_weights(parameters: Mapping[str, Tensor], epoch: int) -> None
     """Look at `parameters`, by name, after `epoch`; ReLU can hide infinite ones from the loss.
 
     It stands for a look at the gradients of every step, which would cost 1 to 2 % of a small
-    network's training: Adam turns a gradient that is not finite into a weight that is none and
-    that no later step mends.
+    network's training: Adam turns a gradient that is not finite into an infinite weight or NaN,
+    which no later step mends.
 
     Raises
     ------

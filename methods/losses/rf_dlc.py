@@ -1,4 +1,4 @@
-"""Particles that repel each other in the space of weights, and decisions by utilities."""
+"""Particles that repel each other in the space of weights, and predictions by utilities."""
 
 from __future__ import annotations
 

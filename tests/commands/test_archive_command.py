@@ -131,7 +131,7 @@ def test_verify_finds_decisions_that_contradict_the_record(bench, new):
     path.write_bytes(pack_decisions(other, decisions))
     code, out, _ = bench("verify", "--out", new)
     assert code == 1
-    assert f"[whole] run {job_id}: its decisions do not match" in out
+    assert f"[whole] run {job_id}: its predicted labels do not match" in out
 
 
 def test_a_damaged_run_is_named_and_the_others_are_archived(bench, results):

@@ -246,7 +246,7 @@ def test_of_trials_that_were_drawn_one_that_failed_is_only_not_chosen():
     }
     ids = [job["job_id"] for job in jobs if job["method_label"] == "cb[beta=0.99]"]
     done = search_of(plan, found, dict.fromkeys(ids, "diverged"), is_default)
-    assert done.holes("cb") == 0
+    assert done.missing("cb") == 0
     assert done.chosen("cb").label == "cb[beta=0.9]"
     # A run that is missing may still turn out the best.
     assert search_of(plan, found, {ids[0]: "diverged"}, is_default).chosen("cb") is not None

@@ -143,7 +143,7 @@ def _built_on(table: Table) -> list[tuple[str, str]]:
         return []
     return [
         (
-            "Building on runs of others",
+            "Depending on runs of others",
             f"{'; '.join(lines)}. Their epochs come on top of those named above.",
         )
     ]

@@ -31,7 +31,7 @@ def critical_difference_figures(source: Source) -> Iterator[tuple[str, Figure]]:
 
 
 def ranks_of(table: Table, measure: Measure) -> Ranks:
-    """Ranks of the rows of `table` over its data sets; a cell with a hole has no score.
+    """Ranks of the rows of `table` over its data sets; an entry with a missing run has no score.
 
     Forms of one data set, such as ``uspto_50k[inputs=joined]``, are one data set.
     """

@@ -17,7 +17,7 @@ from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic,
 
 @dataclass(frozen=True)
 class Embedding:
-    """The embedded training part of one run.
+    """The embedded training set of one run.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ def embedding_figures(
             place = "first" if name == "x" else "second"
             getattr(axes, f"set_{name}label")(f"{place} component ({share:.0%} of the variance)")
         figure.suptitle(
-            f"Embeddings of the training part: {run.dataset}, {run.planned_split} split, "
+            f"Embeddings of the training set: {run.dataset}, {run.planned_split} split, "
             f"{run.method}, seed {run.seed}"
         )
         if grid[0].collections and not has_many_classes(record):

@@ -75,7 +75,7 @@ def explanation(table: Table, predictions: Predictions) -> Report:
     table : Table
         The sweep.
     predictions : callable
-        The decisions of a job id.
+        True and predicted labels of a job id.
     """
     paragraphs, blocks, csv_lines = [], [], []
     for split in table.splits:

@@ -33,7 +33,7 @@ class TaskRanks:
     tasks : int
         How many are ranked.
     ranks : tuple of (Row, tuple of float or None)
-        The mean rank of a method by each of the measures shown; None where it has a hole.
+        The mean rank of a method by each of the measures shown; None where a run is missing.
     """
 
     file: str
@@ -47,7 +47,7 @@ class TaskRanks:
 
     @property
     def lines(self) -> list[tuple[Row, list[str]]]:
-        """`ranks` as they are printed; a dash for a hole."""
+        """`ranks` as they are printed; a dash for a missing run."""
         return [
             (row, [HOLE if rank is None else fixed(rank) for rank in ranks])
             for row, ranks in self.ranks
@@ -60,7 +60,7 @@ def rank_rows(
     columns: Sequence[Column],
     block: Callable[[Column], Hashable],
 ) -> Ranks:
-    """Ranks of the rows of `table` over `columns`; a cell with a hole has no score.
+    """Ranks of the rows of `table` over `columns`; an entry with a missing run has no score.
 
     Columns of one `block`, and splits, count once, by the mean of their scores.
     """

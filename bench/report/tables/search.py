@@ -122,7 +122,7 @@ class Search:
         """Mean of its scores over the data sets, in percent; None where one is not there."""
         return None if len(trial.scores) < len(self.columns) else float(np.mean(trial.scores))
 
-    def holes(self, method: str) -> int:
+    def missing(self, method: str) -> int:
         """Scores of a method that a choice waits for, as runs failed or are missing."""
         return sum(
             len(self.columns) - len(trial.scores)
@@ -135,11 +135,11 @@ class Search:
         return next((trial for trial in self.trials[method] if trial.default), None)
 
     def chosen(self, method: str) -> Trial | None:
-        """The trial with the highest mean, None for a method with holes or without scores.
+        """The trial with the highest mean, None for a method with missing runs or without scores.
 
         Of means that print alike that of the defaults is taken, then the first of the plan.
         """
-        if self.holes(method):
+        if self.missing(method):
             return None
         return max(
             (trial for trial in self.trials[method] if self.mean(trial) is not None),

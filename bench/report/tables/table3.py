@@ -47,7 +47,7 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
         A sweep, such as that of the preset of that name. Variants that it does not hold are
         missing; without any, the table is the paper's data set and split.
     predictions : callable
-        The decisions of a job id.
+        True and predicted labels of a job id.
     """
     variants = published().variants[name]
     measure = measures.MAIN[0]

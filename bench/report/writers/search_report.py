@@ -131,7 +131,7 @@ def _choices(search: Search) -> ReportTable:
 
 
 def _no_choice(search: Search, method: str) -> str:
-    return f"no choice, scores not there: {search.holes(method)}"
+    return f"no choice, scores not there: {search.missing(method)}"
 
 
 def _reading(search: Search, trial: Trial, gain: float | None) -> str:
