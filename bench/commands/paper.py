@@ -15,7 +15,6 @@ from bench.commands.figures import embeddings_of
 from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
 from bench.compliance.rules import violations_together
 from bench.report.document.report import Report
-from bench.report.document.table2_layout import table2_report
 from bench.report.figures import Source, draw_figures, source_of, write_figures
 from bench.report.html import write_page
 from bench.report.model.best_sets import best_sets
@@ -31,11 +30,11 @@ from bench.report.tables.contradictions import contradictions
 from bench.report.tables.explanation import explanation
 from bench.report.tables.figure1 import figure1
 from bench.report.tables.table1 import table1
+from bench.report.tables.table2 import table2_report
 from bench.report.tables.table3 import ABLATIONS, ablation
 from bench.report.writers.csv_files import report_csv, table2_csv
 from bench.report.writers.latex import document, report_latex
-from bench.report.writers.markdown import markdown
-from bench.report.writers.report_markdown import report_markdown
+from bench.report.writers.markdown import markdown, report_markdown
 from bench.report.writers.write import not_writable, write_texts
 from bench.sweep.local import default_jobs
 from bench.sweep.store import Store

@@ -39,7 +39,7 @@ from bench.report.model.many_classes import (
 from bench.report.model.table2 import table2
 from bench.report.model.verdict import verdicts
 from bench.report.tables.figure1 import figure1
-from bench.report.writers.report_markdown import report_markdown
+from bench.report.writers.markdown import report_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
@@ -325,9 +325,9 @@ def test_as_many_classes_as_can_be_shown_keep_their_bars(classes, many):
 
 def test_people_read_both_ends_of_figure_1_and_the_csv_holds_all(source, sweep):
     report = figure1(source.table, sweep[1])
-    assert len(report.blocks[0].lines) == 20
-    assert [line[0].text for line in report.blocks[0].lines[:2]] == ["kind 0", "kind 1"]
-    assert report.blocks[0].lines[-1][0].text == f"kind {K - 1}"
+    assert len(report.sections[0].lines) == 20
+    assert [line[0].text for line in report.sections[0].lines[:2]] == ["kind 0", "kind 1"]
+    assert report.sections[0].lines[-1][0].text == f"kind {K - 1}"
     assert len(report.csv_lines) == K * len(METHODS)
     assert any("figure1.csv holds all" in text for _, text in report.notes)
     assert max(map(len, report_markdown(report).splitlines())) < 1500

@@ -68,4 +68,4 @@ def test_an_order_of_single_runs_says_so_beside_tau():
     for seeds, noted in (((0,), True), ((0, 1), False)):
         jobs = make_grid(methods=("vanilla", "cb"), seeds=seeds)
         report = agreement(table2(make_plan(jobs), [make_record(job) for job in jobs], {}))
-        assert ("one trained run" in report.blocks[0].lines[0][4].text) == noted
+        assert ("one trained run" in report.sections[0].lines[0][4].text) == noted

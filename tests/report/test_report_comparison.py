@@ -171,7 +171,9 @@ def test_what_a_part_is_worth_has_an_interval_over_seeds_that_both_have():
     gap = dict(zip(lone.csv_header, lone.csv_lines[0], strict=True))
     # Two of 60 samples right instead of three: what other samples would change, and no more.
     assert (gap["pairs"], gap["low"] < gap["minus_whole"] < gap["high"]) == (1, True)
-    assert all(entry.text.endswith("(one trained pair)") for entry in lone.blocks[0].lines[0][-2:])
+    assert all(
+        entry.text.endswith("(one trained pair)") for entry in lone.sections[0].lines[0][-2:]
+    )
 
 
 @pytest.mark.fault(50)
@@ -180,7 +182,7 @@ def test_a_variant_with_a_failed_run_is_marked_and_its_reason_listed():
     failures = {jobs[1]["job_id"]: {"reason": "out of memory", "error": ""}}
     records = [make_record(jobs[0]), make_record(jobs[2])]
     report = ablated("table4", make_plan(jobs), records, failures)
-    texts = [line[2].text for line in report.blocks[0].lines]
+    texts = [line[2].text + line[2].after for line in report.sections[0].lines]
     assert sum(text.endswith(f"(2/3){FAILED}") for text in texts) == 1
     assert texts.count("–") == 3
     assert any("out of memory" in text for _, text in report.notes)

@@ -42,8 +42,8 @@ def verdict(recalls, seeds=1):
 
 def differences(recalls):
     """(first, second) to what the table says of them."""
-    block = explained(recalls).blocks[1]
-    return {(line[1].text, line[2].text): line[-1].text for line in block.lines}
+    section = explained(recalls).sections[1]
+    return {(line[1].text, line[2].text): line[-1].text for line in section.lines}
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -80,7 +80,7 @@ def test_a_small_gain_of_one_run_cannot_be_told_from_chance():
 
 
 def test_missing_rows_are_holes():
-    shown = {line[0].text: line[2].text for line in explained({"vanilla": 0.7}).blocks[0].lines}
+    shown = {line[0].text: line[2].text for line in explained({"vanilla": 0.7}).sections[0].lines}
     assert shown == {"vanilla": "70.00"} | dict.fromkeys(ROWS[1:], "–")
 
 

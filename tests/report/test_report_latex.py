@@ -6,8 +6,8 @@ import string
 import pytest
 
 from bench.errors import StoreError
-from bench.report.document.table2_layout import table2_report
 from bench.report.model.table2 import table2
+from bench.report.tables.table2 import table2_report
 from bench.report.writers.latex import document, escape, report_latex
 from tests.report.report_records import binary, make_job, make_plan, make_record
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.document.table2_layout import table2_report
 from bench.report.model.table2 import table2
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
@@ -15,10 +14,11 @@ from bench.report.tables.contradictions import contradictions
 from bench.report.tables.explanation import explanation
 from bench.report.tables.figure1 import figure1
 from bench.report.tables.table1 import table1
+from bench.report.tables.table2 import table2_report
 from bench.report.tables.table3 import ablation
 from bench.report.writers.csv_files import report_csv
 from bench.report.writers.latex import document, report_latex
-from bench.report.writers.report_markdown import report_markdown
+from bench.report.writers.markdown import report_markdown
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper"

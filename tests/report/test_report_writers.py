@@ -10,13 +10,12 @@ from rich.console import Console
 
 from bench.errors import StoreError
 from bench.plain_text import visible
-from bench.report.document.report import Entry, Heading, Report, ReportTable
-from bench.report.document.table2_layout import table2_report
+from bench.report.document.report import Entry, Heading, Report, Section
 from bench.report.model.table2 import table2
+from bench.report.tables.table2 import table2_report
 from bench.report.writers.csv_files import report_csv, runs_csv, table2_csv
 from bench.report.writers.latex import report_latex
-from bench.report.writers.markdown import markdown
-from bench.report.writers.report_markdown import report_markdown
+from bench.report.writers.markdown import markdown, report_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from tests.report.report_records import binary, make_grid, make_job, make_plan, make_record
@@ -51,7 +50,7 @@ def pipe_tables(text):
 
 
 def main_figures(means):
-    """Method to what the first block prints as balanced accuracy."""
+    """Method to what the first section prints as balanced accuracy."""
     lines = pipe_tables(markdown(table_of_means(means)))[0]
     return {line[0]: line[1] for line in lines[2:]}
 
@@ -319,9 +318,9 @@ def test_control_characters_and_marks_of_direction_are_shown_as_codes(write):
 
 
 def test_sheets_show_control_characters_as_codes():
-    block = ReportTable(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
+    section = Section(HIDDEN, (Heading(HIDDEN, HIDDEN),), ((Entry(HIDDEN),),))
     notes = ((HIDDEN, HIDDEN),)
-    report = Report("name", HIDDEN, (HIDDEN,), notes, (block,), (HIDDEN,), ((HIDDEN,),))
+    report = Report("name", HIDDEN, (HIDDEN,), notes, (section,), (HIDDEN,), ((HIDDEN,),))
     for text in (report_csv(report), report_markdown(report), report_latex(report)):
         assert "evil" in text
         assert visible(text) == text

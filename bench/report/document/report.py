@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.report.document.caption import caption
-from bench.report.document.numbers import FAILED, HOLE, STAND_IN, figure, fixed, share
+from bench.report.document.numbers import FAILED, HOLE, STAND_IN, figure, fixed, interval, share
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.published import STAND_INS
+from bench.report.model.tail import tail_interval
 
 # ours: from run records; best: ours, and printed bold; paper: printed in the paper;
-# flag: what a reader should not miss.
-Kind = Literal["plain", "ours", "best", "paper", "flag"]
+# flag: what a reader should not miss; category: of the methods below.
+Kind = Literal["plain", "ours", "best", "paper", "flag", "category"]
 Value = str | int | float | None
 
 # What every report repeats from the caption of Table 2.
@@ -22,27 +23,39 @@ _OF_RUNS = ("Runs", "Training", "Mixed machines", "Mixed code", "Method settings
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place, as people read it."""
+    """What stands in one place, as people read it; `after` is behind it, whatever its kind."""
 
     text: str
     kind: Kind = "plain"
+    after: str = ""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A column heading; neighbours of one `group` stand under a common one."""
+    """A column heading; neighbours of one `group` stand under a common one.
+
+    Where a format has no common headings, the group is put before the text, unless the heading is
+    the `companion` of the one before.
+    """
 
     text: str
     group: str = ""
+    companion: bool = False
 
 
 @dataclass(frozen=True)
-class ReportTable:
-    """One table of a report; a line of one entry is a heading across it."""
+class Section:
+    """Sentences, then subjects with what is said of each, then a table; each may be absent.
+
+    A line of one entry is a heading across the table. `level` is that of the title.
+    """
 
     title: str
-    headings: tuple[Heading, ...]
-    lines: tuple[tuple[Entry, ...], ...]
+    headings: tuple[Heading, ...] = ()
+    lines: tuple[tuple[Entry, ...], ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+    level: int = 2
 
 
 @dataclass(frozen=True)
@@ -65,16 +78,21 @@ class Report:
     title: str
     paragraphs: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
-    blocks: tuple[ReportTable, ...]
+    sections: tuple[Section, ...]
     csv_header: tuple[str, ...]
     csv_lines: tuple[tuple[Value, ...], ...]
 
 
-def ours(cell: Cell | None, *, best: bool = False) -> Entry:
-    """Our figure: mean, deviation, share of the planned runs, and whether runs failed."""
+def ours(cell: Cell | None, *, best: bool = False, mark: str = FAILED) -> Entry:
+    """Our figure: mean, deviation, share of the planned runs, and `mark` where runs failed.
+
+    Behind a recall of rare classes stands its interval, see :mod:`bench.report.model.tail`.
+    """
     if cell is None:
         return Entry(HOLE)
-    return Entry(figure(cell) + share(cell) + FAILED * cell.failed, "best" if best else "ours")
+    bounds = tail_interval(cell)
+    after = share(cell) + (f" [{interval(bounds, 1)}]" if bounds is not None else "")
+    return Entry(figure(cell), "best" if best else "ours", after + mark * cell.failed)
 
 
 def paper(value: float | None) -> Entry:

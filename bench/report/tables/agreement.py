@@ -9,7 +9,7 @@ import scipy  # its `stats`, which takes long to import, is imported when it is 
 from bench.report.document.numbers import HOLE, ONE_RUN, fixed
 from bench.report.document.report import (
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -63,7 +63,7 @@ def agreement(table: Table) -> Report:
             ("Source", f"Table 2 of {PAPER}."),
         ),
         (
-            ReportTable(
+            Section(
                 "",
                 plain_headings(("split", "data set", "measure", "methods", "tau", "p", "left out")),
                 tuple(lines),

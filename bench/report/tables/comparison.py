@@ -12,7 +12,7 @@ from bench.report.document.numbers import HOLE, fixed, interval
 from bench.report.document.report import (
     Entry,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -107,7 +107,7 @@ def comparison(table: Table, records: Sequence[Json]) -> Report:
             ("Source", f"Table 2 of {PAPER}."),
             *marks(table),
         ),
-        (ReportTable("", plain_headings(headings), tuple(lines)),),
+        (Section("", plain_headings(headings), tuple(lines)),),
         ("dataset", "split", "method", "mean", "n", "expected", "published", "difference",
          "low", "high", "within_prediction_interval", "failed"),
         tuple(csv_lines),

@@ -12,7 +12,7 @@ from bench.report.document.numbers import fixed
 from bench.report.document.report import (
     Entry,
     Report,
-    ReportTable,
+    Section,
     Value,
     line,
     paper,
@@ -158,7 +158,7 @@ def contradictions() -> Report:
                 "feasible pairs have a matrix that was constructed.",
             ),
         ),
-        (ReportTable("", plain_headings(headings), tuple(lines)),),
+        (Section("", plain_headings(headings), tuple(lines)),),
         ("split", "dataset", "method", "balanced_accuracy", "balanced_f1", "larger_recall",
          "smaller_recall", "verdict", "reason"),
         tuple(csv_lines),

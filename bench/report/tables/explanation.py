@@ -9,7 +9,7 @@ from bench.report.document.report import (
     Entry,
     Heading,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -180,20 +180,20 @@ def _names(rivals: list[Compared]) -> str:
     return ", ".join(f"{item.second}{item.note}" for item in rivals)
 
 
-def _side_by_side(table: Table, split: str, column: Column) -> ReportTable:
+def _side_by_side(table: Table, split: str, column: Column) -> Section:
     headings = {row.label: row.heading for row in table.rows}
     cells: dict[str, Cell | None] = {
         name: table.cells.get((split, column.label, name, MAIN[0].name)) for name in ROWS
     }
-    return ReportTable(
+    return Section(
         f"{dataset_heading(column)}, {split} split",
         (Heading("method"), Heading("row"), Heading(MAIN[0].heading)),
         tuple(line(name, headings.get(name, HOLE), ours(cell)) for name, cell in cells.items()),
     )
 
 
-def _differences(where: str, compared: list[Compared]) -> ReportTable:
-    return ReportTable(
+def _differences(where: str, compared: list[Compared]) -> Section:
+    return Section(
         f"Differences, {where}",
         plain_headings(
             ("part", "first", "second", "points", "95 % interval", "n", "first against second")

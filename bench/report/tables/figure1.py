@@ -15,7 +15,7 @@ from bench.report.document.numbers import FAILED, HOLE, fixed, interval
 from bench.report.document.report import (
     Entry,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     marks,
@@ -132,7 +132,7 @@ Planned = Mapping[str, Sequence[Run]]
 
 def _block(
     split: str, column: Column, rows: Sequence[Row], done: Done, planned: Planned
-) -> ReportTable:
+) -> Section:
     drawn = [row for row in rows if row.group == _DRAWN]
     classes, samples = _classes(done)
     lines, tail = [], set(_groups(samples)["tail"])
@@ -153,7 +153,7 @@ def _block(
         lines.append(tuple(entries))
     headings = ["class", "samples", *(row.heading for row in drawn)]
     title = f"{dataset_heading(column)}, {split} split"
-    return ReportTable(title, plain_headings(headings), tuple(lines))
+    return Section(title, plain_headings(headings), tuple(lines))
 
 
 def _csv_lines(

@@ -10,7 +10,7 @@ from bench.report.document.report import (
     Entry,
     Kind,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -70,7 +70,7 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
             *marks(table),
         ),
         (
-            ReportTable(
+            Section(
                 "",
                 plain_headings(["data set", *(f"{fact} ({whose})" for fact in facts
                                               for whose in ("ours", "paper"))]),

@@ -9,7 +9,7 @@ from bench.report.document.report import (
     Entry,
     Heading,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -83,7 +83,7 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
                     f"{measure.heading} (paper)", "difference",
                     f"minus {_METHOD}", "95 % interval")  # fmt: skip
         blocks.append(
-            ReportTable(
+            Section(
                 f"{dataset_heading(column)}, {split} split",
                 tuple(Heading(text) for text in headings),
                 tuple(lines),

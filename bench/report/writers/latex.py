@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from bench.report.document.report import Entry, Heading, Kind, Report, ReportTable
+from bench.report.document.report import Entry, Heading, Kind, Report, Section
 
 PACKAGES = ("[T1]{fontenc}", "{booktabs}", "{caption}", "{graphicx}", "{textcomp}", "{xcolor}")
 # A float that is longer than a page is cut off by LaTeX; longer tables go on in another one.
@@ -44,13 +44,11 @@ def report_latex(report: Report) -> str:
     """The tables of a report with their notes, to be used where the packages are loaded."""
     needed = " ".join(rf"\usepackage{package}" for package in PACKAGES)
     parts = [f"% Needs {needed}", *(_paragraph(text) for text in report.paragraphs)]
-    for block in report.blocks:
-        for number, lines in enumerate(_cut(block.lines)):
-            parts.append(_table(report, block, lines, again=number > 0))
-    parts += [
-        _paragraph_of(rf"\footnotesize\textbf{{{escape(subject)}}}: {escape(text)}")
-        for subject, text in report.notes
-    ]
+    for section in report.sections:
+        parts += [*(_paragraph(text) for text in section.paragraphs), *_notes(section.notes)]
+        for number, lines in enumerate(_cut(section.lines) if section.headings else ()):
+            parts.append(_table(report, section, lines, again=number > 0))
+    parts += _notes(report.notes)
     return "\n".join(parts) + "\n"
 
 
@@ -78,6 +76,13 @@ def _character(character: str) -> str:
     return rf"\texttt{{U+{ord(character):04X}}}"
 
 
+def _notes(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [
+        _paragraph_of(rf"\footnotesize\textbf{{{escape(subject)}}}: {escape(text)}")
+        for subject, text in pairs
+    ]
+
+
 def _paragraph(text: str) -> str:
     return _paragraph_of(escape(text))
 
@@ -93,10 +98,10 @@ def _cut(lines: Sequence[tuple[Entry, ...]]) -> list[Sequence[tuple[Entry, ...]]
 
 
 def _table(
-    report: Report, block: ReportTable, lines: Sequence[tuple[Entry, ...]], *, again: bool
+    report: Report, section: Section, lines: Sequence[tuple[Entry, ...]], *, again: bool
 ) -> str:
-    caption = ": ".join(filter(None, (report.title, block.title)))
-    columns = "".join("l" if _is_text(block, k) else "r" for k in range(len(block.headings)))
+    caption = ": ".join(filter(None, (report.title, section.title)))
+    columns = "".join("l" if _is_text(section, k) else "r" for k in range(len(section.headings)))
     return "\n".join(
         [
             r"\begin{table}[htbp]",
@@ -106,9 +111,9 @@ def _table(
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            *_headings(block.headings),
+            *_headings(section.headings),
             r"\midrule",
-            *(_line(entries, len(block.headings)) for entries in lines),
+            *(_line(entries, len(section.headings)) for entries in lines),
             r"\bottomrule",
             r"\end{tabular}}",
             r"\end{table}",
@@ -116,9 +121,9 @@ def _table(
     )
 
 
-def _is_text(block: ReportTable, column: int) -> bool:
+def _is_text(section: Section, column: int) -> bool:
     """Whether words stand in a column, which are aligned at their left."""
-    entries = [line[column] for line in block.lines if len(line) > column]
+    entries = [line[column] for line in section.lines if len(line) > column]
     return column == 0 or any(
         entry.kind in ("plain", "flag") and entry.text[:1].isalpha() for entry in entries
     )
@@ -148,7 +153,8 @@ def _line(entries: Sequence[Entry], width: int) -> str:
 
 def _entry(entry: Entry) -> str:
     text = escape(entry.text)
-    return _STYLES.get(entry.kind, "%s").replace("%s", text) if text else ""
+    after = "".join(map(_character, entry.after))
+    return _STYLES.get(entry.kind, "%s").replace("%s", text) + after if text else ""
 
 
 def _figure(entry: Entry) -> str:

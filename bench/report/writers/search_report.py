@@ -11,7 +11,7 @@ from bench.report.document.numbers import FAILED, HOLE, fixed
 from bench.report.document.report import (
     Entry,
     Report,
-    ReportTable,
+    Section,
     Value,
     dataset_heading,
     line,
@@ -20,7 +20,7 @@ from bench.report.document.report import (
 from bench.report.model.cells import Column
 from bench.report.model.published import STAND_INS
 from bench.report.tables.search import Search, Trial
-from bench.report.writers.report_markdown import report_markdown
+from bench.report.writers.markdown import report_markdown
 from bench.training.settings import SELECT_BY
 
 
@@ -104,7 +104,7 @@ def _scores(search: Search) -> str:
     return f"{sign}100 times {search.by} on validation, of the epoch selected on it. {unseen}"
 
 
-def _choices(search: Search) -> ReportTable:
+def _choices(search: Search) -> Section:
     headings = ("method", "choice", "mean", "mean of the defaults", "gain", "2 standard errors",
                 "reading")  # fmt: skip
     lines = []
@@ -127,7 +127,7 @@ def _choices(search: Search) -> ReportTable:
                 _reading(search, trial, gain),
             )
         )
-    return ReportTable("Choices", plain_headings(headings), tuple(lines))
+    return Section("Choices", plain_headings(headings), tuple(lines))
 
 
 def _no_choice(search: Search, method: str) -> str:
@@ -146,7 +146,7 @@ def _reading(search: Search, trial: Trial, gain: float | None) -> str:
     return "within noise" if abs(gain) <= 2 * error else "beyond noise"
 
 
-def _trials(search: Search) -> ReportTable:
+def _trials(search: Search) -> Section:
     headings = ("trial", *map(dataset_heading, search.columns), "mean", "gain", "defaults")
     errors = (_number(search.errors.get(column.label)) for column in search.columns)
     lines = [line("standard error at most", *errors, "", "", "")]
@@ -162,7 +162,7 @@ def _trials(search: Search) -> ReportTable:
                     "yes" if trial.default else "",
                 )
             )
-    return ReportTable("Trials", plain_headings(headings), tuple(lines))
+    return Section("Trials", plain_headings(headings), tuple(lines))
 
 
 def _score(trial: Trial, column: Column) -> str:
@@ -171,7 +171,7 @@ def _score(trial: Trial, column: Column) -> str:
     return HOLE + FAILED * (column.label in trial.failed)
 
 
-def _curves(search: Search) -> ReportTable:
+def _curves(search: Search) -> Section:
     headings = ["choice"]
     for column in search.columns:
         headings += [f"{dataset_heading(column)} epoch", f"{dataset_heading(column)} late gain"]
@@ -189,7 +189,7 @@ def _curves(search: Search) -> ReportTable:
         "Are the curves flat? Selected epoch, and mean over the last fifth of the epochs minus "
         "that over the fifth before"
     )
-    return ReportTable(title, plain_headings(headings), tuple(lines))
+    return Section(title, plain_headings(headings), tuple(lines))
 
 
 def _csv_lines(search: Search) -> Iterable[tuple[Value, ...]]:
