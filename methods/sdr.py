@@ -62,7 +62,7 @@ class SDROptions(ContrastiveOptions):
 
 @register_method(
     "sdr",
-    title="SDR, as published",
+    title="SDR as published",
     group="paper",
     reference="LTDD, 2025, arXiv 2504.04647, section 3; SBCL (Hou et al., ICCV 2023, 2306.15925)",
 )

@@ -25,7 +25,7 @@ class SDRJointOptions(SDROptions):
 
 @register_method(
     "sdr_joint",
-    title="SDR, one loss",
+    title="SDR with one loss",
     group="control",
     reference="LTDD, 2025, arXiv 2504.04647, section 3, read as one loss",
 )

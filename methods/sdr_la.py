@@ -12,7 +12,7 @@ from .sdr_joint import SDRJoint
 
 @register_method(
     "sdr_la",
-    title="SDR, one loss + logit adjustment",
+    title="SDR with one loss + logit adjustment",
     group="control",
     reference="LTDD, 2025, arXiv 2504.04647; Menon et al., ICLR 2021, arXiv 2007.07314",
 )

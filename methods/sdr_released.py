@@ -41,7 +41,7 @@ class SDRReleasedOptions(Options):
 
 @register_method(
     "sdr_released",
-    title="SDR, released code",
+    title="SDR from released code",
     group="control",
     reference="code released with LTDD, 2025, arXiv 2504.04647 (womale/LTDD, commit f4165d4)",
 )

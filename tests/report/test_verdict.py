@@ -153,6 +153,12 @@ def test_significantly_worse_methods_are_to_be_avoided_by_how_much():
     assert verdict_of({name: THREE[name] for name in ("cb", "ib")}).avoid == ()
 
 
+def test_names_with_a_comma_are_listed_with_semicolons():
+    rights = {"cb": THREE["cb"], "ib[a=1,b=2]": THREE["vanilla"], "focal": THREE["vanilla"]}
+    [worse] = verdict_of(rights).avoid
+    assert "ib [a=1,b=2] (by 30.00 points); focal (by 30.00 points)." in worse.text
+
+
 def test_a_handful_is_named_and_the_rest_counted():
     many = {f"m{n}": [(60 - n, 30), (61 - n, 30), (60 - n, 31)] for n in range(7)}
     [worse] = verdict_of({"cb": THREE["cb"], **many}).avoid

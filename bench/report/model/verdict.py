@@ -169,7 +169,8 @@ class _Place:
             for label in listed[:_NAMED]
         ]
         more = len(listed) - len(shown)
-        return ", ".join(shown) + (f" and {more} more" if more else "")
+        between = "; " if any("," in self.headings[label] for label in listed) else ", "
+        return between.join(shown) + (f" and {more} more" if more else "")
 
 
 def _use(place: _Place) -> Advice:
