@@ -49,34 +49,6 @@ def confidence_set(
 ) -> ConfidenceSet | None:
     """The methods not significantly different from the best, family-wise at `alpha`.
 
-    Means and their errors are those of :func:`bench.statistics.variance.covariance_of_means`.
-
-    A method differs significantly from the best where every set of p methods that holds both is
-    rejected as a set of equals, each at `alpha` (closed testing: Marcus, Peritz and Gabriel,
-    Biometrika 1976, 63, 655). Two statistics reject a set, both in standard errors: how far its
-    last is behind the best (Tukey's studentised range), and how far the mean of all others is,
-    which finds a best that stands alone; their chances are added. Ryan, Einot, Gabriel and Welsch
-    (Einot and Gabriel, JASA 1975, doi:10.2307/2285935) lower `alpha` for small sets, as they claim
-    differences of any two methods. Here all claims are about one method and small sets keep
-    `alpha`, as in the model confidence set of Hansen, Lunde and Nason (Econometrica 2011,
-    doi:10.3982/ECTA5771); that tiers of equal methods at any distance stay within it is checked by
-    simulation. Not Holm's correction of k - 1 comparisons, because the best is chosen after the
-    scores were seen: of twelve equal methods it is the luckiest, and Holm claims differences far
-    more often than `alpha`.
-
-    With twelve methods, three seeds and test sets like HIV's, a gap of 3 standard deviations of
-    one score is found in 97 % of comparisons, whether one method is above eleven equals, one below,
-    or six above six; all eleven below one are found together in 94 % of tables.
-
-    The claim holds for new seeds, new splits and new samples of this data set with these settings;
-    it says nothing about other data sets. It takes training noise to be as large for all methods
-    and independent between seeds and clusters, which few seeds cannot check: where V is unknown
-    and one of twelve equal methods is three times as noisy as the others, a false claim is made in
-    14 % of tables instead of 4 %.
-
-    Nothing is claimed of a difference whose standard error is 0: equal differences of a few seeds
-    are chance.
-
     Parameters
     ----------
     scores : ndarray, shape (S, k)
@@ -97,6 +69,35 @@ def confidence_set(
     ------
     ValueError
         Shapes do not fit or a score is not finite.
+
+    Notes
+    -----
+    1. Means and their errors are those of
+       :func:`bench.statistics.variance.covariance_of_means`.
+    2. A set of p methods is rejected as a set of equals, at `alpha`, by two statistics, both in
+       standard errors: how far its last is behind the best (Tukey's studentised range), and how
+       far the mean of all others is, which finds a best that stands alone. Their chances are
+       added.
+    3. A method differs significantly from the best if every set that holds both is rejected
+       (closed testing: Marcus, Peritz and Gabriel, Biometrika 1976, 63, 655).
+    4. A difference whose standard error is 0 is never significant: equal differences of a few
+       seeds are chance.
+
+    Small sets keep `alpha`, as in the model confidence set of Hansen, Lunde and Nason
+    (Econometrica 2011, doi:10.3982/ECTA5771), since all claims are about the best. Ryan, Einot,
+    Gabriel and Welsch (Einot and Gabriel, JASA 1975, doi:10.2307/2285935) lower it, as they claim
+    differences of any two methods. A simulation checks that tiers of equal methods stay within
+    `alpha`. Holm's correction of k - 1 comparisons would not: the best is chosen after the scores
+    were seen.
+
+    Power, with twelve methods, three seeds and test sets like HIV's: a gap of 3 standard
+    deviations of one score is found in 97 % of comparisons; all eleven below one best are found
+    together in 94 % of tables.
+
+    Limits: the claim holds for new seeds, splits and samples of this data set with these settings.
+    It assumes that training noise is equal for all methods and independent between seeds and
+    clusters, which few seeds cannot check. Where V is unknown and one of twelve equal methods is
+    three times as noisy as the others, a false claim is made in 14 % of tables instead of 4 %.
     """
     seeds, methods = check_scores(scores, sampling, clusters)
     if seeds < 2 or methods < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from bench.report.document.numbers import fixed, interval
@@ -16,12 +17,13 @@ from bench.report.document.report import (
     marks,
     ours,
     paper,
+    plain_headings,
 )
 from bench.report.model import measures
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.paired_cells import gap_over_seeds, said_of
 from bench.report.model.published import PAPER, STAND_INS, PublishedVariant, comparable, published
-from bench.report.model.sampling_variance import Predictions, covariance_from
+from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
 from bench.statistics import Difference
 
 Name = Literal["table3", "table4"]
@@ -50,56 +52,101 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
         True and predicted labels of a job id.
     """
     variants = published().variants[name]
-    measure = measures.MAIN[0]
-    blocks, csv_lines = [], []
-    for split, column in _planned(table, variants) or [(_SPLIT, Column(_DATASET, _DATASET))]:
-        lines = []
-        covariance = covariance_from(predictions)
-        for variant in variants:
-            cell = table.cells.get((split, column.label, variant.label, measure.name))
-            printed = _printed(table, split, column.name, column.label, variant)
-            mean = None if cell is None else cell.mean
-            gap = None if mean is None or printed is None else mean - printed
-            whole = (
-                gap_over_seeds(table, split, column, variant.label, _METHOD, covariance)
-                if variant.label != _METHOD
-                else None
-            )
-            lines.append(
-                line(
-                    *(_WORDS.get(text, text) for text in variant.names),
-                    variant.label,
-                    ours(cell),
-                    paper(printed),
-                    "" if gap is None else fixed(gap),
-                    *_against_whole(whole),
-                )
-            )
-            csv_lines.append(
-                (column.label, split, variant.label, *variant.names, *_numbers(cell), printed,
-                 gap, STAND_INS.get(column.name, ""), *_whole_numbers(whole))
-            )  # fmt: skip
-        headings = (*_NAMES[name], "method", f"{measure.heading} (ours)",
-                    f"{measure.heading} (paper)", "difference",
-                    f"minus {_METHOD}", "95 % interval")  # fmt: skip
-        blocks.append(
-            Section(
-                f"{dataset_heading(column)}, {split} split",
-                tuple(Heading(text) for text in headings),
-                tuple(lines),
-            )
-        )
+    covariance = covariance_from(predictions)
+    places = _planned(table, variants) or [(_SPLIT, Column(_DATASET, _DATASET))]
+    compared = [
+        [_compared(table, split, column, variant, covariance) for variant in variants]
+        for split, column in places
+    ]
     return Report(
         name,
         _TITLES[name],
         (),
         (*_notes(name, variants), *_absent(table, variants), *marks(table)),
-        tuple(blocks),
-        ("dataset", "split", "method", *(text.replace(" ", "_") for text in _NAMES[name]), "mean",
-         "std", "n", "expected", "failed", "published", "difference", "stands_in_for",
-         "minus_whole", "low", "high", "pairs"),
-        tuple(csv_lines),
+        tuple(
+            Section(
+                f"{dataset_heading(column)}, {split} split",
+                _headings(name),
+                tuple(one.entries() for one in of_place),
+            )
+            for (split, column), of_place in zip(places, compared, strict=True)
+        ),
+        _csv_header(name),
+        tuple(one.values() for of_place in compared for one in of_place),
+    )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A variant on one split of a data set: our figure, the paper's, and what it costs."""
+
+    split: str
+    column: Column
+    variant: PublishedVariant
+    cell: Cell | None
+    printed: float | None
+    minus_whole: Difference | None
+
+    @property
+    def gap(self) -> float | None:
+        """Ours minus the paper's; None where one of them is missing."""
+        mean = None if self.cell is None else self.cell.mean
+        return None if mean is None or self.printed is None else mean - self.printed
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What stands in its line."""
+        return line(
+            *(_WORDS.get(text, text) for text in self.variant.names),
+            self.variant.label,
+            ours(self.cell),
+            paper(self.printed),
+            "" if self.gap is None else fixed(self.gap),
+            *_against_whole(self.minus_whole),
+        )
+
+    def values(self) -> tuple[Value, ...]:
+        """Its line in the CSV file, see :func:`_csv_header`."""
+        whole = self.minus_whole
+        return (
+            self.column.label,
+            self.split,
+            self.variant.label,
+            *self.variant.names,
+            *_numbers(self.cell),
+            self.printed,
+            self.gap,
+            STAND_INS.get(self.column.name, ""),
+            *((whole.mean, whole.low, whole.high, whole.pairs) if whole else (None,) * 4),
+        )
+
+
+def _headings(name: Name) -> tuple[Heading, ...]:
+    figure = measures.MAIN[0].heading
+    texts = (*_NAMES[name], "method", f"{figure} (ours)", f"{figure} (paper)", "difference")
+    return plain_headings((*texts, f"minus {_METHOD}", "95 % interval"))
+
+
+def _csv_header(name: Name) -> tuple[str, ...]:
+    return (
+        "dataset", "split", "method", *(text.replace(" ", "_") for text in _NAMES[name]), "mean",
+        "std", "n", "expected", "failed", "published", "difference", "stands_in_for",
+        "minus_whole", "low", "high", "pairs",
     )  # fmt: skip
+
+
+def _compared(
+    table: Table, split: str, column: Column, variant: PublishedVariant, covariance: Covariance
+) -> _Compared:
+    return _Compared(
+        split,
+        column,
+        variant,
+        table.cells.get((split, column.label, variant.label, measures.MAIN[0].name)),
+        _printed(table, split, column.name, column.label, variant),
+        None
+        if variant.label == _METHOD
+        else gap_over_seeds(table, split, column, variant.label, _METHOD, covariance),
+    )
 
 
 def _planned(table: Table, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, Column]]:
@@ -148,10 +195,6 @@ def _against_whole(gap: Difference | None) -> tuple[Entry | str, ...]:
     where = interval((gap.low, gap.high))
     note = said_of(gap.pairs)
     return fixed(gap.mean) + note, Entry(where + note, "plain" if gap.sign == "alike" else "flag")
-
-
-def _whole_numbers(gap: Difference | None) -> tuple[float | None, ...]:
-    return (gap.mean, gap.low, gap.high, gap.pairs) if gap else (None, None, None, None)
 
 
 def _notes(name: str, variants: tuple[PublishedVariant, ...]) -> list[tuple[str, str]]:
