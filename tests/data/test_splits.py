@@ -108,9 +108,9 @@ class TestSplit:
     @pytest.mark.parametrize(
         ("parts", "words"),
         [
-            (([0, 1], [1], [2]), "one part only, but got 1 in several, such as 1"),
-            (([0, 0], [1], [2]), "one part only, but got 1 in several, such as 0"),
-            (([0], [1], [2], [2, 3]), "one part only, but got 1 in several, such as 2"),
+            (([0, 1], [1], [2]), "one set only, but got 1 in several, such as 1"),
+            (([0, 0], [1], [2]), "one set only, but got 1 in several, such as 0"),
+            (([0], [1], [2], [2, 3]), "one set only, but got 1 in several, such as 2"),
             (([0, 1], [2], [4]), "positions 0..3 of 4 samples, but got 0..4, without 3"),
             (([-1, 0], [1], [2]), "got -1..2, without 3"),
             (([0, 1], [], [2]), "at least one sample in every set, but got 2 in train, 0 in v"),

@@ -145,7 +145,7 @@ def test_a_run_that_always_fails_is_left_after_as_many_attempts_as_were_allowed(
     attempts, text = start()
     assert attempts == 2
     assert "0 to do" in text
-    assert "1 runs are left failed" in text
+    assert "1 runs are not tried" in text
     assert start("--retry-failed")[0] == 3
     attempts, text = start("--force")
     assert (attempts, "1 to do (1 from the start)" in text) == (1, True)

@@ -10,7 +10,7 @@ from bench.backbone import BACKBONES, CategoryBackbone
 from bench.conformance.checks import CHECKS
 from bench.conformance.encoder import EncoderUnderTest
 from bench.conformance.run import encoder_of, run_check, run_checks, subject_of
-from bench.conformance.subject import Subject
+from bench.conformance.subject import MethodUnderTest
 from bench.conformance.trial import Case, FinishedRuns
 from bench.method import Method
 from bench.options import Options
@@ -45,7 +45,7 @@ class DrawsOnTheDevice(Method):
 def test_draws_from_the_devices_own_generator_are_caught(check):
     with simulated_device() as device:
         case = Case(device=device.device)
-        subject = Subject(DrawsOnTheDevice, Options(), {}, FinishedRuns(), case)
+        subject = MethodUnderTest(DrawsOnTheDevice, Options(), {}, FinishedRuns(), case)
         state = torch.get_device_module(device.device).get_rng_state()
         result = run_check(check, subject)
         after = torch.get_device_module(device.device).get_rng_state()
