@@ -407,7 +407,7 @@ class Results:
         from bench.report.html import write_page
 
         written = Path(path)
-        write_page(written, self.source, self._store.decisions)
+        write_page(written, self.source, self._store.decisions, folder=self.folder)
         return written
 
     def model(

@@ -121,7 +121,7 @@ class Baselines:
             if all(one.job_id in self.files for one in with_required([job]))
         ]
         if not whole:
-            raise self._nothing(settings)
+            raise self._nothing(settings, jobs)
         found = [*with_required(whole), *(job for job in asked if job.job_id in self.files)]
         own = {job.job_id for job in jobs}
         return Joined(
@@ -145,8 +145,15 @@ class Baselines:
                 known.append(part)
                 yield part
 
-    def _nothing(self, settings: Settings) -> StoreError:
+    def _nothing(self, settings: Settings, jobs: Sequence[Job]) -> StoreError:
         asked = [record["job"] for record in self.records.values()]
+        files = {
+            record["job"]["dataset"]["label"]: record["data"]["file"]
+            for record in self.records.values()
+        }
+        alike = {job.dataset.label for job in jobs} & files.keys()
+        read = ", ".join(f"{label} from {files[label]}" for label in sorted(alike))
+        hint = f" Its samples are those of {read}; another file may hold others." * bool(read)
         there = "; ".join(
             f"{kind} {', '.join(sorted({str(value) for value in values}))}"
             for kind, values in (
@@ -159,7 +166,8 @@ class Baselines:
         return StoreError(
             f"Expected runs in {self.source} with the data sets, splits, seeds and training "
             f"settings asked for (epochs {settings.training.epochs}), but there is none. It has: "
-            f"{there}. Ask for some of these; those of {REFERENCE} were made with --preset paper."
+            f"{there}.{hint} Ask for some of these; those of {REFERENCE} were made with --preset "
+            "paper."
         )
 
 

@@ -180,10 +180,12 @@ def _pairs(
         if twice:
             warn(f"In one folder only, and left out without --baseline: {', '.join(alone)}")
             return twice
-        raise UsageError(
-            f"Expected --baseline NAME, the method that {', '.join(alone)} is compared with, but "
-            "got none."
-        )
+        if methods is None or len(alone) == 1:
+            raise UsageError(
+                f"Expected --baseline NAME, the method that {', '.join(alone)} is compared with, "
+                "but got none."
+            )
+        baseline = alone.pop()
     labels = [label for own in holders.values() for label in own]
     if baseline not in (*holders, *labels):
         raise UnknownNameError("method", baseline, {*holders, *labels}, where="--baseline")

@@ -85,7 +85,7 @@ def show_report(
 
         page = (to or store.root) / "report.html"
         source = source_of_table(table, records, failures)
-        write_page(page, source, store.decisions, jobs=default_jobs())
+        write_page(page, source, store.decisions, folder=store.root, jobs=default_jobs())
         paths = [*paths, page]
     console.print(render_terminal(table))
     console.print("Written: " + ", ".join(str(path) for path in paths))

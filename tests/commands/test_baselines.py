@@ -130,6 +130,7 @@ def test_runs_with_other_settings_are_not_joined_but_named(start):
     code, _, err = start("--epochs", 3)
     assert code == 2
     assert "training settings asked for (epochs 3), but there is none" in err
+    assert "Its samples are those of toy from toy.csv; another file may hold others." in err
     assert "data sets toy; splits random; seeds 0; epochs 2" in err
 
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from bench import sources
+from bench.commands.sweep import Stored
 from bench.method import METHODS
 from bench.sweep import fingerprint
+from bench.sweep.costs import Costs
 from bench.sweep.local import InProcess
 from bench.sweep.store import Store
 
@@ -201,3 +203,11 @@ def test_runs_that_came_with_the_folder_confirm_nothing(edit, start, repeat, tmp
     code, out, _ = repeat()
     assert code == 0, out
     assert "2 runs: 0 done before, 2 to do" in out
+
+
+def test_kept_runs_of_several_changes_are_one_line():
+    kept = {"a": ("bench/x.py",), "b": ("bench/y.py", "bench/z.py"), "c": None}
+    assert Stored({}, {}, kept, Costs({}, [])).notes() == [
+        "bench/x.py, bench/y.py, bench/z.py have changed since 2 of these runs. Kept and marked.",
+        "The code that made 1 of these runs is not recorded. Kept and marked.",
+    ]

@@ -70,6 +70,15 @@ def test_methods_of_one_folder_have_the_intervals_of_the_statistics(monkeypatch,
         assert (row["seeds"], row["significant"] == "yes") == ("2", gap.sign != "alike")
 
 
+def test_without_a_baseline_it_is_the_last_of_the_methods(monkeypatch, capsys, out, tmp_path):
+    to = tmp_path / "compared.csv"
+    assert run(monkeypatch, "compare", "cb", "ib", "vanilla", "--out", out, "--csv", to) == 0
+    pairs = [(row["method"], row["baseline"]) for row in lines_of(to)]
+    assert pairs == [("cb", "vanilla"), ("ib", "vanilla")]
+    assert run(monkeypatch, "compare", "cb", "--out", out) == 2
+    assert "Expected --baseline NAME" in capsys.readouterr().err
+
+
 def test_a_method_of_two_folders_is_compared_with_itself_and_others_with_the_baseline(
     monkeypatch, capsys, tmp_path
 ):

@@ -465,7 +465,7 @@ def test_the_key_names_the_marks_that_are_drawn(judged):
 
     def key(source, tested):
         places = places_of(source)
-        return [mark for mark, _ in overviews(source, places, [])[0].key_of_dots(tested)]
+        return [mark for mark, _ in overviews(source, places, [], "results")[0].key_of_dots(tested)]
 
     assert key(source, tested=True) == ["best", "other", "run"]
     jobs = make_grid(methods=("vanilla", "cb"), seeds=(0,))
@@ -531,3 +531,17 @@ def test_control_characters_and_marks_of_direction_are_shown_as_codes(no_librari
     assert visible(text) == text
     assert list(details["classes"].values()) == [["a\\x07", "b\\u202e"]]
     assert details["cells"]["c0"]["method"] == "\\x1b[2J\\u202eevil"
+
+
+def test_commands_name_the_folder_and_the_file_of_a_user():
+    source = source_of(make_plan([make_job()]), [make_record(make_job())], {})
+    [view] = overviews(source, places_of(source), [], "my results")
+    fit = next(text for _, text in view.commands if " fit " in text)
+    assert fit.endswith("--out 'my results' --to best_model")
+    own = make_job("csv[path=mine.csv]")
+    record = make_record(own)
+    record["data"]["file"] = "mine.csv"
+    source = source_of(make_plan([own]), [record], {})
+    [view] = overviews(source, places_of(source), [], "results")
+    fit = next(text for _, text in view.commands if " fit " in text)
+    assert fit.endswith("--out results --data mine.csv --to best_model")

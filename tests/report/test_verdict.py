@@ -174,6 +174,15 @@ def test_a_method_that_predicts_one_class_is_named_with_its_runs():
     assert not any("one class" in text for text in texts(verdict_of(THREE).avoid))
 
 
+def test_one_class_in_some_runs_of_the_best_set_is_a_doubt_and_no_reason_to_avoid_it():
+    noisy = {"cb": [(90, 48), (60, 20), (90, 46)], "vanilla": [(85, 45), (COMMON, 0), (80, 40)]}
+    found = verdict_of(noisy)
+    assert found.use[0].methods == ("cb", "vanilla")
+    said = "Predicts one class only: vanilla (in 1 of 3 runs)."
+    assert said in texts(found.trust)
+    assert said not in texts(found.avoid)
+
+
 def test_methods_at_or_below_chance_are_named():
     # 50, 49.5 and 47 %: a mean of 48.83 %.
     low = {**THREE, "vanilla": [(50, 25), (49, 25), (44, 25)]}

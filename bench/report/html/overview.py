@@ -111,7 +111,7 @@ class Overview:
 
 
 def overviews(
-    source: Source, places: Sequence[Place], pictures: Sequence[Picture]
+    source: Source, places: Sequence[Place], pictures: Sequence[Picture], folder: str
 ) -> list[Overview]:
     """One a data set, in printing order."""
     return [
@@ -121,6 +121,7 @@ def overviews(
             column,
             [place for place in places if place.column == column],
             pictures,
+            folder,
         )
         for number, column in enumerate(source.table.columns)
     ]
@@ -138,6 +139,7 @@ def _overview(
     column: Column,
     places: Sequence[Place],
     pictures: Sequence[Picture],
+    folder: str,
 ) -> Overview:
     runs = [run for run in source.table.runs if run.dataset == column.label]
     complete = sum(run.result is not None for run in runs)
@@ -152,7 +154,7 @@ def _overview(
         advice={
             split: _advice(source, column, split) for split in ("", *(one.split for one in places))
         },
-        commands=_commands(source, column, runs, places),
+        commands=_commands(source, column, runs, places, folder),
         charts=tuple(map(chart_of, places)),
         paper=tuple(sentence for place in places for sentence in _published_higher(place)),
         pictures=tuple(picture for picture in pictures if picture.name in names),
@@ -210,7 +212,7 @@ def _design(runs: Sequence[Run], places: Sequence[Place]) -> list[str]:
 
 
 def _commands(
-    source: Source, column: Column, runs: Sequence[Run], places: Sequence[Place]
+    source: Source, column: Column, runs: Sequence[Run], places: Sequence[Place], folder: str
 ) -> tuple[tuple[str, str], ...]:
     repeat = command(
         source.table.settings,
@@ -222,16 +224,21 @@ def _commands(
     found = [] if repeat is None else [("Repeat all runs of this data set", repeat)]
     best = next((line for place in places for line in place.lines if line.cell.n), None)
     if best is not None:
-        found += _predict(best)
+        found += _predict(best, column, folder)
     return tuple(found)
 
 
-def _predict(best: Line) -> list[tuple[str, str]]:
-    run = next(run for run in best.cell.runs if run.result is not None)
-    fit = f"{PROGRAM} fit --like {shlex.quote(run.job_id)} --out results --to model"
+def _predict(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
+    run, result = next((run, run.result) for run in best.cell.runs if run.result is not None)
+    fit = f"{PROGRAM} fit --like {shlex.quote(run.job_id)} --out {shlex.quote(folder)}"
+    # A run on a user's file does not keep its path.
+    own = f" --data {shlex.quote(result.data_file)}" * (column.name == "csv")
     return [
-        (f"Train a final model like {best.heading}; --out is the results folder", fit),
-        ("Predict new molecules with it", f"{PROGRAM} predict model new.csv --to predictions.csv"),
+        (f"Train a final model like {best.heading}", f"{fit}{own} --to best_model"),
+        (
+            "Predict new molecules with it",
+            f"{PROGRAM} predict best_model new.csv --to predictions.csv",
+        ),
     ]
 
 

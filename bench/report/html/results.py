@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -80,7 +80,7 @@ class Line:
     recalls : tuple of Recall
         As many as the place has frequency groups.
     seconds : float or None
-        Median over runs, with the runs that they depend on.
+        Mean over runs, with the runs that they depend on.
     gap : tuple or None
         Difference to the baseline, ends of its interval and seeds.
     """
@@ -243,7 +243,7 @@ def _line(
         recalls=tuple(
             Recall(group.name, _recall(source, split, column, row, group.name)) for group in groups
         ),
-        seconds=median(seconds) if seconds else None,
+        seconds=fmean(seconds) if seconds else None,
         gap=gap_,
     )
 

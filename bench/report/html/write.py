@@ -41,6 +41,7 @@ def write_page(
     predictions: Predictions | None = None,
     pictures: Sequence[Picture] | None = None,
     *,
+    folder: Path | None = None,
     jobs: int = 1,
 ) -> None:
     """Write the page to `path`, such as ``results/report.html``; equal arguments, equal bytes.
@@ -55,6 +56,9 @@ def write_page(
         Job id to what the run predicted. Without it methods are not compared with a baseline.
     pictures : sequence of Picture, optional
         With their SVG; drawn here, by `jobs` processes, if not given.
+    folder : Path, optional
+        That of the results, for the commands on the page; by default that of the page. Of an
+        absolute path only the name is shown.
 
     Raises
     ------
@@ -65,7 +69,8 @@ def write_page(
     """
     if pictures is None:
         pictures = draw_figures(source, jobs=jobs, suffixes=[_PICTURE])
-    text = page(source, predictions, pictures)
+    folder = folder or path.parent
+    text = page(source, predictions, pictures, folder.name if folder.is_absolute() else str(folder))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode())
@@ -80,6 +85,7 @@ def page(
     source: Source,
     predictions: Predictions | None = None,
     pictures: Sequence[Picture] = (),
+    folder: str = "results",
 ) -> str:
     """The page as text; names come out as they are, never as markup."""
     environment = Environment(
@@ -96,7 +102,7 @@ def page(
     table = source.table
     places = places_of(source, predictions)
     lines = [line for place in places for line in place.lines]
-    of_data = overviews(source, places, pictures)
+    of_data = overviews(source, places, pictures, folder)
     status = [run.status for run in table.runs]
     packed = {
         "details": pack(details_json(source, lines).encode()),

@@ -67,12 +67,12 @@ def _verdict(
     return Verdict(
         column.label,
         use=tuple(of_each(_use)),
-        avoid=tuple(of_each(_one_class, _at_chance, _worse, _rising)),
+        avoid=tuple(of_each(_others_of_one_class, _at_chance, _worse, _rising)),
         trust=(
             *_not_complete(places),
             *of_each(_resolved),
             *_disagreement(places),
-            *of_each(_rare, _best_rising, _few_steps),
+            *of_each(_few_steps, _best_of_one_class, _rare, _best_rising),
         ),
     )
 
@@ -210,8 +210,8 @@ def _why_untested(place: _Place) -> str:
 
 def _costs(place: _Place) -> list[str]:
     """What a run of the best costs, and of the cheapest method that is as good."""
-    useless = {label for kind in (_one_class, _at_chance) if (of := kind(place)) is not None
-               for label in of.methods}  # fmt: skip
+    doubtful = (_one_class(place, place.best_set), _at_chance(place))
+    useless = {label for advice in doubtful if advice is not None for label in advice.methods}
     costs = {
         label: seconds
         for label in place.best_set
@@ -259,10 +259,19 @@ def _worse(place: _Place) -> Advice | None:
     return Advice(text, tuple(place.worse))
 
 
-def _one_class(place: _Place) -> Advice | None:
+def _others_of_one_class(place: _Place) -> Advice | None:
+    return _one_class(place, [label for label in place.ranked if label not in place.best_set])
+
+
+def _best_of_one_class(place: _Place) -> Advice | None:
+    """Of the best set, which is used all the same, it is a reason to doubt."""
+    return _one_class(place, place.best_set)
+
+
+def _one_class(place: _Place, labels: Sequence[str]) -> Advice | None:
     """Methods that take all test samples of a run for one class, though there are more."""
     found: dict[str, str] = {}
-    for label in place.ranked:
+    for label in labels:
         runs = [
             result for _, result in place.finished(label) if np.count_nonzero(result.tested) > 1
         ]
