@@ -1,6 +1,7 @@
 """The package as people install it, tried outside the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,8 @@ _CODE = {".py", ".typed", ".yaml", ".txt", ".html", ".css", ".js", ".csv"}
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
+    # What an earlier build left there goes into the wheel, files that are gone since too.
+    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
     pip("wheel", "--no-build-isolation", "--wheel-dir", folder, ROOT)
     [path] = folder.glob("*.whl")
     return path
