@@ -289,6 +289,15 @@ def test_several_rare_classes_are_taken_together():
     )
 
 
+def test_it_says_that_methods_of_one_run_are_hardly_tested():
+    def edit(record):
+        record["job"]["requires"] = {"network": "0" * 20}
+
+    said = "All methods depend on the same runs"
+    assert any(text.startswith(said) for text in texts(verdict_of(THREE, edit=edit).trust))
+    assert not any(text.startswith(said) for text in texts(verdict_of(THREE).trust))
+
+
 def test_few_steps_of_networks_are_named():
     # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
     few = "Networks had 90 training steps only: more epochs may change the order."

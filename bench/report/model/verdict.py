@@ -70,7 +70,7 @@ def _verdict(
         avoid=tuple(of_each(_others_of_one_class, _at_chance, _worse, _rising)),
         trust=(
             *_not_complete(places),
-            *of_each(_resolved),
+            *of_each(_resolved, _one_cluster),
             *_disagreement(places),
             *of_each(_few_steps, _best_of_one_class, _rare, _best_rising),
         ),
@@ -400,6 +400,18 @@ def _resolved(place: _Place) -> Advice | None:
         f"{place.headings[second]}, other test samples alone would move the difference by up to "
         f"{half} points either way (95 %).",
         (first, second),
+    )
+
+
+def _one_cluster(place: _Place) -> Advice | None:
+    """Where all methods share runs, the test of the column has next to no power."""
+    leaders = place.leaders
+    if leaders is None or all(len(own) < len(leaders.methods) for own in leaders.clusters):
+        return None
+    return Advice(
+        "All methods depend on the same runs, so that the test of all together rests on the "
+        "noisiest pair alone and hardly finds a difference. Compare two methods instead (command "
+        "compare), or add a method of its own."
     )
 
 
