@@ -16,7 +16,7 @@ from bench.report.model.table2 import table2
 from bench.report.model.verdict import verdicts
 from bench.report.writers.markdown import markdown
 from bench.report.writers.terminal import render_terminal
-from tests.report.report_records import make_job, make_plan, make_record, predictions_of
+from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 # Samples of the two classes in every test set below.
 COMMON, RARE = 100, 50
@@ -181,6 +181,16 @@ def test_one_class_in_some_runs_of_the_best_set_is_a_doubt_and_no_reason_to_avoi
     said = "Predicts one class only: vanilla (in 1 of 3 runs)."
     assert said in texts(found.trust)
     assert said not in texts(found.avoid)
+
+
+def test_methods_are_named_without_the_mark_of_earlier_code():
+    jobs = make_grid(methods=("cb", "vanilla"), seeds=(0,))
+    plan = make_plan([{**job, "changed": ["bench/seeds.py"]} for job in jobs])
+    records = [make_record(job) for job in jobs]
+    table = table2(plan, records, {})
+    assert all(row.heading.endswith("(earlier code)") for row in table.rows)
+    [found] = verdicts(table, predictions_of(records))
+    assert "earlier code" not in "".join(texts((*found.use, *found.avoid, *found.trust)))
 
 
 def test_methods_at_or_below_chance_are_named():

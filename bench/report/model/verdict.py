@@ -16,7 +16,17 @@ from itertools import combinations
 import numpy as np
 
 from bench.metrics import frequency_groups
-from bench.report.model.cells import Advice, BestSet, Cell, Column, Result, Run, Table, Verdict
+from bench.report.model.cells import (
+    EARLIER_CODE,
+    Advice,
+    BestSet,
+    Cell,
+    Column,
+    Result,
+    Run,
+    Table,
+    Verdict,
+)
 from bench.report.model.costs import measured_elsewhere, seconds_with_required
 from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
@@ -89,9 +99,9 @@ class _Place:
 
     @cached_property
     def headings(self) -> dict[str, str]:
-        """Method label to what tables call it, of all that are planned here."""
+        """Method label to what tables call it, without marks, of all that are planned here."""
         rows = self.table.rows_of(self.split, [self.column])
-        return {row.label: row.heading for row in rows}
+        return {row.label: row.heading.removesuffix(f" ({EARLIER_CODE})") for row in rows}
 
     def cell(self, label: str) -> Cell:
         """Balanced accuracy of a method."""

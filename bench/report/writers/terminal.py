@@ -61,7 +61,7 @@ class _Report:
         yield Text(
             "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
         )
-        yield from (Text(f"{name} {text}", style="dim") for name, text in stand_ins(self._table))
+        yield from (Text(f"{name}: {text}", style="dim") for name, text in stand_ins(self._table))
         yield from (
             Text(f"{name}: {text}", style="yellow")
             for name, text in (*mixed_machines(self._table), *mixed_code(self._table))
