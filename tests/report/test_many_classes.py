@@ -295,7 +295,7 @@ def test_details_list_both_ends_and_hold_the_rest_as_numbers(content, sweep):
     assert len(many["confusions"]) == 20
     assert [row[0] for row in many["groups"]] == list(GROUPS)
     assert sum(row[2] for row in many["groups"]) == K
-    assert f"show {run['job']} --classes classes.csv" in many["command"]
+    assert (details["show"].endswith(" show"), details["out"]) == (True, "--out results")
 
 
 def test_class_weights_of_many_classes_are_those_of_groups(content):

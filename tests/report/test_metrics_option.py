@@ -157,7 +157,7 @@ def test_the_page_has_them(store, table):
     lines = lines_of(source)
     shown = [figure.measure for figure in lines[0].figures]
     assert shown == list(dict.fromkeys((MAIN[0], *ASKED)))
-    assert '["mcc","MCC"]' in details_json(source, lines)
+    assert '["mcc","MCC"]' in details_json(source, lines, "results")
 
 
 def test_recall_of_few_has_the_interval_of_the_tail(table):

@@ -492,7 +492,7 @@ def test_a_method_without_epochs_lists_no_encoder_and_no_learning_rate(no_librar
         record["history"] = history
         record["selection"]["epoch"] = 7 if history else 0
         source = source_of(make_plan([make_job()]), [record], {})
-        content = json.loads(details_json(source, lines_of(source)))
+        content = json.loads(details_json(source, lines_of(source), "results"))
         settings = content["facts"][content["cells"]["c0"]["runs"][0]["settings"]]
         assert ("learning rate" in settings) is shown
         assert ("encoder of molecule" in settings) is shown

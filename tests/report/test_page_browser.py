@@ -121,6 +121,7 @@ def test_the_page_asks_for_nothing_and_logs_no_error(opened, page):
     opened.get_log("browser")
     open_details(opened, "sdr", "hiv")
     plots(opened, 2)
+    assert " --csv samples.csv --out " in details(opened).text
     for kind in ("groups_random_hiv", "cost_random"):
         show_picture(opened, kind)
     messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ _LOSS = 8
 _ENDS, _CONFUSIONS = 15, 20
 
 
-def details_json(source: Source, lines: Sequence[Line]) -> str:
-    """Details of every line.
+def details_json(source: Source, lines: Sequence[Line], folder: str) -> str:
+    """Details of every line, of results in `folder`.
 
     ``cells`` maps the key of a line to its runs, ``classes`` a data set to the names of its
     classes, and ``facts`` is a list to which runs point for settings and provenance they share.
@@ -65,6 +66,9 @@ def details_json(source: Source, lines: Sequence[Line]) -> str:
         "cells": cells,
         "classes": classes,
         "facts": [json.loads(text) for text in facts],
+        # A run's molecules and classes: `show` JOB_ID --csv FILE `out`.
+        "show": f"{PROGRAM} show",
+        "out": f"--out {shlex.quote(folder)}",
         "measures": [[m.name, HEADINGS.get(m.name, m.heading)] for m in source.table.recorded],
     }
     return json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
@@ -143,7 +147,6 @@ def _of_many(record: Json, facts: dict[str, int]) -> dict[str, Any]:
                 ]
                 for name, row in zip(GROUPS, shares, strict=True)
             ],
-            "command": f"{PROGRAM} show {record['job_id']} --classes classes.csv",
             "confusions": [list(one) for one in largest_confusions(matrix, _CONFUSIONS)],
         }
     }

@@ -105,7 +105,7 @@ def page(
     of_data = overviews(source, places, pictures, folder)
     status = [run.status for run in table.runs]
     packed = {
-        "details": pack(details_json(source, lines).encode()),
+        "details": pack(details_json(source, lines, folder).encode()),
         "csv": pack(table2_csv(table).encode()),
         **{f"picture-{one.name}": pack(one.files[_PICTURE]) for one in pictures},
         **packed_libraries(),

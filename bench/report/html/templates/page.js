@@ -251,8 +251,7 @@ function manyClasses(cell, run) {
     tableOf("The largest and the smallest classes in training: recall in percent with Wilson’s 95 % interval",
       ["Class", "Training", "Test", "Recall", "Interval"], rows),
     make("p", `${left.toLocaleString("en-GB")} more classes lie between these. All of them as CSV: `, {},
-      make("code", run.many.command),
-      " with --out and the results folder."),
+      make("code", `${data.show} ${run.job} --classes classes.csv ${data.out}`)),
   ];
 }
 
@@ -340,6 +339,8 @@ function runDetails(cell, run) {
   return [
     make("h3", "Classes"), ...(run.many ? manyClasses(cell, run) : [classTable(cell, run)]),
     make("h3", "Confusion matrix"), ...(run.many ? manyConfusions(cell, run) : [confusionTable(cell, run)]),
+    make("p", "Which samples were missed, as CSV: ", {},
+      make("code", `${data.show} ${run.job} --csv samples.csv ${data.out}`)),
     make("h3", "Curves"), ...curves(cell, run),
     make("h3", "Settings"), factsOf(data.facts[run.settings]),
     make("h3", "Provenance"), factsOf({ ...run.own, ...data.facts[run.provenance] }),
