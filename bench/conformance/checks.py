@@ -40,7 +40,7 @@ _SEPARATED_WITHOUT_TRAINING = 0.8
 # What new-method writes to be replaced.
 _PLACEHOLDERS = {
     "reference": "authors, venue, year, arXiv number or DOI",
-    "docstring": "The idea in a sentence.",
+    "docstring of the class": "The idea in a sentence.",
 }
 
 

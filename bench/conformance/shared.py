@@ -53,12 +53,17 @@ def require_texts(
     docstring = cls.__doc__ or ""
     if not docstring.strip():
         raise ConformanceError(f"a docstring that says what the {what} does", "none")
-    texts = {"reference": str(facts["reference"]), "docstring": docstring}
-    for text, placeholder in (placeholders or {}).items():
-        if placeholder in texts[text]:
-            raise ConformanceError(
-                f"a {text} of the {what}'s own", f"the placeholder of new-{what}, {placeholder!r}"
-            )
+    texts = {"reference": str(facts["reference"]), "docstring of the class": docstring}
+    left = {
+        text: placeholder
+        for text, placeholder in (placeholders or {}).items()
+        if placeholder in texts[text]
+    }
+    if left:
+        named = " and ".join(f"{placeholder!r} ({text})" for text, placeholder in left.items())
+        raise ConformanceError(
+            f"the {what}'s own {' and '.join(left)}", f"what new-{what} wrote: {named}"
+        )
     bare = [
         name
         for name, field in options_type.model_fields.items()

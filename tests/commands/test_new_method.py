@@ -11,7 +11,7 @@ PLACEHOLDERS = {
     "authors, venue, year, arXiv number or DOI": "this test",
     "The idea in a sentence.": "Smooths labels.",
 }
-NAMED = dict(zip(PLACEHOLDERS, ("reference", "docstring"), strict=True))
+NAMED = dict(zip(PLACEHOLDERS, ("reference", "docstring of the class"), strict=True))
 
 
 @pytest.fixture
@@ -63,9 +63,8 @@ def test_it_passes_all_checks_but_the_one_of_its_texts(bench, folder, tmp_path):
     code, out, _ = bench("check", tmp_path / "elsewhere.py")
     assert code == 1
     (failed,) = [line for line in out.splitlines() if line.startswith("  failed")]
-    assert (
-        "description: expected a reference of the method's own, but got the placeholder" in failed
-    )
+    assert "expected the method's own reference and docstring of the class, but got" in failed
+    assert all(placeholder in failed for placeholder in NAMED)
 
 
 def test_each_text_that_is_left_as_it_was_is_named(bench, folder, tmp_path, monkeypatch):
@@ -82,7 +81,7 @@ def test_each_text_that_is_left_as_it_was_is_named(bench, folder, tmp_path, monk
         path.write_text(source.replace(PLACEHOLDERS[text], text))
         code, out, _ = bench("check", path)
         assert code == 1
-        assert f"a {what} of the method's own" in out
+        assert f"the method's own {what}, but got" in out
 
 
 def test_it_is_listed_passes_the_checks_and_becomes_a_row(
