@@ -190,9 +190,10 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
             else gaps_between(source.table, split, column, rows, predictions)
         )
         baseline = baseline_of(rows) if gaps else None
-        groups = _groups(source, column)
+        many = _has_many(source, column)
+        groups = _groups(source, column, many)
         lines = [
-            _line(source, f"c{keys + place}", split, column, row, costs, groups, gap_)
+            _line(source, f"c{keys + place}", split, column, row, costs, groups, many, gap_)
             for place, row in enumerate(rows)
             for gap_ in [None if baseline is None else gap(gaps, place, rows.index(baseline))]
         ]
@@ -219,6 +220,7 @@ def _line(
     row: Row,
     costs: dict[str, float],
     groups: Sequence[FrequencyGroup],
+    many: bool,
     gap_: Interval | None,
 ) -> Line:
     cell = source.table.cells[split, column.label, row.label, _BA.name]
@@ -241,7 +243,8 @@ def _line(
             for measure in dict.fromkeys((_BA, *source.table.shown))
         ),
         recalls=tuple(
-            Recall(group.name, _recall(source, split, column, row, group.name)) for group in groups
+            Recall(group.name, _recall(source, split, column, row, group.name, many))
+            for group in groups
         ),
         seconds=fmean(seconds) if seconds else None,
         gap=gap_,
@@ -309,13 +312,13 @@ _BY_SHARE = dict(zip(("frequent", "medium", "rare"), GROUP_RECALL, strict=True))
 _BY_COUNT = dict(zip(("frequent", "medium", "rare"), COUNT_GROUPS, strict=True))
 
 
-def _groups(source: Source, column: Column) -> list[FrequencyGroup]:
+def _groups(source: Source, column: Column, many: bool) -> list[FrequencyGroup]:
     """Frequent and rare classes; of very many classes, those between them too."""
     results = first_results(source.table.runs, lambda run: run.dataset)
     if (result := results.get(column.label)) is None:
         return []
     counts = np.array(result.train_counts)
-    if _has_many(source, column):
+    if many:
         groups = count_groups(counts)
         return [
             FrequencyGroup(name, f"{GROUPS_IN_WORDS[own]} training samples")
@@ -346,9 +349,11 @@ def _has_many(source: Source, column: Column) -> bool:
     )
 
 
-def _recall(source: Source, split: str, column: Column, row: Row, name: str) -> float | None:
+def _recall(
+    source: Source, split: str, column: Column, row: Row, name: str, many: bool
+) -> float | None:
     cells = source.table.cells
-    if not _has_many(source, column):
+    if not many:
         return cells[split, column.label, row.label, _BY_SHARE[name].name].mean
     found = []
     for run in cells[split, column.label, row.label, _BA.name].runs:

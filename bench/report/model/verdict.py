@@ -455,11 +455,7 @@ def _disagreement(places: Sequence[_Place]) -> list[Advice]:
     """Splits on which another method is best, or on which the same one does far worse."""
     tested = [place for place in places if place.ranked and place.leaders is not None]
     found = []
-    if any(
-        one.best not in other.best_set and one.best in other.worse
-        for one in tested
-        for other in tested
-    ):
+    if any(one.best in other.worse for one in tested for other in tested):
         bests = ", ".join(f"{place.headings[place.best]} ({place.split})" for place in tested)
         labels = tuple(dict.fromkeys(place.best for place in tested))
         found.append(Advice(f"The splits disagree on the best method: {bests}.", labels))
