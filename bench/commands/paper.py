@@ -17,13 +17,12 @@ from bench.compliance.rules import violations_together
 from bench.report.document.report import Report
 from bench.report.figures import Source, draw_figures, source_of, write_figures
 from bench.report.html import write_page
-from bench.report.model.best_sets import best_sets
 from bench.report.model.check import check_records, refuse
 from bench.report.model.measures import MAIN
 from bench.report.model.published import of_paper
 from bench.report.model.registered import with_registered_names
 from bench.report.model.table2 import table2
-from bench.report.model.verdict import verdicts
+from bench.report.model.verdict import judged
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
 from bench.report.tables.contradictions import contradictions
@@ -84,8 +83,7 @@ def write_paper(
         sweep = sweeps[_MAIN]
         more = with_all_figures(store, sweep.records, shown)
         table = table2(sweep.plan, more, sweep.failures, shown=shown)
-        table = replace(table, leaders=best_sets(table, store.decisions))
-        table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
+        table = judged(table, store.decisions)
         reports = [
             table1(table, sweep.records),
             table2_report(table),

@@ -15,14 +15,13 @@ from bench.commands.console import console
 from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
 from bench.compliance.rules import violations_of_shape
 from bench.compliance.violation import Violation
-from bench.report.model.best_sets import best_sets
 from bench.report.model.cells import Table
 from bench.report.model.check import check_records, refuse, violations_of_job
 from bench.report.model.derived import with_figures
 from bench.report.model.measures import MAIN, Measure
 from bench.report.model.registered import violations_of_label, with_registered_names
 from bench.report.model.table2 import table2
-from bench.report.model.verdict import verdicts
+from bench.report.model.verdict import judged
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
 from bench.sweep.local import default_jobs
@@ -108,8 +107,7 @@ def checked_table(
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
     table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
-    table = replace(table, leaders=best_sets(table, store.decisions))
-    table = replace(table, verdicts=tuple(verdicts(table, store.decisions)))
+    table = judged(table, store.decisions)
     return table if bold == "group" else replace(table, leaders=None), records, failures
 
 

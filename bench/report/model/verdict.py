@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
 from bench.metrics import frequency_groups
+from bench.report.model.best_sets import best_sets
 from bench.report.model.cells import (
     EARLIER_CODE,
     Advice,
@@ -35,7 +36,7 @@ from bench.report.model.tail import tail_interval
 from bench.report.model.wording import counted, fixed, split_heading
 from bench.statistics import Difference
 
-__all__ = ["Advice", "Verdict", "verdicts"]
+__all__ = ["Advice", "Verdict", "judged", "verdicts"]
 
 _BA, _TAIL = MAIN[0], GROUP_RECALL[-1]
 # Methods that a sentence names; the others are counted.
@@ -44,6 +45,12 @@ _NAMED = 5
 _FEW_STEPS = 1000
 # With fewer seeds the interval of a mean is so wide that it reaches down to chance for most.
 _SEEDS_FOR_INTERVAL = 3
+
+
+def judged(table: Table, predictions: Predictions) -> Table:
+    """`table` with the best set of each column, and what follows from them."""
+    table = replace(table, leaders=best_sets(table, predictions))
+    return replace(table, verdicts=tuple(verdicts(table, predictions)))
 
 
 def verdicts(table: Table, predictions: Predictions) -> list[Verdict]:
