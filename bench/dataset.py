@@ -24,8 +24,11 @@ from bench.registry import Registry
 MAX_BAD = 0.01
 """Largest share of the rows with a label that may be bad, where nothing else is asked for."""
 
-MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null"})
-"""What stands in a file for a value that is not there, in small letters."""
+_ERRORS_OF_SHEETS = ("#n/a", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!")
+
+MISSING = frozenset({"", "nan", "na", "<na>", "n/a", "null", *_ERRORS_OF_SHEETS})
+"""What stands in a file for a value that is not there, in small letters; a spreadsheet saved as
+text has its errors."""
 
 EntityKind = Literal["molecule", "protein", "category"]
 

@@ -60,8 +60,11 @@ def read_file(
     ----------
     path : Path
         Its name says the kind, see :data:`KINDS`.
-    delimiter, expected
-        As :func:`bench.datasets._table.read_table` takes them.
+    delimiter : str, optional
+        One of the names in :data:`bench.datasets._table.DELIMITERS`; by the name of the file and
+        its header when None.
+    expected : sequence of str
+        Columns that the header should have, by which the delimiter is found.
     sheet : str, optional
         Of an Excel file; the first one when None.
 

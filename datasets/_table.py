@@ -113,40 +113,6 @@ def delimiter_name(text: object) -> object:
     return next((name for name, sign in DELIMITERS.items() if sign == text), text)
 
 
-def read_table(path: Path, *, delimiter: str | None = None, expected: Sequence[str] = ()) -> Table:
-    """Read a ``.csv``, ``.tsv`` or ``.tab`` file, each also with ``.gz`` behind it.
-
-    UTF-8 with or without a byte order mark; any line ends; quotes as in RFC 4180; blank lines
-    are no rows.
-
-    Parameters
-    ----------
-    path : Path
-    delimiter : str, optional
-        One of the names in :data:`DELIMITERS`; by the suffix and the header when None.
-    expected : sequence of str
-        Columns that the header should have, by which the delimiter is found.
-
-    Raises
-    ------
-    DataError
-        Unknown suffix, damaged or oversized gzip, not UTF-8, repeated column names, a row of the
-        wrong length, no rows.
-    """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    suffix = "".join(suffixes[-2:-1] if zipped else suffixes[-1:])
-    if suffix not in SUFFIXES:
-        raise DataError(
-            f"Expected a file that ends in {', '.join(SUFFIXES)}, with or without .gz behind "
-            f"it, but got {path}. Save the table as one of these."
-        )
-    data = read_bytes(path)
-    if delimiter is not None:
-        return parse_table(data, str(path), DELIMITERS[delimiter])
-    return parse_table(data, str(path), found_delimiter(data, SUFFIXES[suffix], expected))
-
-
 def read_bytes(path: Path) -> bytes:
     """All bytes of a file, unpacked where its name ends in ``.gz``.
 
@@ -236,7 +202,15 @@ def decoded(data: bytes, where: str) -> str:
 
 
 def parse_table(data: bytes, where: str, delimiter: str = ",") -> Table:
-    """What :func:`read_table` does, for bytes that came from anywhere."""
+    """The rows below the header of UTF-8 text, with or without a byte order mark; any line ends.
+
+    Quotes are as in RFC 4180; blank lines are no rows.
+
+    Raises
+    ------
+    DataError
+        Not UTF-8, repeated column names, a row of the wrong length, no rows.
+    """
     text = decoded(data, where)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []

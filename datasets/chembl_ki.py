@@ -8,8 +8,9 @@ import numpy as np
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
+from ._files import read_file
 from ._moleculeace import LICENCE, REFERENCE, WHEEL, read_activity_sets
-from ._table import check_class_sizes, read_table
+from ._table import check_class_sizes
 
 _SIZES = {0: 1_239, 1: 38_981}
 _ACTIVE_PKI = 5.0
@@ -43,7 +44,7 @@ class ChemblKi(Dataset):
 
 
 def _read_csv(path: Path) -> RawSamples:
-    table = read_table(path)
+    table = read_file(path)
     names = zip(table.column("drug_id"), table.column("protein_id"), strict=True)
     return RawSamples(
         entities=(

@@ -10,7 +10,8 @@ from pydantic import Field
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.options import Options
 
-from ._table import check_class_sizes, read_table
+from ._files import read_file
+from ._table import check_class_sizes
 
 _SIZES = {30: {0: 28_550, 1: 1_506}, 10: {0: 29_096, 1: 960}}
 _COLUMNS = {30: "label", 10: "label_10nM"}
@@ -47,7 +48,7 @@ class Davis(Dataset):
 
     def read(self, path: Path) -> RawSamples:
         threshold = self.options.threshold_nm
-        table = read_table(path)
+        table = read_file(path)
         labels = table.labels(_COLUMNS[threshold])
         check_class_sizes(labels, _SIZES[threshold], table.where)
         names = zip(table.column("drug_id"), table.column("protein_id"), strict=True)

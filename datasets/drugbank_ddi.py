@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
+from ._files import read_file
 from ._many_classes import Counts, ManyClassOptions, read_classes
-from ._table import read_table
 
 _COUNTS = Counts(rows=191_570, classes=86, largest=60_730, smallest=1)
 
@@ -41,7 +41,7 @@ class DrugbankDdi(Dataset):
     )
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         kept = read_classes(table, "interaction", _COUNTS, self.options.min_class_size)
         pairs = zip(table.column("drug1_id"), table.column("drug2_id"), strict=True)
         return RawSamples(

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
+from ._files import read_file
 from ._many_classes import Chosen, Counts, ManyClassOptions, read_classes
-from ._table import Table, read_table
+from ._table import Table
 
 _COUNTS = Counts(rows=23_583, classes=151, largest=2_205, smallest=10)
 
@@ -56,7 +57,7 @@ class Ecreact(Dataset):
     )
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         least = self.options.min_class_size
         kept = read_classes(table, "ec_class", _COUNTS, least, chosen=self._chosen(table))
         substrates = kept.of(table.column("substrates_smiles"))

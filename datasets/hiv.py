@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 
-from ._table import check_class_sizes, read_table
+from ._files import read_file
+from ._table import check_class_sizes
 
 _SIZES = {0: 39_684, 1: 1_443}
 
@@ -39,7 +40,7 @@ class Hiv(Dataset):
     )
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         smiles = table.column("smiles", "X", "Drug")
         labels = table.labels("label", "HIV_active", "Y")
         check_class_sizes(labels, _SIZES, table.where)

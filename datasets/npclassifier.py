@@ -9,8 +9,8 @@ from pydantic import Field
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
+from ._files import read_file
 from ._many_classes import Counts, ManyClassOptions, read_classes
-from ._table import read_table
 
 _COUNTS = {
     "superclass": Counts(rows=78_336, classes=70, largest=8_979, smallest=8),
@@ -51,7 +51,7 @@ class Npclassifier(Dataset):
 
     def read(self, path: Path) -> RawSamples:
         level = self.options.level
-        table = read_table(path)
+        table = read_file(path)
         least = self.options.min_class_size
         kept = read_classes(table, level, _COUNTS[level], least, label=_LABELS[level])
         return RawSamples(

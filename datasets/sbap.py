@@ -8,7 +8,8 @@ from typing import ClassVar
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 
-from ._table import class_sizes, describe_sizes, read_table
+from ._files import read_file
+from ._table import class_sizes, describe_sizes
 
 
 @register_dataset(
@@ -29,7 +30,7 @@ class Sbap(Dataset):
     expected_sizes: ClassVar[tuple[int, int]] = (851, 31_289)
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         labels = table.labels("Y")
         got = class_sizes(labels)
         if set(got) != {0, 1} or sorted(got.values()) != sorted(self.expected_sizes):

@@ -12,7 +12,8 @@ from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 from bench.errors import DataError
 from bench.options import Options
 
-from ._table import Table, check_class_sizes, class_sizes, describe_sizes, read_table
+from ._files import read_file
+from ._table import Table, check_class_sizes, class_sizes, describe_sizes
 
 _CLASS_NAMES = (
     "heteroatom alkylation and arylation",
@@ -63,7 +64,7 @@ class Uspto50k(Dataset):
     )
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         if "reactants_smiles" in table.columns:
             labels = table.labels("label")
             sizes = {k: size - _MISSING_HERE.get(k, 0) for k, size in enumerate(_SIZES)}

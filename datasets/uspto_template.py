@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
 
+from ._files import read_file
 from ._many_classes import Counts, ManyClassOptions, read_classes
-from ._table import read_table
 
 _COUNTS = Counts(rows=25_720, classes=620, largest=782, smallest=10)
 
@@ -38,7 +38,7 @@ class UsptoTemplate(Dataset):
     )
 
     def read(self, path: Path) -> RawSamples:
-        table = read_table(path)
+        table = read_file(path)
         kept = read_classes(table, "template_id", _COUNTS, self.options.min_class_size)
         return RawSamples(
             entities=(Entity("product", "molecule", kept.of(table.column("product_smiles"))),),

@@ -70,7 +70,7 @@ def open_table(
 ) -> Iterator[TableReader]:
     """Open a table of UTF-8 text, packed with gzip or not; ``-`` is the standard input.
 
-    The rules are those of :func:`bench.datasets._table.read_table`, but rows are read as they are
+    The rules are those of :func:`bench.datasets._files.read_file`, but rows are read as they are
     asked for, the suffix does not matter, and columns that nobody asks for may share a name. A file
     that is no text by its name, such as ``.sdf``, is read whole.
 

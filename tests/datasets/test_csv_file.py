@@ -87,7 +87,7 @@ def test_labels_of_any_kind_become_ordered_classes(read, labels, classes, number
 
 
 @pytest.mark.fault(29)
-@pytest.mark.parametrize("label", ["", " ", "nan", "NaN", "NA", "<NA>", "N/A", "null"])
+@pytest.mark.parametrize("label", ["", " ", "nan", "NaN", "NA", "<NA>", "N/A", "null", "#N/A"])
 def test_rows_without_a_label_stay_in_the_count_and_are_listed(read, label):
     """A missing label becomes a class of its own."""
     samples = read(labels_file("1.0", label, "0.0"))

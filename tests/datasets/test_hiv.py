@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from bench.datasets._table import read_table
+from bench.datasets._files import read_file
 from bench.datasets.hiv import Hiv
 from bench.errors import DataError
 
@@ -18,7 +18,7 @@ def write(path, header, rows, delimiter=","):
 
 @pytest.fixture
 def rows(real_file):
-    table = read_table(real_file("hiv.csv.gz"))
+    table = read_file(real_file("hiv.csv.gz"))
     return list(
         zip(table.column("smiles"), table.column("activity"), table.column("label"), strict=True)
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.datasets import _table
+from bench.datasets._files import read_file
 from bench.datasets._moleculeace import read_activity_sets
-from bench.datasets._table import read_table
 from bench.errors import DataError
 
 pytestmark = pytest.mark.fault(19)
@@ -109,9 +109,9 @@ def test_a_gzip_bomb_is_left_at_the_limit(tmp_path, monkeypatch):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(bytes(1_000_000)) * 10)
     with pytest.raises(DataError, match=r"100,000 bytes in .*x\.csv\.gz once unpacked"):
-        read_table(path)
+        read_file(path)
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 20_000))
-    assert len(read_table(path)) == 20_000
+    assert len(read_file(path)) == 20_000
 
 
 @pytest.mark.slow
@@ -120,4 +120,4 @@ def test_ten_gigabytes_in_ten_megabytes_are_refused(tmp_path):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(bytes(1 << 20)) * 10_240)
     with pytest.raises(DataError, match="once unpacked"):
-        read_table(path)
+        read_file(path)

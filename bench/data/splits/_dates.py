@@ -19,6 +19,8 @@ _DATE = re.compile(
     r"(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
+# As numbers they would stand in order of the month.
+_MONTH_AND_YEAR = re.compile(r"(0?[1-9]|1[0-2])\.(19|20)\d\d", re.ASCII)
 # Rows that a message names.
 _NAMED = 5
 
@@ -41,7 +43,7 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     Raises
     ------
     SplitError
-        A text is neither, or there are both.
+        A text is neither, there are both, or all numbers are a month and a year.
 
     Examples
     --------
@@ -62,6 +64,11 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
             "Expected dates such as 2021, 2021-05, 2021-05-31 or 2021-05-31T12:00, or numbers "
             f"alone, but got other texts in {len(other)} rows (counted from 0 below the header): "
             f"{listed}. Mend them, or leave them empty."
+        )
+    if given and all(map(_MONTH_AND_YEAR.fullmatch, given)):
+        raise SplitError(
+            "Expected dates such as 2021-05, or numbers, but got a month before its year, such as "
+            f"{sorted(given)[0]!r}, in every row. Write the year first: 2021-05."
         )
     place = {value: n for n, value in enumerate(sorted(set(known.values())))}  # type: ignore[type-var]
     return np.array([place[known[text]] if text in known else -1 for text in stripped], np.int64)
