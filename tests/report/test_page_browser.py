@@ -210,6 +210,7 @@ def test_a_missing_run_says_that_there_is_nothing(opened):
     open_details(opened, "ib", "hiv")
     assert "No run is complete" in details(opened).text
     assert "○ missing" in details(opened).text
+    assert "no record: the command below runs it" in details(opened).text
 
 
 def selected(driver):
@@ -282,6 +283,11 @@ def test_lines_are_found_sorted_and_the_best_is_first(opened):
         assert order == sorted(order, reverse=falling)
     opened.find_element(By.CSS_SELECTOR, "#d0 .find").send_keys("VANI")
     assert lines(opened) == ["vanilla"]
+    found = opened.find_element(By.CSS_SELECTOR, "#d0 .found")
+    assert not found.text
+    opened.find_element(By.CSS_SELECTOR, "#d0 .find").send_keys("<i>")
+    assert lines(opened) == []
+    assert found.text == "No method has “VANI<i>” in its name."
 
 
 def test_balanced_f1_is_folded_away(opened):
@@ -335,7 +341,15 @@ def test_in_print_are_all_data_sets_and_no_buttons(opened):
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert selected(opened)[1] == ["d0", "d1"]
-        for selector in ("[role=tablist]", ".copy", ".download", ".controls", "nav", ".picture"):
+        for selector in (
+            "[role=tablist]",
+            ".copy",
+            ".download",
+            ".controls",
+            "nav",
+            ".picture",
+            ".screen",
+        ):
             found = opened.find_elements(By.CSS_SELECTOR, selector)
             assert found
             assert not any(one.is_displayed() for one in found), selector

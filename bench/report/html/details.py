@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from bench.report.figures.source import Json, Source, class_recalls, has_many_cl
 from bench.report.html.results import HEADINGS, Line
 from bench.report.model.cells import Run
 from bench.report.model.command import command
+from bench.report.model.costs import seconds_with_required
 from bench.report.model.many_classes import (
     GROUPS,
     GROUPS_IN_WORDS,
@@ -42,6 +43,7 @@ def details_json(source: Source, lines: Sequence[Line], folder: str) -> str:
     classes, and ``facts`` is a list to which runs point for settings and provenance they share.
     """
     facts: dict[str, int] = {}
+    seconds = seconds_with_required(source.table)
     classes: dict[str, Any] = {}
     cells = {}
     for line in lines:
@@ -60,7 +62,7 @@ def details_json(source: Source, lines: Sequence[Line], folder: str) -> str:
                 line.row.label,
                 sorted({run.seed for run in line.cell.runs}),
             ),
-            "runs": [_run(source, run, facts) for run in line.cell.runs],
+            "runs": [_run(source, run, seconds, facts) for run in line.cell.runs],
         }
     content = {
         "cells": cells,
@@ -85,7 +87,9 @@ def _visible(value: Any) -> Any:
     return value
 
 
-def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
+def _run(
+    source: Source, run: Run, seconds: Mapping[str, float], facts: dict[str, int]
+) -> dict[str, Any]:
     seed = run.seed if run.fold is None else f"{run.seed}, fold {run.fold}"
     shown: dict[str, Any] = {"seed": seed, "job": run.job_id, "status": run.status}
     if run.result is None:
@@ -105,7 +109,7 @@ def _run(source: Source, run: Run, facts: dict[str, int]) -> dict[str, Any]:
             for measure in source.table.recorded
             for value in [run.result.metrics.get(measure.name)]
         ],
-        "seconds": _rounded(run.result.seconds, _SECONDS),
+        "seconds": _rounded(seconds[run.job_id], _SECONDS),
         "selected": run.result.selected_epoch,
         **(_of_many(record, facts) if many else _of_few(record)),
         "history": _history(record),

@@ -134,6 +134,8 @@ for (const dataset of document.querySelectorAll(".dataset")) {
     for (const row of dataset.querySelectorAll(".results tbody tr")) {
       row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
     }
+    const none = !dataset.querySelector(".results tbody tr:not([hidden])");
+    find(".found").textContent = none ? `No method has “${event.target.value}” in its name.` : "";
   });
 }
 
@@ -206,9 +208,9 @@ function runsTable(cell) {
     ...data.measures.map((_, place) => (run.figures ? shown(run.figures[place]) : "–")),
     run.figures ? String(run.selected) : "–",
     run.figures ? shown(run.seconds, 1) : "–",
-    run.reason ?? "",
+    run.reason || (run.status === "missing" ? "no record: the command below runs it" : ""),
   ]);
-  return tableOf("Runs: in percent but for log loss; the epoch is the one selected on validation", headings, rows);
+  return tableOf("Runs: in percent but for log loss; the epoch is the one selected on validation, the seconds with the runs that it depends on", headings, rows);
 }
 
 function classTable(cell, run) {
