@@ -498,6 +498,18 @@ def test_a_method_without_epochs_lists_no_encoder_and_no_learning_rate(no_librar
         assert ("encoder of molecule" in settings) is shown
 
 
+@pytest.mark.parametrize(("left_out", "seconds"), [([], 24.5), (["vanilla"], None)])
+def test_a_run_costs_what_the_runs_that_it_depends_on_cost_too(left_out, seconds):
+    jobs = make_grid(methods=("vanilla", "dive"), seeds=(0,))
+    records = [make_record(job) for job in jobs]
+    records[1]["job"]["requires"] = {"vanilla": jobs[0]["job_id"]}
+    found = [record for record in records if record["job"]["method"]["name"] not in left_out]
+    source = source_of(make_plan(jobs), found, {})
+    cells = json.loads(details_json(source, lines_of(source), "results"))["cells"].values()
+    shown = next(cell["runs"][0] for cell in cells if cell["label"] == "dive")
+    assert shown["seconds"] == seconds
+
+
 def test_pictures_are_packed_and_are_by_their_data_set(no_libraries):
     jobs = make_grid(("hiv", "chembl_ki"), methods=("vanilla", "cb"), seeds=(0,))
     records = [make_record(job) for job in jobs]

@@ -109,7 +109,7 @@ def _run(
             for measure in source.table.recorded
             for value in [run.result.metrics.get(measure.name)]
         ],
-        "seconds": _rounded(seconds[run.job_id], _SECONDS),
+        "seconds": _rounded(seconds.get(run.job_id), _SECONDS),
         "selected": run.result.selected_epoch,
         **(_of_many(record, facts) if many else _of_few(record)),
         "history": _history(record),
