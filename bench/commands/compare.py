@@ -158,9 +158,16 @@ def _pairs(
 ) -> list[tuple[str, str]]:
     """Who is compared with whom, by the labels of the joined table."""
     holders: dict[str, list[str]] = {}
+    # Tables and pages print another name than the command line takes.
+    label_of: dict[str, str] = {}
     for folder in folders:
         for row in folder.table.rows:
             holders.setdefault(row.label, []).append(folder.label(row.label))
+            label_of[row.heading] = row.label
+    if methods is not None:
+        methods = [label_of.get(name, name) for name in methods]
+    if baseline is not None:
+        baseline = label_of.get(baseline, baseline)
     where = ", ".join(str(folder.store.root) for folder in folders)
     if methods is None:
         twice = [(other, own[0]) for own in holders.values() for other in own[1:]]

@@ -249,14 +249,17 @@ def _fit(
     dataset, cls = open_dataset(recipe.dataset), METHODS.get(recipe.method).cls
     options = check_options(cls.options_type, Spec(recipe.method, {**recipe.options}), "method")
     epochs = cls.epochs(options) or recipe.training.epochs
+    heard = False
     with LiveStep(f"Training {recipe.method}") as step:
 
         def on_epoch(method: str, report: EpochReport) -> None:
+            nonlocal heard
+            heard = True
             score = 100 * report.valid_balanced_accuracy
             text = f"Training {method}, validation balanced accuracy {score:.1f}, epoch"
             step.advance(text, report.epoch, epochs)
 
-        return fit_model(
+        model = fit_model(
             raw,
             name=recipe.dataset.label,
             method=recipe.method,
@@ -272,6 +275,9 @@ def _fit(
             on_progress=partial(step.advance, "Building features of molecules"),
             jobs=arguments["jobs"] or default_jobs(),
         )
+    if arguments["epochs"] is not None and not heard:
+        warn(f"{recipe.method} does not train by epochs: --epochs changes nothing.")
+    return model
 
 
 def _show(card: Card, raw: RawSamples, to: Path) -> None:

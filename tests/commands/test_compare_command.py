@@ -79,6 +79,13 @@ def test_without_a_baseline_it_is_the_last_of_the_methods(monkeypatch, capsys, o
     assert "Expected --baseline NAME" in capsys.readouterr().err
 
 
+def test_methods_are_known_by_what_tables_call_them_too(monkeypatch, out, tmp_path):
+    to = tmp_path / "compared.csv"
+    named = ("compare", "CB Loss", "--baseline", "Vanilla GCN", "--out", out, "--csv", to)
+    assert run(monkeypatch, *named) == 0
+    assert [(row["method"], row["baseline"]) for row in lines_of(to)] == [("cb", "vanilla")]
+
+
 def test_a_method_of_two_folders_is_compared_with_itself_and_others_with_the_baseline(
     monkeypatch, capsys, tmp_path
 ):

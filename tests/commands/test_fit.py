@@ -28,6 +28,7 @@ def fit(bench, csv, tmp_path):
 def test_model_is_kept_and_described(fit, tmp_path, bench, csv):
     code, out, err = fit(*NETWORK, "--seed", 3)
     assert code == 0, err
+    assert "changes nothing" not in err
     made = load_model(tmp_path / "model").card
     # A tenth of each class is held back; every other row trains.
     assert (made.train_counts, made.valid_counts) == ((27, 18, 10), (3, 2, 1))
@@ -42,7 +43,9 @@ def test_model_is_kept_and_described(fit, tmp_path, bench, csv):
 
 
 def test_share_for_validation_and_options_are_taken(fit, tmp_path):
-    assert fit(*FOREST, "--valid-share", 0.5)[0] == 0
+    code, _, err = fit(*FOREST, "--valid-share", 0.5, "--epochs", 3)
+    assert code == 0
+    assert "ecfp_forest does not train by epochs: --epochs changes nothing." in err
     made = load_model(tmp_path / "model").card
     assert (made.train_counts, made.valid_counts) == ((15, 10, 5), (15, 10, 6))
     assert made.method.options["trees"] == 5
