@@ -52,6 +52,7 @@ def compare(
     metrics: str | Sequence[str] | None = None,
     out: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
+    baselines: str | PathLike[str] | None = None,
     jobs: int | None = None,
     progress: bool = True,
     **settings: Any,
@@ -108,6 +109,10 @@ def compare(
         of the content: the same data goes on in the same folder.
     data_dir : str or path, optional
         Folder with data files of registered data sets, looked in first.
+    baselines : str or path, optional
+        A results folder whose finished runs of the same data, splits, seeds and training stand in
+        the table too; ``"reference"`` for those that come with this project, of preset
+        ``"paper"``.
     jobs : int, optional
         Runs side by side; one a core when None.
     progress : bool
@@ -181,7 +186,11 @@ def compare(
         overrides["datasets"] = own.datasets
         resolved = resolve(preset, overrides, origin="the call")
         done = carry_out(
-            resolved, policy, out=own.folder, data_dir=None if data_dir is None else Path(data_dir)
+            resolved,
+            policy,
+            out=own.folder,
+            data_dir=None if data_dir is None else Path(data_dir),
+            baselines=None if baselines is None else str(baselines),
         )
         results = results_of(done.store, with_registered_names(done.plan), shown)
         write_report(own.folder, results.source.table)

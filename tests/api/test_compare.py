@@ -53,6 +53,16 @@ def test_without_a_folder_the_results_are_below_the_working_directory(tmp_path, 
     assert other.folder != done.folder
 
 
+def test_finished_runs_of_another_folder_stand_beside_ones_own_and_are_not_trained(tmp_path):
+    toy = {"seeds": [0], "name": "toy"}
+    compare(**toy, out=tmp_path / "theirs", methods="ecfp_forest")
+    done = compare(**toy, out=tmp_path / "own", methods="majority", baselines=tmp_path / "theirs")
+    assert sorted(done.runs["method"]) == ["ecfp_forest", "majority"]
+    [finished] = (tmp_path / "theirs").rglob("record.json")
+    joined = tmp_path / "own" / finished.relative_to(tmp_path / "theirs")
+    assert joined.read_bytes() == finished.read_bytes()
+
+
 def test_every_method_runs_with_every_encoder_and_frames_name_it(tmp_path):
     toy = "gcn[hidden=8,layers=1]"
     methods = ["vanilla", "ecfp_forest"]
