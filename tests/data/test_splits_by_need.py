@@ -194,13 +194,20 @@ class TestTime:
         )
 
     def test_a_month_before_its_year_is_no_number(self):
-        with pytest.raises(SplitError, match=r"a month before its year, such as '12\.2020'"):
+        with pytest.raises(SplitError, match=r"a month before its year in every row, such as 12\.2020"):
             ranks_of(["5.2021", "12.2020", ""], np.arange(3))
         assert ranks_of(["5.2021", "12.2020", "13.2020"], np.arange(3)).tolist() == [0, 1, 2]
 
     def test_numbers_among_dates_are_named(self):
         with pytest.raises(SplitError, match="row 1: '20200101', row 2: '5'"):
             ranks_of(["2020-01-01", "20200101", "5"], np.arange(3))
+
+    def test_dates_without_signs_are_refused_where_numbers_order_them_otherwise(self):
+        with pytest.raises(SplitError, match="such as 2020, 202005, 19991231"):
+            ranks_of(["2020", "19991231", "202005", "", "2021"], np.arange(5))
+        assert ranks_of(["20200131", "19991231"], np.arange(2)).tolist() == [1, 0]
+        # Not all can be dates.
+        assert ranks_of(["2020", "20201331", "7"], np.arange(3)).tolist() == [1, 2, 0]
 
     @given(labels_of_all_classes(), st.integers(3, 60), st.integers(0, 2**32 - 1), st.booleans())
     @settings(max_examples=30, deadline=None)

@@ -19,8 +19,9 @@ _DATE = re.compile(
     r"(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
-# As numbers they would stand in order of the month.
+# Dates that are numbers as well: a month before its year, and no signs between the parts.
 _MONTH_AND_YEAR = re.compile(r"(0?[1-9]|1[0-2])\.(19|20)\d\d", re.ASCII)
+_COMPACT = re.compile(r"(1[5-9]|2[01])\d\d((0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?)?", re.ASCII)
 # Rows that a message names.
 _NAMED = 5
 
@@ -43,7 +44,8 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     Raises
     ------
     SplitError
-        A text is neither, there are both, or all numbers are a month and a year.
+        A text is neither, or there are both; or all numbers look like dates that numbers put into
+        another order, such as 5.2021 and 12.2020, or 2020 and 20200131.
 
     Examples
     --------
@@ -65,13 +67,26 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
             f"alone, but got other texts in {len(other)} rows (counted from 0 below the header): "
             f"{listed}. Mend them, or leave them empty."
         )
-    if given and all(map(_MONTH_AND_YEAR.fullmatch, given)):
-        raise SplitError(
-            "Expected dates such as 2021-05, or numbers, but got a month before its year, such as "
-            f"{sorted(given)[0]!r}, in every row. Write the year first: 2021-05."
-        )
+    if known is numbers:
+        _refuse_dates_in_another_order(given)
     place = {value: n for n, value in enumerate(sorted(set(known.values())))}  # type: ignore[type-var]
     return np.array([place[known[text]] if text in known else -1 for text in stripped], np.int64)
+
+
+def _refuse_dates_in_another_order(given: set[str]) -> None:
+    months = given and all(map(_MONTH_AND_YEAR.fullmatch, given))
+    lengths = {len(text): text for text in sorted(given, reverse=True)}
+    compact = len(lengths) > 1 and all(map(_COMPACT.fullmatch, given))
+    if months or compact:
+        found = (
+            f"a month before its year in every row, such as {min(given)}"
+            if months
+            else f"dates of several lengths, such as {', '.join(map(lengths.get, sorted(lengths)))}"
+        )
+        raise SplitError(
+            f"Expected dates that have the order of numbers, but got {found}. Write them as 2021, "
+            "2021-05 or 2021-05-31."
+        )
 
 
 def _moment(text: str) -> datetime | None:
