@@ -180,7 +180,9 @@ def _test_parts(
     with LiveStep(f"{part.label}: similarity of test to training") as step:
         for split in splits:
             try:
-                made, _ = split_of(prepared, split, seed, cache_dir=cache, cores=cores)
+                made, _ = split_of(
+                    prepared, split, seed, cache_dir=cache, cores=cores, called=part.label
+                )
             except SplitError as error:
                 warn(f"No similarity of test to training: {error}")
                 continue

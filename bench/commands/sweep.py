@@ -230,6 +230,7 @@ def make_splits(
                 cache_dir=cache,
                 cores=cores,
                 on_progress=partial(step.advance, f"{key[0]}: scaffolds of molecules"),
+                called=key[0],
             )
         found = audit(
             split,

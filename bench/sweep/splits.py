@@ -62,16 +62,24 @@ def split_of(
     cache_dir: Path,
     cores: int = 1,
     on_progress: Progress | None = None,
+    called: str | None = None,
 ) -> tuple[Split, np.ndarray | None]:
     """The split, and the scaffold numbers it was made from where it needs them.
+
+    Parameters
+    ----------
+    prepared, part, seed, cache_dir, cores, on_progress
+    called : str, optional
+        What messages call the data set: a file of the user's has the name `csv` whatever it holds.
 
     Raises
     ------
     SplitError
         No such split of these samples exists; the message names data set, seed and classes.
     """
+    called = called or prepared.name
     needed = {
-        need: _needed(need, prepared, part, cache_dir, cores, on_progress)
+        need: _needed(need, prepared, part, called, cache_dir, cores, on_progress)
         for need in part.facts["needs"]
     }
     try:
@@ -90,7 +98,7 @@ def split_of(
         # Splits know classes by number only; people know them by name.
         named = ", ".join(f"class {k} is {prepared.class_names[k]!r}" for k in error.classes)
         raise SplitError(
-            f"Data set {prepared.name}, {part.label} split, seed {seed}: {error}"
+            f"Data set {called}, {part.label} split, seed {seed}: {error}"
             f"{f' ({named}.)' if named else ''}"
         ) from None
     return split, needed.get("scaffolds")
@@ -100,6 +108,7 @@ def _needed(
     need: str,
     prepared: PreparedData,
     part: Part,
+    called: str,
     cache_dir: Path,
     cores: int,
     on_progress: Progress | None,
@@ -108,7 +117,7 @@ def _needed(
     if need in _COLUMNS:
         texts = getattr(prepared, need)
         if texts is None:
-            raise _no_column(need, prepared.name, part)
+            raise _no_column(need, called, part)
         return texts
     if need == "molecules":
         return molecule_numbers(prepared)

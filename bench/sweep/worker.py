@@ -197,7 +197,9 @@ def _train_and_store(
             f"read {prepared.content_sha256[:12]}. The data changed since the plan; run the "
             "command again."
         )
-    split, _ = split_of(prepared, job.split, job.seed, cache_dir=task.cache_dir)
+    split, _ = split_of(
+        prepared, job.split, job.seed, cache_dir=task.cache_dir, called=job.dataset.label
+    )
     if split.hash != task.split_hash:
         raise DataError(
             f"Expected the split {task.split_hash[:12]} that was planned, but this process made "

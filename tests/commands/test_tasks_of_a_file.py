@@ -183,3 +183,19 @@ def test_a_standard_split_that_cannot_be_names_the_option_that_leaves_it_out(ben
     assert code == 2
     assert "standard split" in err
     assert "(--splits random)" in err
+
+
+def test_a_split_that_cannot_be_names_the_label_column(bench, tmp_path):
+    path = tmp_path / "tox.csv"
+    rows = [
+        f"{'C' * (row + 1)}O,{row % 2},{int(row > 30)},{'train' if row < 30 else 'test'}\n"
+        for row in range(40)
+    ]
+    path.write_text("smiles,usual,late,set\n" + "".join(rows))
+    columns = ("--smiles-col", "smiles", "--label-col", "usual,late", "--split-col", "set")
+    code, _, err = bench("--data", path, *columns, "--seeds", "0", "--methods", "majority",
+                         "--out", tmp_path / "out")  # fmt: skip
+    assert code == 2
+    assert "Data set tox:late, column split, seed 0: Expected every class in the training" in err
+    _, _, err = bench("data", path, *columns, "--splits", "column")
+    assert "Data set tox:late, column split, seed 0: Expected every class in the training" in err
