@@ -599,8 +599,9 @@ def fit(
 ) -> int:
     """Train one final model on all of your data and keep it in a folder, to predict with.
 
-    All rows train but a share that chooses the epoch. With --like, the number of epochs is that of
-    the run, and the best of them is chosen on this share, as in the benchmark.
+    All rows train but a share that chooses the epoch, and --label-col is one column. With --like,
+    the number of epochs is that of the run, and the best of them is chosen on this share, as in the
+    benchmark.
 
     \b
     Example:
@@ -617,6 +618,12 @@ def fit(
         force=force,
         data_dir=data_dir,
     )
+
+
+for _option in fit.params:
+    # Refused with the reason, as all rows train.
+    if isinstance(_option, click.Option) and _option.name in ("split_col", "date_col"):
+        _option.hidden = True
 
 
 @cli.command()

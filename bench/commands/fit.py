@@ -93,6 +93,7 @@ def fit_and_keep(
     BenchError
         Data, method, settings or folder cannot be used as asked.
     """
+    _refuse_columns_of_splits(arguments)
     _require_free(to, force)
     recipe = _recipe(arguments) if like is None else _recipe_of_run(arguments, like, out)
     for note in recipe.notes:
@@ -107,6 +108,23 @@ def fit_and_keep(
         return 130
     _show(model.card, raw, to)
     return 0
+
+
+def _refuse_columns_of_splits(arguments: Mapping[str, Any]) -> None:
+    """Refuse the columns that splits read: a model is fitted to all rows, whatever they say.
+
+    Raises
+    ------
+    UsageError
+        One of them is named.
+    """
+    for name in ("split_col", "date_col"):
+        if arguments[name] is not None:
+            raise UsageError(
+                f"Expected no --{name.replace('_', '-')}, as a model is fitted to all rows, those "
+                "of a test set among them. Leave it out; or leave rows that you want to test on "
+                "out of the file."
+            )
 
 
 def _recipe(arguments: Mapping[str, Any]) -> _Recipe:

@@ -130,6 +130,8 @@ def test_model_comes_back_where_its_successor_cannot_be_written(fit, tmp_path, m
         ((*FOREST, "--set", "training.epoch=3"), "did you mean epochs"),
         ((*FOREST, "--valid-share", "1"), "valid-share"),
         ((*FOREST, "--like", "abc"), "cannot go with --like"),
+        ((*FOREST, "--split-col", "class"), "Expected no --split-col, as a model is fitted to all"),
+        (("--like", "abc", "--date-col", "day"), "Expected no --date-col, as a model is fitted"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(fit, tmp_path, more, words):
@@ -137,6 +139,13 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(fit, tmp_path, more, words
     assert code == 2
     assert words in err
     assert not (tmp_path / "model").exists()
+
+
+def test_help_names_no_column_of_a_split(bench):
+    _, out, _ = bench("fit", "--help")
+    assert "--label-col" in out
+    assert "--split-col" not in out
+    assert "--date-col" not in out
 
 
 def test_data_is_needed_and_read_as_in_a_benchmark(bench, fit, csv, tmp_path):
