@@ -194,7 +194,9 @@ class TestTime:
         )
 
     def test_a_month_before_its_year_is_no_number(self):
-        with pytest.raises(SplitError, match=r"a month before its year in every row, such as 12\.2020"):
+        with pytest.raises(
+            SplitError, match=r"a month before its year in every row, such as 12\.2020"
+        ):
             ranks_of(["5.2021", "12.2020", ""], np.arange(3))
         assert ranks_of(["5.2021", "12.2020", "13.2020"], np.arange(3)).tolist() == [0, 1, 2]
 
