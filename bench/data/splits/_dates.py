@@ -74,19 +74,18 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
 
 
 def _refuse_dates_in_another_order(given: set[str]) -> None:
-    months = given and all(map(_MONTH_AND_YEAR.fullmatch, given))
     lengths = {len(text): text for text in sorted(given, reverse=True)}
-    compact = len(lengths) > 1 and all(map(_COMPACT.fullmatch, given))
-    if months or compact:
-        found = (
-            f"a month before its year in every row, such as {min(given)}"
-            if months
-            else f"dates of several lengths, such as {', '.join(map(lengths.get, sorted(lengths)))}"
-        )
-        raise SplitError(
-            f"Expected dates that have the order of numbers, but got {found}. Write them as 2021, "
-            "2021-05 or 2021-05-31."
-        )
+    if given and all(map(_MONTH_AND_YEAR.fullmatch, given)):
+        found = f"a month before its year in every row, such as {min(given)}"
+    elif len(lengths) > 1 and all(map(_COMPACT.fullmatch, given)):
+        several = ", ".join(lengths[length] for length in sorted(lengths))
+        found = f"dates of several lengths, such as {several}"
+    else:
+        return
+    raise SplitError(
+        f"Expected dates that have the order of numbers, but got {found}. Write them as 2021, "
+        "2021-05 or 2021-05-31."
+    )
 
 
 def _moment(text: str) -> datetime | None:
