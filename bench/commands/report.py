@@ -106,9 +106,32 @@ def checked_table(
     records, failures = planned_records(store, plan)
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
-    table = table2(plan, with_all_figures(store, records, shown), failures, shown=shown)
+    table = table2(
+        plan,
+        with_all_figures(store, records, shown),
+        failures,
+        shown=shown,
+        required=_required(store, records),
+    )
     table = judged(table, store.decisions)
     return table if bold == "group" else replace(table, leaders=None), records, failures
+
+
+def _required(store: Store, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Records that others depend on, however far down, and that are not among these."""
+    known = {record["job_id"] for record in records}
+    waiting = [job_id for record in records for job_id in record["job"]["requires"].values()]
+    found = []
+    while waiting:
+        job_id = waiting.pop()
+        if job_id in known:
+            continue
+        known.add(job_id)
+        record = store.read(job_id)
+        if record is not None and not list(violations_of_shape(record)):
+            found.append(record)
+            waiting += record["job"]["requires"].values()
+    return found
 
 
 def with_all_figures(

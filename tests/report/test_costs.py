@@ -3,8 +3,11 @@ from bench.report.model.table2 import table2
 from tests.report.report_records import make_job, make_plan, make_record
 
 
-def table(*requirements, left_out=()):
-    """Runs of 12.25 s each; a method and the methods whose runs it depends on."""
+def table(*requirements, left_out=(), outside=()):
+    """Runs of 12.25 s each; a method and the methods whose runs it depends on.
+
+    Of those left out there is no record, but of those `outside` there is one outside the plan.
+    """
     jobs = {method: make_job(method=method) for method, _ in requirements}
     records = []
     for method, required in requirements:
@@ -13,7 +16,8 @@ def table(*requirements, left_out=()):
         records.append(record)
     planned = [job for method, job in jobs.items() if method not in left_out]
     found = [record for record in records if record["job"]["method"]["name"] not in left_out]
-    return jobs, table2(make_plan(planned), found, {})
+    others = [record for record in records if record["job"]["method"]["name"] in outside]
+    return jobs, table2(make_plan(planned), found, {}, required=others)
 
 
 def test_what_is_built_on_counts_once_however_far_down():
@@ -33,3 +37,14 @@ def test_a_cost_of_which_a_part_is_not_known_is_not_told():
     _, found = table(("vanilla", []), ("dive", ["vanilla"]), left_out=["vanilla"])
     assert seconds_with_required(found) == {}
     assert methods_built_on(found) == {"dive": ["others"]}
+
+
+def test_a_run_outside_the_table_costs_what_its_record_says():
+    jobs, found = table(
+        ("vanilla", []),
+        ("dive", ["vanilla"]),
+        ("stack", ["dive"]),
+        left_out=["vanilla", "dive"],
+        outside=["vanilla", "dive"],
+    )
+    assert seconds_with_required(found) == {jobs["stack"]["job_id"]: 3 * 12.25}

@@ -94,8 +94,8 @@ def test_the_best_set_is_to_be_used_and_its_cheapest_member_is_named():
         table, "random", table.columns[0], "cb", "ib", covariance_from(predictions)
     )
     assert use.text == (
-        "cb has the highest balanced accuracy, 90.50 % (3 seeds). Of 2 others, 1 is not "
-        "significantly different from it: ib. The cheapest of these is ib, 89.67 %: 2.0 s a run "
+        "cb has the highest balanced accuracy, 90.50 % (3 seeds). Not significantly different "
+        "from it, of 2 others: ib. The cheapest of these is ib, 89.67 %: 2.0 s a run "
         "instead of 50.0 s. The best minus the cheapest: +0.83 points, 95 % interval "
         f"{gap.low:+.2f} to {gap.high:+.2f}."
     )
@@ -109,7 +109,7 @@ def test_a_method_at_chance_is_not_named_as_the_cheapest():
     found = verdict_of(rights, edit=seconds(cb=30.0, vanilla=20.0, plain=1.0))
     [use] = texts(found.use)
     assert "None of the 2 others is significantly different" in use
-    assert "The cheapest of these is vanilla, " in use
+    assert "The cheapest of these above chance is vanilla, " in use
     assert any("plain" in advice.methods for advice in found.avoid)
 
 
@@ -137,12 +137,12 @@ def test_times_of_other_machines_are_not_compared():
     assert "cheapest" in verdict_of(THREE, edit=edit, joined=["cb", "ib"]).use[0].text
 
 
-def test_no_cost_is_named_where_a_run_depends_on_one_that_is_not_in_the_table():
+def test_no_cost_is_named_where_a_run_depends_on_one_that_is_not_there():
     def edit(record):
         if record["job"]["method"]["name"] == "cb":
             record["job"]["requires"] = {"teacher": "0" * 20}
 
-    assert verdict_of(THREE, edit=edit).use[0].text.endswith("different from it: ib.")
+    assert verdict_of(THREE, edit=edit).use[0].text.endswith("from it, of 2 others: ib.")
 
 
 def test_significantly_worse_methods_are_to_be_avoided_by_how_much():
@@ -245,9 +245,10 @@ def test_methods_that_still_improved_are_to_be_avoided_unless_they_are_the_best(
         assert not any("improving" in one for one in texts((*other.avoid, *other.trust)))
 
 
-def test_the_smallest_significant_difference_is_told():
+def test_the_nearest_that_is_worse_and_the_farthest_that_is_not_are_told():
     assert (
-        "Over 3 seeds, the smallest difference from the best that is significant is 30.00 points."
+        "Over 3 seeds, the nearest method that is significantly worse is 30.00 points behind the "
+        "best, the farthest that is not is 0.83 points behind."
     ) in texts(verdict_of(THREE).trust)
     alike = {name: THREE[name] for name in ("cb", "ib")}
     assert (
@@ -285,7 +286,7 @@ def test_with_one_method_it_says_only_what_it_can():
 
 
 def test_the_rarest_class_and_what_one_run_resolves():
-    rare = "The rarest class, 1, has 50 test samples: one run resolves its recall to ±{} "
+    rare = "The rarest class, 1, has 50 test samples: in one run its recall is uncertain by ±{} "
     found = verdict_of({"cb": [(90, 45)], "vanilla": [(60, 30)]})
     # Wilson of 45 of 50: 1.96 / 1.0768 * sqrt(0.9 * 0.1 / 50 + 3.8415 / 10000) = 8.51 points.
     assert rare.format("8.5") + "points (95 %)." in texts(found.trust)
@@ -293,9 +294,8 @@ def test_the_rarest_class_and_what_one_run_resolves():
 
 def test_several_rare_classes_are_taken_together():
     even = [[[9, 1, 0, 0, 0], [0, 8, 0, 0, 0], [0, 0, 6, 0, 0], [0, 0, 0, 4, 0], [0, 0, 0, 1, 3]]]
-    assert (
-        "The 2 rarest of 5 classes have 8 test samples together: one run resolves their mean"
-        in ("".join(texts(verdict_of({"cb": even}).trust)))
+    assert "The 2 rarest of 5 classes have 8 test samples together: in one run their mean" in (
+        "".join(texts(verdict_of({"cb": even}).trust))
     )
 
 
@@ -310,7 +310,7 @@ def test_it_says_that_methods_of_one_run_are_hardly_tested():
 
 def test_few_steps_of_networks_are_named():
     # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
-    few = "Networks had 90 training steps only: more epochs may change the order."
+    few = "Networks had 90 training steps only: more (--epochs) may change the order."
     assert few in texts(verdict_of(THREE).trust)
 
     def enough(record):

@@ -33,11 +33,14 @@ class Mark:
 
     Attributes
     ----------
+    best : bool
+        Bold, and above chance: few seeds may not show that a method at chance is worse.
     says : str
         The same in words.
     """
 
     line: Line
+    best: bool
     dot: float | None
     whisker: Whisker | None
     runs: tuple[float, ...]
@@ -67,9 +70,9 @@ class Chart:
 def chart_of(place: Place) -> Chart:
     """The chart of a place; without ticks where no method has a figure."""
     known = [value for line in place.lines for value in _dots(line)]
-    chance = _chance(place.lines)
+    chance = level = _chance(place.lines)
     if not known:
-        marks = tuple(_mark(line, 0.0, 100.0) for line in place.lines)
+        marks = tuple(_mark(line, level, 0.0, 100.0) for line in place.lines)
         return Chart(place, marks, (), None, "")
     low, high = min(known), max(known)
     if chance is not None and low - chance > _NEAR * max(high - low, 1.0):
@@ -83,7 +86,7 @@ def chart_of(place: Place) -> Chart:
 
     return Chart(
         place,
-        tuple(_mark(line, low, high) for line in place.lines),
+        tuple(_mark(line, level, low, high) for line in place.lines),
         tuple((at(tick), f"{tick:g}") for tick in _ticks(low, high)),
         None if chance is None else at(chance),
         "" if chance is None else fixed(chance, 1),
@@ -119,10 +122,10 @@ def _share(value: float, low: float, high: float) -> float:
     return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
 
 
-def _mark(line: Line, low: float, high: float) -> Mark:
+def _mark(line: Line, chance: float | None, low: float, high: float) -> Mark:
     cell = line.cell
     if cell.mean is None:
-        return Mark(line, None, None, (), None, f"no complete run ({line.state})")
+        return Mark(line, False, None, None, (), None, f"no complete run ({line.state})")
     says = f"{fixed(cell.mean)} percent"
     whisker = None
     if cell.interval is not None:
@@ -136,7 +139,8 @@ def _mark(line: Line, low: float, high: float) -> Mark:
         published = _share(cell.published, low, high)
         says += f"; published {fixed(cell.published)}"
     runs = [_share(value, low, high) for value in cell.values.values()] if cell.n > 1 else []
-    return Mark(line, _share(cell.mean, low, high), whisker, tuple(runs), published, says)
+    best = line.figures[0].best and (chance is None or cell.mean > chance)
+    return Mark(line, best, _share(cell.mean, low, high), whisker, tuple(runs), published, says)
 
 
 def _ticks(low: float, high: float) -> list[float]:

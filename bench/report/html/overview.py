@@ -83,10 +83,12 @@ class Overview:
         `tested` is whether bold is the set of methods that are not significantly different.
         """
         marks = [mark for chart in self.charts for mark in chart.marks if mark.dot is not None]
-        bold = {mark.line.figures[0].best for mark in marks}
+        bold = {mark.best for mark in marks}
         key = []
         if True in bold and tested:
-            key.append(("best", "shaded, bold: not significantly different from the best"))
+            says = "shaded, bold: not significantly different from the best"
+            chance = any(mark.line.figures[0].best and not mark.best for mark in marks)
+            key.append(("best", says + ", and above chance" * chance))
         elif True in bold:
             key.append(("best", "shaded, bold: the highest mean; nothing is tested"))
         if False in bold:
@@ -252,7 +254,7 @@ def _published_higher(place: Place) -> list[str]:
         key=lambda line: line.cell.difference or 0.0,
     )
     text = (
-        f"{place.split} split: published higher than measured here for {len(higher)} of "
+        f"{place.split} split: published higher than measured here for {len(higher) or 'none'} of "
         f"{counted(len(known), 'method')}"
     )
     named = [f"{one.heading} by {fixed(-(one.cell.difference or 0.0))} points" for one in higher]

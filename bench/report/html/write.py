@@ -210,7 +210,8 @@ def _glossary(source: Source) -> list[tuple[str, str]]:
         ),
         (
             "Significant difference",
-            "the 95 % interval of the difference leaves out 0.",
+            "the 95 % interval of the difference leaves out 0. Bold also corrects for comparing "
+            "all methods, so that a pair may differ though both are bold.",
         ),
     ]
 
@@ -219,6 +220,8 @@ def _duration(seconds: float | None) -> str:
     """Seconds, minutes or hours, whichever reads best."""
     if seconds is None:
         return ""
+    if seconds < 0.05:
+        return "< 0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 99.5:

@@ -359,6 +359,8 @@ class Table:
         The columns of each data set in tables for people.
     verdicts : tuple of Verdict
         One a data set, from :func:`bench.report.model.verdict.verdicts`, where they were asked for.
+    required : mapping
+        Job id to the result of runs that are not in the table and that others depend on.
     """
 
     settings: Mapping[str, Any]
@@ -370,6 +372,7 @@ class Table:
     leaders: Mapping[tuple[str, str, str], BestSet] | None = None
     shown: tuple[Measure, ...] = MAIN
     verdicts: tuple[Verdict, ...] = ()
+    required: Mapping[str, Result] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[Measure, ...]:

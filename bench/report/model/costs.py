@@ -10,11 +10,12 @@ from bench.report.model.cells import Result, Run, Table
 def seconds_with_required(table: Table) -> dict[str, float]:
     """Job id to wall-clock seconds, those of the runs it depends on included, each once.
 
-    A run that depends on one that is not in the table is left out: what it cost is not known.
+    A run that depends on one whose record is not there is left out: what it cost is not known.
     """
-    results = {run.job_id: run.result for run in table.runs if run.result is not None}
+    shown = {run.job_id: run.result for run in table.runs if run.result is not None}
+    results = {**table.required, **shown}
     costs = {}
-    for job_id in results:
+    for job_id in shown:
         together = with_required(job_id, results)
         if together <= results.keys():
             costs[job_id] = sum(results[one].seconds for one in sorted(together))

@@ -39,6 +39,7 @@ def table2(
     failures: Mapping[str, Json],
     leaders: Mapping[tuple[str, str, str], BestSet] | None = None,
     shown: tuple[Measure, ...] = measures.MAIN,
+    required: Sequence[Json] = (),
 ) -> Table:
     """The table of a sweep, in the order of the paper.
 
@@ -58,6 +59,8 @@ def table2(
         predictions. Without it the highest mean of a column is bold.
     shown : tuple of Measure
         The columns of each data set.
+    required : sequence of mapping
+        Complete runs outside the plan that `records` depend on.
 
     Raises
     ------
@@ -67,7 +70,11 @@ def table2(
     try:
         check_plan(plan)
         check_records(plan, records, failures)
-        return replace(_build(plan, records, failures, shown), leaders=leaders)
+        return replace(
+            _build(plan, records, failures, shown),
+            leaders=leaders,
+            required={record["job_id"]: _result(record) for record in required},
+        )
     except KeyError as error:
         raise StoreError(
             f"Expected the key {error} in the plan, every record and every failure, but one has "

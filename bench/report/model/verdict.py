@@ -207,15 +207,13 @@ def _use(place: _Place) -> Advice:
             f", significantly above {'the other one' if others == 1 else f'all {others} others'}."
         )
     else:
-        alike, others = len(place.best_set) - 1, len(leaders.methods) - 1
-        if alike == others:
+        others = len(leaders.methods) - 1
+        if len(place.best_set) == len(leaders.methods):
             whole = "The other one" if others == 1 else f"None of the {others} others"
             text += f". {whole} is {'not ' * (others == 1)}significantly different from it."
         else:
-            text += (
-                f". Of {others} others, {alike} {'is' if alike == 1 else 'are'} not significantly "
-                f"different from it: {place.named(place.best_set[1:])}."
-            )
+            names = place.named(place.best_set[1:])
+            text += f". Not significantly different from it, of {others} others: {names}."
     return Advice(" ".join([text, *_costs(place)]), tuple(place.best_set), place.split)
 
 
@@ -237,6 +235,7 @@ def _costs(place: _Place) -> list[str]:
     if place.best not in costs:
         return []
     of_best = f"{costs[place.best]:,.1f} s a run"
+    these = "these above chance" if useless & {*place.best_set} else "these"
     cheapest = min(costs, key=lambda label: costs[label])
     elsewhere = measured_elsewhere(place.table)
     machines = {
@@ -248,9 +247,9 @@ def _costs(place: _Place) -> list[str]:
         joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
         return [f"It takes {of_best}{', on another machine' * joined}."]
     if cheapest == place.best:
-        return [f"It is also the cheapest of these, {of_best}."]
+        return [f"It is also the cheapest of {these}, {of_best}."]
     text = (
-        f"The cheapest of these is {place.headings[cheapest]}, {place.percent(cheapest)}: "
+        f"The cheapest of {these} is {place.headings[cheapest]}, {place.percent(cheapest)}: "
         f"{costs[cheapest]:,.1f} s a run instead of {costs[place.best]:,.1f} s."
     )
     gap = place.gap(place.best, cheapest)
@@ -258,7 +257,10 @@ def _costs(place: _Place) -> list[str]:
         return [text]
     text += f" The best minus the cheapest: {_with_interval(gap)}."
     if gap.sign != "alike":
-        text += " That interval is of this pair alone; among all methods it is not significant."
+        text += (
+            " Compared alone, these two differ significantly; corrected for comparing all methods, "
+            "they do not."
+        )
     return [text]
 
 
@@ -395,11 +397,15 @@ def _resolved(place: _Place) -> Advice | None:
         group = place.leaders.confidence_set
         seeds = _in_words([run for run in runs if run.replicate in place.leaders.seeds])
         if place.worse:
-            least = min(place.worse.values())
-            return Advice(
-                f"Over {seeds}, the smallest difference from the best that is significant is "
-                f"{fixed(least)} points."
+            gaps = dict(zip(place.leaders.methods, group.gaps, strict=True))
+            alike = [gaps[label] for label in place.best_set[1:]]
+            text = (
+                f"Over {seeds}, the nearest method that is significantly worse is "
+                f"{fixed(min(place.worse.values()))} points behind the best"
             )
+            if alike:
+                text += f", the farthest that is not is {fixed(max(alike))} points behind"
+            return Advice(f"{text}.")
         return Advice(
             f"Over {seeds}, no difference from the best is significant; the largest is "
             f"{fixed(max(group.gaps))} points."
@@ -455,7 +461,7 @@ def _rare(place: _Place) -> Advice | None:
             f"The {len(tail)} rarest of {classes:,} classes have {samples} together",
             ("their mean recall"),
         )
-    return Advice(f"{subject}: one run resolves {what} to ±{half} points (95 %).")
+    return Advice(f"{subject}: in one run {what} is uncertain by ±{half} points (95 %).")
 
 
 def _disagreement(places: Sequence[_Place]) -> list[Advice]:
@@ -513,7 +519,8 @@ def _few_steps(place: _Place) -> Advice | None:
     between = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
     whose = "Networks" if len(few) == len(steps) else place.named(few)
     return Advice(
-        f"{whose} had {between} training steps only: more epochs may change the order.", tuple(few)
+        f"{whose} had {between} training steps only: more (--epochs) may change the order.",
+        tuple(few),
     )
 
 

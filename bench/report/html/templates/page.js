@@ -206,7 +206,7 @@ function runsTable(cell) {
     String(run.seed),
     marks[run.status],
     ...data.measures.map((_, place) => (run.figures ? shown(run.figures[place]) : "–")),
-    run.figures ? String(run.selected) : "–",
+    run.figures ? (run.history.epoch.length ? String(run.selected) : "n/a") : "–",
     run.figures ? shown(run.seconds, 1) : "–",
     run.reason || (run.status === "missing" ? "no record: the command below runs it" : ""),
   ]);
@@ -391,7 +391,7 @@ function repeatDetails(cell) {
   const words = cell.command.split(/(--[a-z-]+)/).map((part, place) =>
     (place % 2 ? make("span", part, { class: "option" }) : part));
   return [heading,
-    make("p", "With the code named under Provenance, this command repeats the runs into a fresh folder. One press selects all of it."),
+    make("p", "With the code named under Provenance, this command repeats the runs into a fresh folder. Click it to select all of it."),
     make("pre", null, { class: "command", tabindex: "0", role: "region", "aria-label": "Command that repeats the runs" },
       make("code", null, {}, ...words))];
 }
