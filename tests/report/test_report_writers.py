@@ -459,6 +459,10 @@ def test_code_that_was_edited_between_the_runs_of_a_table_is_named_with_it():
     for text in (markdown(table), terminal(table, 400), report_markdown(table2_report(table))):
         assert "Mixed code" in text
         assert "the code of methods/cb.py (of cb) is not the same" in text.replace("\\", "")
+    kept = [{**job, "changed": ["methods/cb.py"]} for job in jobs if job["method"] == "cb"]
+    text = markdown(table_of([*(job for job in jobs if job["method"] != "cb"), *kept], records))
+    assert "Mixed code" not in text
+    assert "methods/cb.py changed after 3 of the runs" in text.replace("\\", "")
 
 
 def test_runs_of_one_machine_have_no_word_about_it():

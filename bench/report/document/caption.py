@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.metrics import rarest_class
 from bench.options import FOLD
+from bench.plain_text import some_of
 from bench.report.document.numbers import FAILED, HOLE, STAND_IN, counted
 from bench.report.model.cells import EARLIER_CODE, Result, Table, first_results
 from bench.report.model.costs import methods_built_on
@@ -54,7 +55,7 @@ _SPLITS = {
 
 _OF_THE_RARE = {measure.name for measure in KNOWN.values() if "the rare class" in measure.says}
 
-# Files of mixed code that are named.
+# Files of mixed or earlier code that are named.
 _NAMED = 4
 
 
@@ -261,23 +262,28 @@ def mixed_machines(table: Table) -> list[tuple[str, str]]:
 
 
 def mixed_code(table: Table) -> list[tuple[str, str]]:
-    """Files of which the runs had different code, as after an edit while a benchmark ran."""
+    """Files of which the runs had different code, as after an edit while a benchmark ran.
+
+    Runs that are marked as made by earlier code are left to that mark.
+    """
     hashes: dict[str, set[str]] = defaultdict(set)
     methods: dict[str, set[str]] = defaultdict(set)
     for run in table.runs:
-        for file, sha256 in run.result.sources.items() if run.result is not None else ():
+        if run.result is None or run.changed is not None:
+            continue
+        for file, sha256 in run.result.sources.items():
             hashes[file].add(sha256)
             methods[file].add(run.method)
     mixed = sorted(file for file in hashes if len(hashes[file]) > 1)
     if not mixed:
         return []
-    lines = "; ".join(f"{file} (of {_listed(methods[file])})" for file in mixed[:_NAMED])
-    more = f" and {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
+    files = some_of(mixed, _NAMED)
+    of = _listed(set[str]().union(*(methods[file] for file in mixed)))
     return [
         (
             "Mixed code",
-            f"the code of {lines}{more} is not the same in all runs. The benchmark command runs "
-            "again what other code than the present made.",
+            f"the code of {files} (of {of}) is not the same in all runs. The benchmark command "
+            "runs again what other code than the present made.",
         )
     ]
 
@@ -327,7 +333,7 @@ def _earlier_code(table: Table) -> list[tuple[str, str]]:
     """Runs that were kept though their code has changed, by the files that have."""
     counts = Counter(run.changed for run in table.runs if run.changed is not None)
     lines = [
-        f"{', '.join(files)} changed after {runs} of the runs"
+        f"{some_of(files, _NAMED)} changed after {runs} of the runs"
         if files
         else f"it is not recorded which code made {runs} of the runs"
         for files, runs in counts.items()
