@@ -31,7 +31,7 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     StoreError
         The file cannot be written.
     """
-    found_by_itself = Path(bench.methods.__path__[0])
+    found_by_itself = Path(bench.methods.__path__[0]).resolve()
     if folder is None:
         folder = found_by_itself if CHECKOUT else Path()
     if name == "all" or name in GROUPS:
@@ -39,7 +39,7 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
     path = write_from("method", name, title=title, folder=folder)
     console.print(f"Written: {path}")
     console.print("Change its loss, its docstring and its reference, then:")
-    if folder.resolve() == found_by_itself.resolve():
+    if folder.resolve() == found_by_itself:
         console.print(f"  {PROGRAM} check {name}")
         console.print(f"  {PROGRAM} --methods vanilla,{name} --epochs 2")
     else:
