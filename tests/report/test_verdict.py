@@ -116,6 +116,8 @@ def test_a_method_at_chance_is_not_named_as_the_cheapest():
 def test_the_best_may_be_the_cheapest():
     found = verdict_of(THREE, edit=seconds(cb=2.0, ib=50.0, vanilla=1.0))
     assert found.use[0].text.endswith("It is also the cheapest of these, 2.0 s a run.")
+    found = verdict_of(THREE, edit=seconds(cb=0.04, ib=50.0, vanilla=1.0))
+    assert found.use[0].text.endswith("of these, less than 0.1 s a run.")
 
 
 def test_a_best_that_stands_alone():

@@ -234,7 +234,7 @@ def _costs(place: _Place) -> list[str]:
     }
     if place.best not in costs:
         return []
-    of_best = f"{costs[place.best]:,.1f} s a run"
+    of_best = f"{_time(costs[place.best])} a run"
     these = "these above chance" if useless & {*place.best_set} else "these"
     cheapest = min(costs, key=lambda label: costs[label])
     elsewhere = measured_elsewhere(place.table)
@@ -250,7 +250,7 @@ def _costs(place: _Place) -> list[str]:
         return [f"It is also the cheapest of {these}, {of_best}."]
     text = (
         f"The cheapest of {these} is {place.headings[cheapest]}, {place.percent(cheapest)}: "
-        f"{costs[cheapest]:,.1f} s a run instead of {costs[place.best]:,.1f} s."
+        f"{_time(costs[cheapest])} a run instead of {_time(costs[place.best])}."
     )
     gap = place.gap(place.best, cheapest)
     if gap is None:
@@ -262,6 +262,10 @@ def _costs(place: _Place) -> list[str]:
             "they do not."
         )
     return [text]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:,.1f} s" if seconds >= 0.05 else "less than 0.1 s"
 
 
 def _with_interval(gap: Difference) -> str:

@@ -200,15 +200,19 @@ function factsOf(facts) {
 }
 
 function runsTable(cell) {
-  const headings = ["Seed", "State", ...data.measures.map(([, heading]) => heading), "epoch", "seconds", "Reason"];
+  // Columns without any figure, such as the middle of two classes, are left out.
+  const measures = data.measures.map(([, heading], place) => [heading, place])
+    .filter(([, place]) => cell.runs.some((run) => (run.figures?.[place] ?? null) !== null));
+  const reasons = cell.runs.some((run) => run.status !== "complete") ? ["Reason"] : [];
+  const headings = ["Seed", "State", ...measures.map(([heading]) => heading), "epoch", "seconds", ...reasons];
   const marks = { complete: "● complete", failed: "✕ failed", missing: "○ missing" };
   const rows = cell.runs.map((run) => [
     String(run.seed),
     marks[run.status],
-    ...data.measures.map((_, place) => (run.figures ? shown(run.figures[place]) : "–")),
+    ...measures.map(([, place]) => (run.figures ? shown(run.figures[place]) : "–")),
     run.figures ? (run.history.epoch.length ? String(run.selected) : "n/a") : "–",
     run.figures ? shown(run.seconds, 1) : "–",
-    run.reason || (run.status === "missing" ? "no record: the command below runs it" : ""),
+    ...reasons.map(() => run.reason || (run.status === "missing" ? "no record: the command below runs it" : "")),
   ]);
   return tableOf("Runs: in percent but for log loss; the epoch is the one selected on validation, the seconds with the runs that it depends on", headings, rows);
 }
