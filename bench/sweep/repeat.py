@@ -151,9 +151,11 @@ def _differences(stored: Json, again: Json, before: Arrays, after: Arrays) -> It
         if not np.array_equal(before[name], after[name]):
             count = int((before[name] != after[name]).sum()) if _same_shape(before, after) else "?"
             yield f"{name.replace('_', ' ')} ({count} of {before[name].size} values)"
-    for name in ("metrics", "selection"):
-        if stored[name] != again[name]:
-            yield name
+    # A figure that is younger than the stored run is in the other one alone.
+    if any(again["metrics"].get(name) != value for name, value in stored["metrics"].items()):
+        yield "metrics"
+    if stored["selection"] != again["selection"]:
+        yield "selection"
     pairs = zip(stored["history"], again["history"], strict=False)
     changed = [
         one["epoch"]

@@ -118,6 +118,12 @@ def test_on_the_same_machine_the_last_bit_counts(other, named):
     assert found.verdict is None
 
 
+def test_a_figure_that_is_younger_than_the_stored_run_is_not_compared():
+    younger = {"balanced_accuracy": 1.0, "mcc": 0.5}
+    assert _compare(_run(), _run(metrics=younger)).verdict == BIT_FOR_BIT
+    assert _compare(_run(metrics=younger), _run()).differences == ("metrics",)
+
+
 def test_a_record_that_names_no_processor_is_held_to_the_last_bit():
     stored = _run(cpu=None)
     assert _compare(stored, _run(loss=0.6)).verdict is None
