@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from bench.commands.console import console
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.method import METHODS
+from bench.report.model.registered import summary_of
 
 PAGE = Path(__file__).parents[2] / "METHODS.md"
 
@@ -92,8 +92,8 @@ def methods_page() -> str:
 
 def _row(name: str) -> tuple[str, ...]:
     entry = METHODS.get(name)
-    what = (inspect.getdoc(entry.cls) or "").partition("\n\n")[0]
-    return f"`{name}`", *map(_cell, (entry.facts["title"], what, entry.facts["reference"]))
+    facts = (entry.facts["title"], summary_of(name), entry.facts["reference"])
+    return f"`{name}`", *map(_cell, facts)
 
 
 def _cell(text: str) -> str:

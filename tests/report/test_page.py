@@ -270,8 +270,8 @@ def test_columns_sections_and_marks_are_only_where_they_apply(no_libraries):
 
 
 def read_on(text):
-    """What is read on the page, but for its notes."""
-    body = text[text.index("<body>") : text.index("Notes on these runs")]
+    """What is read on the page, but for its notes and what methods say of themselves."""
+    body = text[text.index("<body>") : text.index('id="methods"')]
     return re.sub(r"<[^>]*>", " ", body)
 
 
@@ -401,14 +401,38 @@ def test_the_verdict_stands_beside_the_chart_of_its_split(no_libraries, judged):
     for heading, advice in verdict.parts:
         assert f"<dt>{heading}</dt>" in text
         for one in advice:
-            sentence = one.text.removeprefix(f"{one.split.capitalize()} split: ")
-            place = said.index(sentence)
-            if one.split == "random":
-                assert where["Random"] < place < where["Standard"]
-            elif one.split == "standard":
-                assert where["Standard"] < said.rindex(sentence)
-            else:
-                assert place < where["Random"]
+            for sentence in one.sentences:
+                place = said.index(f"<p>{sentence}</p>")
+                if one.split == "random":
+                    assert where["Random"] < place < where["Standard"]
+                elif one.split == "standard":
+                    assert where["Standard"] < said.rindex(sentence)
+                else:
+                    assert place < where["Random"]
+
+
+def test_what_was_published_higher_stands_beside_the_chart_of_its_split(no_libraries):
+    jobs = [make_job(method=name) for name in ("vanilla", "cb", "my")]
+    text = page_of(jobs, [make_record(job, [[90, 10], [20, 30]]) for job in jobs])  # 75 %
+    [found] = re.findall(r"<dt>Published</dt><dd[^>]*><p>([^<]*)</p>", text)
+    # Published: 71.89 and 73.12.
+    assert found == "Higher than measured here for none of 2 methods."
+    text = page_of(jobs, [make_record(job, [[90, 10], [26, 24]]) for job in jobs])  # 69 %
+    assert "for 2 of 2 methods: cb by 4.12 points, vanilla by 2.89 points." in text
+
+
+def test_points_to_the_best_stand_beside_each_mean():
+    """Means 85, 58.33 and 50."""
+    marks = chart_of(places_of(grid_of(VALUES)[0])[0]).marks
+    assert [mark.behind for mark in marks] == ["", "-26.7", "-35.0"]
+
+
+def test_methods_and_their_categories_are_explained(no_libraries):
+    jobs = [make_job(method=name) for name in ("balanced_softmax", "ecfp_forest", "gone")]
+    text = page_of(jobs)
+    assert "Balanced softmax" not in text  # only the code names it so
+    assert "<code>balanced_softmax</code> Trains the softmax under the training prior" in text
+    assert "<code>gone</code> </dd>" in text
 
 
 def test_verdict_chart_and_table_name_the_same_best_as_the_csv(judged):

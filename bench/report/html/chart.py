@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.report.document.numbers import fixed
-from bench.report.html.results import Line, Place
+from bench.report.html.results import Line, Place, signed
 
 # Widths of the range of all dots that an interval may reach beyond it; what is longer is cut.
 _REACH = 0.75
@@ -35,12 +35,15 @@ class Mark:
     ----------
     best : bool
         Bold, and above chance: few seeds may not show that a method at chance is worse.
+    behind : str
+        Points to the highest mean, which itself has none.
     says : str
         The same in words.
     """
 
     line: Line
     best: bool
+    behind: str
     dot: float | None
     whisker: Whisker | None
     runs: tuple[float, ...]
@@ -72,8 +75,10 @@ def chart_of(place: Place) -> Chart:
     known = [value for line in place.lines for value in _dots(line)]
     chance = level = _chance(place.lines)
     if not known:
-        marks = tuple(_mark(line, level, 0.0, 100.0) for line in place.lines)
+        marks = tuple(_mark(line, level, 0.0, 0.0, 100.0) for line in place.lines)
         return Chart(place, marks, (), None, "")
+    means = [line.cell.mean for line in place.lines if line.cell.mean is not None]
+    top = max(means, default=0.0)
     low, high = min(known), max(known)
     if chance is not None and low - chance > _NEAR * max(high - low, 1.0):
         chance = None
@@ -86,7 +91,7 @@ def chart_of(place: Place) -> Chart:
 
     return Chart(
         place,
-        tuple(_mark(line, level, low, high) for line in place.lines),
+        tuple(_mark(line, level, top, low, high) for line in place.lines),
         tuple((at(tick), f"{tick:g}") for tick in _ticks(low, high)),
         None if chance is None else at(chance),
         "" if chance is None else fixed(chance, 1),
@@ -122,10 +127,10 @@ def _share(value: float, low: float, high: float) -> float:
     return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
 
 
-def _mark(line: Line, chance: float | None, low: float, high: float) -> Mark:
+def _mark(line: Line, chance: float | None, top: float, low: float, high: float) -> Mark:
     cell = line.cell
     if cell.mean is None:
-        return Mark(line, False, None, None, (), None, f"no complete run ({line.state})")
+        return Mark(line, False, "", None, None, (), None, f"no complete run ({line.state})")
     says = f"{fixed(cell.mean)} percent"
     whisker = None
     if cell.interval is not None:
@@ -140,7 +145,9 @@ def _mark(line: Line, chance: float | None, low: float, high: float) -> Mark:
         says += f"; published {fixed(cell.published)}"
     runs = [_share(value, low, high) for value in cell.values.values()] if cell.n > 1 else []
     best = line.figures[0].best and (chance is None or cell.mean > chance)
-    return Mark(line, best, _share(cell.mean, low, high), whisker, tuple(runs), published, says)
+    behind = "" if cell.mean == top else signed(cell.mean - top, 1)
+    dot = _share(cell.mean, low, high)
+    return Mark(line, best, behind, dot, whisker, tuple(runs), published, says)
 
 
 def _ticks(low: float, high: float) -> list[float]:

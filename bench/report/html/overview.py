@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.checkout import PROGRAM
 from bench.plain_text import some_of
-from bench.report.document.numbers import counted, fixed, split_heading
+from bench.report.document.numbers import counted, fixed
 from bench.report.figures.source import Source
 from bench.report.figures.style import file_name
 from bench.report.figures.write import Picture
@@ -43,9 +43,8 @@ class Overview:
         What each does, and how it is typed.
     charts : tuple of Chart
         One a split.
-    paper : tuple of str
-        A sentence a split on methods that were published with a higher figure; none without any
-        published figure.
+    with_paper : bool
+        Whether the paper printed a figure of it.
     pictures : tuple of Picture
         Of this data set alone.
     """
@@ -59,7 +58,7 @@ class Overview:
     advice: Mapping[str, Sequence[tuple[str, Sequence[Sentence]]]]
     commands: tuple[tuple[str, str], ...]
     charts: tuple[Chart, ...]
-    paper: tuple[str, ...]
+    with_paper: bool
     pictures: tuple[Picture, ...]
 
     @property
@@ -154,18 +153,18 @@ def _overview(
         complete=complete,
         planned=len(runs),
         advice={
-            split: _advice(source, column, split) for split in ("", *(one.split for one in places))
+            "": _advice(source, column, ""),
+            **{one.split: [*_advice(source, column, one.split), *_paper(one)] for one in places},
         },
         commands=_commands(source, column, runs, places, folder),
         charts=tuple(map(chart_of, places)),
-        paper=tuple(sentence for place in places for sentence in _published_higher(place)),
+        with_paper=any(place.with_paper for place in places),
         pictures=tuple(picture for picture in pictures if picture.name in names),
     )
 
 
 def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[Sentence]]]:
     """What to use, avoid and trust on a split; without one, what is said of the whole data set."""
-    start = f"{split_heading(split)}: "
     verdicts = [one for one in source.table.verdicts if one.label == column.label]
     return [
         (heading, own)
@@ -173,9 +172,10 @@ def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[
         for heading, advice in verdict.parts
         if (
             own := [
-                _sentence(source, one.text.removeprefix(start), one.methods)
+                _sentence(source, text, one.methods)
                 for one in advice
                 if one.split == split
+                for text in one.sentences
             ]
         )
     ]
@@ -226,17 +226,26 @@ def _commands(
     found = [] if repeat is None else [("Repeat all runs of this data set", repeat)]
     best = next((line for place in places for line in place.lines if line.cell.n), None)
     if best is not None:
-        found += _predict(best, column, folder)
+        found += _of_best(best, column, folder)
     return tuple(found)
 
 
-def _predict(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
+def _of_best(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
+    """What it missed, and how to use it."""
     run, result = next((run, run.result) for run in best.cell.runs if run.result is not None)
-    fit = f"{PROGRAM} fit --like {shlex.quote(run.job_id)} --out {shlex.quote(folder)}"
+    here, job = f" --out {shlex.quote(folder)}", shlex.quote(run.job_id)
     # A run on a user's file does not keep its path.
     own = f" --data {shlex.quote(result.data_file)}" * (column.name == "csv")
     return [
-        (f"Train a final model like {best.heading}", f"{fit}{own} --to best_model"),
+        (
+            f"List the test samples that {best.heading} missed ({run.split} split, seed "
+            f"{run.seed}), with its probabilities",
+            f"{PROGRAM} show {job}{here} --csv samples.csv",
+        ),
+        (
+            f"Train a final model like {best.heading}",
+            f"{PROGRAM} fit --like {job}{here}{own} --to best_model",
+        ),
         (
             "Predict new molecules with it",
             f"{PROGRAM} predict best_model new.csv --to predictions.csv",
@@ -244,18 +253,13 @@ def _predict(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
     ]
 
 
-def _published_higher(place: Place) -> list[str]:
+def _paper(place: Place) -> list[tuple[str, list[Sentence]]]:
     """Which methods the paper printed a higher figure of than ours, if it printed any."""
-    known = [line for line in place.lines if line.cell.difference is not None]
+    gaps = [(line.heading, line.cell.difference) for line in place.lines]
+    known = sorted(((name, gap) for name, gap in gaps if gap is not None), key=lambda pair: pair[1])
     if not known:
         return []
-    higher = sorted(
-        (line for line in known if (line.cell.difference or 0.0) < 0),
-        key=lambda line: line.cell.difference or 0.0,
-    )
-    text = (
-        f"{place.split} split: published higher than measured here for {len(higher) or 'none'} of "
-        f"{counted(len(known), 'method')}"
-    )
-    named = [f"{one.heading} by {fixed(-(one.cell.difference or 0.0))} points" for one in higher]
-    return [f"{text}: {some_of(named, _MOST_NAMED)}." if named else f"{text}."]
+    higher = [f"{name} by {fixed(-gap)} points" for name, gap in known if gap < 0]
+    text = f"Higher than measured here for {len(higher) or 'none'} of {len(known)} methods"
+    text += f": {some_of(higher, _MOST_NAMED)}." if higher else "."
+    return [("Published", [[(text, False)]])]

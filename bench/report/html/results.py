@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-import numpy as np
-
-from bench.metrics import count_groups, frequency_groups
 from bench.report.document.numbers import figure, fixed, published, share
-from bench.report.figures.source import Source, has_many_classes
+from bench.report.figures.source import Source
 from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
 from bench.report.model.cells import Cell, Column, Row, first_results
 from bench.report.model.costs import seconds_with_required
-from bench.report.model.many_classes import GROUPS as COUNT_GROUPS
-from bench.report.model.many_classes import GROUPS_IN_WORDS
-from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
+from bench.report.model.frequency import FrequencyGroup, group_recall, groups_of
+from bench.report.model.measures import MAIN, Measure
 from bench.report.model.published import STAND_INS
 from bench.report.model.sampling_variance import Predictions
 
@@ -112,30 +108,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class FrequencyGroup:
-    """A group of classes by their training samples, whose recall has a bar.
-
-    Attributes
-    ----------
-    name : str
-        Short: ``frequent``, ``medium`` or ``rare``.
-    says : str
-        Which classes these are.
-    class_name : str
-        Of the only class in it; nothing of several.
-    """
-
-    name: str
-    says: str
-    class_name: str = ""
-
-    @property
-    def short(self) -> str:
-        """The one class, if it is one, or the group."""
-        return f"{self.class_name} ({self.name})" if self.class_name else self.name
-
-
-@dataclass(frozen=True)
 class Place:
     """A split of a data set with its lines, the best first.
 
@@ -180,6 +152,7 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
         Job id to what the run predicted. Without it methods are not compared with a baseline.
     """
     costs = seconds_with_required(source.table)
+    first = first_results(source.table.runs, lambda run: run.dataset)
     places: list[Place] = []
     keys = 0
     for split, column in source.places():
@@ -190,10 +163,9 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
             else gaps_between(source.table, split, column, rows, predictions)
         )
         baseline = baseline_of(rows) if gaps else None
-        many = _has_many(source, column)
-        groups = _groups(source, column, many)
+        groups = groups_of(first[column.label]) if column.label in first else []
         lines = [
-            _line(source, f"c{keys + place}", split, column, row, costs, groups, many, gap_)
+            _line(source, f"c{keys + place}", split, column, row, costs, groups, gap_)
             for place, row in enumerate(rows)
             for gap_ in [None if baseline is None else gap(gaps, place, rows.index(baseline))]
         ]
@@ -220,7 +192,6 @@ def _line(
     row: Row,
     costs: dict[str, float],
     groups: Sequence[FrequencyGroup],
-    many: bool,
     gap_: Interval | None,
 ) -> Line:
     cell = source.table.cells[split, column.label, row.label, _BA.name]
@@ -242,10 +213,7 @@ def _line(
             _figure(source, split, column, row, measure)
             for measure in dict.fromkeys((_BA, *source.table.shown))
         ),
-        recalls=tuple(
-            Recall(group.name, _recall(source, split, column, row, group.name, many))
-            for group in groups
-        ),
+        recalls=tuple(Recall(group.name, group_recall(cell, group.name)) for group in groups),
         seconds=fmean(seconds) if seconds else None,
         gap=gap_,
     )
@@ -274,15 +242,15 @@ def _figure(source: Source, split: str, column: Column, row: Row, measure: Measu
     )
 
 
-def signed(value: float) -> str:
-    """With two decimals and a sign, as of a difference.
+def signed(value: float, decimals: int = 2) -> str:
+    """Rounded and with a sign, as of a difference.
 
     Examples
     --------
     >>> signed(1.0), signed(-0.001)
     ('+1.00', '+0.00')
     """
-    text = fixed(value)
+    text = fixed(value, decimals)
     return text if text.startswith("-") else f"+{text}"
 
 
@@ -305,61 +273,3 @@ def gap_in_words(gap_: Interval | None) -> str:
     if low >= high:
         return f"{signed(mean)} no spread"
     return f"{text} {'▲' if low > 0 else '▼' if high < 0 else '≈'}"
-
-
-# The names here, to the measures of the recall of these groups, and to their names by counts.
-_BY_SHARE = dict(zip(("frequent", "medium", "rare"), GROUP_RECALL, strict=True))
-_BY_COUNT = dict(zip(("frequent", "medium", "rare"), COUNT_GROUPS, strict=True))
-
-
-def _groups(source: Source, column: Column, many: bool) -> list[FrequencyGroup]:
-    """Frequent and rare classes; of very many classes, those between them too."""
-    results = first_results(source.table.runs, lambda run: run.dataset)
-    if (result := results.get(column.label)) is None:
-        return []
-    counts = np.array(result.train_counts)
-    if many:
-        groups = count_groups(counts)
-        return [
-            FrequencyGroup(name, f"{GROUPS_IN_WORDS[own]} training samples")
-            for name, own in _BY_COUNT.items()
-            if len(groups[own])
-        ]
-    groups = frequency_groups(counts)
-    head, tail, names = groups["head"], groups["tail"], result.class_names
-    if not len(head):
-        return []
-    if len(head) == 1 and names:
-        first, last = names[head[0]], names[tail[0]]
-        return [
-            FrequencyGroup("frequent", f"class {first}", first),
-            FrequencyGroup("rare", f"class {last}", last),
-        ]
-    return [
-        FrequencyGroup("frequent", f"the {len(head)} most frequent of {len(counts)} classes"),
-        FrequencyGroup("rare", f"the {len(tail)} rarest"),
-    ]
-
-
-def _has_many(source: Source, column: Column) -> bool:
-    return any(
-        has_many_classes(source.records[run.job_id])
-        for run in source.table.runs
-        if run.dataset == column.label and run.result is not None
-    )
-
-
-def _recall(
-    source: Source, split: str, column: Column, row: Row, name: str, many: bool
-) -> float | None:
-    cells = source.table.cells
-    if not many:
-        return cells[split, column.label, row.label, _BY_SHARE[name].name].mean
-    found = []
-    for run in cells[split, column.label, row.label, _BA.name].runs:
-        if run.result is not None:
-            of_group = count_groups(np.array(run.result.train_counts))[_BY_COUNT[name]]
-            tested, right = np.array(run.result.tested)[of_group], np.array(run.result.right)
-            if tested.any():
-                found.append((right[of_group][tested > 0] / tested[tested > 0]).mean())
-    return 100 * float(np.mean(found)) if found else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,6 +25,7 @@ from bench.report.html.overview import overviews, shared_pictures
 from bench.report.html.results import HEADINGS, Place, places_of, signed
 from bench.report.model import measures
 from bench.report.model.published import PAPER, of_paper
+from bench.report.model.registered import summary_of
 from bench.report.model.sampling_variance import Predictions
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 from bench.report.writers.csv_files import table2_csv
@@ -103,6 +104,7 @@ def page(
     places = places_of(source, predictions)
     lines = [line for place in places for line in place.lines]
     of_data = overviews(source, places, pictures, folder)
+    categories = {line.category for line in lines}
     status = [run.status for run in table.runs]
     packed = {
         "details": pack(details_json(source, lines, folder).encode()),
@@ -123,7 +125,7 @@ def page(
         tested=table.leaders is not None,
         folded="balanced_f1" if table.shown == measures.MAIN else "",
         baselines={one.key: _baselines(one.places) for one in of_data},
-        with_categories=len({line.category for line in lines}) > 1,
+        with_categories=len(categories) > 1,
         notes=caption(table),
         ranks=[
             (HEADINGS[measure.name], found.verdict)
@@ -139,7 +141,8 @@ def page(
         environments=environments(source),
         paper=PAPER,
         with_paper=of_paper(column.name for column in table.columns),
-        glossary=_glossary(source),
+        glossary=[*_glossary(source), *_categories(categories)],
+        methods=[(row.heading, row.label, summary_of(row.name)) for row in table.rows],
         # Numbers alone.
         gaps=Markup(json.dumps(_gaps(places), separators=(",", ":"))),  # noqa: S704
         # Markup of our own: files of this folder.
@@ -214,6 +217,18 @@ def _glossary(source: Source) -> list[tuple[str, str]]:
             "all methods, so that a pair may differ though both are bold.",
         ),
     ]
+
+
+def _categories(found: Collection[str]) -> list[tuple[str, str]]:
+    """What the categories mean, where there are several."""
+    says = {
+        "original": "a method that the paper compares",
+        "control": "shows which step of a method matters, or how good a simpler one is",
+        "peer": "a model of another tool",
+        "extension": "a method that was added",
+    }
+    named = [f"{name}: {text}" for name, text in says.items() if name in found]
+    return [("Category", "; ".join(named) + ".")] if len(found) > 1 else []
 
 
 def _duration(seconds: float | None) -> str:

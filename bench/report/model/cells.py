@@ -294,20 +294,29 @@ class BestSet:
 
 @dataclass(frozen=True)
 class Advice:
-    """A sentence or two that a reader may act on, in plain text; names stand in it as they are.
+    """What a reader may act on, in plain text; names of methods stand in it as they are.
 
     Attributes
     ----------
-    text : str
+    sentences : tuple of str
+        Each can stand on a line of its own.
     methods : tuple of str
         Labels of the methods that it is about.
     split : str
         The split that it speaks of; nothing where it speaks of all.
+    heading : str
+        What names the split where there are several; nothing where there is one.
     """
 
-    text: str
+    sentences: tuple[str, ...]
     methods: tuple[str, ...] = ()
     split: str = ""
+    heading: str = ""
+
+    @property
+    def text(self) -> str:
+        """All sentences as one text, behind the heading of their split."""
+        return (f"{self.heading}: " if self.heading else "") + " ".join(self.sentences)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A plan is a file that anybody may have edited, and no job id covers how it calls
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,14 @@ def with_registered_names(plan: Json) -> dict[str, Any]:
             {**job, **_names(job, plan), "backbone": encoder_of(job, plan)} for job in plan["jobs"]
         ],
     }
+
+
+def summary_of(name: str) -> str:
+    """What a method does, in a sentence or two; nothing of one that is not registered here."""
+    if name not in METHODS:
+        return ""
+    paragraph = (inspect.getdoc(METHODS.get(name).cls) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split())
 
 
 def encoder_of(job: Json, plan: Json) -> str:

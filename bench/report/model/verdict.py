@@ -29,6 +29,7 @@ from bench.report.model.cells import (
     Verdict,
 )
 from bench.report.model.costs import measured_elsewhere, seconds_with_required
+from bench.report.model.frequency import group_recall, groups_of
 from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
@@ -78,8 +79,8 @@ def _verdict(
         for kind in kinds:
             for place in places:
                 if place.ranked and (advice := kind(place)) is not None:
-                    start = f"{split_heading(place.split)}: " if len(places) > 1 else ""
-                    yield Advice(start + advice.text, advice.methods, place.split)
+                    heading = split_heading(place.split) if len(places) > 1 else ""
+                    yield replace(advice, split=place.split, heading=heading)
 
     return Verdict(
         column.label,
@@ -190,31 +191,56 @@ class _Place:
         return between.join(shown) + (f" and {more} more" if more else "")
 
 
+def _said(sentence: str, methods: tuple[str, ...] = ()) -> Advice:
+    return Advice((sentence,), methods)
+
+
 def _use(place: _Place) -> Advice:
-    """The best set and the cheapest method in it."""
+    """The best, whether its lead is real, the cheapest that is as good, and what it misses."""
     best = place.headings[place.best]
     runs = _in_words([run for run, _ in place.finished(place.best)])
-    text = f"{best} has the highest balanced accuracy, {place.percent(place.best)} ({runs})"
-    leaders = place.leaders
+    highest = f"{best} has the highest balanced accuracy, {place.percent(place.best)} ({runs})"
     if len(place.ranked) == 1:
-        text = f"{best} has a balanced accuracy of {place.percent(place.best)} ({runs}). "
-        text += "No other method has a finished run here."
-    elif leaders is None:
-        text += ", but that is no evidence: " + _why_untested(place)
-    elif len(place.best_set) == 1:
-        others = len(leaders.methods) - 1
-        text += (
-            f", significantly above {'the other one' if others == 1 else f'all {others} others'}."
-        )
+        sentences = [
+            f"{best} has a balanced accuracy of {place.percent(place.best)} ({runs}).",
+            "No other method has a finished run here.",
+        ]
+    elif place.leaders is None:
+        sentences = [f"{highest}, but that is no evidence: {_why_untested(place)}"]
     else:
-        others = len(leaders.methods) - 1
-        if len(place.best_set) == len(leaders.methods):
-            whole = "The other one" if others == 1 else f"None of the {others} others"
-            text += f". {whole} is {'not ' * (others == 1)}significantly different from it."
-        else:
-            names = place.named(place.best_set[1:])
-            text += f". Not significantly different from it, of {others} others: {names}."
-    return Advice(" ".join([text, *_costs(place)]), tuple(place.best_set), place.split)
+        sentences = [f"{highest}.", _lead(place, len(place.leaders.methods) - 1)]
+    return Advice((*sentences, *_costs(place), *_missed(place)), tuple(place.best_set))
+
+
+def _lead(place: _Place, others: int) -> str:
+    """Over which of the others the best is significantly better."""
+    alike = place.best_set[1:]
+    if others == 1:
+        return f"Its lead over the other method is {'not ' * bool(alike)}significant."
+    if not alike:
+        return f"Its lead over all {others} others is significant."
+    if len(alike) == others:
+        return f"None of its leads over the {others} others is significant."
+    return (
+        f"Its lead over {others - len(alike)} of {others} others is significant, not over "
+        f"{place.named(alike)}."
+    )
+
+
+def _missed(place: _Place) -> list[str]:
+    """Which share of rare and of frequent classes the best does not recognise."""
+    [_, result], *_ = place.finished(place.best)
+    shares = [
+        (group, 100 - recall)
+        for group in groups_of(result)
+        if (recall := group_recall(place.cell(place.best), group.name)) is not None
+    ]
+    named = [
+        f"{fixed(share, 1)} % of "
+        + (f"class {group.class_name}" if group.class_name else f"{group.name} classes")
+        for group, share in reversed(shares)
+    ]
+    return [f"Of the test samples it misses {' and '.join(named)}."] if named else []
 
 
 def _why_untested(place: _Place) -> str:
@@ -235,7 +261,6 @@ def _costs(place: _Place) -> list[str]:
     if place.best not in costs:
         return []
     of_best = f"{_time(costs[place.best])} a run"
-    these = "these above chance" if useless & {*place.best_set} else "these"
     cheapest = min(costs, key=lambda label: costs[label])
     elsewhere = measured_elsewhere(place.table)
     machines = {
@@ -246,21 +271,21 @@ def _costs(place: _Place) -> list[str]:
     if len(costs) < 2 or len(machines) > 1:  # times of different machines are not compared
         joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
         return [f"It takes {of_best}{', on another machine' * joined}."]
+    above = " and is above chance" if useless & {*place.best_set} else ""
     if cheapest == place.best:
-        return [f"It is also the cheapest of {these}, {of_best}."]
+        among = "Of the methods above chance that" if above else "Of the methods that"
+        return [f"{among} are not significantly worse it is also the cheapest: {of_best}."]
     text = (
-        f"The cheapest of {these} is {place.headings[cheapest]}, {place.percent(cheapest)}: "
-        f"{_time(costs[cheapest])} a run instead of {_time(costs[place.best])}."
+        f"The cheapest that is not significantly worse{above} is {place.headings[cheapest]}, "
+        f"{place.percent(cheapest)}: {_time(costs[cheapest])} a run instead of "
+        f"{_time(costs[place.best])}."
     )
     gap = place.gap(place.best, cheapest)
     if gap is None:
         return [text]
-    text += f" The best minus the cheapest: {_with_interval(gap)}."
+    text += f" The difference is {_with_interval(gap)}."
     if gap.sign != "alike":
-        text += (
-            " Compared alone, these two differ significantly; corrected for comparing all methods, "
-            "they do not."
-        )
+        text += " Alone it is significant; corrected for comparing all methods, it is not."
     return [text]
 
 
@@ -279,7 +304,7 @@ def _worse(place: _Place) -> Advice | None:
     least = min(place.worse.values())
     rest = f" (by {fixed(least)} or more)" if len(place.worse) > _NAMED else ""
     text = f"Significantly worse than {place.headings[place.best]}: {names}{rest}."
-    return Advice(text, tuple(place.worse))
+    return _said(text, tuple(place.worse))
 
 
 def _others_of_one_class(place: _Place) -> Advice | None:
@@ -303,9 +328,7 @@ def _one_class(place: _Place, labels: Sequence[str]) -> Advice | None:
             found[label] = f"in {same} of {counted(len(runs), 'run')}"
     if not found:
         return None
-    return Advice(
-        f"Predicts one class only: {place.named(found, found.__getitem__)}.", tuple(found)
-    )
+    return _said(f"Predicts one class only: {place.named(found, found.__getitem__)}.", tuple(found))
 
 
 def _at_chance(place: _Place) -> Advice | None:
@@ -343,7 +366,7 @@ def _at_chance(place: _Place) -> Advice | None:
     if reaching:
         names = place.named(reaching, reaching.__getitem__)
         texts.append(f"Not clearly above {level}: {names}.")
-    return Advice(" ".join(texts), (*below, *reaching))
+    return _said(" ".join(texts), (*below, *reaching))
 
 
 def _rising(place: _Place) -> Advice | None:
@@ -367,7 +390,7 @@ def _still_rising(place: _Place, labels: Sequence[str]) -> Advice | None:
     if not found:
         return None
     names = place.named(found, found.__getitem__)
-    return Advice(
+    return _said(
         f"Still improving on validation in the last tenth of the epochs: {names}. Longer training "
         "may help.",
         tuple(found),
@@ -386,7 +409,7 @@ def _not_complete(places: Sequence[_Place]) -> list[Advice]:
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
     names = ", ".join(headings[label] for label in labels[:_NAMED]) + more
     return [
-        Advice(
+        _said(
             f"Of {counted(len(runs), 'run')}, {len(failed)} failed and {len(missing)} are missing "
             f"({names}). A method without all its runs on a split is not compared there.",
             tuple(labels),
@@ -404,25 +427,25 @@ def _resolved(place: _Place) -> Advice | None:
             gaps = dict(zip(place.leaders.methods, group.gaps, strict=True))
             alike = [gaps[label] for label in place.best_set[1:]]
             text = (
-                f"Over {seeds}, the nearest method that is significantly worse is "
-                f"{fixed(min(place.worse.values()))} points behind the best"
+                f"Over {seeds}, the smallest lead of the best that is significant is "
+                f"{fixed(min(place.worse.values()))} points"
             )
             if alike:
-                text += f", the farthest that is not is {fixed(max(alike))} points behind"
-            return Advice(f"{text}.")
-        return Advice(
-            f"Over {seeds}, no difference from the best is significant; the largest is "
+                text += f", the largest that is not is {fixed(max(alike))}"
+            return _said(f"{text}.")
+        return _said(
+            f"Over {seeds}, no lead of the best is significant; the largest is "
             f"{fixed(max(group.gaps))} points."
         )
     if len(place.ranked) < 2:
         once = place.cell(place.best).n == 1
-        return Advice(f"{_in_words(runs)}: what another gives is not known.") if once else None
+        return _said(f"{_in_words(runs)}: what another gives is not known.") if once else None
     first, second = place.ranked[:2]
     gap = place.gap(first, second)
     if gap is None or gap.pairs > 1:
         return None
     half = fixed((gap.high - gap.low) / 2, 1)
-    return Advice(
+    return _said(
         f"One seed cannot tell which differences are real. Between {place.headings[first]} and "
         f"{place.headings[second]}, other test samples alone would move the difference by up to "
         f"{half} points either way (95 %).",
@@ -435,7 +458,7 @@ def _one_cluster(place: _Place) -> Advice | None:
     leaders = place.leaders
     if leaders is None or all(len(own) < len(leaders.methods) for own in leaders.clusters):
         return None
-    return Advice(
+    return _said(
         "All methods depend on the same runs, so that the test of all together rests on the "
         "noisiest pair alone and hardly finds a difference. Compare two methods instead (command "
         "compare), or add a method of its own."
@@ -465,7 +488,7 @@ def _rare(place: _Place) -> Advice | None:
             f"The {len(tail)} rarest of {classes:,} classes have {samples} together",
             ("their mean recall"),
         )
-    return Advice(f"{subject}: in one run {what} is uncertain by ±{half} points (95 %).")
+    return _said(f"{subject}: in one run {what} is uncertain by ±{half} points (95 %).")
 
 
 def _disagreement(places: Sequence[_Place]) -> list[Advice]:
@@ -475,7 +498,7 @@ def _disagreement(places: Sequence[_Place]) -> list[Advice]:
     if any(one.best in other.worse for one in tested for other in tested):
         bests = ", ".join(f"{place.headings[place.best]} ({place.split})" for place in tested)
         labels = tuple(dict.fromkeys(place.best for place in tested))
-        found.append(Advice(f"The splits disagree on the best method: {bests}.", labels))
+        found.append(_said(f"The splits disagree on the best method: {bests}.", labels))
     if tested:
         found += _other_means(tested, tested[0].best)
     return found
@@ -498,7 +521,7 @@ def _other_means(places: Sequence[_Place], label: str) -> list[Advice]:
         return []
     gap, place, another = max(apart, key=lambda item: item[0])
     return [
-        Advice(
+        _said(
             f"{place.headings[label]} has {place.percent(label)} on the {place.split} split and "
             f"{another.percent(label)} on the {another.split} split: {fixed(gap)} points apart, "
             "and their 95 % intervals do not overlap.",
@@ -522,7 +545,7 @@ def _few_steps(place: _Place) -> Advice | None:
     counts = sorted(set(few.values()))
     between = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
     whose = "Networks" if len(few) == len(steps) else place.named(few)
-    return Advice(
+    return _said(
         f"{whose} had {between} training steps only: more (--epochs) may change the order.",
         tuple(few),
     )
