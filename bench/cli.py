@@ -428,6 +428,7 @@ def verify(
     help="write samples and figures of every class as CSV; - for standard output",
 )
 @click.option("--set", "part", type=click.Choice(["test", "valid"]), help="of --csv; default test")
+@click.option("--missed", is_flag=True, help="of --csv: only samples that were predicted wrongly")
 @click.option("--data-dir", type=_FOLDER, help="of --csv: folder with data files, looked in first")
 def show(
     job_id: str,
@@ -435,12 +436,13 @@ def show(
     to: str | None,
     classes_to: str | None,
     part: Literal["test", "valid"] | None,
+    missed: bool,
     data_dir: Path | None,
 ) -> int:
     """Show one stored run, by its id or how that begins, or what it predicted of each sample."""
     from bench.commands.show import show_run
 
-    return show_run(out, job_id, part, to, data_dir, classes_to)
+    return show_run(out, job_id, part, to, data_dir, classes_to, missed=missed)
 
 
 @cli.command()

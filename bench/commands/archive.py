@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from bench.commands.console import console, warn
+from bench.commands.console import console, errors, warn
 from bench.commands.progress import LiveStep
 from bench.report.document.numbers import counted
 from bench.sweep.archive import unpack_archive, write_archive
@@ -48,5 +48,6 @@ def open_results(out: Path) -> Store:
     store = Store(out)
     unpacked = unpack_archive(store)
     if unpacked:
-        console.print(f"{counted(unpacked, 'run')} unpacked from the archive in {out}.")
+        # Results may go to the standard output.
+        errors.print(f"{counted(unpacked, 'run')} unpacked from the archive in {out}.")
     return store

@@ -52,9 +52,9 @@ def warn(text: str) -> None:
 def called_from_python(*, progress: bool, on_warning: Callable[[str], None]) -> Iterator[None]:
     """What is printed in the block is progress, which may be unwanted; remarks go elsewhere."""
     global _on_warning
-    before = console.quiet, _on_warning
-    console.quiet, _on_warning = not progress, on_warning
+    before = console.quiet, errors.quiet, _on_warning
+    console.quiet, errors.quiet, _on_warning = not progress, not progress, on_warning
     try:
         yield
     finally:
-        console.quiet, _on_warning = before
+        console.quiet, errors.quiet, _on_warning = before

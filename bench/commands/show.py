@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import warn
 from bench.commands.repeat import datasets_of_plans
 from bench.commands.run_id import run_by_id
+from bench.data import cache
 from bench.data.obtain import obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
@@ -35,8 +37,11 @@ from bench.report.model.many_classes import (
     ends_by_size,
     largest_confusions,
 )
+from bench.split import SPLITS
 from bench.sweep.plan import dataset_part, open_dataset
+from bench.sweep.splits import split_of
 from bench.sweep.store import Store
+from bench.sweep.stored_jobs import part_of
 from bench.tracking.listener import flat
 from bench.training.kinds import samples_as_text
 
@@ -57,6 +62,8 @@ def show_run(
     to: str | None,
     data: Path | None,
     classes_to: str | None = None,
+    *,
+    missed: bool = False,
 ) -> int:
     """Print a summary of a stored run, or write its samples or its classes as CSV.
 
@@ -74,20 +81,23 @@ def show_run(
         Looked in first for the data file.
     classes_to : str or None
         The CSV file of all classes, ``-`` for standard output.
+    missed : bool
+        Only samples that were predicted wrongly.
 
     Raises
     ------
     BenchError
-        No such run, one without probabilities, or a file that cannot be written.
+        No such run, one from an archive whose data file is not here, or a file that cannot be
+        written.
     """
     store = open_results(out)
     record = run_by_id(store, job_id)
-    if to is None and part is not None:
-        raise UsageError("--set goes with --csv.")
+    if to is None and (part is not None or missed):
+        raise UsageError(f"{'--missed' if missed else '--set'} goes with --csv.")
     if to is not None and classes_to is not None:
         raise UsageError("Expected --csv or --classes, but got both. Write one after the other.")
     if to is not None:
-        _write(_predictions(store, record, part or "test", data), to)
+        _write(_predictions(store, record, part or "test", data, missed), to)
     elif classes_to is not None:
         _write(_classes_csv(record), classes_to)
     else:
@@ -224,39 +234,73 @@ def _command(record: Json, store: Store) -> str | None:
     return None
 
 
-def _predictions(store: Store, record: Json, part: Part, data_dir: Path | None) -> str:
-    if not store.has_predictions(record["job_id"]):
-        raise StoreError(
-            f"Run {record['job_id']} came from an archive, which keeps predicted classes but no "
-            "probabilities. Run the benchmark command again with --force."
-        )
-    arrays = store.predictions(record["job_id"])
-    names = record["data"]["class_names"]
-    logits = arrays[f"{part}_logits"].astype(np.float64)
-    shares = softmax(logits, axis=1)
-    inputs = _inputs(store, record, arrays[f"{part}_positions"], data_dir)
+def _predictions(
+    store: Store, record: Json, part: Part, data_dir: Path | None, missed: bool
+) -> str:
+    """A row for each sample of a set, or for each that was predicted wrongly.
+
+    A run from an archive has no probabilities.
+    """
+    names, decided = record["data"]["class_names"], store.decisions(record["job_id"])
+    truth, predicted = decided[f"{part}_labels"], decided[f"{part}_predictions"]
+    inputs = _inputs(store, record, part, data_dir)
+    columns = [*inputs.values(), [names[k] for k in truth], [names[k] for k in predicted]]
+    headings = [*inputs, "truth", "predicted"]
+    if store.has_predictions(record["job_id"]):
+        logits = store.predictions(record["job_id"])[f"{part}_logits"].astype(np.float64)
+        columns += softmax(logits, axis=1).T.tolist()
+        headings += [f"p_{name}" for name in names]
+    else:
+        warn("The run came from an archive, which keeps predicted classes but no probabilities.")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*inputs, "truth", "predicted", *(f"p_{name}" for name in names)])
-    rows = zip(*inputs.values(), strict=True)
-    truth, predicted = arrays[f"{part}_labels"], logits.argmax(axis=1)
-    for row, true, said, share in zip(rows, truth, predicted, shares, strict=True):
-        table.writerow([*row, names[true], names[said], *share.tolist()])
+    table.writerow(headings)
+    shown = truth != predicted if missed else np.ones(len(truth), dtype=bool)
+    table.writerows(itertools.compress(zip(*columns, strict=True), shown))
     return text.getvalue()
 
 
 def _inputs(
-    store: Store, record: Json, positions: np.ndarray, data_dir: Path | None
+    store: Store, record: Json, part: Part, data_dir: Path | None
 ) -> dict[str, Sequence[Any]]:
     """Position of each sample, and what it consists of where the data set's file is here."""
-    columns: dict[str, Sequence[Any]] = {"position": positions.tolist()}
+    archived = not store.has_predictions(record["job_id"])
     try:
         prepared = _prepared(store, record, data_dir)
     except BenchError as error:
+        if archived:
+            raise StoreError(
+                f"Run {record['job_id']} came from an archive, which does not keep which samples "
+                f"were tested, and the data file cannot tell: {error}"
+            ) from None
         warn(f"Positions stand alone, without molecules: {error}")
-        return columns
+        return {"position": _kept_positions(store, record, part).tolist()}
+    positions = (
+        _positions_again(record, part, prepared)
+        if archived
+        else _kept_positions(store, record, part)
+    )
     samples = samples_as_text(prepared, positions)
-    return columns | {entity.name: entity.values for entity in samples.entities}
+    inputs = {entity.name: entity.values for entity in samples.entities}
+    return {"position": positions.tolist(), **inputs}
+
+
+def _kept_positions(store: Store, record: Json, part: Part) -> np.ndarray:
+    return store.predictions(record["job_id"])[f"{part}_positions"]
+
+
+def _positions_again(record: Json, part: Part, prepared: PreparedData) -> np.ndarray:
+    """By the split of the run, made again."""
+    job = record["job"]
+    split, _ = split_of(
+        prepared,
+        part_of(SPLITS, job["split"], "split"),
+        job["seed"],
+        cache_dir=cache.default_folder(),
+    )
+    if split.hash != record["data"]["split_hash"]:
+        raise DataError(f"The {job['split']['label']} split is no longer that of the run.")
+    return split.test if part == "test" else split.valid
 
 
 def _prepared(store: Store, record: Json, data_dir: Path | None) -> PreparedData:

@@ -46,15 +46,15 @@ def test_a_new_machine_trains_nothing_and_reports_the_same_bytes(
     bench, toy_arguments, results, new, again
 ):
     arguments = toy_arguments(out="new") if again == "run" else ("report", "--out", new)
-    code, out, _ = bench(*arguments)
+    code, out, err = bench(*arguments)
     assert code == 0
-    assert "2 runs unpacked from the archive" in out
+    assert "2 runs unpacked from the archive" in err
     if again == "run":
         assert "2 done before, 0 to do" in out
     assert read(new) == read(results)
-    code, out, _ = bench(*arguments)
+    code, _, err = bench(*arguments)
     assert code == 0
-    assert "unpacked" not in out
+    assert "unpacked" not in err
 
 
 def test_a_dry_run_counts_what_is_archived_as_done_and_writes_nothing(bench, toy_arguments, new):

@@ -1,5 +1,6 @@
 import csv as csv_module
 import io
+import shutil
 
 import pytest
 
@@ -36,6 +37,41 @@ def test_csv_holds_molecules_truth_and_probabilities(bench, done, tmp_path, part
         molecule = row["smiles"]
         kind = "ring" if "c1" in molecule else "amine" if molecule.endswith("N") else "alcohol"
         assert row["truth"] == kind
+
+
+def rows_of(bench, *arguments):
+    code, out, err = bench("show", *arguments)
+    assert code == 0
+    return list(csv_module.DictReader(io.StringIO(out))), err
+
+
+def test_missed_samples_alone_are_written(bench, done, tmp_path):
+    asked = (done[0], "--out", tmp_path / "results", "--csv", "-")
+    every, _ = rows_of(bench, *asked)
+    missed, _ = rows_of(bench, *asked, "--missed")
+    assert missed == [row for row in every if row["truth"] != row["predicted"]]
+    assert 0 < len(missed) < len(every)
+    code, _, err = bench("show", done[0], "--missed", "--out", tmp_path / "results")
+    assert (code, "--missed goes with --csv" in err) == (2, True)
+
+
+@pytest.mark.parametrize("part", ["test", "valid"])
+def test_an_archived_run_has_the_same_samples_without_probabilities(bench, done, tmp_path, part):
+    asked = ("--csv", "-", "--set", part)
+    whole, _ = rows_of(bench, done[0], "--out", tmp_path / "results", *asked)
+    assert bench("archive", "--out", tmp_path / "results")[0] == 0
+    for path in (tmp_path / "results").glob("records.tar.xz*"):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "new")
+    archived, err = rows_of(bench, done[0], "--out", tmp_path / "new", *asked)
+    assert "no probabilities" in err
+    assert archived == [
+        {name: row[name] for name in ("position", "smiles", "truth", "predicted")} for row in whole
+    ]
+    (tmp_path / "toy.csv").unlink()
+    code, _, err = bench("show", done[0], "--out", tmp_path / "new", *asked)
+    assert code != 0
+    assert "came from an archive, which does not keep which samples were tested" in err
 
 
 def test_all_classes_are_written_as_csv(bench, done, tmp_path):

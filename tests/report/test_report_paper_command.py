@@ -75,7 +75,7 @@ def test_an_archive_alone_gives_the_same_bytes(tmp_path, capsys):
         shutil.copy(full / name, new)
     capsys.readouterr()
     assert write_paper(new, figures=False) == 1
-    assert "14 runs unpacked" in capsys.readouterr().out
+    assert "14 runs unpacked" in capsys.readouterr().err
     assert written(new) == written(full)
     assert archive_results(new) == 0
     assert (new / "records.tar.xz").read_bytes() == (full / "records.tar.xz").read_bytes()

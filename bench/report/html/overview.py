@@ -239,8 +239,8 @@ def _of_best(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
     return [
         (
             f"List the test samples that {best.heading} missed ({run.split} split, seed "
-            f"{run.seed}), with its probabilities",
-            f"{PROGRAM} show {job}{here} --csv samples.csv",
+            f"{run.seed})",
+            f"{PROGRAM} show {job}{here} --csv missed.csv --missed",
         ),
         (
             f"Train a final model like {best.heading}",

@@ -346,7 +346,7 @@ function runDetails(cell, run) {
     make("h3", "Classes"), ...(run.many ? manyClasses(cell, run) : [classTable(cell, run)]),
     make("h3", "Confusion matrix"), ...(run.many ? manyConfusions(cell, run) : [confusionTable(cell, run)]),
     make("p", "Which samples were missed, as CSV: ", {},
-      make("code", `${data.show} ${run.job} --csv samples.csv ${data.out}`)),
+      make("code", `${data.show} ${run.job} --csv missed.csv --missed ${data.out}`)),
     make("h3", "Curves"), ...curves(cell, run),
     make("h3", "Settings"), factsOf(data.facts[run.settings]),
     make("h3", "Provenance"), factsOf({ ...run.own, ...data.facts[run.provenance] }),
