@@ -12,7 +12,7 @@ from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.figures import embeddings_of
-from bench.commands.report import Shown, planned_records, refuse_contradicted, with_all_figures
+from bench.commands.report import Shown, judged_table, planned_records, refuse_contradicted
 from bench.compliance.rules import violations_together
 from bench.report.document.report import Report
 from bench.report.figures import Source, draw_figures, source_of, write_figures
@@ -22,7 +22,6 @@ from bench.report.model.measures import MAIN
 from bench.report.model.published import of_paper
 from bench.report.model.registered import with_registered_names
 from bench.report.model.table2 import table2
-from bench.report.model.verdict import judged
 from bench.report.tables.agreement import agreement
 from bench.report.tables.comparison import comparison
 from bench.report.tables.contradictions import contradictions
@@ -81,9 +80,7 @@ def write_paper(
     own_data = False
     if _MAIN in sweeps:
         sweep = sweeps[_MAIN]
-        more = with_all_figures(store, sweep.records, shown)
-        table = table2(sweep.plan, more, sweep.failures, shown=shown)
-        table = judged(table, store.decisions)
+        table = judged_table(store, *sweep, shown)
         reports = [
             table1(table, sweep.records),
             table2_report(table),

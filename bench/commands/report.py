@@ -106,6 +106,18 @@ def checked_table(
     records, failures = planned_records(store, plan)
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
+    table = judged_table(store, plan, records, failures, shown)
+    return table if bold == "group" else replace(table, leaders=None), records, failures
+
+
+def judged_table(
+    store: Store,
+    plan: Mapping[str, Any],
+    records: Sequence[dict[str, Any]],
+    failures: Mapping[str, Mapping[str, Any]],
+    shown: Shown = MAIN,
+) -> Table:
+    """The table of records that obey the rules, with what follows from it."""
     table = table2(
         plan,
         with_all_figures(store, records, shown),
@@ -113,8 +125,7 @@ def checked_table(
         shown=shown,
         required=_required(store, records),
     )
-    table = judged(table, store.decisions)
-    return table if bold == "group" else replace(table, leaders=None), records, failures
+    return judged(table, store.decisions)
 
 
 def _required(store: Store, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

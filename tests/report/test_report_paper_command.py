@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from bench.cli import cli
 from bench.commands.archive import archive_results
 from bench.commands.paper import write_paper
+from bench.commands.report import rebuild_report
 from bench.errors import StoreError
 from bench.sweep.store import Store
 from tests.report.report_records import make_grid, make_plan
@@ -61,6 +62,20 @@ def test_all_tables_are_written_in_three_forms_and_again_byte_for_byte(tmp_path,
     assert set(first) == {*expected, "paper.tex"}
     assert write_paper(tmp_path, figures=False) == 0
     assert written(tmp_path) == first
+
+
+def test_table_2_is_that_of_report_with_the_time_of_runs_that_no_table_shows(tmp_path):
+    teacher, student = make_grid(["hiv"], ["standard"], ["vanilla", "dive"], [0])
+    store = sweep(tmp_path, "paper", [student])
+    store_run(store, teacher, COUNTS["hiv"])
+    record = store.read(student["job_id"])
+    record["job"]["requires"] = {"teacher": teacher["job_id"]}
+    store.renew(record)
+    assert write_paper(tmp_path, figures=False) == 1  # the other tables are absent
+    assert rebuild_report(tmp_path, to=tmp_path / "report") == 0
+    table = (tmp_path / "report" / "table2.md").read_bytes()
+    assert written(tmp_path)["table2.md"] == table
+    assert b"24.5" in table  # twice 12.25 seconds
 
 
 def test_an_archive_alone_gives_the_same_bytes(tmp_path, capsys):
