@@ -88,9 +88,10 @@ def _verdict(
         avoid=tuple(of_each(_others_of_one_class, _at_chance, _worse, _rising)),
         trust=(
             *_not_complete(places),
-            *of_each(_resolved, _one_cluster),
+            # What may overturn the order comes first: the terminal shows two sentences.
+            *of_each(_best_of_one_class, _few_steps, _resolved, _one_cluster),
             *_disagreement(places),
-            *of_each(_few_steps, _best_of_one_class, _rare, _best_rising),
+            *of_each(_rare, _best_rising),
         ),
     )
 
