@@ -22,6 +22,7 @@ from bench.commands.console import console, warn
 from bench.commands.own_file import file_as_datasets, refuse_without_file
 from bench.commands.prepare import undecided
 from bench.commands.progress import LiveStep
+from bench.commands.repeat import datasets_of_plans
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
 from bench.config import Settings, check_figure
@@ -175,7 +176,8 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
             f"{' and '.join(fixed)} cannot go with --like, which takes them from the run. Leave "
             "one of the two out."
         )
-    record = run_by_id(open_results(out), like)
+    store = open_results(out)
+    record = run_by_id(store, like)
     job = record["job"]
     method = job["method"]
     training = TrainingSettings.model_validate_json(_json(job["training"]))
@@ -200,7 +202,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
             f"{known.facts['version']}, which computes something else."
         )
     return _Recipe(
-        dataset=_dataset_of(arguments, job["dataset"]),
+        dataset=_dataset_of(arguments, job["dataset"], datasets_of_plans(store)),
         method=method["name"],
         options=_chosen(method["name"], method["options"]),
         backbones=backbones,
@@ -211,8 +213,13 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
     )
 
 
-def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
-    """The data set that is named, or the run's; of a file, columns are the run's as well."""
+def _dataset_of(
+    arguments: Mapping[str, Any], run: Mapping[str, Any], planned: Mapping[str, str]
+) -> Part:
+    """The data set that is named, or the run's; of a file, columns are the run's as well.
+
+    `planned` says what the benchmark called the data set of a label, such as a file of the user's.
+    """
     if arguments["datasets"] is not None:
         refuse_without_file(arguments)
         grid = expand(Settings(datasets=(arguments["datasets"],)))
@@ -234,12 +241,12 @@ def _dataset_of(arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Part:
         _require_one("--label-col", parts)
         return parts[0]
     refuse_without_file(arguments)
-    if run["name"] == "csv":
+    if run["name"] == "csv" and run["label"] not in planned:
         raise UsageError(
-            "Expected --data FILE, as the run was made with a file of its own and does not keep "
-            "its path. Its columns are known."
+            "Expected --data FILE, as the run was made with a file of its own and no plan in its "
+            "folder says where that is. Its columns are known."
         )
-    return dataset_part(run["label"])
+    return dataset_part(planned.get(run["label"], run["label"]))
 
 
 def _read(recipe: _Recipe, data_dir: Path | None) -> RawSamples:

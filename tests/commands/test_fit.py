@@ -176,11 +176,17 @@ def test_like_a_run_of_a_benchmark(bench, toy_arguments, csv, tmp_path):
     record = next(Store(tmp_path / "results").records())
     like = ("--like", record["job_id"][:8], "--out", tmp_path / "results")
     to = ("--to", tmp_path / "model")
-    # The path of a file is not kept by its run; its columns are.
-    code, _, err = bench("fit", *like, *to)
-    assert (code, "Expected --data FILE" in err) == (2, True)
-    code, out, err = bench("fit", *like, *to, "--data", csv())
+    # The plan says where the file is, not the run; its columns are in both.
+    code, out, err = bench("fit", *like, *to)
     assert code == 0, err
+    for plan in (tmp_path / "results").glob("**/plan*.json"):
+        plan.unlink()
+    shutil.rmtree(tmp_path / "results" / "plans")
+    code, _, err = bench("fit", *like, *to, "--force")
+    assert (code, "Expected --data FILE" in err) == (2, True)
+    code, again, err = bench("fit", *like, *to, "--force", "--data", csv())
+    assert code == 0, err
+    assert "2 epochs at most. The epoch is chosen again" in again
     assert "2 epochs at most. The epoch is chosen again" in out
     assert "other samples" not in err
     made = load_model(tmp_path / "model").card

@@ -121,7 +121,7 @@ def test_the_page_asks_for_nothing_and_logs_no_error(opened, page):
     opened.get_log("browser")
     open_details(opened, "sdr", "hiv")
     plots(opened, 2)
-    assert " --csv samples.csv --out " in details(opened).text
+    assert " --csv missed.csv --missed --out " in details(opened).text
     for kind in ("groups_random_hiv", "cost_random"):
         show_picture(opened, kind)
     messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
@@ -355,6 +355,46 @@ def test_in_print_are_all_data_sets_and_no_buttons(opened):
             assert not any(one.is_displayed() for one in found), selector
     finally:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_commands_are_printed(opened):
+    shown = "return [...document.querySelectorAll('.do')].map((one) => one.open)"
+    assert opened.execute_script(shown) == [False, False]
+    opened.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert opened.execute_script(shown) == [True, True]
+    opened.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert opened.execute_script(shown) == [False, False]
+
+
+def test_on_a_phone_figures_stand_under_their_headings(opened):
+    size = {"width": 375, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        right = (
+            "return [...document.querySelectorAll(`#chart-p0 ${arguments[0]} tr:first-child > *`)]"
+            ".map((cell) => [cell.textContent.trim(), cell.getBoundingClientRect().right])"
+        )
+        heads = dict(opened.execute_script(right, "thead"))
+        method, _, mean, behind, _, _, time = opened.execute_script(right, "tbody")
+        assert method[1] <= mean[1]
+        assert mean[1] == heads["Mean"]
+        assert behind[1] == heads["minus best"]
+        assert time[1] == heads["Time"]
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_confusion_matrix_has_the_classes_in_the_order_of_their_table(opened):
+    open_details(opened, "sdr", "hiv")
+    names = "return [...document.querySelectorAll(arguments[0])].map((cell) => cell.textContent)"
+    tables = opened.find_elements(By.CSS_SELECTOR, "#details table")
+    classes = opened.execute_script(
+        "return [...arguments[0].querySelectorAll('tbody th')].map((cell) => cell.textContent)",
+        tables[1],
+    )
+    assert len(classes) == 2
+    assert opened.execute_script(names, "#details .confusion tbody th") == classes
+    assert opened.execute_script(names, "#details .confusion thead th")[1:] == classes
 
 
 def test_nothing_is_wider_than_a_phone(opened):

@@ -94,12 +94,13 @@ def test_the_best_set_is_to_be_used_and_its_cheapest_member_is_named():
         table, "random", table.columns[0], "cb", "ib", covariance_from(predictions)
     )
     assert use.sentences == (
-        "cb has the highest balanced accuracy, 90.50 % (3 seeds).",
-        "Its lead over 1 of 2 others is significant, not over ib.",
-        "The cheapest that is not significantly worse is ib, 89.67 %: 2.0 s a run instead of "
-        f"50.0 s. The difference is +0.83 points, 95 % interval {gap.low:+.2f} to {gap.high:+.2f}.",
+        "cb has the highest balanced accuracy, 90.50 % (3 seeds): 0.83 points above ib and 30.00 "
+        "points above vanilla.",
+        "It is significantly better than 1 of 2 others, not than ib.",
+        "A run takes 50.0 s. The cheapest method that is not significantly worse is ib: 2.0 s, "
+        f"89.67 %, 0.83 points behind (95 % interval {gap.low:.2f} to {gap.high:.2f}).",
         # Right are 90, 91 and 90 of 100, and 45, 45 and 46 of 50.
-        "Of the test samples it misses 9.3 % of class 1 and 9.7 % of class 0.",
+        "cb misses 9.3 % of class 1 and 9.7 % of class 0 in the test set.",
     )
     assert use.text == " ".join(use.sentences)
     assert use.methods == ("cb", "ib")
@@ -111,14 +112,14 @@ def test_a_method_at_chance_is_not_named_as_the_cheapest():
     rights = {"cb": [(90, 48), (60, 20)], "vanilla": [(85, 45), (55, 22)], "plain": [(100, 0)] * 2}
     found = verdict_of(rights, edit=seconds(cb=30.0, vanilla=20.0, plain=1.0))
     [use] = texts(found.use)
-    assert "None of its leads over the 2 others is significant." in use
-    assert "The cheapest that is not significantly worse and is above chance is vanilla, " in use
+    assert "It is not significantly better than any of the 2 others." in use
+    assert "method that is not significantly worse and is above chance is vanilla: 20.0 s, " in use
     assert any("plain" in advice.methods for advice in found.avoid)
 
 
 def test_the_best_may_be_the_cheapest():
     found = verdict_of(THREE, edit=seconds(cb=2.0, ib=50.0, vanilla=1.0))
-    said = "Of the methods that are not significantly worse it is also the cheapest: {} a run."
+    said = "A run takes {}, less than theirs."
     assert said.format("2.0 s") in found.use[0].sentences
     found = verdict_of(THREE, edit=seconds(cb=0.04, ib=50.0, vanilla=1.0))
     assert said.format("less than 0.1 s") in found.use[0].sentences
@@ -127,14 +128,14 @@ def test_the_best_may_be_the_cheapest():
 def test_a_best_that_stands_alone():
     found = verdict_of({name: THREE[name] for name in ("cb", "vanilla")})
     assert found.use[0].sentences[1:3] == (
-        "Its lead over the other method is significant.",
-        "It takes 12.2 s a run.",
+        "It is significantly better than the other method.",
+        "A run takes 12.2 s.",
     )
     assert found.use[0].methods == ("cb",)
     found = verdict_of({**THREE, "ib": THREE["vanilla"]})
-    assert found.use[0].sentences[1] == "Its lead over all 2 others is significant."
+    assert found.use[0].sentences[1] == "It is significantly better than all 2 others."
     found = verdict_of({name: THREE[name] for name in ("cb", "ib")})
-    assert found.use[0].sentences[1] == "Its lead over the other method is not significant."
+    assert found.use[0].sentences[1] == "It is not significantly better than the other method."
 
 
 def test_times_of_other_machines_are_not_compared():
@@ -143,8 +144,8 @@ def test_times_of_other_machines_are_not_compared():
     def costs(joined):
         return verdict_of(THREE, edit=edit, joined=joined).use[0].sentences[2]
 
-    assert costs(["cb"]) == "It takes 50.0 s a run, on another machine."
-    assert costs(["ib"]) == "It takes 50.0 s a run."
+    assert costs(["cb"]) == "A run takes 50.0 s, on another machine."
+    assert costs(["ib"]) == "A run takes 50.0 s."
     assert "cheapest" in costs(["cb", "ib"])
 
 
@@ -153,7 +154,7 @@ def test_no_cost_is_named_where_a_run_depends_on_one_that_is_not_there():
         if record["job"]["method"]["name"] == "cb":
             record["job"]["requires"] = {"teacher": "0" * 20}
 
-    assert "a run" not in verdict_of(THREE, edit=edit).use[0].text
+    assert "A run" not in verdict_of(THREE, edit=edit).use[0].text
 
 
 def test_of_several_classes_the_mean_share_missed_in_a_frequency_group_is_named():
@@ -174,7 +175,7 @@ def test_of_several_classes_the_mean_share_missed_in_a_frequency_group_is_named(
     }
     [use] = verdict_of(rights, edit=edit).use
     assert use.sentences[-1] == (
-        "Of the test samples it misses 45.0 % of rare classes and 10.0 % of frequent classes."
+        "cb misses 45.0 % of rare classes and 10.0 % of frequent classes in the test set."
     )
 
 
@@ -280,13 +281,13 @@ def test_methods_that_still_improved_are_to_be_avoided_unless_they_are_the_best(
 
 def test_the_smallest_lead_that_is_significant_and_the_largest_that_is_not_are_named():
     assert (
-        "Over 3 seeds, the smallest lead of the best that is significant is 30.00 points, the "
-        "largest that is not is 0.83."
+        "Over 3 seeds, the smallest significant lead is 30.00 points, the largest that is not "
+        "significant 0.83."
     ) in texts(verdict_of(THREE).trust)
     alike = {name: THREE[name] for name in ("cb", "ib")}
-    assert (
-        "Over 3 seeds, no lead of the best is significant; the largest is 0.83 points."
-    ) in texts(verdict_of(alike).trust)
+    assert ("Over 3 seeds, not even the largest lead, 0.83 points, is significant.") in texts(
+        verdict_of(alike).trust
+    )
 
 
 def test_with_one_seed_it_says_that_it_cannot_tell():
@@ -311,7 +312,7 @@ def test_with_one_method_it_says_only_what_it_can():
     assert found.use[0].sentences[:-1] == (
         "cb has a balanced accuracy of 90.50 % (3 seeds).",
         "No other method has a finished run here.",
-        "It takes 12.2 s a run.",
+        "A run takes 12.2 s.",
     )
     assert found.avoid == ()
     assert not any("difference" in text for text in texts(found.trust))

@@ -14,7 +14,7 @@ from bench.report.document.numbers import FAILED, HOLE, STAND_IN, counted
 from bench.report.model.cells import EARLIER_CODE, Result, Table, first_results
 from bench.report.model.costs import methods_built_on
 from bench.report.model.measures import KNOWN, Measure, unit
-from bench.report.model.published import PAPER, STAND_INS, published
+from bench.report.model.published import PAPER, STAND_INS, of_paper, published
 from bench.report.model.tail import RARE
 from bench.statistics import pairs_needed, verdict
 from bench.training.settings import SELECT_BY, rule_of
@@ -61,6 +61,7 @@ _NAMED = 4
 
 def caption(table: Table) -> list[tuple[str, str]]:
     """Everything that stands under the title, in printing order."""
+    beside_paper = of_paper(column.name for column in table.columns)
     return [
         ("Figures", _figures(table)),
         ("Runs", _runs(table)),
@@ -79,18 +80,22 @@ def caption(table: Table) -> list[tuple[str, str]]:
             "Marks",
             f"(2/3) means that 2 of 3 planned runs are in the mean; {HOLE} that there is no "
             f"figure; n/a that the measure is undefined there; {FAILED} that runs failed, with "
-            "reasons below. Figures in italics were printed in the paper.",
+            "reasons below." + " Figures in italics were printed in the paper." * beside_paper,
         ),
-        (
-            "paper",
-            f"the figure printed in Table 2 of {PAPER}, which gives neither the number of runs "
-            "nor a deviation. Only the paper's data sets (uspto_50k in both forms that fit) and "
-            "methods without changed options, but for those that preset paper chose on validation "
-            f"data, have one, and it is never bold.{_encoder_of_paper(table)}",
-        ),
+        *(_paper(table) if beside_paper else ()),
         *((f"{split} split", _split(table, split)) for split in table.splits),
         *_foreign_datasets(table),
     ]
+
+
+def _paper(table: Table) -> Iterable[tuple[str, str]]:
+    yield (
+        "paper",
+        f"the figure printed in Table 2 of {PAPER}, which gives neither the number of runs nor a "
+        "deviation. Only the paper's data sets (uspto_50k in both forms that fit) and methods "
+        "without changed options, but for those that preset paper chose on validation data, have "
+        f"one, and it is never bold.{_encoder_of_paper(table)}",
+    )
 
 
 def _definition(table: Table, measure: Measure) -> str:
@@ -402,7 +407,7 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
                     f"a proxy data set for the paper's {STAND_INS[column.name]}: its figures are "
                     f"not {STAND_INS[column.name]} figures, and none are published.",
                 )
-            else:
+            elif of_paper(other.name for other in table.columns):
                 yield column.label, "not a data set of the paper, so it has no published figures."
         elif result is not None and result.samples != sizes[column.name].size:
             yield (

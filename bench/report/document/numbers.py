@@ -13,6 +13,7 @@ __all__ = [
     "ONE_RUN",
     "STAND_IN",
     "counted",
+    "duration",
     "figure",
     "fixed",
     "interval",
@@ -56,3 +57,16 @@ def share(cell: Cell) -> str:
 def published(cell: Cell) -> str:
     """The paper's figure, or nothing where it printed none."""
     return "" if cell.published is None else fixed(cell.published)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds is None:
+        return ""
+    if seconds < 0.05:
+        return "< 0.1 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"

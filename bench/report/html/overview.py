@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.checkout import PROGRAM
 from bench.plain_text import some_of
-from bench.report.document.numbers import counted, fixed
+from bench.report.document.numbers import counted, duration, fixed
 from bench.report.figures.source import Source
 from bench.report.figures.style import file_name
 from bench.report.figures.write import Picture
@@ -20,7 +20,8 @@ from bench.report.html.results import Line, Place
 from bench.report.model.cells import Column, Run, first_results
 from bench.report.model.command import command
 from bench.report.model.many_classes import MOST_CLASSES_SHOWN
-from bench.report.model.published import STAND_INS
+from bench.report.model.published import PAPER, STAND_INS
+from bench.report.model.registered import origin_of
 
 # Pictures of one split of one data set.
 _OF_A_PLACE = ("groups", "gain", "confusion", "curves")
@@ -35,6 +36,8 @@ class Overview:
 
     Attributes
     ----------
+    origin : str
+        Where it comes from.
     facts : tuple of str
         What it is: samples, classes, the rare class, splits, seeds, runs.
     advice : mapping
@@ -52,6 +55,7 @@ class Overview:
     key: str
     column: Column
     stand_in: str
+    origin: str
     facts: tuple[str, ...]
     complete: int
     planned: int
@@ -65,6 +69,15 @@ class Overview:
     def label(self) -> str:
         """Of the data set."""
         return self.column.label
+
+    @property
+    def best(self) -> str:
+        """The methods with the highest mean, and on which splits."""
+        found: dict[str, list[str]] = {}
+        for place in self.places:
+            if place.lines[0].cell.n:
+                found.setdefault(place.lines[0].heading, []).append(place.split)
+        return ", ".join(f"{name} ({' and '.join(splits)})" for name, splits in found.items())
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -149,6 +162,7 @@ def _overview(
         key=key,
         column=column,
         stand_in=STAND_INS.get(column.name, ""),
+        origin=_origin(source, column),
         facts=(*_data(source, column), *_design(runs, places)),
         complete=complete,
         planned=len(runs),
@@ -191,6 +205,15 @@ def _sentence(source: Source, text: str, methods: Sequence[str]) -> Sentence:
     return [(piece, piece in names) for piece in re.split(f"({pattern})", text) if piece]
 
 
+def _origin(source: Source, column: Column) -> str:
+    """The file, and what is registered of the data set; a file of the user's says it itself."""
+    result = first_results(source.table.runs, lambda run: run.dataset).get(column.label)
+    known = "" if column.name == "csv" else origin_of(column.name)
+    if result is None:
+        return known
+    return f"{result.data_file}{f': {known}' if known else ''}"
+
+
 def _data(source: Source, column: Column) -> list[str]:
     """Samples, classes, and the rare class with its share of the training samples."""
     result = first_results(source.table.runs, lambda run: run.dataset).get(column.label)
@@ -223,19 +246,26 @@ def _commands(
         ",".join(dict.fromkeys(run.method for run in runs)),
         sorted({run.seed for run in runs}),
     )
-    found = [] if repeat is None else [("Repeat all runs of this data set", repeat)]
+    found = [] if repeat is None else [(f"Repeat all runs of this data set{_cost(runs)}", repeat)]
     best = next((line for place in places for line in place.lines if line.cell.n), None)
     if best is not None:
-        found += _of_best(best, column, folder)
+        found += _of_best(source, best, folder)
     return tuple(found)
 
 
-def _of_best(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
+def _cost(runs: Sequence[Run]) -> str:
+    """How long they took in all."""
+    seconds = sum(run.result.seconds for run in runs if run.result is not None)
+    return f" ({counted(len(runs), 'run')}, {duration(seconds)} one after the other)"
+
+
+def _of_best(source: Source, best: Line, folder: str) -> list[tuple[str, str]]:
     """What it missed, and how to use it."""
-    run, result = next((run, run.result) for run in best.cell.runs if run.result is not None)
+    run = next(run for run in best.cell.runs if run.result is not None)
     here, job = f" --out {shlex.quote(folder)}", shlex.quote(run.job_id)
-    # A run on a user's file does not keep its path.
-    own = f" --data {shlex.quote(result.data_file)}" * (column.name == "csv")
+    inputs = source.records[run.job_id]["data"].get("inputs") or [["smiles", "molecule"]]
+    names = ["smiles" if inputs == [["molecule", "molecule"]] else name for name, _ in inputs]
+    columns = f"the column{'s' * (len(names) > 1)} {', '.join(names)}"
     return [
         (
             f"List the test samples that {best.heading} missed ({run.split} split, seed "
@@ -243,11 +273,11 @@ def _of_best(best: Line, column: Column, folder: str) -> list[tuple[str, str]]:
             f"{PROGRAM} show {job}{here} --csv missed.csv --missed",
         ),
         (
-            f"Train a final model like {best.heading}",
-            f"{PROGRAM} fit --like {job}{here}{own} --to best_model",
+            f"To predict, first train a final model like {best.heading}",
+            f"{PROGRAM} fit --like {job}{here} --to best_model",
         ),
         (
-            "Predict new molecules with it",
+            f"Then predict new molecules with it; new.csv needs {columns}",
             f"{PROGRAM} predict best_model new.csv --to predictions.csv",
         ),
     ]
@@ -260,6 +290,9 @@ def _paper(place: Place) -> list[tuple[str, list[Sentence]]]:
     if not known:
         return []
     higher = [f"{name} by {fixed(-gap)} points" for name, gap in known if gap < 0]
-    text = f"Higher than measured here for {len(higher) or 'none'} of {len(known)} methods"
+    text = (
+        f"The paper ({PAPER}) printed higher figures than are measured here for "
+        f"{len(higher) or 'none'} of {len(known)} methods"
+    )
     text += f": {some_of(higher, _MOST_NAMED)}." if higher else "."
-    return [("Published", [[(text, False)]])]
+    return [("Published higher", [[(text, False)]])]

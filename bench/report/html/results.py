@@ -13,7 +13,7 @@ from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
 from bench.report.model.cells import Cell, Column, Row, first_results
 from bench.report.model.costs import seconds_with_required
 from bench.report.model.frequency import FrequencyGroup, group_recall, groups_of
-from bench.report.model.measures import MAIN, Measure
+from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
 from bench.report.model.published import STAND_INS
 from bench.report.model.sampling_variance import Predictions
 
@@ -23,7 +23,11 @@ Interval = tuple[float, float, float, int]
 _BA = MAIN[0]
 # What the paper compares is original here; the other groups are called by their names.
 _CATEGORIES = {"paper": "original"}
-HEADINGS = {"balanced_accuracy": "Balanced accuracy", "balanced_f1": "Balanced F1"}
+HEADINGS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "balanced_f1": "Balanced F1",
+    **dict(zip((one.name for one in GROUP_RECALL), ("frequent", "medium", "rare"), strict=True)),
+}
 
 
 @dataclass(frozen=True)

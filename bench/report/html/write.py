@@ -13,7 +13,7 @@ from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.plain_text import some_of, visible
 from bench.report.document.caption import caption
-from bench.report.document.numbers import counted, fixed, split_heading
+from bench.report.document.numbers import counted, duration, fixed, split_heading
 from bench.report.figures.critical_difference import ranks_of
 from bench.report.figures.source import Source
 from bench.report.figures.write import Picture, draw_figures
@@ -33,7 +33,7 @@ from bench.report.writers.csv_files import table2_csv
 _TEMPLATES = Path(__file__).parent / "templates"
 _PICTURE = "svg"
 # Methods of a chart that are in sight at first.
-_FIRST = 12
+_FIRST = 20
 
 
 def write_page(
@@ -98,7 +98,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.globals.update(
-        counted=counted, fixed=fixed, signed=signed, duration=_duration, split_heading=split_heading
+        counted=counted, fixed=fixed, signed=signed, duration=duration, split_heading=split_heading
     )
     table = source.table
     places = places_of(source, predictions)
@@ -222,26 +222,13 @@ def _glossary(source: Source) -> list[tuple[str, str]]:
 def _categories(found: Collection[str]) -> list[tuple[str, str]]:
     """What the categories mean, where there are several."""
     says = {
-        "original": "a method that the paper compares",
+        "original": f"one of the ten methods of {PAPER}",
         "control": "shows which step of a method matters, or how good a simpler one is",
         "peer": "a model of another tool",
         "extension": "a method that was added",
     }
     named = [f"{name}: {text}" for name, text in says.items() if name in found]
     return [("Category", "; ".join(named) + ".")] if len(found) > 1 else []
-
-
-def _duration(seconds: float | None) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds is None:
-        return ""
-    if seconds < 0.05:
-        return "< 0.1 s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _visible(value: object) -> object:

@@ -12,6 +12,7 @@ from typing import Any
 from bench.backbone import BACKBONES
 from bench.compliance.rules import name_of
 from bench.compliance.violation import Violation
+from bench.dataset import DATASETS
 from bench.errors import BenchError, UsageError
 from bench.method import METHODS, Method
 from bench.spec import ENCODER, Spec, check_options, parse_spec, row_title, without_encoder
@@ -38,8 +39,21 @@ def summary_of(name: str) -> str:
     """What a method does, in a sentence or two; nothing of one that is not registered here."""
     if name not in METHODS:
         return ""
-    paragraph = (inspect.getdoc(METHODS.get(name).cls) or "").partition("\n\n")[0]
-    return " ".join(paragraph.split())
+    return _summary(METHODS.get(name).cls)
+
+
+def origin_of(name: str) -> str:
+    """Where a data set comes from and what its samples are; nothing of one not registered here."""
+    if name not in DATASETS:
+        return ""
+    entry = DATASETS.get(name)
+    return f"{entry.facts['reference'].rstrip('.')}. {_summary(entry.cls)}"
+
+
+def _summary(cls: type) -> str:
+    """The first paragraph of the docstring, as one line without marks of code."""
+    paragraph = (inspect.getdoc(cls) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split()).replace("``", "")
 
 
 def encoder_of(job: Json, plan: Json) -> str:

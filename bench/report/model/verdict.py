@@ -46,6 +46,8 @@ _NAMED = 5
 _FEW_STEPS = 1000
 # With fewer seeds the interval of a mean is so wide that it reaches down to chance for most.
 _SEEDS_FOR_INTERVAL = 3
+# Plain training, which others are held against.
+_PLAIN = "vanilla"
 
 
 def judged(table: Table, predictions: Predictions) -> Table:
@@ -209,27 +211,38 @@ def _use(place: _Place) -> Advice:
     elif place.leaders is None:
         sentences = [f"{highest}, but that is no evidence: {_why_untested(place)}"]
     else:
-        sentences = [f"{highest}.", _lead(place, len(place.leaders.methods) - 1)]
+        sentences = [f"{highest}: {_gaps(place)}.", _significance(place)]
     return Advice((*sentences, *_costs(place), *_missed(place)), tuple(place.best_set))
 
 
-def _lead(place: _Place, others: int) -> str:
-    """Over which of the others the best is significantly better."""
-    alike = place.best_set[1:]
-    if others == 1:
-        return f"Its lead over the other method is {'not ' * bool(alike)}significant."
-    if not alike:
-        return f"Its lead over all {others} others is significant."
-    if len(alike) == others:
-        return f"None of its leads over the {others} others is significant."
-    return (
-        f"Its lead over {others - len(alike)} of {others} others is significant, not over "
-        f"{place.named(alike)}."
+def _gaps(place: _Place) -> str:
+    """Points above the next method, and above plain training, of those that are compared."""
+    assert place.leaders is not None  # or nothing is compared
+    compared = set(place.leaders.methods) - {place.best}
+    others = [label for label in place.ranked if label in compared]
+    behind = dict(zip(place.leaders.methods, place.leaders.confidence_set.gaps, strict=True))
+    shown = dict.fromkeys((others[0], *(label for label in others if label == _PLAIN)))
+    return " and ".join(
+        f"{fixed(behind[label])} points above {place.headings[label]}" for label in shown
     )
 
 
+def _significance(place: _Place) -> str:
+    """Than which of the others the best is significantly better."""
+    assert place.leaders is not None  # or nothing is tested
+    others, alike = len(place.leaders.methods) - 1, place.best_set[1:]
+    best = "It is significantly better than"
+    if not alike:
+        return f"{best} {f'all {others} others' if others > 1 else 'the other method'}."
+    if others == 1:
+        return "It is not significantly better than the other method."
+    if len(alike) == others:
+        return f"It is not significantly better than any of the {others} others."
+    return f"{best} {others - len(alike)} of {others} others, not than {place.named(alike)}."
+
+
 def _missed(place: _Place) -> list[str]:
-    """Which share of rare and of frequent classes the best does not recognise."""
+    """Which share of the test samples of rare and of frequent classes the best takes wrongly."""
     [_, result], *_ = place.finished(place.best)
     shares = [
         (group, 100 - recall)
@@ -241,7 +254,8 @@ def _missed(place: _Place) -> list[str]:
         + (f"class {group.class_name}" if group.class_name else f"{group.name} classes")
         for group, share in reversed(shares)
     ]
-    return [f"Of the test samples it misses {' and '.join(named)}."] if named else []
+    best = place.headings[place.best]
+    return [f"{best} misses {' and '.join(named)} in the test set."] if named else []
 
 
 def _why_untested(place: _Place) -> str:
@@ -261,7 +275,7 @@ def _costs(place: _Place) -> list[str]:
     }
     if place.best not in costs:
         return []
-    of_best = f"{_time(costs[place.best])} a run"
+    takes = f"A run takes {_time(costs[place.best])}"
     cheapest = min(costs, key=lambda label: costs[label])
     elsewhere = measured_elsewhere(place.table)
     machines = {
@@ -271,22 +285,20 @@ def _costs(place: _Place) -> list[str]:
     }
     if len(costs) < 2 or len(machines) > 1:  # times of different machines are not compared
         joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
-        return [f"It takes {of_best}{', on another machine' * joined}."]
+        return [f"{takes}{', on another machine' * joined}."]
     above = " and is above chance" if useless & {*place.best_set} else ""
     if cheapest == place.best:
-        among = "Of the methods above chance that" if above else "Of the methods that"
-        return [f"{among} are not significantly worse it is also the cheapest: {of_best}."]
-    text = (
-        f"The cheapest that is not significantly worse{above} is {place.headings[cheapest]}, "
-        f"{place.percent(cheapest)}: {_time(costs[cheapest])} a run instead of "
-        f"{_time(costs[place.best])}."
-    )
+        return [f"{takes}, less than theirs{', those at chance left out' * bool(above)}."]
     gap = place.gap(place.best, cheapest)
-    if gap is None:
-        return [text]
-    text += f" The difference is {_with_interval(gap)}."
-    if gap.sign != "alike":
-        text += " Alone it is significant; corrected for comparing all methods, it is not."
+    behind = "" if gap is None else f", {_with_interval(gap)}"
+    text = (
+        f"{takes}. The cheapest method that is not significantly worse{above} is "
+        f"{place.headings[cheapest]}: {_time(costs[cheapest])}, {place.percent(cheapest)}{behind}."
+    )
+    if gap is not None and gap.sign != "alike":
+        text += (
+            " Compared with the best alone it is significantly worse; among all methods it is not."
+        )
     return [text]
 
 
@@ -295,7 +307,8 @@ def _time(seconds: float) -> str:
 
 
 def _with_interval(gap: Difference) -> str:
-    return f"{gap.mean:+.2f} points, 95 % interval {gap.low:+.2f} to {gap.high:+.2f}"
+    """How far behind the best a method is."""
+    return f"{fixed(gap.mean)} points behind (95 % interval {fixed(gap.low)} to {fixed(gap.high)})"
 
 
 def _worse(place: _Place) -> Advice | None:
@@ -427,16 +440,16 @@ def _resolved(place: _Place) -> Advice | None:
         if place.worse:
             gaps = dict(zip(place.leaders.methods, group.gaps, strict=True))
             alike = [gaps[label] for label in place.best_set[1:]]
-            text = (
-                f"Over {seeds}, the smallest lead of the best that is significant is "
-                f"{fixed(min(place.worse.values()))} points"
-            )
+            least = min(place.worse.values())
+            text = f"Over {seeds}, the smallest significant lead is {fixed(least)} points"
             if alike:
-                text += f", the largest that is not is {fixed(max(alike))}"
+                text += f", the largest that is not significant {fixed(max(alike))}"
+                if max(alike) > least:
+                    text += ": behind by more, but noisier"
             return _said(f"{text}.")
         return _said(
-            f"Over {seeds}, no lead of the best is significant; the largest is "
-            f"{fixed(max(group.gaps))} points."
+            f"Over {seeds}, not even the largest lead, {fixed(max(group.gaps))} points, is "
+            "significant."
         )
     if len(place.ranked) < 2:
         once = place.cell(place.best).n == 1

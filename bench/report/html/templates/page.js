@@ -150,8 +150,7 @@ for (const button of document.querySelectorAll(".unfold button")) {
   });
 }
 
-for (const button of document.querySelectorAll(".copy")) {
-  const command = button.parentNode.querySelector("code");
+function copies(button, command) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     // The clipboard of pages that are files may be refused: then it is selected, to be copied.
@@ -164,6 +163,13 @@ for (const button of document.querySelectorAll(".copy")) {
     }
   });
 }
+
+for (const button of document.querySelectorAll(".copy")) copies(button, button.parentNode.querySelector("code"));
+
+// Commands are printed, too.
+const commands = [...document.querySelectorAll("details.do")].filter((one) => !one.open);
+addEventListener("beforeprint", () => commands.forEach((one) => { one.open = true; }));
+addEventListener("afterprint", () => commands.forEach((one) => { one.open = false; }));
 
 for (const button of document.querySelectorAll(".download")) {
   button.hidden = false;
@@ -217,9 +223,13 @@ function runsTable(cell) {
   return tableOf("Runs: in percent but for log loss; the epoch is the one selected on validation, the seconds with the runs that it depends on", headings, rows);
 }
 
+// The largest in training first.
+const bySize = (run) => run.perClass.map((_, k) => k)
+  .sort((a, b) => run.perClass[b][0] - run.perClass[a][0] || a - b);
+
 function classTable(cell, run) {
   const names = data.classes[cell.dataset];
-  const order = run.perClass.map((_, k) => k).sort((a, b) => run.perClass[b][0] - run.perClass[a][0] || a - b);
+  const order = bySize(run);
   const rows = order.map((k) => {
     const [train, test, recall, low, high] = run.perClass[k];
     return [names[k], train.toLocaleString("en-GB"), test.toLocaleString("en-GB"), shown(recall),
@@ -278,13 +288,16 @@ function manyConfusions(cell, run) {
 
 function confusionTable(cell, run) {
   const names = data.classes[cell.dataset];
+  const order = bySize(run);
   const caption = "Confusion matrix: share of the true class in percent; row true, column predicted";
   const head = make("tr", null, {}, make("th", "true \\ predicted", { scope: "col" }),
-    ...names.map((name) => make("th", name, { scope: "col" })));
-  const lines = run.confusion.map((counts, k) => {
+    ...order.map((k) => make("th", names[k], { scope: "col" })));
+  const lines = order.map((k) => {
+    const counts = run.confusion[k];
     const whole = counts.reduce((a, b) => a + b, 0);
     const row = make("tr", null, {}, make("th", names[k], { scope: "row" }));
-    counts.forEach((count, j) => {
+    order.forEach((j) => {
+      const count = counts[j];
       const share = whole ? count / whole : 0;
       // White to dark blue; the text turns white where black would not be read.
       const style = `background:rgb(${255 - 255 * share},${255 - 141 * share},${255 - 77 * share});color:${share > 0.92 ? "white" : "black"}`;
@@ -394,10 +407,13 @@ function repeatDetails(cell) {
   // An option is not broken after its dashes.
   const words = cell.command.split(/(--[a-z-]+)/).map((part, place) =>
     (place % 2 ? make("span", part, { class: "option" }) : part));
-  return [heading,
-    make("p", "With the code named under Provenance, this command repeats the runs into a fresh folder. Click it to select all of it."),
-    make("pre", null, { class: "command", tabindex: "0", role: "region", "aria-label": "Command that repeats the runs" },
-      make("code", null, {}, ...words))];
+  const code = make("code", null, {}, ...words);
+  const button = make("button", "Copy", { type: "button", class: "copy" });
+  copies(button, code);
+  return [heading, make("div", null, { class: "command-box" },
+    make("p", "With the code named under Provenance, this command repeats the runs into a fresh folder:"),
+    make("pre", null, { class: "command", tabindex: "0", role: "region", "aria-label": "Command that repeats the runs" }, code),
+    button)];
 }
 
 function announce(text) {
