@@ -462,15 +462,23 @@ def archive(out: Path) -> int:
 @click.option("--figures/--no-figures", default=True, help="draw pictures and write report.html")
 @click.option("--embeddings", is_flag=True, help="draw embeddings too, from weights and data")
 @click.option("--data-dir", type=_FOLDER, help="folder with data files, looked in first")
+@click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
 @_metrics
 def paper(
-    out: Path, figures: bool, embeddings: bool, data_dir: Path | None, metrics: str | None
+    out: Path,
+    figures: bool,
+    embeddings: bool,
+    data_dir: Path | None,
+    to: Path | None,
+    metrics: str | None,
 ) -> int:
     """Write the paper's tables, ours and published, pictures and a page, from run records."""
     shown = _measures(metrics)
     from bench.commands.paper import write_paper
 
-    return write_paper(out, figures=figures, embeddings=embeddings, data_dir=data_dir, shown=shown)
+    return write_paper(
+        out, figures=figures, embeddings=embeddings, data_dir=data_dir, shown=shown, to=to
+    )
 
 
 @cli.command()

@@ -98,12 +98,17 @@ def _registry_of(text: str) -> Registry[Any]:
 
 
 def _check(text: str, subject: MethodUnderTest | EncoderUnderTest) -> int:
-    """Print a line a check and a summary; the number of failures."""
+    """Print a line a check and a summary; the number of failures.
+
+    Of checks that are skipped for the same reason the first is shown.
+    """
     console.print(text, style="bold")
-    results = []
+    results: list[Result] = []
     for result in run_checks(subject):
+        again = result.verdict == "skipped" and result.text in {one.text for one in results}
         results.append(result)
-        _show(result)
+        if not again:
+            _show(result)
     counts = Counter(result.verdict for result in results)
     console.print(
         f"  {', '.join(f'{counts[verdict]} {verdict}' for verdict in VERDICTS)} "

@@ -310,7 +310,8 @@ def _grids(compared: Sequence[Compared], measure: Measure) -> Iterator[Grid]:
                 fixed(one.mean, measure.decimals),
                 f"{one.gap.mean:+.{measure.decimals}f} ({bounds})",
                 str(one.seeds) + (f", {one.gap.pairs} runs" if one.gap.pairs != one.seeds else ""),
-                {True: "yes", False: "no", None: "no spread"}[one.significant],
+                {True: "yes", False: "no", None: "no spread"}[one.significant]
+                + " (these two models)" * (one.gap.pairs == 1),
             )
         yield grid
 

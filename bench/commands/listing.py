@@ -113,11 +113,18 @@ def _show_card(entry: Entry[Any]) -> None:
     for key, field in entry.cls.options_type.model_fields.items():
         declared = (Range, Choices, NotSearched)
         legal = (item for item in field.metadata if not isinstance(item, declared))
-        bounds = ", ".join(map(str, legal))
+        bounds = ", ".join(map(_bound, legal))
         card += f"\nOption {key} = {field.default!r}: {field.description or ''}"
         card += f" ({bounds})" if bounds else ""
         card += f"; --trials: {space[key]}" if key in space else ""
     console.print("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
+
+
+def _bound(item: object) -> str:
+    """``Ge(ge=0)`` as ``>= 0``."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    found = [(sign, getattr(item, name)) for name, sign in signs.items() if hasattr(item, name)]
+    return f"{found[0][0]} {found[0][1]}" if len(found) == 1 else str(item)
 
 
 def _group_rank(entry: Entry[Any]) -> int:

@@ -38,13 +38,14 @@ def write_method(name: str, *, title: str | None, folder: Path | None) -> int:
         raise UsageError(f"{name!r} means a group of methods on the command line. Choose another.")
     path = write_from("method", name, title=title, folder=folder)
     console.print(f"Written: {path}")
-    console.print("Change its loss, its docstring and its reference, then:")
+    console.print("Change its loss, the docstring of its class and its reference, then:")
     if folder.resolve() == found_by_itself:
         console.print(f"  {PROGRAM} check {name}")
         console.print(f"  {PROGRAM} --methods vanilla,{name} --epochs 2")
     else:
         console.print(f"  {PROGRAM} check {path}")
         console.print(f"  {PROGRAM} --plugin {path} --methods vanilla,{name} --epochs 2")
+    console.print("The second command is a quick try; README.md sets it beside 17 methods.")
     console.print(
         "Until docstring and reference are its own, it passes all checks but description."
     )

@@ -52,11 +52,12 @@ def write_paper(
     embeddings: bool = False,
     data_dir: Path | None = None,
     shown: Shown = MAIN,
+    to: Path | None = None,
 ) -> int:
-    """Write what `out` has runs for.
+    """Write what `out` has runs for, to the folder `to`, or to `out`.
 
-    Tables go to ``out/paper`` as CSV, Markdown and LaTeX, with `figures` pictures to
-    ``out/paper/figures`` as PDF, SVG and PNG and the page ``out/report.html``; with `embeddings`,
+    Tables go to ``paper`` there as CSV, Markdown and LaTeX, with `figures` pictures to
+    ``paper/figures`` as PDF, SVG and PNG and the page ``report.html``; with `embeddings`,
     those of methods with sub-clusters are drawn too, from weights and data, looked for in
     `data_dir` first. `shown` are the columns of Table 2 and of the page.
 
@@ -73,6 +74,7 @@ def write_paper(
         written.
     """
     store = open_results(out)
+    to = to or out
     sweeps = _sweeps(store)
     _check(store, list(sweeps.values()))
     reports: list[Report] = []
@@ -111,26 +113,28 @@ def write_paper(
         ]
         reports.append(contradictions())
         _say_absent(store, sweeps)
-    write_texts(out / "paper", _files(reports) | own)
+    write_texts(to / "paper", _files(reports) | own)
     names = ", ".join(report.name for report in reports)
-    console.print(f"Written: {names} as .csv, .md and .tex to {out / 'paper'}")
+    console.print(f"Written: {names} as .csv, .md and .tex to {to / 'paper'}")
     if figures and _MAIN in sweeps:
         source = replace(source_of(*sweeps[_MAIN], leaders=table.leaders), table=table)
-        _write_pictures(store, source, embeddings, data_dir)
+        _write_pictures(store, source, embeddings, data_dir, to)
     whole = own_data or all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
     return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
 
 
-def _write_pictures(store: Store, source: Source, embeddings: bool, data_dir: Path | None) -> None:
+def _write_pictures(
+    store: Store, source: Source, embeddings: bool, data_dir: Path | None, to: Path
+) -> None:
     drawn = embeddings_of(store, source, data_dir) if embeddings else ()
-    folder, page = store.root / "paper" / "figures", store.root / "report.html"
+    folder, page = to / "paper" / "figures", to / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         pictures = draw_figures(source, embeddings=drawn, jobs=default_jobs())
         paths = write_figures(folder, pictures)
-        write_page(page, source, store.decisions, pictures)
+        write_page(page, source, store.decisions, pictures, folder=store.root)
     except OSError as error:
-        raise not_writable(store.root, error) from error
+        raise not_writable(to, error) from error
     console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")
 
 

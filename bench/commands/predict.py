@@ -384,7 +384,13 @@ def _meaning(card: Card, prior: str) -> str:
     shares = np.exp(np.array(implied) - np.logaddexp.reduce(implied))
     counts = np.array(card.train_counts) / sum(card.train_counts)
     if np.allclose(shares, 1 / len(shares), atol=1e-6):
-        return "Probabilities are those of the method, for equally frequent classes."
+        return (
+            "Probabilities are those of the method, as if classes were equally frequent; "
+            "--prior train gives those for classes as frequent as in training."
+        )
     if np.allclose(shares, counts, atol=1e-6):
         return "Probabilities are those of the method, for classes as frequent as in training."
-    return "Probabilities are those of the method; --prior changes the class frequencies."
+    return (
+        "Probabilities are those of the method, for class frequencies of its own; --prior equal or "
+        "--prior train chooses others."
+    )

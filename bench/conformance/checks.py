@@ -313,7 +313,7 @@ def one_atom_molecules(subject: MethodUnderTest) -> None:
 
 @check
 def double_precision(subject: MethodUnderTest) -> None:
-    """A network in float64."""
+    """A network in float64: what a method adds has the type of the logits, ``.to(logits)``."""
     _require_network(subject)
     _require_training(subject, Case(dtype=torch.float64))
 

@@ -24,6 +24,8 @@ def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int
     known = [(job, cost) for job in jobs if (cost := costs.of(job)) is not None]
     unknown = len(jobs) - len(known) + unlisted
     if not known:
+        if unlisted:
+            return "not known before the data files are here"
         return "nothing to do" if unknown == 0 else "not known before a first run is done"
     seconds = makespan([_RUN_STARTS + cost.seconds for _, cost in known], side_by_side)
     text = "about " + in_words(_COMMAND_STARTS + seconds)
@@ -34,7 +36,9 @@ def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int
     for basis in BASES:
         if basis in counts:
             epochs = max(job.training.epochs for job, cost in known if cost.basis == basis)
-            lines.append(f"  {basis}: {counts[basis]} runs, {_trust(costs, basis, epochs)}")
+            lines.append(
+                f"  {basis}: {_counted(counts[basis], 'run')}, {_trust(costs, basis, epochs)}"
+            )
     return "\n".join(lines)
 
 
@@ -76,4 +80,9 @@ def _trust(costs: Costs, basis: str, epochs: int) -> str:
     error, checks = costs.typical_error(basis, epochs)
     if not checks:
         return "not checked"
-    return f"off by {100 * error:.0f} % in the median of {checks} checks"
+    finished = _counted(checks, "finished run")
+    return f"off by {100 * error:.0f} % in the median, compared with {finished}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import os
 import re
@@ -92,6 +93,18 @@ def test_single_run_prints_no_deviation():
 def test_tied_leaders_are_both_bold():
     figures = main_figures({"a": [0.7], "b": [0.7], "c": [0.6]})
     assert figures == {"a": "**70.00**", "b": "**70.00**", "c": "60.00"}
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_where_nothing_can_be_bold_a_star_stands_before_the_figure(is_terminal):
+    jobs = [make_job(method=name) for name in ("a", "b")]
+    table = table_of(jobs, [make_record(jobs[0], binary(0.7)), make_record(jobs[1], binary(0.6))])
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=100)
+    console.print(render_terminal(dataclasses.replace(table, leaders=None)))
+    printed = console.file.getvalue()
+    assert ("*70.00" in printed) is not is_terminal
+    assert "*60.00" not in printed
+    assert ("Bold: best mean" if is_terminal else "*: best mean") in printed
 
 
 def test_published_figures_stand_in_their_own_column_and_are_never_bold():

@@ -251,6 +251,14 @@ def test_two_seeds_are_too_few_to_say_that_an_interval_reaches_chance():
     assert not any("chance" in text for text in texts(verdict_of(two).avoid))
 
 
+def test_where_no_method_is_above_chance_none_is_to_be_used():
+    chance = {"cb": [(50, 25), (40, 25), (50, 25)], "vanilla": [(100, 0)] * 3}
+    [use] = verdict_of(chance).use
+    assert use.text == "No method is above chance (50.00 %): use none of them."
+    assert use.methods == ()
+    assert any("vanilla" in advice.methods for advice in verdict_of(chance).avoid)
+
+
 def test_chance_is_that_of_the_classes_tested():
     third = [[[10, 0, 0], [10, 0, 0], [0, 10, 0]]] * 2  # a third of the mean recall
     best = [[[10, 0, 0], [0, 10, 0], [0, 0, 10]], [[10, 0, 0], [1, 9, 0], [0, 0, 10]]]
@@ -345,7 +353,9 @@ def test_it_says_that_methods_of_one_run_are_hardly_tested():
 
 def test_few_steps_of_networks_are_named():
     # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
-    few = "Networks had 90 training steps only: more (--epochs) may change the order."
+    few = (
+        "Networks had only 90 training steps, and 1,000 are few: more epochs may change the order."
+    )
     assert few in texts(verdict_of(THREE).trust)
 
     def enough(record):

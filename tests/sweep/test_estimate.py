@@ -113,7 +113,7 @@ def test_the_time_comes_with_what_it_rests_on():
     first, *rest = estimate(jobs, costs, 2).split("\n")  # two splits: eight runs, four on hiv
     assert first.startswith("about 3 minutes (4 runs of no known cost not counted)")
     assert rest == [
-        f"  {SAME}: 2 runs, off by 0 % in the median of 2 checks",
+        f"  {SAME}: 2 runs, off by 0 % in the median, compared with 2 finished runs",
         f"  {OTHER}: 2 runs, not checked",
     ]
 

@@ -142,7 +142,10 @@ def page(
         paper=PAPER,
         with_paper=of_paper(column.name for column in table.columns),
         glossary=[*_glossary(source), *_categories(categories)],
-        methods=[(row.heading, row.label, summary_of(row.name)) for row in table.rows],
+        # Docstrings mark code with two backticks.
+        methods=[
+            (row.heading, row.label, summary_of(row.name).replace("``", "")) for row in table.rows
+        ],
         # Numbers alone.
         gaps=Markup(json.dumps(_gaps(places), separators=(",", ":"))),  # noqa: S704
         # Markup of our own: files of this folder.

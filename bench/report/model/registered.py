@@ -51,9 +51,9 @@ def origin_of(name: str) -> str:
 
 
 def _summary(cls: type) -> str:
-    """The first paragraph of the docstring, as one line without marks of code."""
+    """The first paragraph of the docstring, as one line."""
     paragraph = (inspect.getdoc(cls) or "").partition("\n\n")[0]
-    return " ".join(paragraph.split()).replace("``", "")
+    return " ".join(paragraph.split())
 
 
 def encoder_of(job: Json, plan: Json) -> str:

@@ -199,7 +199,13 @@ def _said(sentence: str, methods: tuple[str, ...] = ()) -> Advice:
 
 
 def _use(place: _Place) -> Advice:
-    """The best, whether its lead is real, the cheapest that is as good, and what it misses."""
+    """The best, whether its lead is real, the cheapest that is as good, and what it misses.
+
+    Where no method is above chance, that alone.
+    """
+    mean, chance = place.cell(place.best).mean, _chance(place, place.best)
+    if mean is not None and mean <= chance:
+        return _said(f"No method is above chance ({fixed(chance)} %): use none of them.")
     best = place.headings[place.best]
     runs = _in_words([run for run, _ in place.finished(place.best)])
     highest = f"{best} has the highest balanced accuracy, {place.percent(place.best)} ({runs})"
@@ -355,8 +361,7 @@ def _at_chance(place: _Place) -> Advice | None:
     chances = []
     for label in place.ranked:
         cell = place.cell(label)
-        classes = [np.count_nonzero(result.tested) for _, result in place.finished(label)]
-        chance = statistics.fmean(100 / number for number in classes)
+        chance = _chance(place, label)
         assert cell.mean is not None  # of what is ranked
         if cell.mean <= chance:
             below[label] = place.percent(label)
@@ -381,6 +386,12 @@ def _at_chance(place: _Place) -> Advice | None:
         names = place.named(reaching, reaching.__getitem__)
         texts.append(f"Not clearly above {level}: {names}.")
     return _said(" ".join(texts), (*below, *reaching))
+
+
+def _chance(place: _Place, label: str) -> float:
+    """Balanced accuracy in percent of one class for all samples, mean over the runs of a method."""
+    classes = [np.count_nonzero(result.tested) for _, result in place.finished(label)]
+    return statistics.fmean(100 / number for number in classes)
 
 
 def _rising(place: _Place) -> Advice | None:
@@ -560,7 +571,8 @@ def _few_steps(place: _Place) -> Advice | None:
     between = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
     whose = "Networks" if len(few) == len(steps) else place.named(few)
     return _said(
-        f"{whose} had {between} training steps only: more (--epochs) may change the order.",
+        f"{whose} had only {between} training steps, and {_FEW_STEPS:,} are few: more epochs may "
+        "change the order.",
         tuple(few),
     )
 

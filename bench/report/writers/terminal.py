@@ -22,7 +22,9 @@ _UNBOUNDED = 100_000
 # Of what follows from a table, the data sets, and of each the sentences that have room; table2.md
 # has all.
 _DATASETS_JUDGED = 6
-_SENTENCES = {"Use": 4, "Avoid": 2, "Trust": 2}
+_SENTENCES = {"Use": 4, "Avoid": 2, "Trust": 4}
+# Before a figure that is bold, where nothing can be.
+_PLAIN_BOLD = "*"
 
 
 def render_terminal(table: Table) -> RenderableType:
@@ -41,9 +43,10 @@ class _Report:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
+        mark = "" if console.is_terminal else _PLAIN_BOLD
         for split in self._table.splits:
             columns = self._table.columns_of(split)
-            together = _grid(self._table, split, columns, self._table.shown)
+            together = _grid(self._table, split, columns, self._table.shown, mark)
             unbounded = options.update(max_width=_UNBOUNDED)
 
             def fits(grid: Grid, unbounded: ConsoleOptions = unbounded) -> bool:
@@ -54,12 +57,16 @@ class _Report:
                 yield together
             else:
                 yield Group(
-                    *(g for column in columns for g in _fitting(self._table, split, column, fits))
+                    *(
+                        g
+                        for column in columns
+                        for g in _fitting(self._table, split, column, fits, mark)
+                    )
                 )
         yield from _task_ranks(self._table)
         yield from _verdicts(self._table)
         yield Text(
-            "Mean ± sample standard deviation over seeds. " + _bold(self._table), style="dim"
+            "Mean ± sample standard deviation over seeds. " + _bold(self._table, mark), style="dim"
         )
         yield from (Text(f"{name}: {text}", style="dim") for name, text in stand_ins(self._table))
         yield from (
@@ -101,31 +108,36 @@ def _task_ranks(table: Table) -> Iterator[RenderableType]:
         yield grid
 
 
-def _bold(table: Table) -> str:
+def _bold(table: Table, mark: str) -> str:
+    bold = mark or "Bold"
     if table.leaders is None:
-        return "Bold: best mean among methods with all their runs. It says nothing of significance."
+        return (
+            f"{bold}: best mean among methods with all their runs. It says nothing of significance."
+        )
     if not table.leaders:
         return "Nothing is bold: differences can be tested from two seeds and two methods on."
     return (
-        "Bold: not significantly different from the best mean of its column; table2.md names the "
-        "test."
+        f"{bold}: not significantly different from the best mean of its column; table2.md names "
+        "the test."
     )
 
 
 def _fitting(
-    table: Table, split: str, column: Column, fits: Callable[[Grid], bool]
+    table: Table, split: str, column: Column, fits: Callable[[Grid], bool], mark: str
 ) -> Iterator[Grid]:
     """One data set, its figures below each other where they are too wide together, two at least."""
     rest = table.shown
     while rest:
         sizes = range(len(rest), 1, -1)
-        grids = ((size, _grid(table, split, (column,), rest[:size])) for size in sizes)
+        grids = ((size, _grid(table, split, (column,), rest[:size], mark)) for size in sizes)
         size = next((size for size, grid in grids if fits(grid)), min(2, len(rest)))
-        yield _grid(table, split, (column,), rest[:size])
+        yield _grid(table, split, (column,), rest[:size], mark)
         rest = rest[size:]
 
 
-def _grid(table: Table, split: str, columns: Sequence[Column], chosen: Sequence[Measure]) -> Grid:
+def _grid(
+    table: Table, split: str, columns: Sequence[Column], chosen: Sequence[Measure], mark: str
+) -> Grid:
     names = ", ".join(map(dataset_heading, columns))
     grid = Grid(
         title=Text(f"{split_heading(split)}: {names} ({unit(chosen)})"),
@@ -157,7 +169,7 @@ def _grid(table: Table, split: str, columns: Sequence[Column], chosen: Sequence[
                 Text(HOLE)
                 if cell is None
                 else Text.assemble(
-                    (figure(cell), "bold" if row.label in best else ""),
+                    (mark + figure(cell), "bold") if row.label in best else figure(cell),
                     share(cell) + FAILED * cell.failed,
                 )
             )
