@@ -14,7 +14,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import console, warn
 from bench.commands.failures import show_failures
 from bench.commands.prepare import Ready, prepare_dataset
-from bench.commands.sweep import make_splits, read_stored, run_jobs
+from bench.commands.sweep import make_splits, read_stored, run_jobs, split_of_job
 from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.errors import DataError, StoreError
@@ -189,9 +189,10 @@ def _train(
     again.tidy()
     cache = default_folder()
     hashes = make_splits(planned, ready, cache, jobs or default_jobs())
+    planned = [job for job in planned if split_of_job(job) in hashes]
     for job in planned:
         expected = records[job.job_id]["data"]["split_hash"]
-        got = hashes[job.dataset.label, job.split.label, job.seed]
+        got = hashes[split_of_job(job)]
         if got != expected:
             raise StoreError(
                 f"Expected the split {expected[:12]} of {job.describe()}, but this code makes "

@@ -16,7 +16,7 @@ from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
-from bench.commands.sweep import Stored, make_splits, read_stored, run_jobs
+from bench.commands.sweep import Stored, make_splits, read_stored, run_jobs, split_of_job
 from bench.commands.trials import Outcomes, Outlook, outcomes_of, runs_later, say_choices, settle
 from bench.config import Resolved
 from bench.data.cache import default_folder
@@ -138,17 +138,20 @@ def carry_out(
     samples = {label: len(item.prepared) for label, item in ready.items()}
 
     def run(
-        jobs: list[Job], write_plan: Callable[[Stored], object], joined: Collection[str] = ()
+        jobs: list[Job],
+        write_plan: Callable[[list[Job], Stored], object],
+        joined: Collection[str] = (),
     ) -> list[Job]:
         """Run what is not done of `jobs` and of what they depend on; all of these."""
         hashes = make_splits(jobs, ready, cache, cores)
+        jobs = [job for job in jobs if split_of_job(job) in hashes]
         needed = with_required(jobs)
         stored = read_stored(store.records(), needed, samples, policy, place.name, joined)
         done = set() if policy.force else stored.done()
         require_packages([job for job in needed if job.job_id not in done])
         for line in stored.notes():
             warn(line)
-        write_plan(stored)
+        write_plan(jobs, stored)
         run_jobs(
             needed,
             stored,
@@ -164,7 +167,7 @@ def carry_out(
         return needed
 
     def run_trials(jobs: list[Job], plan: Mapping[str, Any]) -> Outcomes:
-        needed = run(jobs, lambda _: store.write_trials(plan))
+        needed = run(jobs, lambda *_: store.write_trials(plan))
         show_failures(store, needed)
         return outcomes_of(store, plan)
 
@@ -185,7 +188,7 @@ def carry_out(
         console.print(joined.in_words())
         jobs = [*jobs, *joined.jobs]
 
-    def write_plan(stored: Stored) -> None:
+    def write_plan(jobs: list[Job], stored: Stored) -> None:
         for label in replaced_data(store, jobs):
             warn(
                 f"The last table in {out} showed other samples of the name {label}: it is "

@@ -16,6 +16,7 @@ from bench.config import Settings
 from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.data.similarity import places_in_words, sample_similarities, similarity_in_words
+from bench.errors import SplitError
 from bench.spec import label_and_fold
 from bench.sweep.costs import Costs
 from bench.sweep.devices import Place
@@ -214,24 +215,38 @@ def _places(executor: Executor) -> str:
 def make_splits(
     jobs: Sequence[Job], ready: Mapping[str, Ready], cache: Path, cores: int
 ) -> dict[tuple[str, str, int], str]:
-    """Make and audit every split once before anything trains; hashes by data set, split, seed."""
+    """Make and audit every split once before anything trains; hashes by data set, split, seed.
+
+    A data set that cannot be split as asked is named, and has no hash of that split.
+
+    Raises
+    ------
+    SplitError
+        No data set can be split as asked.
+    """
     hashes: dict[tuple[str, str, int], str] = {}
     warned: set[tuple[str, str]] = set()
+    impossible: dict[tuple[str, str], SplitError] = {}
     for job in jobs:
-        key = (job.dataset.label, job.split.label, job.seed)
-        if key in hashes:
+        key = split_of_job(job)
+        kind = key[0], label_and_fold(key[1])[0]
+        if key in hashes or kind in impossible:
             continue
         prepared = ready[job.dataset.label].prepared
-        with LiveStep(f"{key[0]}: {key[1]} split") as step:
-            split, scaffolds = split_of(
-                prepared,
-                job.split,
-                job.seed,
-                cache_dir=cache,
-                cores=cores,
-                on_progress=partial(step.advance, f"{key[0]}: scaffolds of molecules"),
-                called=key[0],
-            )
+        try:
+            with LiveStep(f"{key[0]}: {key[1]} split") as step:
+                split, scaffolds = split_of(
+                    prepared,
+                    job.split,
+                    job.seed,
+                    cache_dir=cache,
+                    cores=cores,
+                    on_progress=partial(step.advance, f"{key[0]}: scaffolds of molecules"),
+                    called=key[0],
+                )
+        except SplitError as error:
+            impossible[kind] = error
+            continue
         found = audit(
             split,
             prepared.labels,
@@ -244,7 +259,6 @@ def make_splits(
         )
         # Seeds and folds differ in detail only: the findings of one stand for the others on the
         # screen.
-        kind = key[0], label_and_fold(key[1])[0]
         if kind not in warned:
             for text in (*found.problems, *found.warnings):
                 warn(f"{key[0]}, {key[1]} split, seed {key[2]}: {text}")
@@ -263,4 +277,18 @@ def make_splits(
                 console.print(f"{key[0]}, {key[1]} split, seed {key[2]}: {said}")
         warned.add(kind)
         hashes[key] = split.hash
-    return hashes
+    possible = {
+        key: split_hash
+        for key, split_hash in hashes.items()
+        if (key[0], label_and_fold(key[1])[0]) not in impossible
+    }
+    for (label, split_label), reason in impossible.items():
+        if not possible:
+            raise reason
+        warn(f"{label} is left out on the {split_label} split: {reason}")
+    return possible
+
+
+def split_of_job(job: Job) -> tuple[str, str, int]:
+    """Data set, split and seed of a job."""
+    return job.dataset.label, job.split.label, job.seed

@@ -7,6 +7,7 @@ from rdkit import Chem
 
 from bench import load_results
 from bench.commands.own_file import tasks_of
+from bench.sweep.store import Store
 from tests.commands.conftest import ROWS
 
 LABELS = {"alcohol": (1, 0, "x"), "amine": (0, "", "x"), "ring": (0, 1, "x")}
@@ -169,20 +170,22 @@ def test_values_that_a_cut_does_not_decide_are_told_from_missing_ones(bench, tmp
     assert f"3 rows without a label, left out.{told}" in " ".join(out.split())
 
 
-def test_a_standard_split_that_cannot_be_names_the_option_that_leaves_it_out(bench, tmp_path):
+def test_a_split_that_cannot_be_is_left_out_by_name_where_others_remain(bench, tmp_path):
     path = tmp_path / "few.csv"
     rows = "".join(f"{'C' * (row + 1)}O,{'rare' if row < 3 else 'usual'}\n" for row in range(40))
     path.write_text(f"smiles,class\n{rows}")
     columns = ("--smiles-col", "smiles", "--label-col", "class")
-    code, _, err = bench(
-        "--data",
-        path,
-        *columns,
-        *run("--methods", "majority", "--splits", "random,standard", "--out", tmp_path / "out"),
-    )
-    assert code == 2
-    assert "standard split" in err
+    asked = ("--data", path, *columns, "--methods", "majority", "--out", tmp_path / "out")
+    code, out, err = bench(*asked, *run("--splits", "random,standard"))
+    assert code == 0, err
+    assert "few is left out on the standard split: Data set few, standard split, seed 0" in err
     assert "(--splits random)" in err
+    assert "Random split: few" in out
+    assert "Standard split" not in out
+    plan = Store(tmp_path / "out").read_plan()
+    assert {job["split"] for job in plan["jobs"]} == {"random"}
+    code, _, err = bench(*asked, *run("--splits", "standard"))
+    assert (code, "Data set few, standard split" in err) == (2, True)
 
 
 def test_a_split_that_cannot_be_names_the_label_column(bench, tmp_path):
@@ -193,9 +196,10 @@ def test_a_split_that_cannot_be_names_the_label_column(bench, tmp_path):
     ]
     path.write_text("smiles,usual,late,set\n" + "".join(rows))
     columns = ("--smiles-col", "smiles", "--label-col", "usual,late", "--split-col", "set")
-    code, _, err = bench("--data", path, *columns, "--seeds", "0", "--methods", "majority",
-                         "--out", tmp_path / "out")  # fmt: skip
-    assert code == 2
+    code, out, err = bench("--data", path, *columns, "--seeds", "0", "--methods", "majority",
+                           "--out", tmp_path / "out")  # fmt: skip
+    assert code == 0, err
     assert "Data set tox:late, column split, seed 0: Expected every class in the training" in err
+    assert "tox:usual" in out
     _, _, err = bench("data", path, *columns, "--splits", "column")
     assert "Data set tox:late, column split, seed 0: Expected every class in the training" in err
