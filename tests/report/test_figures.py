@@ -257,7 +257,7 @@ def test_classes_of_a_confusion_matrix_are_named_where_their_names_are_short():
 
 def test_the_recall_of_rare_classes_is_the_first_picture():
     pictures = draw_figures(source(make_grid(methods=("vanilla", "cb"))), suffixes=["svg"])
-    assert pictures[0].title == "Head, middle and tail: hiv, random split"
+    assert pictures[0].title == "Frequent and rare classes: hiv, random split"
     assert all(list(picture.files) == ["svg"] for picture in pictures)
 
 

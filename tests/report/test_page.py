@@ -414,12 +414,12 @@ def test_the_verdict_stands_beside_the_chart_of_its_split(no_libraries, judged):
 def test_what_was_published_higher_stands_beside_the_chart_of_its_split(no_libraries):
     jobs = [make_job(method=name) for name in ("vanilla", "cb", "my")]
     text = page_of(jobs, [make_record(job, [[90, 10], [20, 30]]) for job in jobs])  # 75 %
-    said = "The paper (arXiv 2504.04647) printed higher figures than are measured here for"
+    said = "The paper (arXiv 2504.04647) is higher for"
     # Published: 71.89 and 73.12.
     assert "<dt>Published higher</dt>" in text
     assert f"{said} none of 2 methods.</p>" in text
     text = page_of(jobs, [make_record(job, [[90, 10], [26, 24]]) for job in jobs])  # 69 %
-    assert f"{said} 2 of 2 methods: cb by 4.12 points, vanilla by 2.89 points.</p>" in text
+    assert f"{said} 2 of 2 methods, in points: cb 4.12, vanilla 2.89.</p>" in text
 
 
 def test_points_to_the_best_stand_beside_each_mean():
@@ -574,11 +574,12 @@ def test_commands_name_the_folder_and_what_a_file_to_predict_needs():
     source = source_of(make_plan([make_job()]), [make_record(make_job())], {})
     [view] = overviews(source, places_of(source), [], "my results")
     fit = next(text for _, text in view.commands if " fit " in text)
-    assert fit.endswith("--out 'my results' --to best_model")
+    assert "--out 'my results' --to best_model\npython run_bench.py predict best_model" in fit
     says = [text for text, _ in view.commands]
-    assert "new.csv needs the column smiles" in says[-1]
+    assert any("missed on the random split (seed 0)" in text for text in says)
+    assert "new.csv with the column smiles: " in says[-1]
     record = make_record(make_job())
     record["data"]["inputs"] = [["drug", "molecule"], ["target", "protein"]]
     source = source_of(make_plan([make_job()]), [record], {})
     [view] = overviews(source, places_of(source), [], "results")
-    assert "new.csv needs the columns drug, target" in view.commands[-1][0]
+    assert "new.csv with the columns drug, target: " in view.commands[-1][0]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from bench.report.figures import source_of
 from bench.report.html import write_page
+from bench.report.model.verdict import judged
 from tests.report.report_records import (
     make_grid,
     make_job,
@@ -55,7 +57,9 @@ def page(tmp_path_factory):
             for report in record["history"]:
                 report["method"] = {"omega": [1.5, 0.5]}
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_page(path, source_of(make_plan(jobs), records, {}), predictions_of(records))
+    source, predictions = source_of(make_plan(jobs), records, {}), predictions_of(records)
+    source = replace(source, table=judged(source.table, predictions))
+    write_page(path, source, predictions)
     return path.as_uri()
 
 
@@ -355,6 +359,17 @@ def test_in_print_are_all_data_sets_and_no_buttons(opened):
             assert not any(one.is_displayed() for one in found), selector
     finally:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_verdict_leads_to_the_commands(opened):
+    link = next(
+        one for one in opened.find_elements(By.CSS_SELECTOR, ".opens") if one.is_displayed()
+    )
+    block = opened.find_element(By.CSS_SELECTOR, link.get_dom_attribute("href"))
+    assert not block.get_property("open")
+    opened.execute_script("arguments[0].click()", link)
+    assert block.get_property("open")
+    assert " fit --like " in block.text
 
 
 def test_commands_are_printed(opened):

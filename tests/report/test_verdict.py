@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.api.results import Verdicts
+from bench.report.model import verdict as verdict_module
 from bench.report.model.best_sets import best_sets
 from bench.report.model.measures import measures_named
 from bench.report.model.paired_cells import gap_over_seeds
@@ -16,6 +17,7 @@ from bench.report.model.table2 import table2
 from bench.report.model.verdict import verdicts
 from bench.report.writers.markdown import markdown
 from bench.report.writers.terminal import render_terminal
+from bench.statistics import Difference
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 # Samples of the two classes in every test set below.
@@ -95,10 +97,10 @@ def test_the_best_set_is_to_be_used_and_its_cheapest_member_is_named():
     )
     assert use.sentences == (
         "cb has the highest balanced accuracy, 90.50 % (3 seeds): 0.83 points above ib and 30.00 "
-        "points above vanilla.",
-        "It is significantly better than 1 of 2 others, not than ib.",
-        "A run takes 50.0 s. The cheapest method that is not significantly worse is ib: 2.0 s, "
-        f"89.67 %, 0.83 points behind (95 % interval {gap.low:.2f} to {gap.high:.2f}).",
+        "points above plain training (vanilla).",
+        "It is not significantly better than ib; than the other one it is.",
+        "A run takes 50 s; ib, not significantly worse, takes 2.0 s (0.83 points behind, 95 % "
+        f"interval {gap.low:.2f} to {gap.high:.2f}).",
         # Right are 90, 91 and 90 of 100, and 45, 45 and 46 of 50.
         "cb misses 9.3 % of class 1 and 9.7 % of class 0 in the test set.",
     )
@@ -113,23 +115,31 @@ def test_a_method_at_chance_is_not_named_as_the_cheapest():
     found = verdict_of(rights, edit=seconds(cb=30.0, vanilla=20.0, plain=1.0))
     [use] = texts(found.use)
     assert "It is not significantly better than any of the 2 others." in use
-    assert "method that is not significantly worse and is above chance is vanilla: 20.0 s, " in use
+    assert "; vanilla, not significantly worse, takes 20 s (" in use
     assert any("plain" in advice.methods for advice in found.avoid)
 
 
 def test_the_best_may_be_the_cheapest():
     found = verdict_of(THREE, edit=seconds(cb=2.0, ib=50.0, vanilla=1.0))
-    said = "A run takes {}, less than theirs."
+    said = "A run takes {}, less than any of these."
     assert said.format("2.0 s") in found.use[0].sentences
     found = verdict_of(THREE, edit=seconds(cb=0.04, ib=50.0, vanilla=1.0))
-    assert said.format("less than 0.1 s") in found.use[0].sentences
+    assert said.format("< 0.1 s") in found.use[0].sentences
+
+
+def test_a_cheaper_method_that_is_significantly_worse_alone_is_not_offered(monkeypatch):
+    apart = Difference(mean=0.8, low=0.1, high=1.5, pairs=3)
+    monkeypatch.setattr(verdict_module, "gap_over_seeds", lambda *_: apart)
+    found = verdict_of(THREE, edit=seconds(cb=50.0, ib=2.0, vanilla=1.0))
+    assert found.use[0].methods == ("cb", "ib")
+    assert "A run takes 50 s." in found.use[0].sentences
 
 
 def test_a_best_that_stands_alone():
     found = verdict_of({name: THREE[name] for name in ("cb", "vanilla")})
     assert found.use[0].sentences[1:3] == (
         "It is significantly better than the other method.",
-        "A run takes 12.2 s.",
+        "A run takes 12 s.",
     )
     assert found.use[0].methods == ("cb",)
     found = verdict_of({**THREE, "ib": THREE["vanilla"]})
@@ -144,9 +154,9 @@ def test_times_of_other_machines_are_not_compared():
     def costs(joined):
         return verdict_of(THREE, edit=edit, joined=joined).use[0].sentences[2]
 
-    assert costs(["cb"]) == "A run takes 50.0 s, on another machine."
-    assert costs(["ib"]) == "A run takes 50.0 s."
-    assert "cheapest" in costs(["cb", "ib"])
+    assert costs(["cb"]) == "A run takes 50 s, on another machine."
+    assert costs(["ib"]) == "A run takes 50 s."
+    assert "; ib, not significantly worse, takes 2.0 s" in costs(["cb", "ib"])
 
 
 def test_no_cost_is_named_where_a_run_depends_on_one_that_is_not_there():
@@ -320,7 +330,7 @@ def test_with_one_method_it_says_only_what_it_can():
     assert found.use[0].sentences[:-1] == (
         "cb has a balanced accuracy of 90.50 % (3 seeds).",
         "No other method has a finished run here.",
-        "A run takes 12.2 s.",
+        "A run takes 12 s.",
     )
     assert found.avoid == ()
     assert not any("difference" in text for text in texts(found.trust))
@@ -354,7 +364,8 @@ def test_it_says_that_methods_of_one_run_are_hardly_tested():
 def test_few_steps_of_networks_are_named():
     # 1,050 training samples in batches of 128 are 9 steps, 10 epochs 90.
     few = (
-        "Networks had only 90 training steps, and 1,000 are few: more epochs may change the order."
+        "Networks had only 90 training steps (under 1,000 is few): more epochs may change the "
+        "order."
     )
     assert few in texts(verdict_of(THREE).trust)
 

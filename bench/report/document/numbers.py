@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.report.model.cells import Cell
 from bench.report.model.classes import missing_classes
-from bench.report.model.wording import DECIMALS, counted, fixed, split_heading
+from bench.report.model.wording import DECIMALS, counted, duration, fixed, split_heading
 
 __all__ = [
     "DECIMALS",
@@ -57,16 +57,3 @@ def share(cell: Cell) -> str:
 def published(cell: Cell) -> str:
     """The paper's figure, or nothing where it printed none."""
     return "" if cell.published is None else fixed(cell.published)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds is None:
-        return ""
-    if seconds < 0.05:
-        return "< 0.1 s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"

@@ -38,7 +38,7 @@ def group_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         axes.set_xticks(range(0, 101, 20))
         axes.set_xlabel("mean recall of the classes [%]")
         axes.grid(visible=False, axis="y")
-        headline(figure, f"Head, middle and tail: {place(split, column)}")
+        headline(figure, f"Frequent and rare classes: {place(split, column)}")
         if axes.patches:
             figure.legend(
                 loc="outside lower center",

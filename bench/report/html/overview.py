@@ -71,13 +71,13 @@ class Overview:
         return self.column.label
 
     @property
-    def best(self) -> str:
+    def best(self) -> dict[str, str]:
         """The methods with the highest mean, and on which splits."""
         found: dict[str, list[str]] = {}
         for place in self.places:
             if place.lines[0].cell.n:
                 found.setdefault(place.lines[0].heading, []).append(place.split)
-        return ", ".join(f"{name} ({' and '.join(splits)})" for name, splits in found.items())
+        return {name: " and ".join(splits) for name, splits in found.items()}
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -168,7 +168,7 @@ def _overview(
         planned=len(runs),
         advice={
             "": _advice(source, column, ""),
-            **{one.split: [*_advice(source, column, one.split), *_paper(one)] for one in places},
+            **{one.split: _with_paper(_advice(source, column, one.split), one) for one in places},
         },
         commands=_commands(source, column, runs, places, folder),
         charts=tuple(map(chart_of, places)),
@@ -186,7 +186,7 @@ def _advice(source: Source, column: Column, split: str) -> list[tuple[str, list[
         for heading, advice in verdict.parts
         if (
             own := [
-                _sentence(source, text, one.methods)
+                _sentence(source, text, one.methods if heading == "Use" else ())
                 for one in advice
                 if one.split == split
                 for text in one.sentences
@@ -247,9 +247,10 @@ def _commands(
         sorted({run.seed for run in runs}),
     )
     found = [] if repeat is None else [(f"Repeat all runs of this data set{_cost(runs)}", repeat)]
-    best = next((line for place in places for line in place.lines if line.cell.n), None)
-    if best is not None:
-        found += _of_best(source, best, folder)
+    bests = [place.lines[0] for place in places if place.lines[0].cell.n]
+    found += [_missed(line, folder) for line in bests]
+    of_method = {line.row.label: line for line in reversed(bests)}
+    found += [_predict(source, of_method[label], folder) for label in reversed(of_method)]
     return tuple(found)
 
 
@@ -259,40 +260,48 @@ def _cost(runs: Sequence[Run]) -> str:
     return f" ({counted(len(runs), 'run')}, {duration(seconds)} one after the other)"
 
 
-def _of_best(source: Source, best: Line, folder: str) -> list[tuple[str, str]]:
-    """What it missed, and how to use it."""
-    run = next(run for run in best.cell.runs if run.result is not None)
-    here, job = f" --out {shlex.quote(folder)}", shlex.quote(run.job_id)
+def _first(line: Line) -> Run:
+    return next(run for run in line.cell.runs if run.result is not None)
+
+
+def _missed(best: Line, folder: str) -> tuple[str, str]:
+    run = _first(best)
+    return (
+        f"List the test samples that {best.heading} missed on the {best.split} split (seed "
+        f"{run.seed})",
+        f"{PROGRAM} show {shlex.quote(run.job_id)} --out {shlex.quote(folder)} "
+        "--csv missed.csv --missed",
+    )
+
+
+def _predict(source: Source, best: Line, folder: str) -> tuple[str, str]:
+    """Two lines: a final model, and its predictions."""
+    run = _first(best)
     inputs = source.records[run.job_id]["data"].get("inputs") or [["smiles", "molecule"]]
     names = ["smiles" if inputs == [["molecule", "molecule"]] else name for name, _ in inputs]
     columns = f"the column{'s' * (len(names) > 1)} {', '.join(names)}"
-    return [
-        (
-            f"List the test samples that {best.heading} missed ({run.split} split, seed "
-            f"{run.seed})",
-            f"{PROGRAM} show {job}{here} --csv missed.csv --missed",
-        ),
-        (
-            f"To predict, first train a final model like {best.heading}",
-            f"{PROGRAM} fit --like {job}{here} --to best_model",
-        ),
-        (
-            f"Then predict new molecules with it; new.csv needs {columns}",
-            f"{PROGRAM} predict best_model new.csv --to predictions.csv",
-        ),
-    ]
+    return (
+        f"Predict new molecules, new.csv with {columns}: train a final model like {best.heading} "
+        "once, then predict with it",
+        f"{PROGRAM} fit --like {shlex.quote(run.job_id)} --out {shlex.quote(folder)} "
+        f"--to best_model\n{PROGRAM} predict best_model new.csv --to predictions.csv",
+    )
 
 
-def _paper(place: Place) -> list[tuple[str, list[Sentence]]]:
-    """Which methods the paper printed a higher figure of than ours, if it printed any."""
+def _with_paper(
+    advice: list[tuple[str, list[Sentence]]], place: Place
+) -> list[tuple[str, list[Sentence]]]:
+    """`advice` with the methods of which the paper printed a higher figure, before how to trust it.
+
+    Unchanged where the paper printed none.
+    """
     gaps = [(line.heading, line.cell.difference) for line in place.lines]
     known = sorted(((name, gap) for name, gap in gaps if gap is not None), key=lambda pair: pair[1])
     if not known:
-        return []
-    higher = [f"{name} by {fixed(-gap)} points" for name, gap in known if gap < 0]
-    text = (
-        f"The paper ({PAPER}) printed higher figures than are measured here for "
-        f"{len(higher) or 'none'} of {len(known)} methods"
-    )
-    text += f": {some_of(higher, _MOST_NAMED)}." if higher else "."
-    return [("Published higher", [[(text, False)]])]
+        return advice
+    higher = [f"{name} {fixed(-gap)}" for name, gap in known if gap < 0]
+    text = f"The paper ({PAPER}) is higher for {len(higher) or 'none'} of {len(known)} methods"
+    text += f", in points: {some_of(higher, _MOST_NAMED)}." if higher else "."
+    trust = [one for one in advice if one[0] == "Trust"]
+    others = [one for one in advice if one[0] != "Trust"]
+    return [*others, ("Published higher", [[(text, False)]]), *trust]

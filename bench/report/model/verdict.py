@@ -34,7 +34,7 @@ from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
 from bench.report.model.tail import tail_interval
-from bench.report.model.wording import counted, fixed, split_heading
+from bench.report.model.wording import counted, duration, fixed, split_heading
 from bench.statistics import Difference
 
 __all__ = ["Advice", "Verdict", "judged", "verdicts"]
@@ -227,9 +227,11 @@ def _gaps(place: _Place) -> str:
     compared = set(place.leaders.methods) - {place.best}
     others = [label for label in place.ranked if label in compared]
     behind = dict(zip(place.leaders.methods, place.leaders.confidence_set.gaps, strict=True))
-    shown = dict.fromkeys((others[0], *(label for label in others if label == _PLAIN)))
+    plain = [label for label in others if label == _PLAIN]
+    names = {label: place.headings[label] for label in (others[0], *plain)}
+    names |= {label: f"plain training ({place.headings[label]})" for label in plain}
     return " and ".join(
-        f"{fixed(behind[label])} points above {place.headings[label]}" for label in shown
+        f"{fixed(behind[label])} points above {name}" for label, name in names.items()
     )
 
 
@@ -237,14 +239,18 @@ def _significance(place: _Place) -> str:
     """Than which of the others the best is significantly better."""
     assert place.leaders is not None  # or nothing is tested
     others, alike = len(place.leaders.methods) - 1, place.best_set[1:]
-    best = "It is significantly better than"
     if not alike:
-        return f"{best} {f'all {others} others' if others > 1 else 'the other method'}."
+        than = f"all {others} others" if others > 1 else "the other method"
+        return f"It is significantly better than {than}."
     if others == 1:
         return "It is not significantly better than the other method."
     if len(alike) == others:
         return f"It is not significantly better than any of the {others} others."
-    return f"{best} {others - len(alike)} of {others} others, not than {place.named(alike)}."
+    rest = others - len(alike)
+    return (
+        f"It is not significantly better than {place.named(alike)}; than the other "
+        f"{rest if rest > 1 else 'one'} it is."
+    )
 
 
 def _missed(place: _Place) -> list[str]:
@@ -271,7 +277,10 @@ def _why_untested(place: _Place) -> str:
 
 
 def _costs(place: _Place) -> list[str]:
-    """What a run of the best costs, and of the cheapest method that is as good."""
+    """What a run of the best costs, and of the cheapest method that is as good.
+
+    That is one above chance that is not significantly worse, among all methods and alone.
+    """
     doubtful = (_one_class(place, place.best_set), _at_chance(place))
     useless = {label for advice in doubtful if advice is not None for label in advice.methods}
     costs = {
@@ -281,8 +290,7 @@ def _costs(place: _Place) -> list[str]:
     }
     if place.best not in costs:
         return []
-    takes = f"A run takes {_time(costs[place.best])}"
-    cheapest = min(costs, key=lambda label: costs[label])
+    takes = f"A run takes {duration(costs[place.best])}"
     elsewhere = measured_elsewhere(place.table)
     machines = {
         (result.device, run.job_id in elsewhere)
@@ -292,29 +300,25 @@ def _costs(place: _Place) -> list[str]:
     if len(costs) < 2 or len(machines) > 1:  # times of different machines are not compared
         joined = any(run.job_id in elsewhere for run, _ in place.finished(place.best))
         return [f"{takes}{', on another machine' * joined}."]
-    above = " and is above chance" if useless & {*place.best_set} else ""
-    if cheapest == place.best:
-        return [f"{takes}, less than theirs{', those at chance left out' * bool(above)}."]
-    gap = place.gap(place.best, cheapest)
-    behind = "" if gap is None else f", {_with_interval(gap)}"
-    text = (
-        f"{takes}. The cheapest method that is not significantly worse{above} is "
-        f"{place.headings[cheapest]}: {_time(costs[cheapest])}, {place.percent(cheapest)}{behind}."
+    cheaper = sorted(
+        (label for label in costs if costs[label] < costs[place.best]),
+        key=lambda label: costs[label],
     )
-    if gap is not None and gap.sign != "alike":
-        text += (
-            " Compared with the best alone it is significantly worse; among all methods it is not."
-        )
-    return [text]
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:,.1f} s" if seconds >= 0.05 else "less than 0.1 s"
+    if not cheaper:
+        return [f"{takes}, less than any of these."]
+    for label in cheaper:
+        gap = place.gap(place.best, label)
+        if gap is not None and gap.sign == "alike":
+            return [
+                f"{takes}; {place.headings[label]}, not significantly worse, takes "
+                f"{duration(costs[label])} ({_with_interval(gap)})."
+            ]
+    return [f"{takes}."]
 
 
 def _with_interval(gap: Difference) -> str:
     """How far behind the best a method is."""
-    return f"{fixed(gap.mean)} points behind (95 % interval {fixed(gap.low)} to {fixed(gap.high)})"
+    return f"{fixed(gap.mean)} points behind, 95 % interval {fixed(gap.low)} to {fixed(gap.high)}"
 
 
 def _worse(place: _Place) -> Advice | None:
@@ -571,7 +575,7 @@ def _few_steps(place: _Place) -> Advice | None:
     between = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
     whose = "Networks" if len(few) == len(steps) else place.named(few)
     return _said(
-        f"{whose} had only {between} training steps, and {_FEW_STEPS:,} are few: more epochs may "
+        f"{whose} had only {between} training steps (under {_FEW_STEPS:,} is few): more epochs may "
         "change the order.",
         tuple(few),
     )

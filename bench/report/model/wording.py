@@ -30,3 +30,16 @@ def split_heading(split: str) -> str:
     ('Random split', 'cv5 split', 'random[seed_of=A] split')
     """
     return f"{split.capitalize() if split.isalpha() else split} split"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    if seconds is None:
+        return ""
+    if seconds < 0.05:
+        return "< 0.1 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"

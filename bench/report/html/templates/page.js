@@ -166,6 +166,10 @@ function copies(button, command) {
 
 for (const button of document.querySelectorAll(".copy")) copies(button, button.parentNode.querySelector("code"));
 
+for (const link of document.querySelectorAll("a.opens")) {
+  link.addEventListener("click", () => { document.querySelector(link.getAttribute("href")).open = true; });
+}
+
 // Commands are printed, too.
 const commands = [...document.querySelectorAll("details.do")].filter((one) => !one.open);
 addEventListener("beforeprint", () => commands.forEach((one) => { one.open = true; }));
