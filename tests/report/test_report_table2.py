@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError
+from bench.report.document.caption import caption
 from bench.report.model import measures
 from bench.report.model.published import published, read_published
 from bench.report.model.table2 import table2
@@ -271,3 +272,16 @@ def test_share_of_test_samples_is_that_of_the_class_where_it_is_largest():
     record["data"]["train_counts"] = record["per_class"]["train_count"] = [700, 70]
     [run] = table2(make_plan([make_job()]), [record], {}).runs
     assert run.result.test_to_train == 20 / 70
+
+
+def test_a_method_with_a_loop_of_its_own_has_its_own_epochs():
+    jobs = [make_job(method=name) for name in ("vanilla", "chemprop", "gone")]
+    records = [make_record(job) for job in jobs]
+    records[1]["job"]["method"]["options"] = {"epochs": 7}
+    epochs = {run.method: run.result.epochs for run in table2(make_plan(jobs), records, {}).runs}
+    assert epochs["chemprop"] == 7
+    assert epochs["vanilla"] == epochs["gone"] == records[0]["job"]["training"]["epochs"]
+    [said] = [
+        text for name, text in caption(table2(make_plan(jobs), records, {})) if name == "Training"
+    ]
+    assert "7 (chemprop)" in said

@@ -54,6 +54,8 @@ class Result:
     torch : str or None
         Version of torch, where it was recorded.
     class_names : tuple of str
+    epochs : int
+        At most, all stages together: those of the settings, or of a method's own loop.
     predicted : tuple of int
         Test samples that were taken for each class.
     trained_epochs : int

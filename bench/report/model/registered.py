@@ -42,6 +42,21 @@ def summary_of(name: str) -> str:
     return _summary(METHODS.get(name).cls)
 
 
+def own_epochs(method: Json) -> int | None:
+    """Epochs of the loop of its own that a method of a record has.
+
+    None of others, and of a method that is not registered here with these options.
+    """
+    if method["name"] not in METHODS:
+        return None
+    cls = METHODS.get(method["name"]).cls
+    try:
+        options = check_options(cls.options_type, Spec(method["name"], method["options"]), "method")
+    except UsageError:
+        return None
+    return cls.epochs(options)
+
+
 def origin_of(name: str) -> str:
     """Where a data set comes from and what its samples are; nothing of one not registered here."""
     if name not in DATASETS:

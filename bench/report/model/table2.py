@@ -28,6 +28,7 @@ from bench.report.model.cells import (
 from bench.report.model.check import check_plan, check_records
 from bench.report.model.measures import Measure
 from bench.report.model.published import comparable, published
+from bench.report.model.registered import own_epochs
 from bench.spec import label_and_encoder, label_and_fold
 
 Json = Mapping[str, Any]
@@ -222,7 +223,7 @@ def _result(record: Json) -> Result:
         metrics={name: _finite(value) for name, value in record["metrics"].items()},
         selected_epoch=selection["epoch"],
         valid_balanced_accuracy=_finite(selection["valid_balanced_accuracy"]),
-        epochs=training["epochs"],
+        epochs=own_epochs(record["job"]["method"]) or training["epochs"],
         batch_size=training["batch_size"],
         seconds=record["time"]["seconds"],
         parameters=record["parameters"],
