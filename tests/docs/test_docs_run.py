@@ -33,6 +33,7 @@ NOT_RUN = {
     "python -m tests.simulated_device": "takes minutes",
     "python run_bench.py data hiv": "downloads a file",
     "python run_bench.py compare centre_loss": "needs three runs on real data",
+    "python run_bench.py compare my_method": "needs three runs on real data",
     "python run_bench.py check pna.py": "needs torch_geometric; tests/backbones runs it",
     "python run_bench.py --plugin pna.py": "needs torch_geometric; tests/backbones runs it",
 }
