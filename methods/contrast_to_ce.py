@@ -60,9 +60,10 @@ class ContrastToCrossEntropy(ContrastiveMethod):
     chosen after training.
 
     What differs: the curve of SC-MIL is not published, parabolic is that of hybrid networks and
-    BBN. In the first epoch the classifier gets no gradient, so that it may not be selected, and a
-    run has two epochs or more. The weight decay reaches the classifier all the same. With two
-    classes nothing changes.
+    BBN. In the first epoch the classifier is left alone, so that it may not be selected, and a run
+    has two epochs or more. Then ``1 - b`` scales what cross-entropy sends into the encoder, not
+    what it sends to the classifier: Adam undoes such a factor, but weight decay beside a gradient
+    made small by it would take the classifier to 0. With two classes nothing changes.
     """
 
     options_type = ContrastToCrossEntropyOptions
@@ -90,9 +91,14 @@ class ContrastToCrossEntropy(ContrastiveMethod):
             batch.labels,
             temperature=self.options.temperature,
         )
+        if self.share == 1:
+            return contrast
         # The samples as they are come last, so that batch norm's running statistics lean to them.
-        classification = self.loss(network(batch), batch.labels)
-        return self.share * contrast + (1 - self.share) * classification
+        embeddings = network.encode(batch)
+        scaled = self.share * embeddings.detach() + (1 - self.share) * embeddings
+        classification = self.loss(network.head(scaled), batch.labels)
+        # Of the value of the formula, with the gradient of `classification`.
+        return self.share * (contrast - classification.detach()) + classification
 
     def implied_log_prior(self) -> Tensor:
         # Cross-entropy alone trains the last layer, on samples as they are.

@@ -43,10 +43,46 @@ def test_loss_is_linear_between_contrast_and_cross_entropy(share, balanced):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_first_epoch_gives_the_head_no_gradient_and_is_not_selected():
+def test_encoder_has_the_gradient_of_the_formula_and_the_head_that_of_cross_entropy():
+    found = ready("contrast_to_ce", augmentation="none")
+    batch, method, network = batch_of(found), found.method, found.network
+    method.share = 0.9
+    encoder, head = list(network.encoders.parameters()), list(network.head.parameters())
+
+    def gradients(value, parameters):
+        return torch.autograd.grad(value, parameters, retain_graph=True)
+
+    embeddings = network.encode(batch)
+    contrast = supcon_loss(method.project(embeddings).repeat(2, 1), batch.labels, temperature=0.1)
+    classification = cross_entropy(network.head(embeddings), batch.labels)
+    loss = method.training_step(network, batch)
+    formula = 0.9 * contrast + 0.1 * classification
+    for got, expected in zip(gradients(loss, encoder), gradients(formula, encoder), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
+    whole = gradients(classification, head)
+    for got, expected in zip(gradients(loss, head), whole, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_weight_decay_does_not_take_the_head_to_0_while_contrast_has_most_of_the_weight(balanced):
+    found = ready("contrast_to_ce", balanced=balanced)
+    method, network = found.method, found.network
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.001, weight_decay=0.0002)
+    before = network.head.classifier.weight.abs().mean().item()
+    for share in (1.0, 0.999):
+        method.share = share
+        for _ in range(100):
+            optimizer.zero_grad()
+            method.training_step(network, batch_of(found)).backward()
+            optimizer.step()
+    assert network.head.classifier.weight.abs().mean().item() > 0.5 * before
+
+
+def test_first_epoch_leaves_the_head_alone_and_is_not_selected():
     found = ready("contrast_to_ce", epoch=1)
     found.method.training_step(found.network, batch_of(found)).backward()
-    assert all((p.grad == 0).all() for p in found.network.head.parameters())
+    assert all(p.grad is None for p in found.network.head.parameters())
     assert any((p.grad != 0).any() for p in found.network.encoders.parameters())
     assert [found.method.selectable(epoch) for epoch in (1, 2)] == [False, True]
     with pytest.raises(TrainingError, match="selectable epoch"):
