@@ -69,9 +69,10 @@ class BilateralBranch(Method):
     def training_step(self, network: Network, batch: Batch) -> Tensor:
         embeddings = network.encode(batch)
         uniform, tail = self._pairs(len(batch), embeddings.device)
-        logits = mixed_logits(
-            network.head(embeddings[uniform]), self.second_head(embeddings[tail]), self.share
-        )
+        # In the first epoch it has no weight, and weight decay alone would take it to 0.
+        with torch.set_grad_enabled(self.share < 1):
+            second = self.second_head(embeddings[tail])
+        logits = mixed_logits(network.head(embeddings[uniform]), second, self.share)
         return mixup_loss(logits, batch.labels[uniform], batch.labels[tail], self.share)
 
     def predict(self, network: Network, batch: Batch) -> Tensor:

@@ -80,12 +80,21 @@ def trains(subject: MethodUnderTest) -> None:
 
 @check
 def gradients(subject: MethodUnderTest) -> None:
-    """Every parameter that some stage trains gets a gradient."""
+    """Every parameter that some stage trains gets a gradient, none an epoch of weight decay alone.
+
+    Adam divides by the size of the gradient: where the loss has hardly any, weight decay takes a
+    parameter to 0 in some hundred steps.
+    """
     seen = _seen(subject)
     if missed := seen.trained - seen.reached:
         raise ConformanceError(
             "a gradient other than zero for every trained parameter at some step",
             f"none in {some_names(missed)}; use it in the loss, freeze it, or make it a buffer",
+        )
+    if seen.decayed:
+        raise ConformanceError(
+            "gradients larger than those of weight decay in every epoch, or none at all",
+            f"smaller ones in {some_names(seen.decayed)}; leave out of the loss what has no weight",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 from bench.data.batch import Batch
 from bench.method import Method, Stage
 from bench.models.network import Network
+from bench.training.settings import TrainingSettings
+
+_WEIGHT_DECAY = TrainingSettings().weight_decay
 
 
 @dataclass
@@ -22,6 +26,8 @@ class TrainingTrace:
 
     Attributes
     ----------
+    decayed : set of str
+        Parameters whose gradients in some epoch were all smaller than what weight decay adds.
     trained, reached : set of str
         Parameters that some stage trains; that had a gradient other than zero at some step.
     frozen, moved : set of str
@@ -32,6 +38,7 @@ class TrainingTrace:
         Positions of the training samples in the order of each epoch.
     """
 
+    decayed: set[str] = field(default_factory=set)
     trained: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
@@ -90,6 +97,8 @@ class Watch:
     def __init__(self) -> None:
         self.seen = TrainingTrace()
         self._followed: set[int] = set()
+        # Of each parameter, the largest gradient of this epoch in units of its weight decay.
+        self._strengths: dict[str, float] = {}
         self._frozen: Copies | None = None
 
     def stage(self, network: Network, stage: Stage) -> None:
@@ -101,7 +110,9 @@ class Watch:
         self.seen.frozen |= self._frozen.copies.keys()
 
     def epoch_ends(self) -> None:
-        """Compare what the stage froze."""
+        """Compare what the stage froze, and gradients with weight decay."""
+        self.seen.decayed |= {name for name, strength in self._strengths.items() if strength < 1}
+        self._strengths.clear()
         if self._frozen is not None:
             self.seen.moved |= self._frozen.changed(_by_name(self._network))
 
@@ -121,6 +132,9 @@ class Watch:
         assert parameter.grad is not None
         if parameter.grad.any():
             self.seen.reached.add(name)
+        decay = _WEIGHT_DECAY * parameter.detach().norm()
+        strength = float(parameter.grad.norm() / decay) if decay else math.inf
+        self._strengths[name] = max(strength, self._strengths.get(name, 0.0))
 
 
 class Copies:

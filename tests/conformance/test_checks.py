@@ -51,6 +51,16 @@ class UntrainedHead(Method):
         return network.encode(batch).square().mean()
 
 
+class FadesIn(Method):
+    """Nothing but weight decay moves the network in the first epoch."""
+
+    def begin_epoch(self, epoch, network):
+        self.share = float(epoch > 1)
+
+    def loss(self, logits, labels):
+        return self.share * super().loss(logits, labels)
+
+
 class GradientOfUnusedBranch(Method):
     """Where the root is not taken, its infinite slope still makes the gradient nan."""
 
@@ -283,7 +293,7 @@ class KnowsItsBackbone(Method):
 BROKEN = {
     "description": [type("NoDocstring", (Method,), {})],
     "trains": [WrongShape, NotFinite, GradientOfUnusedBranch],
-    "gradients": [UnusedParameter, UntrainedHead],
+    "gradients": [UnusedParameter, UntrainedHead, FadesIn],
     "frozen_parts": [WritesToFrozenWeights, MovesFrozenStatistics],
     "inputs_unchanged": [WritesLabels, WritesSharedFeatures],
     "order_of_samples": [SameOrder, NegativePositions],
