@@ -82,8 +82,8 @@ def trains(subject: MethodUnderTest) -> None:
 def gradients(subject: MethodUnderTest) -> None:
     """Every parameter that some stage trains gets a gradient, none an epoch of weight decay alone.
 
-    Adam divides by the size of the gradient: where the loss has hardly any, weight decay takes a
-    parameter to 0 in some hundred steps.
+    Adam divides by the size of the gradient: where the loss gives one of zeros, weight decay takes
+    a parameter to 0 in some hundred steps.
     """
     seen = _seen(subject)
     if missed := seen.trained - seen.reached:
@@ -93,8 +93,9 @@ def gradients(subject: MethodUnderTest) -> None:
         )
     if seen.decayed:
         raise ConformanceError(
-            "gradients larger than those of weight decay in every epoch, or none at all",
-            f"smaller ones in {some_names(seen.decayed)}; leave out of the loss what has no weight",
+            "in every epoch a gradient other than zero, or none at all",
+            f"zeros in {some_names(seen.decayed)}, which weight decay alone then moves; leave out "
+            "of the loss what has no weight",
         )
 
 

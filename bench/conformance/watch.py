@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
@@ -15,9 +14,6 @@ from torch import Tensor, nn
 from bench.data.batch import Batch
 from bench.method import Method, Stage
 from bench.models.network import Network
-from bench.training.settings import TrainingSettings
-
-_WEIGHT_DECAY = TrainingSettings().weight_decay
 
 
 @dataclass
@@ -27,7 +23,7 @@ class TrainingTrace:
     Attributes
     ----------
     decayed : set of str
-        Parameters whose gradients in some epoch were all smaller than what weight decay adds.
+        Parameters whose gradients were all zeros in some epoch: weight decay alone moves them.
     trained, reached : set of str
         Parameters that some stage trains; that had a gradient other than zero at some step.
     frozen, moved : set of str
@@ -97,8 +93,8 @@ class Watch:
     def __init__(self) -> None:
         self.seen = TrainingTrace()
         self._followed: set[int] = set()
-        # Of each parameter, the largest gradient of this epoch in units of its weight decay.
-        self._strengths: dict[str, float] = {}
+        # Whether a gradient of this epoch was other than zero.
+        self._of_epoch: dict[str, bool] = {}
         self._frozen: Copies | None = None
 
     def stage(self, network: Network, stage: Stage) -> None:
@@ -110,9 +106,9 @@ class Watch:
         self.seen.frozen |= self._frozen.copies.keys()
 
     def epoch_ends(self) -> None:
-        """Compare what the stage froze, and gradients with weight decay."""
-        self.seen.decayed |= {name for name, strength in self._strengths.items() if strength < 1}
-        self._strengths.clear()
+        """Compare what the stage froze; name what had gradients, but of zeros alone."""
+        self.seen.decayed |= {name for name, reached in self._of_epoch.items() if not reached}
+        self._of_epoch.clear()
         if self._frozen is not None:
             self.seen.moved |= self._frozen.changed(_by_name(self._network))
 
@@ -130,11 +126,10 @@ class Watch:
 
     def _note(self, name: str, parameter: Tensor) -> None:
         assert parameter.grad is not None
-        if parameter.grad.any():
+        reached = bool(parameter.grad.any())
+        if reached:
             self.seen.reached.add(name)
-        decay = _WEIGHT_DECAY * parameter.detach().norm()
-        strength = float(parameter.grad.norm() / decay) if decay else math.inf
-        self._strengths[name] = max(strength, self._strengths.get(name, 0.0))
+        self._of_epoch[name] = reached or self._of_epoch.get(name, False)
 
 
 class Copies:
