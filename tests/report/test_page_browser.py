@@ -365,10 +365,13 @@ def test_the_verdict_leads_to_the_commands(opened):
     link = next(
         one for one in opened.find_elements(By.CSS_SELECTOR, ".opens") if one.is_displayed()
     )
-    block = opened.find_element(By.CSS_SELECTOR, link.get_dom_attribute("href"))
+    box = opened.find_element(By.CSS_SELECTOR, link.get_dom_attribute("href"))
+    block = opened.find_element(By.CSS_SELECTOR, ".do")
     assert not block.get_property("open")
     opened.execute_script("arguments[0].click()", link)
     assert block.get_property("open")
+    assert " --missed" in box.text
+    assert "random split" in box.text
     assert " fit --like " in block.text
 
 

@@ -79,6 +79,18 @@ class Overview:
                 found.setdefault(place.lines[0].heading, []).append(place.split)
         return {name: " and ".join(splits) for name, splits in found.items()}
 
+    def key_of_command(self, number: int) -> str:
+        """What the verdict of a split leads to: the command that lists the samples missed there."""
+        found = [place.key for place in self.places if place.lines[0].cell.n]
+        # They stand before the commands that predict.
+        place = number - (len(self.commands) - len(found) - self.predictions)
+        return f"missed-{found[place]}" if 0 <= place < len(found) else ""
+
+    @property
+    def predictions(self) -> int:
+        """How many of the commands predict."""
+        return len(self.best)
+
     @property
     def places(self) -> tuple[Place, ...]:
         """Its splits."""
@@ -291,7 +303,7 @@ def _predict(source: Source, best: Line, folder: str) -> tuple[str, str]:
 def _with_paper(
     advice: list[tuple[str, list[Sentence]]], place: Place
 ) -> list[tuple[str, list[Sentence]]]:
-    """`advice` with the methods of which the paper printed a higher figure, before how to trust it.
+    """`advice` with the methods of which the paper printed a higher figure, after what to use.
 
     Unchanged where the paper printed none.
     """
@@ -302,6 +314,6 @@ def _with_paper(
     higher = [f"{name} {fixed(-gap)}" for name, gap in known if gap < 0]
     text = f"The paper ({PAPER}) is higher for {len(higher) or 'none'} of {len(known)} methods"
     text += f", in points: {some_of(higher, _MOST_NAMED)}." if higher else "."
-    trust = [one for one in advice if one[0] == "Trust"]
-    others = [one for one in advice if one[0] != "Trust"]
-    return [*others, ("Published higher", [[(text, False)]]), *trust]
+    use = [one for one in advice if one[0] == "Use"]
+    others = [one for one in advice if one[0] != "Use"]
+    return [*use, ("Published higher", [[(text, False)]]), *others]

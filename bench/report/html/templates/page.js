@@ -167,7 +167,7 @@ function copies(button, command) {
 for (const button of document.querySelectorAll(".copy")) copies(button, button.parentNode.querySelector("code"));
 
 for (const link of document.querySelectorAll("a.opens")) {
-  link.addEventListener("click", () => { document.querySelector(link.getAttribute("href")).open = true; });
+  link.addEventListener("click", () => { document.querySelector(link.getAttribute("href")).closest("details").open = true; });
 }
 
 // Commands are printed, too.
