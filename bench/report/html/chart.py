@@ -77,8 +77,7 @@ def chart_of(place: Place) -> Chart:
     if not known:
         marks = tuple(_mark(line, level, 0.0, 0.0, 100.0) for line in place.lines)
         return Chart(place, marks, (), None, "")
-    means = [line.cell.mean for line in place.lines if line.cell.mean is not None]
-    top = max(means, default=0.0)
+    top = place.lines[0].cell.mean or 0.0  # the best is first
     low, high = min(known), max(known)
     if chance is not None and low - chance > _NEAR * max(high - low, 1.0):
         chance = None

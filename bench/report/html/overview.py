@@ -44,6 +44,8 @@ class Overview:
         Split to what the verdict says of it, by its headings, and nothing to what it says of all.
     commands : tuple of (str, str)
         What each does, and how it is typed.
+    anchors : mapping
+        What is typed, to its name on the page, of commands that the verdict of a split leads to.
     charts : tuple of Chart
         One a split.
     with_paper : bool
@@ -61,6 +63,7 @@ class Overview:
     planned: int
     advice: Mapping[str, Sequence[tuple[str, Sequence[Sentence]]]]
     commands: tuple[tuple[str, str], ...]
+    anchors: Mapping[str, str]
     charts: tuple[Chart, ...]
     with_paper: bool
     pictures: tuple[Picture, ...]
@@ -78,18 +81,6 @@ class Overview:
             if place.lines[0].cell.n:
                 found.setdefault(place.lines[0].heading, []).append(place.split)
         return {name: " and ".join(splits) for name, splits in found.items()}
-
-    def key_of_command(self, number: int) -> str:
-        """What the verdict of a split leads to: the command that lists the samples missed there."""
-        found = [place.key for place in self.places if place.lines[0].cell.n]
-        # They stand before the commands that predict.
-        place = number - (len(self.commands) - len(found) - self.predictions)
-        return f"missed-{found[place]}" if 0 <= place < len(found) else ""
-
-    @property
-    def predictions(self) -> int:
-        """How many of the commands predict."""
-        return len(self.best)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -183,6 +174,11 @@ def _overview(
             **{one.split: _with_paper(_advice(source, column, one.split), one) for one in places},
         },
         commands=_commands(source, column, runs, places, folder),
+        anchors={
+            _missed(place.lines[0], folder)[1]: f"missed-{place.key}"
+            for place in places
+            if place.lines[0].cell.n
+        },
         charts=tuple(map(chart_of, places)),
         with_paper=any(place.with_paper for place in places),
         pictures=tuple(picture for picture in pictures if picture.name in names),
@@ -261,8 +257,10 @@ def _commands(
     found = [] if repeat is None else [(f"Repeat all runs of this data set{_cost(runs)}", repeat)]
     bests = [place.lines[0] for place in places if place.lines[0].cell.n]
     found += [_missed(line, folder) for line in bests]
-    of_method = {line.row.label: line for line in reversed(bests)}
-    found += [_predict(source, of_method[label], folder) for label in reversed(of_method)]
+    of_method: dict[str, Line] = {}
+    for line in bests:
+        of_method.setdefault(line.row.label, line)
+    found += [_predict(source, line, folder) for line in of_method.values()]
     return tuple(found)
 
 

@@ -90,7 +90,7 @@ def _verdict(
         avoid=tuple(of_each(_others_of_one_class, _at_chance, _worse, _rising)),
         trust=(
             *_not_complete(places),
-            # What may overturn the order comes first: the terminal shows two sentences.
+            # What may overturn the order comes first: the terminal shows a few sentences alone.
             *of_each(_best_of_one_class, _few_steps, _resolved, _one_cluster),
             *_disagreement(places),
             *of_each(_rare, _best_rising),
@@ -146,12 +146,20 @@ class _Place:
         return [self.best, *(label for label in others if label != self.best)]
 
     @cached_property
+    def behind(self) -> dict[str, float]:
+        """Points behind the best of all that are compared, the best among them."""
+        if self.leaders is None:
+            return {}
+        return dict(zip(self.leaders.methods, self.leaders.confidence_set.gaps, strict=True))
+
+    @cached_property
     def worse(self) -> dict[str, float]:
         """Points behind the best of those that are significantly worse, the worst first."""
         if self.leaders is None:
             return {}
-        gaps = zip(self.leaders.methods, self.leaders.confidence_set.gaps, strict=True)
-        found = {label: gap for label, gap in gaps if label not in self.leaders.members}
+        found = {
+            label: gap for label, gap in self.behind.items() if label not in self.leaders.members
+        }
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def percent(self, label: str) -> str:
@@ -223,15 +231,12 @@ def _use(place: _Place) -> Advice:
 
 def _gaps(place: _Place) -> str:
     """Points above the next method, and above plain training, of those that are compared."""
-    assert place.leaders is not None  # or nothing is compared
-    compared = set(place.leaders.methods) - {place.best}
-    others = [label for label in place.ranked if label in compared]
-    behind = dict(zip(place.leaders.methods, place.leaders.confidence_set.gaps, strict=True))
+    others = [label for label in place.ranked if label in place.behind and label != place.best]
     plain = [label for label in others if label == _PLAIN]
     names = {label: place.headings[label] for label in (others[0], *plain)}
     names |= {label: f"plain training ({place.headings[label]})" for label in plain}
     return " and ".join(
-        f"{fixed(behind[label])} points above {name}" for label, name in names.items()
+        f"{fixed(place.behind[label])} points above {name}" for label, name in names.items()
     )
 
 
@@ -450,11 +455,9 @@ def _resolved(place: _Place) -> Advice | None:
     """How many runs there are and how small a difference they can show."""
     runs = [run for run, _ in place.finished(place.best)]
     if place.leaders is not None:
-        group = place.leaders.confidence_set
         seeds = _in_words([run for run in runs if run.replicate in place.leaders.seeds])
         if place.worse:
-            gaps = dict(zip(place.leaders.methods, group.gaps, strict=True))
-            alike = [gaps[label] for label in place.best_set[1:]]
+            alike = [place.behind[label] for label in place.best_set[1:]]
             least = min(place.worse.values())
             text = f"Over {seeds}, the smallest significant lead is {fixed(least)} points"
             if alike:
@@ -462,10 +465,8 @@ def _resolved(place: _Place) -> Advice | None:
                 if max(alike) > least:
                     text += ": behind by more, but noisier"
             return _said(f"{text}.")
-        return _said(
-            f"Over {seeds}, not even the largest lead, {fixed(max(group.gaps))} points, is "
-            "significant."
-        )
+        most = fixed(max(place.behind.values()))
+        return _said(f"Over {seeds}, not even the largest lead, {most} points, is significant.")
     if len(place.ranked) < 2:
         once = place.cell(place.best).n == 1
         return _said(f"{_in_words(runs)}: what another gives is not known.") if once else None
