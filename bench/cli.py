@@ -37,6 +37,12 @@ _metrics = click.option(
     help="columns of the table: balanced_accuracy,mcc,bedroc; --list metrics names all",
 )
 
+_sheet = click.option("--sheet", metavar="NAME", help="sheet of an Excel file; default the first")
+
+_delimiter = click.option(
+    "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
+)
+
 _FILE_OPTIONS = (
     click.option(
         "--data",
@@ -65,10 +71,8 @@ _FILE_OPTIONS = (
         default=None,
         help="clean up the molecules of --data: the largest fragment, neutralised",
     ),
-    click.option("--sheet", metavar="NAME", help="sheet of an Excel file; default the first"),
-    click.option(
-        "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
-    ),
+    _sheet,
+    _delimiter,
     click.option(
         "--max-bad",
         type=click.FloatRange(0, 1),
@@ -650,9 +654,8 @@ for _option in fit.params:
     "--smiles-col", metavar="LIST", help="SMILES column(s) of TABLE; found when not given"
 )
 @click.option("--protein-col", metavar="NAME", help="amino-acid sequence column of TABLE")
-@click.option(
-    "--delimiter", metavar="NAME", help="comma, semicolon, tab or pipe; found when not given"
-)
+@_sheet
+@_delimiter
 @click.option(
     "--prior",
     default="as-is",
@@ -669,6 +672,7 @@ def predict(
     target: str,
     smiles_col: str | None,
     protein_col: str | None,
+    sheet: str | None,
     delimiter: str | None,
     prior: str,
     jobs: int,
@@ -696,6 +700,7 @@ def predict(
         target,
         smiles_col=smiles_col,
         protein_col=protein_col,
+        sheet=sheet,
         delimiter=delimiter,
         prior=prior,
         jobs=jobs,

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from bench.datasets._files import kind_of_file, read_file
 from bench.datasets._table import DELIMITERS, delimiter_name, found_delimiter
@@ -66,7 +66,11 @@ class TableReader:
 
 @contextmanager
 def open_table(
-    source: str, *, delimiter: str | None = None, expected: Sequence[str] = ()
+    source: str,
+    *,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    expected: Sequence[str] = (),
 ) -> Iterator[TableReader]:
     """Open a table of UTF-8 text, packed with gzip or not; ``-`` is the standard input.
 
@@ -79,6 +83,8 @@ def open_table(
     source : str
     delimiter : str, optional
         One of the names in :data:`DELIMITERS`, or the delimiter itself; found when None.
+    sheet : str, optional
+        Of an Excel file; the first one when None.
     expected : sequence of str
         Columns that the header should have, by which the delimiter is found.
 
@@ -88,11 +94,18 @@ def open_table(
         It cannot be read, or has no header; while rows are read, one does not fit the header.
     """
     if source != STANDARD and kind_of_file(source) in _NO_TEXT:
-        found = read_file(Path(source).expanduser(), delimiter=delimiter, expected=expected)
+        found = read_file(
+            Path(source).expanduser(), delimiter=delimiter, sheet=sheet, expected=expected
+        )
         cells = map(list, zip(*found.columns.values(), strict=True))
         yield TableReader(found.where, list(found.columns), Dialect(","), cells)
         return
     where = "the standard input" if source == STANDARD else source
+    if sheet is not None:
+        raise DataError(
+            f"Expected an Excel file, as the sheet {sheet!r} is named, but got {where}. Leave out "
+            "--sheet."
+        )
     with _errors_of(where), ExitStack() as stack:
         binary = _binary(source, stack)
         text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
@@ -116,11 +129,14 @@ def open_table(
         yield TableReader(where, next(rows), dialect, rows)
 
 
-def count_rows(source: str, *, delimiter: str | None, expected: Sequence[str]) -> int | None:
-    """Rows below the header, all of which fit it; None where `source` can be read only once."""
+def count_rows(source: str, **form: Any) -> int | None:
+    """Rows below the header, all of which fit it; None where `source` can be read only once.
+
+    `form` is that of :func:`open_table`.
+    """
     if source == STANDARD or not os.path.isfile(source):
         return None
-    with open_table(source, delimiter=delimiter, expected=expected) as table:
+    with open_table(source, **form) as table:
         return sum(1 for _ in table.rows)
 
 

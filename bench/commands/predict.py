@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def predict_table(
     smiles_col: str | None = None,
     protein_col: str | None = None,
     delimiter: str | None = None,
+    sheet: str | None = None,
     prior: str = "as-is",
     jobs: int = 0,
     data_dir: Path | None = None,
@@ -82,11 +83,12 @@ def predict_table(
     }
     expected = [name for names in asked.values() for name in names]
     expected = expected or [input_.name for input_ in loaded.card.inputs]
-    total = count_rows(source, delimiter=delimiter, expected=expected)
+    form: dict[str, Any] = {"delimiter": delimiter, "sheet": sheet, "expected": expected}
+    total = count_rows(source, **form)
     tally = _Tally()
     try:
         with (
-            open_table(source, delimiter=delimiter, expected=expected) as table,
+            open_table(source, **form) as table,
             open_target(target) as file,
             LiveStep("Predicting", to=errors) as step,
         ):

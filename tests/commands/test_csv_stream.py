@@ -73,6 +73,22 @@ def test_delimiter_is_that_of_the_expected_columns_or_the_one_named(tmp_path):
         read(path, delimiter="x")
 
 
+def test_sheet_of_an_excel_file_is_the_one_named(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["note"])
+    book.active.append(["empty"])
+    book.create_sheet("new").append(["smiles"])
+    book["new"].append(["CCO"])
+    path = tmp_path / "table.xlsx"
+    book.save(path)
+    assert read(path)[:2] == (["note"], [["empty"]])
+    assert read(path, sheet="new")[:2] == (["smiles"], [["CCO"]])
+    assert count_rows(str(path), sheet="new") == 1
+    with pytest.raises(DataError, match="'Sheet', 'new'"):
+        read(path, sheet="old")
+
+
 def test_blank_lines_are_no_rows_but_rows_of_blanks_are(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("\n \nsmiles,name\n\nC,a\n,\n\nCC,b\n\n")

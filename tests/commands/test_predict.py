@@ -243,6 +243,7 @@ def test_inputs_are_asked_for_in_the_order_of_the_card(fake, table, predicted):
         ("CCO,1\nCCN,2\nCCC,3\n", (), ["Expected a header", "'CCO'"]),
         ("smiles,x\nC\n", (), ["line 2 has 1"]),
         ("smiles\nC\n", ("--delimiter", "x"), ["comma, semicolon"]),
+        ("smiles\nC\n", ("--sheet", "new"), ["an Excel file", "'new'", "Leave out --sheet"]),
         ("smiles\nC\n", ("--prior", "none.csv"), ["train, equal, as-is", "none.csv"]),
     ],
 )
