@@ -9,9 +9,10 @@ from torch import Tensor
 def pair_places(
     size: int, visited: int, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Places of the pairs' first and second samples in a batch of `size`.
+    """Places of the first and second samples of those pairs that are whole in a batch of `size`.
 
-    An odd sample is left over. A batch of one sample is its own partner.
+    A sample whose partner is in another batch is left out. In a batch without a whole pair, the
+    first sample is its own partner.
 
     Parameters
     ----------
@@ -22,15 +23,17 @@ def pair_places(
 
     Returns
     -------
-    tuple of two Tensors of int64, shape (max(1, B // 2),)
+    tuple of two Tensors of int64, shape (P,)
 
     Examples
     --------
     >>> pair_places(5, visited=3)
-    (tensor([1, 3]), tensor([0, 2]))
+    (tensor([1, 3]), tensor([2, 4]))
     """
-    first = visited % 2
-    places = torch.arange(max(1, size - size % 2), device=device)
-    if size == 1:
-        return places, places
-    return places[first::2], places[1 - first :: 2]
+    begin = visited % 2
+    pairs = (size - begin) // 2
+    if pairs == 0:
+        alone = torch.zeros(1, dtype=torch.int64, device=device)
+        return alone, alone
+    places = torch.arange(begin, begin + 2 * pairs, device=device)
+    return places[::2], places[1::2]

@@ -64,7 +64,9 @@ def test_limits():
     x = torch.linspace(-4, 4, 33, dtype=torch.float64)
     torch.testing.assert_close(apa(x, 1.0, 1.0), x.sigmoid())
     torch.testing.assert_close(aglu(x, 1.0, 1.0), torch.nn.functional.silu(x))
-    torch.testing.assert_close(apa(x, 1e-9, 1.0), (-(-x).exp()).exp(), atol=1e-6, rtol=1e-6)
+    for slope in (1.0, 2.5):
+        gumbel = (-(-slope * x).exp()).exp()
+        torch.testing.assert_close(apa(x, 1e-9, slope), gumbel, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(aglu(x, 0.7, 1e5), x.relu())
     assert apa(number(0.0), 3.0, 2.0).item() == pytest.approx(4 ** (-1 / 3))
 

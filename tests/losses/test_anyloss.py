@@ -91,6 +91,10 @@ def test_without_limit_it_is_one_minus_the_metric_of_the_batch():
     predicted = logits.argmax(dim=1).numpy()
     found = metric_loss(logits, target, amplification=1e7).item()
     assert found == pytest.approx(1 - balanced_accuracy(target.numpy(), predicted, 4), abs=1e-6)
+    recalls = [(predicted[target == k] == k).mean() for k in range(4)]
+    assert min(recalls) > 0
+    found = metric_loss(logits, target, amplification=1e7, metric="g_mean").item()
+    assert found == pytest.approx(1 - np.prod(recalls) ** 0.25, abs=1e-6)
 
     scores = []
     for k in range(4):

@@ -103,13 +103,17 @@ def test_as_by_hand(num_experts, num_classes, size, seed):
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.2, 1.0])
-def test_one_expert_is_the_base_alone(logits, target, temperatures, diversity):
-    alone = logits[None].requires_grad_()
-    loss = ride_loss(alone, target, NONE, scale=1.0, diversity=diversity, temperatures=temperatures)
-    (found,) = torch.autograd.grad(loss, alone)
-    (expected,) = torch.autograd.grad(cross_entropy(alone[0], target), alone)
-    assert loss.item() == pytest.approx(cross_entropy(logits, target).item(), abs=1e-15)
-    assert torch.allclose(found, expected, rtol=0, atol=1e-15)
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_one_expert_is_the_base_alone(cosines, target, counts, temperatures, scale, diversity):
+    margins = ldam_margins(counts, max_margin=0.5)
+    alone = cosines[:1].requires_grad_()
+    base = ldam_loss(alone[0], target, margins, scale=scale)
+    loss = ride_loss(
+        alone, target, margins, scale=scale, diversity=diversity, temperatures=temperatures
+    )
+    assert loss.item() == pytest.approx(base.item(), abs=1e-12)
+    (found,), (expected,) = (torch.autograd.grad(value, alone) for value in (loss, base))
+    assert torch.allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_equal_experts_lose_as_many_times_the_base(logits, target, temperatures):

@@ -80,6 +80,9 @@ def test_a_perfect_validation_part_makes_all_pairs_alike():
 def test_without_mixing_the_partner_does_not_matter():
     found = gains(least=1.0)
     assert torch.allclose(found, found[:, :1].expand(3, 3))
+    # So the classes are drawn again by their own shares, each with any partner.
+    shares = pair_shares(found, ALL, temperature=0.1)
+    assert torch.allclose(shares, shares.sum(dim=1, keepdim=True).expand(3, 3) / 3)
 
 
 @given(st.floats(-3, 3), st.integers(0, 10**6))

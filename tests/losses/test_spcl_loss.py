@@ -43,7 +43,10 @@ def each_by_loops(anchors, labels, prototypes, present, temperature):
 def test_worked_numbers(temperature, expected, mean):
     found = each_by_loops(ANCHORS, LABELS, PROTOTYPES, PRESENT, temperature)
     assert found == pytest.approx(expected, abs=DIGITS)
-    # Under the floor of 0.3 the second value is that of one anchor.
+    # A floor between the two leaves the larger one alone.
+    larger = loss_of(temperature=temperature, floor=1.0).item()
+    smaller = 2 * loss_of(temperature=temperature).item() - larger
+    assert [smaller, larger] == pytest.approx(expected, abs=DIGITS)
     assert loss_of(temperature=temperature, floor=0.3).item() == pytest.approx(mean, abs=DIGITS)
     assert loss_of(temperature=temperature).item() == pytest.approx(sum(expected) / 2, abs=DIGITS)
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
 from bench.methods.losses.class_weights import effective_number_weights, inverse_frequency_weights
 from bench.methods.losses.ldam import ldam_loss, ldam_margins
@@ -150,31 +149,6 @@ def test_a_penalty_decides_by_utilities():
     assert torch.equal(plain.adjust_logits(mean), mean)
     expected = [0.534508, 0.225410, 0.056612]
     assert costly.adjust_logits(mean)[0].tolist() == pytest.approx(expected, abs=1e-6)
-
-
-# No experts beside the head, and nothing but the base.
-BARE = {
-    RIDE: {"diversity": 0.7},
-    TrustworthyLongTailed: {"evidence": 0.0, "diversity": 0.3, "engage": 0.9},
-    RFDLC: {},
-}
-
-
-@pytest.mark.parametrize("cls", ROWS)
-def test_one_expert_alone_is_vanilla_before_the_weights(cls):
-    options = {"engage": 0.0} if cls is TrustworthyLongTailed else {}
-    run = started(cls, base="cross_entropy", experts=1, **(BARE[cls] | options))
-    method, batch = run.method, run.batch()
-    method.begin_epoch(1, run.network)
-    logits = run.network(batch)
-    expected = cross_entropy(logits, batch.labels)
-    found = method.training_step(run.network, batch)
-    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
-    assert torch.allclose(method.predict(run.network, batch), logits)
-    parameters = list(run.network.parameters())
-    gradients = torch.autograd.grad(found, parameters)
-    for own, of_vanilla in zip(gradients, torch.autograd.grad(expected, parameters), strict=True):
-        assert torch.allclose(own, of_vanilla, atol=1e-7)
 
 
 @pytest.mark.parametrize("cls", ROWS)

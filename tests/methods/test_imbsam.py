@@ -41,16 +41,6 @@ def test_a_step_by_hand(rho, ratio):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"rho": 0.0}, {"eta": 0.0}])
-def test_without_a_move_or_a_tail_it_is_vanilla(options):
-    run, vanilla = toy_run(ImbSAM, **options), toy_run(Vanilla)
-    batch = run.batch(16)
-    losses = [one.method.training_step(one.network, batch) for one in (run, vanilla)]
-    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
-    for one, other in zip(gradients(run, losses[0]), gradients(vanilla, losses[1]), strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-7)
-
-
 def test_of_equal_classes_none_is_tail_and_training_is_vanillas_to_the_bit():
     runs = [toy_run(cls, counts=(60, 60)) for cls in (ImbSAM, Vanilla)]
     first, second = (run.train().history for run in runs)

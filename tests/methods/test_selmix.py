@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from bench.conformance.trial import Case
 from bench.method import METHODS
+from bench.methods._pairs import pair_places
 from bench.methods.losses.selmix import mixing_gains, pair_shares, recall_slopes
 from bench.methods.selmix import SelMix, draw_pairs
 from tests.methods.trials import labels, trial
@@ -178,6 +179,17 @@ def test_loss_of_mixtures_by_hand(size):
         logits = network.head.classifier(share * hidden[i] + (1 - share) * hidden[j])
         expected += cross_entropy(logits, batch.labels[i]).item() / len(pairs)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8))
+def test_whatever_the_batches_only_drawn_pairs_are_mixed(sizes):
+    drawn = np.arange(2 * sum(sizes)).reshape(-1, 2)
+    order, start = drawn.reshape(-1), 0
+    for size in sizes:
+        first, second = (order[start : start + size][p.numpy()] for p in pair_places(size, start))
+        mixed = {(i, j) for i, j in zip(first, second, strict=True) if i != j}
+        assert mixed <= set(map(tuple, drawn.tolist()))
+        start += size
 
 
 def test_without_mixing_it_is_cross_entropy_of_the_first_samples():
