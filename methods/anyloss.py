@@ -35,7 +35,7 @@ class AnyLossOptions(Options):
 class AnyLoss(Method):
     """After a warm-up with cross-entropy, minimises 1 minus the balanced accuracy of each batch.
 
-    Formula: ``a = softmax(L/2 p)`` with ``p`` the softmax and ``L = amplification``;
+    Formula: ``a = softmax(A/2 p)`` with ``p`` the softmax and ``A = amplification``;
     ``TP_k`` is the sum of ``a_ik`` over the ``P_k`` samples of class k in the batch, and
     ``L = 1 - mean_k TP_k / P_k`` over the classes in it. ``metric`` g_mean takes the geometric
     mean, macro_f1 the mean of ``2 TP_k / (P_k + sum_i a_ik)``.
@@ -47,10 +47,10 @@ class AnyLoss(Method):
     measured. A class's term rests on the one or two samples that a batch has of it. Samples that
     are wrong with confidence have hardly any gradient, hence the warm-up.
 
-    What differs: the paper has two classes and ``a = sigmoid(L (p - 1/2))``, which this equals
+    What differs: the paper has two classes and ``a = sigmoid(A (p - 1/2))``, which this equals
     there. For more classes the softmax is ours: one sigmoid a class against the rest has no
-    gradient where p is 1/K. The paper amplifies by more. Only epochs after warm-up may be
-    selected: before, it is vanilla.
+    gradient where p is 1/K. The paper amplifies by more. Only epochs after warm-up may be selected:
+    before, it is vanilla.
     """
 
     options_type = AnyLossOptions

@@ -63,7 +63,7 @@ class AsymmetricLoss(Method):
     ``epsilon / K sum_k p_k^4 (-log p_k)``.
 
     What differs: the mean over the batch in place of the sum, which would need a smaller rate.
-    With two classes the biases start at 0, and the loss is that of two opposite sigmoids.
+    With two classes the biases start at 0, and each class has a sigmoid of its own.
     """
 
     options_type = AsymmetricLossOptions

@@ -59,11 +59,12 @@ class ContrastToCrossEntropy(ContrastiveMethod):
     features. Without ``balanced`` the prior is not corrected; compare it with a power of the prior
     chosen after training.
 
-    What differs: the curve of SC-MIL is not published, parabolic is that of hybrid networks and
-    BBN. In the first epoch the classifier is left alone, so that it may not be selected, and a run
-    has two epochs or more. Then ``1 - b`` scales what cross-entropy sends into the encoder, not
-    what it sends to the classifier: Adam undoes such a factor, but weight decay beside a gradient
-    made small by it would take the classifier to 0. With two classes nothing changes.
+    What differs: the curve of SC-MIL is not confirmed by any code that we found; parabolic is that
+    of hybrid networks and BBN. In the first epoch the classifier is left alone, so that it may not
+    be selected, and a run has two epochs or more. Then ``1 - b`` scales what cross-entropy sends
+    into the encoder, not what it sends to the classifier: Adam undoes such a factor, but weight
+    decay beside a gradient made small by it would take the classifier to 0. With two classes
+    nothing changes.
     """
 
     options_type = ContrastToCrossEntropyOptions

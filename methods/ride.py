@@ -39,15 +39,16 @@ class RIDE(WeightedExperts):
     ``w_k = factor K pi_k + 1 - factor``; before, ``T = 1``. Prediction is ``argmax zbar``.
 
     Settings: ``experts`` >= 1, 3 here; ``diversity`` in [0, 1], 0.2 (the authors' CIFAR runs have
-    0.45); ``factor`` in [0, 1), 0.05; ``base``, ``max_margin``, ``scale``, ``beta`` and ``start``
-    as in ``ldam_drw``. Cost: two more heads, about 1.5 times vanilla.
+    0.45); ``factor`` in [0, 1), 0.05; ``base``, ldam or cross_entropy; ``max_margin``, ``scale``,
+    ``beta`` and ``start`` as in ``ldam_drw``. Cost: two more heads, about 1.5 times vanilla.
 
     When it helps: the mean of experts that err in different places varies less, and tail classes,
     with few samples, vary most. With two classes it is an ensemble of ``ldam_drw``.
 
     What differs: experts are heads; the authors' own the last two blocks of the encoder, too, and
     are narrower. Their second stage, which leaves experts out to save time, is not part of the
-    row. Under ``base`` cross_entropy logits have no bound and neither has the reward: keep
+    row. The divergence is that of their code, from the mean of the experts; the paper speaks of
+    pairs. Under ``base`` cross_entropy logits have no bound and neither has the reward: keep
     ``diversity`` at 0.2 or below. Only epochs with weights may be selected.
     """
 

@@ -70,7 +70,7 @@ class SelfPacedEnsemble(EcfpForest):
     What differs: the authors draw as many samples of every class as the smallest has, with two
     classes in mind; with 29 classes of 5 samples and more, a tree would see 145. They draw fixed
     numbers from each bin; here the draw is by probabilities. Their running mean divides by one
-    tree too many, which doubles the hardness after the first; here it is the mean.
+    tree too many: after the first tree it is half of what that tree predicts. Here it is the mean.
     """
 
     options_type = SelfPacedEnsembleOptions

@@ -58,21 +58,22 @@ class SelMix(OnFirstStage):
     far and of equal ones. Samples are uniform in their class.
 
     Settings: ``share`` in (0, 1], 0.3 here; ``least`` in [0, 1], 0.6; ``temperature`` > 0, 0.1;
-    ``eta`` >= 0, 0: with more, the smallest recalls count more; ``first_stage``. Cost: the first
-    run (shared with that row) and 30 % of its epochs, each with twice as many samples and a look
-    at the validation set, 0.6 of vanilla.
+    ``eta`` >= 0, 0: with more, the smallest recalls count more; ``first_stage``, balanced_softmax
+    or vanilla. Cost: the first run (shared with that row) and 30 % of its epochs, each with twice
+    as many samples and a look at the validation set, 0.6 of vanilla.
 
-    When it helps: where some classes are still missed after the prior has been corrected. With a
-    perfect validation set all pairs are alike. With two classes it is a choice among four pairs.
+    When it helps: where some classes are still missed after the prior has been corrected. As long
+    as validation is perfect, all pairs are alike. With two classes it is a choice among four pairs.
 
     What differs: labels of the validation set decide about the pairs and, as in every row, about
-    the epoch, so its score is more flattering here than elsewhere. The authors renew P every 50
-    steps and use SGD at 3e-4; here it is once an epoch and the common optimiser, whose steps are
-    larger, hence the mean over epochs: without it, two classes take turns in being predicted
-    alone. Gains are divided
-    by the size of the features, on which the temperature would depend otherwise. The released
-    code uses ``mu_i`` for the mixture in one place, and a confusion matrix that is right for
-    balanced validation sets only.
+    the epoch, so its score is more flattering here than elsewhere. Of a class without validation
+    samples the means are those of training, and all errors alike likely. The authors start from a
+    network trained by logit adjustment. They renew P every 50 steps and use SGD at 3e-4; here it is
+    once an epoch and the common optimiser, whose steps are larger, hence the mean over epochs:
+    without it, two classes take turns in being predicted alone. Gains are divided by the size of
+    the features, on which the temperature would depend otherwise. The released code uses ``mu_i``
+    for the mixture in one place, and a confusion matrix that is right for balanced validation sets
+    only.
     """
 
     options_type = SelMixOptions

@@ -48,11 +48,12 @@ class SPCL(Method):
 
     Formula: ``L = L_con + CE(head(e), y)``, the embedding e without gradient in the second term;
     ``L_con`` of :func:`.losses.spcl.prototype_contrastive_loss` on embeddings. A prototype is the
-    mean of the last ``queue`` embeddings of its class; until there is one, the mean of the class.
-    A sample's difficulty is its share ``dist(e, c_y) / sum_k dist(e, c_k)``, with
-    ``dist = (1 - cos) / 2`` from class means c at the start of the epoch. In epoch e of E it is
-    visited with probability ``s + (1 - 2 s) r / (N - 1)``, ``r`` its rank from the easiest,
-    ``s = 1 - (e - 1) / E``: easy samples first, all alike halfway, hard ones in the end.
+    mean of the last ``queue`` embeddings of its class, or of as many as it has samples; until there
+    is one, the mean of the class. A sample's difficulty is its share
+    ``dist(e, c_y) / sum_k dist(e, c_k)``, with ``dist = (1 - cos) / 2`` from class means c at the
+    start of the epoch. In epoch e of E it is visited with probability
+    ``s + (1 - 2 s) r / (N - 1)``, ``r`` its rank from the easiest, ``s = 1 - (e - 1) / E``: easy
+    samples first, all alike halfway, hard ones in the end.
 
     Settings: ``temperature`` > 0, 0.1 here; ``queue``, 256; ``floor`` >= 0, 0.3; ``predict``.
     Cost: about vanilla's epoch: half of its samples, and one pass over the training set.
@@ -61,8 +62,9 @@ class SPCL(Method):
     balanced by class otherwise: compare it with a power of the prior chosen after training.
 
     What differs: a prototype is the mean of the queue, where the authors draw 64 of it each time,
-    and the embedding is compared without a perceptron. They classify by the nearest centre, which
-    ``predict`` prototype does. With two classes there are two prototypes, and nothing else changes.
+    and the embedding is compared without a perceptron. They classify by the nearest class mean;
+    ``predict`` prototype by the nearest prototype. With two classes there are two prototypes, and
+    nothing else changes.
     """
 
     # Samples are compared with those beside them.

@@ -60,7 +60,9 @@ class TrustworthyLongTailed(WeightedExperts):
 
     What differs: experts are heads on the whole encoder. The released code normalises the weights
     of the fusion over the batch, so that a prediction depends on the samples beside it; here they
-    are normalised over experts. Only epochs with class weights may be selected.
+    are normalised over experts. Weights of classes are not divided by their sum over the batch, as
+    they are in ``ldam_drw``. The conflict is with the expert before alone, as in that code; the
+    paper fuses experts one by one. Only epochs with class weights may be selected.
     """
 
     options_type = TLCOptions

@@ -50,7 +50,7 @@ def metric_loss(
     Returns
     -------
     Tensor
-        Scalar, from 0 to 1.
+        Scalar, from 0 to 1 but for rounding.
 
     References
     ----------
