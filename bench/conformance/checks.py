@@ -264,7 +264,7 @@ def learns_a_separable_set(subject: MethodUnderTest) -> None:
 
 
 def require_separated(subject: MethodUnderTest, case: Case) -> None:
-    """Train on well-separated classes and ask that they are told apart.
+    """Train on well-separated classes and ask that they are separated.
 
     Raises
     ------
