@@ -123,7 +123,7 @@ def main() -> int:
 @click.option(
     "--methods",
     metavar="LIST",
-    help="all, paper, control, peer, or names: cb,cb[beta=[0.99,0.999]]",
+    help="all, paper, control, peer, extension, or names: cb,cb[beta=[0.99,0.999]]",
 )
 @click.option("--datasets", metavar="LIST", help="names: hiv,uspto_50k[inputs=product]")
 @click.option("--splits", metavar="LIST", help="names: random,standard,scaffold; --list splits")

@@ -40,7 +40,8 @@ class AnyLoss(Method):
     ``L = 1 - mean_k TP_k / P_k`` over the classes in it. ``metric`` g_mean takes the geometric
     mean, macro_f1 the mean of ``2 TP_k / (P_k + sum_i a_ik)``.
 
-    Settings: ``metric``; ``amplification`` > 0, 10 here; ``warm_up`` in [0, 1), 0.2.
+    Settings: ``metric``; ``amplification`` > 0, 10 here; ``warm_up`` in [0, 1), 0.2, of the epochs
+    but at least one, or 0.
     Cost: as vanilla.
 
     When it helps: every class of a batch counts the same, so the prior is corrected by what is
@@ -63,7 +64,8 @@ class AnyLoss(Method):
         self.warming_up = not self.selectable(epoch)
 
     def selectable(self, epoch: int) -> bool:
-        return epoch > self.options.warm_up * self.context.epochs
+        share = self.options.warm_up
+        return epoch > (max(1.0, share * self.context.epochs) if share else 0.0)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.warming_up:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from bench.backbone import BACKBONES
@@ -107,24 +108,29 @@ def _show_entry(entry: Entry[Any], *, long: bool) -> None:
 
 
 def _show_card(entry: Entry[Any]) -> None:
-    card = f"{inspect.getdoc(entry.cls) or ''}\n\nReference: {entry.facts['reference']}"
+    card = f"{_plain(inspect.getdoc(entry.cls) or '')}\n\nReference: {entry.facts['reference']}"
     card += f"\nLicence: {entry.facts['licence']}" if entry.facts.get("licence") else ""
     space = search_space(entry.cls.options_type) if "group" in entry.facts else {}
     for key, field in entry.cls.options_type.model_fields.items():
         declared = (Range, Choices, NotSearched)
         legal = (item for item in field.metadata if not isinstance(item, declared))
-        bounds = ", ".join(map(_bound, legal))
+        bounds = ", ".join(filter(None, map(_bound, legal)))
         card += f"\nOption {key} = {field.default!r}: {field.description or ''}"
         card += f" ({bounds})" if bounds else ""
         card += f"; --trials: {space[key]}" if key in space else ""
     console.print("\n".join(f"      {line}".rstrip() for line in card.splitlines()) + "\n")
 
 
+def _plain(text: str) -> str:
+    """A card with the name of a function or class where Sphinx has a link to it."""
+    return re.sub(r":\w+:`[\w.]*?(\w+)`", r"``\1``", text)
+
+
 def _bound(item: object) -> str:
-    """``Ge(ge=0)`` as ``>= 0``."""
+    """``Ge(ge=0)`` as ``>= 0``; nothing of what is no bound of a number."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found = [(sign, getattr(item, name)) for name, sign in signs.items() if hasattr(item, name)]
-    return f"{found[0][0]} {found[0][1]}" if len(found) == 1 else str(item)
+    return f"{found[0][0]} {found[0][1]}" if len(found) == 1 else ""
 
 
 def _group_rank(entry: Entry[Any]) -> int:

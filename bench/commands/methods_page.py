@@ -46,6 +46,10 @@ _HEAD = """\
 One method, one file in `methods/`. `python run_bench.py --list NAME` shows a card: formula,
 settings, cost, when it helps, and what differs from the original. This page is written by
 `python run_bench.py update-methods`.
+
+Some methods do not correct for class frequency, and balanced accuracy mostly shows that: `vanilla`,
+`focal`, `mixup`, `sdr`, `sdr_joint`, `encouraging`, `imbsam`, `contrast_to_ce`, `spcl`, `asl` and
+`score`. Run `posthoc[method=NAME]` beside them: it does so on their finished run.
 """
 
 

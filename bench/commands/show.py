@@ -204,6 +204,9 @@ def _classes_csv(record: Json) -> str:
 
 def _history(record: Json) -> Iterator[str]:
     history, best = record["history"], record["selection"]["epoch"]
+    if found := record["selection"].get("method"):
+        yield "What the method found: " + ", ".join(f"{k} {v}" for k, v in found.items())
+        yield ""
     if not history:
         return
     yield f"History (epoch {best} was chosen on validation)"

@@ -376,15 +376,23 @@ def method_part(
         encoder = None
     if spec.name in above:
         raise UsageError(
-            f"Methods require each other in a circle: {' > '.join((*above, spec.name))}."
+            f"Expected methods that are built on others, but {' > '.join((*above, spec.name))} "
+            "comes back to itself. Name another method within the brackets."
         )
     part = _part(METHODS, _with_options(spec, method_options), "method", spec.label)
     cls = METHODS.get(spec.name).cls
     needed = {role: parse_spec(text) for role, text in cls.requires(part.options).items()}
-    requires = {
-        role: method_part(other, method_options, (*above, spec.name), usual=usual, encoder=encoder)
-        for role, other in needed.items()
-    }
+    within = (*above, spec.name)
+    try:
+        requires = {
+            role: method_part(other, method_options, within, usual=usual, encoder=encoder)
+            for role, other in needed.items()
+        }
+    except UsageError as error:
+        # Only what was typed can be mended there.
+        raise (
+            error if above or not spec.options else UsageError(f"{asked.label}: {error}")
+        ) from None
     follows = issubclass(cls, Method) or any(
         requires[role].follows and ENCODER not in other.options for role, other in needed.items()
     )

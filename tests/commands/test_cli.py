@@ -47,6 +47,8 @@ def test_list_of_one_kind_with_cards(bench):
     assert "Reference: Cui et al." in out
     assert "Option beta = 0.9999" in out
     assert "  hiv " not in out
+    # For people: no marks of Sphinx, no objects of pydantic.
+    assert not re.findall(r":\w+:`|MinLen|\w+\(\w+=.*\)\)", out)
 
 
 def test_list_of_a_name_shows_its_card_alone(bench):

@@ -39,6 +39,20 @@ def test_csv_holds_molecules_truth_and_probabilities(bench, done, tmp_path, part
         assert row["truth"] == kind
 
 
+def test_what_a_method_found_is_shown(bench, toy_arguments, tmp_path):
+    assert bench(*toy_arguments("--methods", "vanilla_tuned", "--seeds", "0"))[0] == 0
+    store = Store(tmp_path / "results")
+    said = [bench("show", job, "--out", store.root)[1] for job in store.job_ids()]
+    taus = [
+        record["selection"]["method"]["tau"]
+        for record in map(store.read, store.job_ids())
+        if record["job"]["method"]["name"] == "vanilla_tuned"
+    ]
+    assert [f"What the method found: tau {tau}" in text for tau in taus for text in said].count(
+        True
+    )
+
+
 def rows_of(bench, *arguments):
     code, out, err = bench("show", *arguments)
     assert code == 0

@@ -19,6 +19,12 @@ def test_begins_with_cross_entropy_which_is_never_selected():
         assert method.selectable(epoch) == (epoch > 2)
 
 
+def test_a_warm_up_has_an_epoch_however_short_the_run():
+    for share, expected in ((0.2, [False, True, True]), (0.0, [True, True, True])):
+        method = toy_run(AnyLoss, epochs=3, warm_up=share).method
+        assert [method.selectable(epoch) for epoch in (1, 2, 3)] == expected
+
+
 @pytest.mark.parametrize("metric", ["g_mean", "macro_f1"])
 def test_other_metrics_are_learned_too(metric):
     result = toy_run(AnyLoss, epochs=12, metric=metric, warm_up=0.1).train()

@@ -53,9 +53,9 @@ def test_a_method_keeps_its_options_and_its_encoder():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("posthoc[method=vanila]", "vanilla"),
+        ("posthoc[method=vanila]", r"posthoc\[method=vanila\]: Expected .* vanilla"),
         ("posthoc[method=cb[bta=0.9]]", "did you mean beta"),
-        ("posthoc[method=posthoc]", "in a circle"),
+        ("posthoc[method=posthoc]", "posthoc > posthoc comes back to itself. Name another"),
         ('posthoc[method=""]', "method"),
     ],
 )
