@@ -53,7 +53,7 @@ class ContrastToCrossEntropy(ContrastiveMethod):
     ``balanced`` it is ``CE(z + log pi, y)``.
 
     Settings: ``curve``; ``temperature`` > 0, 0.1 here; ``balanced``, off; ``augmentation``,
-    ``ratio``, ``mask``, ``projection``. Cost: about 3 times vanilla's epoch.
+    ``ratio``, ``mask``, ``projection``. Cost: 3.4 times vanilla's run.
 
     When it helps: where cross-entropy from the start would let the large classes shape the
     features. Without ``balanced`` the prior is not corrected; compare it with a power of the prior

@@ -54,8 +54,8 @@ class GML(ContrastiveMethod):
 
     Settings: ``weight`` >= 0, 1 here; ``temperature`` > 0, 0.1, where ``tau`` starts; ``queue``,
     4,096 or as many as there are samples; ``base``, 2: slots of the queue go by class size beyond
-    that; ``augmentation``, ``ratio``, ``mask``, ``projection``. Cost: 3 times vanilla's epoch with
-    1,800 keys and 7 times with 4,096, as all are projected again at every step.
+    that; ``augmentation``, ``ratio``, ``mask``, ``projection``. Cost: 10 times vanilla's run
+    with 4,096 keys and 5 times with 1,024, as all are projected again at every step.
 
     When it helps: the mean counts a class once, however many keys it has, and its prior stands
     beside it: rare classes are neither pushed away nor over-corrected. Classifier and contrast

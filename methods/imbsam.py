@@ -45,7 +45,7 @@ class ImbSAM(Method):
 
     Settings: ``rho`` >= 0, 0.05 here; ``ratio`` >= 0, 1; ``eta`` >= 0, 1. With ``rho`` 0 and
     ``ratio`` 1, or ``eta`` 0, this is vanilla; with ``ratio`` 1 and ``eta`` above K ordinary SAM.
-    Cost: a second pass and a second gradient for every step, 2 to 2.5 times vanilla.
+    Cost: a second pass and a second gradient for every step, 2.4 to 3 times vanilla.
 
     When it helps: where the tail is learned by heart; nothing corrects the prior, so balanced
     accuracy stays near vanilla's without a choice of the threshold.

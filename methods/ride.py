@@ -40,7 +40,7 @@ class RIDE(WeightedExperts):
 
     Settings: ``experts`` >= 1, 3 here; ``diversity`` in [0, 1], 0.2 (the authors' CIFAR runs have
     0.45); ``factor`` in [0, 1), 0.05; ``base``, ldam or cross_entropy; ``max_margin``, ``scale``,
-    ``beta`` and ``start`` as in ``ldam_drw``. Cost: two more heads, about 1.5 times vanilla.
+    ``beta`` and ``start`` as in ``ldam_drw``. Cost: two more heads, about 1.8 times vanilla.
 
     When it helps: the mean of experts that err in different places varies less, and tail classes,
     with few samples, vary most. With two classes it is an ensemble of ``ldam_drw``.

@@ -52,7 +52,7 @@ class TrustworthyLongTailed(WeightedExperts):
 
     Settings: ``experts`` >= 1, 3 here; ``evidence`` in [0, 1], 0.015; ``diversity`` in [0, 1],
     0.01; ``engage`` in [0, 1), 0.54; ``eta`` > 0, 0.2; ``factor``, ``base``, ``max_margin``,
-    ``scale``, ``beta`` and ``start`` as in ``ride``. Cost: two more heads, about 1.7 times
+    ``scale``, ``beta`` and ``start`` as in ``ride``. Cost: two more heads, about 2.3 times
     vanilla.
 
     When it helps: where many samples are easy, later experts are left the hard ones. With two
