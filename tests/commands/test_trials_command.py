@@ -50,6 +50,14 @@ def test_the_table_has_the_settings_chosen_and_says_how(bench, arguments, tmp_pa
     assert "settings chosen by 3 trials of each method on validation, seed 100" in caption
     assert "All trials there are: class_balanced_sampling 2." in caption.replace("\\", "")
     assert "Nothing to choose: vanilla." in caption
+    # Rows are called as they were asked for, and the caption names what was chosen.
+    chosen = plan["settings"]["trials"]["chosen"]
+    rows = [line.split("|")[1].strip() for line in caption.splitlines() if line.startswith("| ")]
+    assert {"CB Focal Loss", "Class-balanced sampling", "Vanilla GCN"} <= set(rows)
+    assert all(
+        found.replace("[", "\\[").replace("]", "\\]") in caption for found in chosen.values()
+    )
+    assert bench("verify", "--out", folder)[0] == 0
     # What a repeat of an entry needs stands in its label.
     assert not any("trials" in one for one in plan["settings"]["given"])
 

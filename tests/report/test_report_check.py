@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
+from bench.method import METHODS
 from bench.report.model.check import violations_of_job
-from bench.report.model.registered import violations_of_label
+from bench.report.model.registered import (
+    violations_of_label,
+    violations_of_names,
+    with_registered_names,
+)
 from bench.report.model.table2 import table2
 from tests.report.report_records import make_grid, make_job, make_plan, make_record
 
@@ -234,3 +239,18 @@ def test_a_label_says_what_options_its_run_had(label, options, fits):
     name = "cb" if label.startswith("cb") else record["job"]["method"]["name"]
     record["job"]["method"] |= {"name": name, "options": options}
     assert (not violations_of_label(job, record)) == fits
+
+
+def test_rows_are_called_as_they_were_asked_for_before_trials_chose_their_options():
+    jobs = make_grid(methods=("cb[beta=0.9]", "focal[gamma=1.0]"), seeds=(0,))
+    for job, title in zip(jobs, ("CB Loss [beta=0.9]", "Focal Loss [gamma=1.0]"), strict=True):
+        job["title"] = title
+        job["group"] = METHODS.get(job["method"]).facts["group"]
+    plan = make_plan(jobs)
+    plan["settings"] |= {
+        "backbones": {"molecule": "gcn"},
+        "trials": {"chosen": {"cb": "cb[beta=0.9]", "focal[gamma=1.0]": "focal[gamma=1.0]"}},
+    }
+    named = with_registered_names(plan)["jobs"]
+    assert [job["title"] for job in named] == ["CB Loss", "Focal Loss [gamma=1.0]"]
+    assert violations_of_names(plan) == []  # the plan itself has labels and titles of its runs

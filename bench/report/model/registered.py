@@ -25,12 +25,14 @@ _UNREGISTERED = "(method not registered here)"
 def with_registered_names(plan: Json) -> dict[str, Any]:
     """`plan` with titles and groups as they are registered, whatever it says itself.
 
-    A method that is not registered here keeps what the plan calls it, with a mark.
+    A method that is not registered here keeps what the plan calls it, with a mark. One whose
+    options were chosen by trials is called as it was asked for.
     """
     return {
         **plan,
         "jobs": [
-            {**job, **_names(job, plan), "backbone": encoder_of(job, plan)} for job in plan["jobs"]
+            {**job, **_names(job, plan, _asked(job, plan)), "backbone": encoder_of(job, plan)}
+            for job in plan["jobs"]
         ],
     }
 
@@ -94,12 +96,19 @@ def _follows(spec: Spec) -> bool:
     return any(ENCODER not in other.options and _follows(other) for other in needed)
 
 
-def _names(job: Json, plan: Json) -> dict[str, str]:
+def _names(job: Json, plan: Json, label: str) -> dict[str, str]:
     if job["method"] not in METHODS:
         return {"title": f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"}
     facts = METHODS.get(job["method"]).facts
-    title = row_title(facts["title"], job["method_label"], _title(encoder_of(job, plan)))
+    title = row_title(facts["title"], label, _title(encoder_of(job, plan)))
     return {"title": title, "group": facts["group"]}
+
+
+def _asked(job: Json, plan: Json) -> str:
+    """The label of a job's method before trials chose its options, which the caption names."""
+    chosen: Mapping[str, str] = plan["settings"].get("trials", {}).get("chosen", {})
+    label: str = job["method_label"]
+    return next((asked for asked, found in chosen.items() if found == label), label)
 
 
 def _title(encoder: str) -> str | None:
@@ -113,7 +122,7 @@ def violations_of_names(plan: Json) -> list[Violation]:
     found = {}
     for job in plan["jobs"]:
         if job["method"] in METHODS:
-            for key, name in _names(job, plan).items():
+            for key, name in _names(job, plan, job["method_label"]).items():
                 if job[key] != name:
                     found[job["method_label"], key] = Violation(
                         "as registered",
