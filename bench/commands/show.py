@@ -137,6 +137,7 @@ def _summary(record: Json, store: Store) -> Iterator[str]:
         yield from _classes(matrix, names)
     else:
         yield from _many_classes(record, matrix)
+    yield from _found(record)
     yield from _history(record)
     yield "Repeat it with"
     yield f"  {_command(record, store) or 'no plan in this folder says how'}"
@@ -202,11 +203,14 @@ def _classes_csv(record: Json) -> str:
     return text.getvalue()
 
 
-def _history(record: Json) -> Iterator[str]:
-    history, best = record["history"], record["selection"]["epoch"]
+def _found(record: Json) -> Iterator[str]:
     if found := record["selection"].get("method"):
         yield "What the method found: " + ", ".join(f"{k} {v}" for k, v in found.items())
         yield ""
+
+
+def _history(record: Json) -> Iterator[str]:
+    history, best = record["history"], record["selection"]["epoch"]
     if not history:
         return
     yield f"History (epoch {best} was chosen on validation)"

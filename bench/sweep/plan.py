@@ -389,10 +389,10 @@ def method_part(
             for role, other in needed.items()
         }
     except UsageError as error:
-        # Only what was typed can be mended there.
-        raise (
-            error if above or not spec.options else UsageError(f"{asked.label}: {error}")
-        ) from None
+        # Said once, with what was typed; without options, nobody typed the other method.
+        if above or not spec.options:
+            raise
+        raise UsageError(f"{asked.label}: {error}") from None
     follows = issubclass(cls, Method) or any(
         requires[role].follows and ENCODER not in other.options for role, other in needed.items()
     )

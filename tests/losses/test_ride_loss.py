@@ -104,16 +104,21 @@ def test_as_by_hand(num_experts, num_classes, size, seed):
 
 @pytest.mark.parametrize("diversity", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("scale", [1.0, 30.0])
-def test_one_expert_is_the_base_alone(cosines, target, counts, temperatures, scale, diversity):
-    margins = ldam_margins(counts, max_margin=0.5)
-    alone = cosines[:1].requires_grad_()
-    base = ldam_loss(alone[0], target, margins, scale=scale)
+def test_one_expert_is_the_base_alone(
+    logits, cosines, target, counts, temperatures, scale, diversity
+):
+    # Cross-entropy of logits, or LDAM's of cosines.
+    alone, margins = logits[None].requires_grad_(), NONE
+    base = cross_entropy(alone[0], target)
+    if scale > 1:
+        alone, margins = cosines[:1].requires_grad_(), ldam_margins(counts, max_margin=0.5)
+        base = ldam_loss(alone[0], target, margins, scale=scale)
     loss = ride_loss(
         alone, target, margins, scale=scale, diversity=diversity, temperatures=temperatures
     )
-    assert loss.item() == pytest.approx(base.item(), abs=1e-12)
+    assert loss.item() == pytest.approx(base.item(), abs=1e-15)
     (found,), (expected,) = (torch.autograd.grad(value, alone) for value in (loss, base))
-    assert torch.allclose(found, expected, rtol=0, atol=1e-12)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-15 * scale)
 
 
 def test_equal_experts_lose_as_many_times_the_base(logits, target, temperatures):
