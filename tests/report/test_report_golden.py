@@ -24,7 +24,7 @@ def sweep():
     """
     jobs = make_grid(["hiv", "chembl_ki"], ["random", "standard"], ["vanilla", "cb", "sdr"])
     jobs += make_grid(["hiv", "chembl_ki"], ["random", "standard"], ["cb[beta=0.99]"])
-    jobs += make_grid(["uspto_50k"], ["standard"], ["vanilla", "sdr"], seeds=[0])
+    jobs += make_grid(["uspto_50k[inputs=joined]"], ["standard"], ["vanilla", "sdr"], seeds=[0])
     for job in make_grid(["hiv"], ["random"], ["balanced_sampling"]):
         jobs.append({**job, "group": "control", "title": "CE, balanced | bootstrap"})
     jobs.append(make_job(method="mine", group="extension", title="=MINE(*)"))

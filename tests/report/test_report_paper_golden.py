@@ -31,7 +31,7 @@ SHEETS = [
 def sweep():
     jobs = make_grid(["hiv", "chembl_ki"], ["random", "standard"], ["vanilla", "cb", "sdr"])
     jobs += make_grid(["hiv"], ["random"], ["balanced_softmax"], seeds=[0])
-    jobs += make_grid(["uspto_50k"], ["standard"], ["vanilla", "sdr"], seeds=[0])
+    jobs += make_grid(["uspto_50k[inputs=joined]"], ["standard"], ["vanilla", "sdr"], seeds=[0])
     jobs += [make_job(method="mine", group="extension", title="=MINE|50%_{#$&~^\\}")]
     failed = make_job("hiv", "random", "cb", 1)["job_id"]
     missing = {make_job("hiv", "standard", "sdr", 2)["job_id"], jobs[-1]["job_id"]}
@@ -44,7 +44,7 @@ def ablation_sweep(name):
         "table3": ["sdr[warm_up=0]", "sdr[dynamic=false]", "sdr"],
         "table4": ["sdr[reweighting=none]", "sdr[reweighting=class]", "sdr"],  # one not planned
     }[name]
-    jobs = make_grid(["uspto_50k"], ["standard"], methods)
+    jobs = make_grid(["uspto_50k[inputs=joined]"], ["standard"], methods)
     return make_plan(jobs), [make_record(job) for job in jobs], {}
 
 

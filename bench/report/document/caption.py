@@ -92,7 +92,7 @@ def _paper(table: Table) -> Iterable[tuple[str, str]]:
     yield (
         "paper",
         f"the figure printed in Table 2 of {PAPER}, which gives neither the number of runs nor a "
-        "deviation. Only the paper's data sets (uspto_50k in both forms that fit) and methods "
+        "deviation. Only the paper's data sets (uspto_50k as one graph a sample) and methods "
         "without changed options, but for those that preset paper chose on validation data, have "
         f"one, and it is never bold.{_encoder_of_paper(table)}",
     )
@@ -420,7 +420,7 @@ def _foreign_datasets(table: Table) -> Iterable[tuple[str, str]]:
                 column.label,
                 "reactants and product are two graphs here. The paper does not say what it used; "
                 "its released code feeds one graph a sample, which is the harder task of "
-                "uspto_50k[inputs=joined]: compare its figures with that column.",
+                "uspto_50k[inputs=joined]. The published figures stand there.",
             )
 
 

@@ -105,9 +105,9 @@ def of_paper(datasets: Iterable[str]) -> bool:
     return any(name in published().sizes or name in STAND_INS for name in datasets)
 
 
-# The code released with the paper feeds one graph a sample on every data set, so a reaction as one
-# graph is at least as near to the paper's input as the default of two.
-_ONE_GRAPH = "uspto_50k[inputs=joined]"
+# The form of a data set that is the paper's, where it is not the default: the code released with
+# the paper feeds one graph a sample, so a reaction is one graph of all its molecules.
+PAPERS_FORM = {"uspto_50k": "uspto_50k[inputs=joined]"}
 
 # The paper's encoder; with another one, a figure is not a repetition of the paper's.
 _ENCODERS = ("gcn", "gcn_dgl")
@@ -122,7 +122,7 @@ def comparable(
 ) -> bool:
     """Whether a cell repeats what the paper ran, as far as it says what that was.
 
-    It does not with options of the data set (but for reactions as one graph) or the method,
+    It does not with another form of the data set than the paper's, with options of the method,
     written behind the name or set by a preset, and with another encoder of molecules, be it the
     row's or the table's. Presets ``paper``, ``table3`` and ``table4`` may set options of methods:
     they have those that were best on validation, as the paper names none of its own. A file of the
@@ -131,7 +131,8 @@ def comparable(
     changed = () if settings.get("preset") in _TUNED else settings.get("method_options", {})
     plain, named = label_and_encoder(method_label)
     encoder = named or settings.get("backbones", {}).get("molecule", "gcn")
-    return dataset_label in (dataset, _ONE_GRAPH) and plain not in changed and encoder in _ENCODERS
+    form = PAPERS_FORM.get(dataset, dataset)
+    return dataset_label == form and plain not in changed and encoder in _ENCODERS
 
 
 def read_published(folder: Path) -> Published:

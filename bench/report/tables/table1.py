@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from bench.report.document.numbers import HOLE, fixed
@@ -40,8 +41,12 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
     found = _facts(records)
     headings = {column.label: dataset_heading(column) for column in table.columns}
     names = {column.label: column.name for column in table.columns}
-    of_ours = [label for label in headings if label not in sizes]
-    labels = [*sizes, *of_ours] if of_paper(names.values()) else of_ours
+    labels = list(headings)
+    if of_paper(names.values()):
+        # In whatever form we have them.
+        forms = [[label for label in labels if names[label] == name] or [name] for name in sizes]
+        others = [label for label in labels if names[label] not in sizes]
+        labels = [*chain.from_iterable(forms), *others]
     lines, csv_lines = [], []
     for label in labels:
         printed: Facts = _NOTHING

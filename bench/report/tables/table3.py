@@ -22,7 +22,14 @@ from bench.report.document.report import (
 from bench.report.model import measures
 from bench.report.model.cells import Cell, Column, Table
 from bench.report.model.paired_cells import gap_over_seeds, said_of
-from bench.report.model.published import PAPER, STAND_INS, PublishedVariant, comparable, published
+from bench.report.model.published import (
+    PAPER,
+    PAPERS_FORM,
+    STAND_INS,
+    PublishedVariant,
+    comparable,
+    published,
+)
 from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
 from bench.statistics import Difference
 
@@ -36,6 +43,7 @@ _TITLES = {
 _NAMES = {"table3": ("warm-up", "dynamic update"), "table4": ("reweighting",)}
 _WORDS = {"": "(no name)", "class_plus_subcluster": "class + sub-cluster"}
 _DATASET, _SPLIT, _METHOD = "uspto_50k", "standard", "sdr"
+_PLACE = (_SPLIT, Column(PAPERS_FORM[_DATASET], _DATASET))
 
 
 def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
@@ -53,7 +61,7 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
     """
     variants = published().variants[name]
     covariance = covariance_from(predictions)
-    places = _planned(table, variants) or [(_SPLIT, Column(_DATASET, _DATASET))]
+    places = _planned(table, variants) or [_PLACE]
     compared = [
         [_compared(table, split, column, variant, covariance) for variant in variants]
         for split, column in places
