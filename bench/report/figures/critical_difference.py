@@ -8,6 +8,7 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.report.document.numbers import ONE_RUN
 from bench.report.figures.source import Source
@@ -58,7 +59,7 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
         x = len(mean) + 0.4 + 0.35 * number
         axes.plot([x, x], [first - 0.2, last + 0.2], color=PALETTE[0], linewidth=3)
     axes.set_xlim(0.7, len(mean) + 0.8 + 0.35 * len(groups))
-    axes.set_xticks(range(1, len(mean) + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yticks(
         range(len(mean)),
         [f"{name} ({rank:.2f})" for name, rank in zip(headings, mean, strict=True)],
