@@ -144,7 +144,7 @@ def test_ablations_are_compared_only_where_the_paper_ran_them(dataset, split, sh
     assert [line["n"] for line in lines] == [1, 0, 1]
 
 
-@pytest.mark.parametrize("preset", ["paper", "table3", "table4", "mine"])
+@pytest.mark.parametrize("preset", ["paper", "table3", "table4", "longer", "mine"])
 def test_settings_that_the_papers_presets_chose_do_not_hide_its_figures(preset):
     methods = ["sdr[reweighting=none]", "sdr"]
     jobs = make_grid(["uspto_50k[inputs=joined]"], ["standard"], methods, seeds=[0])

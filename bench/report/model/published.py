@@ -114,7 +114,7 @@ _ENCODERS = ("gcn", "gcn_dgl")
 
 
 # The presets that repeat the paper's tables, with options of methods chosen on validation data.
-_TUNED = ("paper", "table3", "table4")
+_TUNED = ("paper", "table3", "table4", "longer", "longer_imdrug")
 
 
 def comparable(
@@ -124,7 +124,7 @@ def comparable(
 
     It does not with another form of the data set than the paper's, with options of the method,
     written behind the name or set by a preset, and with another encoder of molecules, be it the
-    row's or the table's. Presets ``paper``, ``table3`` and ``table4`` may set options of methods:
+    row's or the table's. The presets that repeat the paper's runs may set options of methods:
     they have those that were best on validation, as the paper names none of its own. A file of the
     user's is never the paper's data set, whatever it is called.
     """
