@@ -48,11 +48,11 @@ def navigation():
     return yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
 
 
-def blocks(language=None):
-    """Fenced blocks of all pages, in the order of reading."""
+def blocks(language=None, pages=None):
+    """Fenced blocks of `pages`, by default of all in the order of reading."""
     return [
         Block(page, text[: match.start()].count("\n") + 1, match[2], _dedented(match))
-        for page in reading_order()
+        for page in pages or reading_order()
         for text in [(ROOT / page).read_text(encoding="utf-8")]
         for match in _BLOCK.finditer(text)
         if language is None or match[2] == language

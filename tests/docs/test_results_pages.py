@@ -4,7 +4,6 @@ import csv
 import hashlib
 import itertools
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, arguments_of, blocks
 
 RESULTS = ROOT / "results"
 ARCHIVES = sorted(RESULTS.rglob("records.tar.xz"))
@@ -67,18 +66,18 @@ def test_each_archive_is_the_one_whose_checksum_stands_beside_it(archive):
 
 
 def rebuilding_commands():
-    page = (RESULTS / "details.md").read_text(encoding="utf-8")
-    block = page.split("## Rebuild", 1)[1].split("```")[1]
-    return [shlex.split(line) for line in block.strip().splitlines()]
+    [block] = [one for one in blocks(pages=["results/details.md"]) if "report --out" in one.text]
+    return block.commands()
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_rebuild_every_table_byte_for_byte(tmp_path):
     shutil.copytree(RESULTS, tmp_path / "results")
     written = set()
-    for python, program, *arguments in rebuilding_commands():
-        assert (python, program) == ("python", "run_bench.py")
-        command = [sys.executable, str(ROOT / program), *arguments]
+    for words in rebuilding_commands():
+        assert words[:2] == ["python", "run_bench.py"]
+        arguments = arguments_of(words)
+        command = [sys.executable, str(ROOT / "run_bench.py"), *arguments]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         options = dict(itertools.pairwise(arguments))
         written.add(tmp_path / options.get("--to", options["--out"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from bench.report.document.numbers import HOLE, fixed
@@ -41,24 +40,23 @@ def table1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
     found = _facts(records)
     headings = {column.label: dataset_heading(column) for column in table.columns}
     names = {column.label: column.name for column in table.columns}
-    labels = list(headings)
     if of_paper(names.values()):
-        # In whatever form we have them.
-        forms = [[label for label in labels if names[label] == name] or [name] for name in sizes]
-        others = [label for label in labels if names[label] not in sizes]
-        labels = [*chain.from_iterable(forms), *others]
+        # In whatever form we have them, and those that we lack by the paper's name.
+        names |= {name: name for name in sizes if name not in names.values()}
+        order = {name: place for place, name in enumerate(sizes)}
+        names = dict(sorted(names.items(), key=lambda one: order.get(one[1], len(order))))
     lines, csv_lines = [], []
-    for label in labels:
+    for label, name in names.items():
         printed: Facts = _NOTHING
-        if names.get(label, label) in sizes:
-            size = sizes[names.get(label, label)]
+        if name in sizes:
+            size = sizes[name]
             printed = size.size, size.classes, size.imbalance_ratio
         own = found.get(label, _NOTHING)
         pairs = [entry for pair in zip(_entries(own, "ours"), _entries(printed, "paper"),
                                        strict=True) for entry in pair]  # fmt: skip
         lines.append(line(headings.get(label, label), *pairs))
         values: list[Value] = [value for pair in zip(own, printed, strict=True) for value in pair]
-        csv_lines.append((label, *values, STAND_INS.get(names.get(label, label), "")))
+        csv_lines.append((label, *values, STAND_INS.get(name, "")))
     facts = ("samples", "classes", "imbalance ratio")
     return Report(
         "table1",

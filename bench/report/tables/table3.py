@@ -43,7 +43,6 @@ _TITLES = {
 _NAMES = {"table3": ("warm-up", "dynamic update"), "table4": ("reweighting",)}
 _WORDS = {"": "(no name)", "class_plus_subcluster": "class + sub-cluster"}
 _DATASET, _SPLIT, _METHOD = "uspto_50k", "standard", "sdr"
-_PLACE = (_SPLIT, Column(PAPERS_FORM[_DATASET], _DATASET))
 
 
 def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
@@ -61,7 +60,7 @@ def ablation(name: Name, table: Table, predictions: Predictions) -> Report:
     """
     variants = published().variants[name]
     covariance = covariance_from(predictions)
-    places = _planned(table, variants) or [_PLACE]
+    places = _planned(table, variants) or [(_SPLIT, Column(PAPERS_FORM[_DATASET], _DATASET))]
     compared = [
         [_compared(table, split, column, variant, covariance) for variant in variants]
         for split, column in places
