@@ -18,9 +18,6 @@ from bench.strict_yaml import parse_value
 
 _SPEC = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>.*)\])?\s*", re.DOTALL)
 
-# How the title of the control ends, which is called by its encoder.
-_USUAL_TITLE = "GCN"
-
 O = TypeVar("O", bound=Options)  # noqa: E741
 
 
@@ -157,27 +154,6 @@ def _kinds(annotation: Any) -> Iterator[Any]:
     else:
         for argument in get_args(annotation):
             yield from _kinds(argument)
-
-
-def row_title(title: str, label: str, encoder: str | None = None) -> str:
-    """Row heading of a method or encoder called `title`; options in its label follow it.
-
-    A title that names the usual encoder names the method's own instead; another method says its
-    encoder where its label does: ``Vanilla GIN``, ``BS, GIN``.
-
-    Parameters
-    ----------
-    title, label : str
-    encoder : str, optional
-        Title of the encoder of molecules.
-    """
-    label, named = label_and_encoder(label)
-    _, bracket, options = label.partition("[")
-    options = f"{' ' if bracket else ''}{bracket}{options}"
-    base = title.removesuffix(f" {_USUAL_TITLE}")
-    if encoder is not None and base != title:
-        return f"{base} {encoder}{options}"
-    return f"{title}{options}" + (f", {encoder or named}" if named is not None else "")
 
 
 def split_list(text: str, separator: str = ",") -> list[str]:

@@ -25,12 +25,12 @@ from bench.spec import (
     check_options,
     label_and_encoder,
     parse_spec,
-    row_title,
     specs_of_lists,
     without_encoder,
 )
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
+from bench.titles import method_title
 from bench.training.settings import TrainingSettings, rule_of
 
 
@@ -108,12 +108,7 @@ class Job:
     @property
     def title(self) -> str:
         """Row heading."""
-        encoder = self.backbones.get("molecule") if self.method.follows else None
-        return row_title(
-            self.method.facts["title"],
-            self.method.label,
-            None if encoder is None else row_title(encoder.facts["title"], encoder.label),
-        )
+        return method_title(self.method.label, self.encoder)
 
     @property
     def encoder(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -197,6 +198,35 @@ def test_what_two_methods_are_told_by_is_inside_the_figure(figures, methods):
             record["history"] = []
     (figure,) = drawn(figures(there)).values()
     assert_texts_are_inside(figure)
+
+
+@pytest.mark.filterwarnings("error")  # of a layout that does not fit
+@pytest.mark.parametrize("classes", [2, 60])
+@pytest.mark.parametrize(
+    "figures",
+    [class_size_figures, confusion_figures, cost_figures, critical_difference_figures,
+     curve_figures, gain_figures, group_figures],
+)  # fmt: skip
+def test_names_of_methods_of_any_length_leave_room_for_what_they_name(
+    figures, classes, monkeypatch
+):
+    """With and without places to break them; a legend is no wider than its panel."""
+    for dataset in DATASETS:
+        monkeypatch.setitem(CLASS_COUNTS, dataset, list(range(50 + classes, 50, -1)))
+    methods = ("vanilla", "sdr", *(
+        f"{name}[members={'+'.join(['balanced_softmax[backbone=mpnn_ecfp]', 'ecfp_forest'] * 3)}]"
+        for name in ("sdr_released", "a stack of models that differ in what they read")
+    ))  # fmt: skip
+    for figure in drawn(figures(source(make_grid(DATASETS, methods=methods)))).values():
+        assert_texts_are_inside(figure)
+        for axes in [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]:
+            box = axes.get_window_extent()
+            assert box.width > 0.1 * figure.bbox.width
+            ticks = [label.get_window_extent() for label in axes.get_yticklabels()]
+            assert all(tick.x0 >= 0 for tick in ticks)
+            assert not any(one.overlaps(other) for one, other in pairwise(ticks))
+            if (legend := axes.get_legend()) is not None:
+                assert legend.get_window_extent().width <= box.width
 
 
 @pytest.mark.parametrize("height", [1.5, 2.8])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -325,12 +326,25 @@ def test_as_many_classes_as_can_be_shown_keep_their_bars(classes, many):
 
 def test_people_read_both_ends_of_figure_1_and_the_csv_holds_all(source, sweep):
     report = figure1(source.table, sweep[1])
-    assert len(report.sections[0].lines) == 20
+    assert len(report.sections[0].lines) == 21  # the last is the rank correlation
     assert [line[0].text for line in report.sections[0].lines[:2]] == ["kind 0", "kind 1"]
-    assert report.sections[0].lines[-1][0].text == f"kind {K - 1}"
+    assert report.sections[0].lines[-2][0].text == f"kind {K - 1}"
     assert len(report.csv_lines) == K * len(METHODS)
     assert any("figure1.csv holds all" in text for _, text in report.notes)
     assert max(map(len, report_markdown(report).splitlines())) < 1500
+
+
+def test_the_rank_correlation_is_that_of_the_csv_file(source, sweep):
+    report = figure1(source.table, sweep[1])
+    held = pd.DataFrame(report.csv_lines, columns=report.csv_header)
+    said = report.sections[0].lines[-1]
+    assert said[0].text == "rank correlation with samples"
+    drawn_rows = [row.label for row in source.table.rows if row.group == "paper"]
+    assert len(said) == 2 + len(drawn_rows) > 2
+    for entry, label in zip(said[2:], drawn_rows, strict=True):
+        of_row = held[held["method"] == label]
+        expected = of_row["train_samples"].rank().corr(of_row["recall"].rank())
+        assert entry.text == f"{expected:.2f}"
 
 
 def test_no_table_has_a_line_of_650_names(sweep, tmp_path):

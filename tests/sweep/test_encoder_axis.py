@@ -11,7 +11,7 @@ from bench.method import METHODS, Method
 from bench.options import Options
 from bench.report.model.command import command
 from bench.report.model.registered import encoder_of
-from bench.spec import parse_spec, row_title
+from bench.spec import parse_spec
 from bench.strict_yaml import parse_value
 from bench.sweep.plan import Grid, Job, expand, make_jobs, plan_document
 
@@ -61,20 +61,6 @@ def test_what_a_method_requires_has_its_encoder() -> None:
     tuned = jobs([f"vanilla_tuned[backbone={TOY}]"])[0]
     (needed,) = tuned.requires.values()
     assert needed.job_id == jobs([f"vanilla[backbone={TOY}]"])[0].job_id
-
-
-@pytest.mark.parametrize(
-    ("title", "label", "encoder", "expected"),
-    [
-        ("Vanilla GCN", "vanilla", "GCN", "Vanilla GCN"),
-        ("Vanilla GCN", "vanilla[backbone=gin]", "GIN", "Vanilla GIN"),
-        ("BS", "balanced_softmax", "GIN", "BS"),
-        ("BS", "balanced_softmax[backbone=gin]", "GIN", "BS, GIN"),
-        ("CB", "cb[backbone=gin,beta=0.9]", "GIN", "CB [beta=0.9], GIN"),
-    ],
-)
-def test_titles(title: str, label: str, encoder: str, expected: str) -> None:
-    assert row_title(title, label, encoder) == expected
 
 
 def test_a_label_is_read_again() -> None:

@@ -20,8 +20,11 @@ from bench.report.figures.source import (
 from bench.report.figures.style import (
     MARKERS,
     PALETTE,
+    WIDTH_INCHES,
     dataset,
     file_name,
+    headline,
+    in_lines,
     logarithmic,
     mark_count_groups,
     mean_and_deviation,
@@ -36,6 +39,8 @@ from bench.report.model.many_classes import running_mean
 
 # Always drawn where they ran: the control, and the paper's own method.
 _ALWAYS = (BASELINE, "sdr")
+
+_FONT = 6  # of the legend
 
 _NOTE = (
     "markers of a class side by side; whiskers: standard deviation\n"
@@ -61,7 +66,8 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             rows = _chosen(source, split, column)
             for place, row in enumerate(rows):
                 runs = list(source.runs(split, column, row).values())
-                heading = source.heading(split, column, row)
+                name = f"{source.heading(split, column, row)}, n = {len(runs)}"
+                heading = in_lines(name, 0.3 * WIDTH_INCHES, _FONT)
                 if has_many_classes(runs[0]):
                     _dots(axes, place, heading, runs)
                     notes[_NOTE_OF_MANY] = None
@@ -74,8 +80,8 @@ def class_size_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             axes.set_xscale("log")
             logarithmic(axes.xaxis)
             axes.set_xlabel("samples of the class in training")
-            axes.legend(fontsize=6, loc="best")
-        figure.suptitle(f"Class size against recall, {split} split")
+            axes.legend(fontsize=_FONT, loc="best")
+        headline(figure, f"Class size against recall, {split} split")
         figure.supxlabel("\n".join(notes or [_NOTE]), fontsize=7)
         side_label(figure, "recall [%]")
         yield file_name("class_size", split), figure
@@ -106,7 +112,7 @@ def _points(axes: Axes, place: int, of: int, heading: str, runs: list[Json]) -> 
         marker=MARKERS[place],
         color=PALETTE[place],
         elinewidth=0.7,
-        label=f"{heading}, n = {len(runs)}",
+        label=heading,
     )
 
 
@@ -129,7 +135,7 @@ def _dots(axes: Axes, place: int, heading: str, runs: list[Json]) -> None:
     axes.plot(
         *running_mean(counts, recall),
         color=PALETTE[place],
-        label=f"{heading}, n = {len(runs)}",
+        label=heading,
     )
     if place == 0:
         mark_count_groups(axes)

@@ -14,14 +14,13 @@ from bench.metrics import matrix_of_record
 from bench.plain_text import visible
 from bench.report.figures.source import Json, Source, has_many_classes, mean_over_runs
 from bench.report.figures.style import (
-    entitle,
     file_name,
     headline,
     mean_and_deviation,
-    panels,
     place,
     say_empty,
     side_label,
+    titled_panels,
 )
 from bench.report.model.many_classes import GROUPS, GROUPS_IN_WORDS, confusion_by_group
 
@@ -45,10 +44,10 @@ def confusion_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         records = [run for row in rows for run in source.runs(split, column, row).values()]
         many = bool(records) and has_many_classes(records[0])
         across, height = (3, 1.35) if many else (4, 1.7)
-        figure, grid = panels(len(rows), across, height, sharex=True, sharey=True)
+        titles = [source.heading(split, column, row) for row in rows]
+        figure, grid = titled_panels(titles, across, height, font=7, sharex=True, sharey=True)
         image = None
         for axes, row in zip(grid, rows, strict=True):
-            entitle(axes, source.heading(split, column, row), across, font=7)
             runs = list(source.runs(split, column, row).values())
             if runs:
                 image = _draw_groups(axes, runs) if many else _draw(axes, runs)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import MARKERS, PALETTE, dataset, panels, whole
+from bench.report.figures.style import MARKERS, PALETTE, dataset, headline, panels, whole
 from bench.report.model.cells import Column
 from bench.report.tables.search import Search
 
@@ -23,9 +23,9 @@ def convergence_figure(search: Search) -> Figure:
         axes.set_ylabel(search.unit)
         _draw(axes, search, column)
     grid[-1].set_xlabel("epoch")
-    figure.suptitle(
+    headline(
+        figure,
         f"Validation of the chosen settings by epoch, {search.split} split, seed {search.seed}",
-        fontsize=9,
     )
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(

@@ -16,6 +16,8 @@ from bench.report.figures.style import (
     PALETTE,
     dataset,
     file_name,
+    headline,
+    in_lines,
     logarithmic,
     panels,
     say_empty,
@@ -43,7 +45,9 @@ def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             Line2D([], [], linestyle="", color=styles[row.label][0], marker=styles[row.label][1])
             for row in rows
         ]
-        labels = [row.heading for row in rows]
+        # Beside a marker.
+        width = figure.get_figwidth() - 0.6
+        labels = [in_lines(row.heading, width, _FONT) for row in rows]
         figure.legend(
             handles,
             labels,
@@ -52,14 +56,15 @@ def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
             fontsize=_FONT,
             title="whiskers: standard deviation over seeds, if n > 1; hollow: runs are missing",
         )
-        figure.suptitle(f"Score against training cost, {split} split")
+        headline(figure, f"Score against training cost, {split} split")
         yield file_name("cost", split), figure
 
 
 def _columns(figure: Figure, labels: Sequence[str]) -> int:
     """How many of the longest label stand side by side in a legend, four at most."""
     # A letter is about half as wide as its font is high; a marker and gaps take 30 points.
-    widest = 0.5 * _FONT * max(map(len, labels)) + 30
+    lines = [line for label in labels for line in label.splitlines()]
+    widest = 0.5 * _FONT * max(map(len, lines)) + 30
     return max(1, min(4, int(72 * figure.get_figwidth() / widest)))
 
 

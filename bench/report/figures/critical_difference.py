@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.report.document.numbers import ONE_RUN
 from bench.report.figures.source import Source
-from bench.report.figures.style import PALETTE, file_name, panels
+from bench.report.figures.style import PALETTE, file_name, headline, name_rows, panels, rows_high
 from bench.report.model import measures
 from bench.report.model.cells import Table
 from bench.report.model.measures import Measure
@@ -48,11 +48,14 @@ def ranks_of(table: Table, measure: Measure) -> Ranks:
 
 def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     order = np.argsort(ranks.mean_ranks, kind="stable")
-    headings = [source.table.rows[ranks.methods[place]].heading for place in order]
     mean = np.array(ranks.mean_ranks)[order]
+    names = [
+        f"{source.table.rows[ranks.methods[place]].heading} ({rank:.2f})"
+        for place, rank in zip(order, mean, strict=True)
+    ]
     difference = ranks.critical_difference if ranks.meaningful else None
     groups = [] if difference is None else not_told_apart(mean, difference)
-    figure, (axes,) = panels(1, 1, 0.8 + 0.2 * len(mean))
+    figure, (axes,) = panels(1, 1, 0.8 + rows_high(names, 0.2))
     axes.plot(mean, range(len(mean)), "o", color="black")
     # Beside the methods, a bar over those that belong together, as far from the last as it takes.
     for number, (first, last) in enumerate(groups):
@@ -60,11 +63,7 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
         axes.plot([x, x], [first - 0.2, last + 0.2], color=PALETTE[0], linewidth=3)
     axes.set_xlim(0.7, len(mean) + 0.8 + 0.35 * len(groups))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_yticks(
-        range(len(mean)),
-        [f"{name} ({rank:.2f})" for name, rank in zip(headings, mean, strict=True)],
-    )
-    axes.set_ylim(len(mean) - 0.5, -0.5)
+    name_rows(axes, names)
     axes.set_xlabel("mean rank, 1 for the best")
     left_out = [source.table.rows[place].heading for place in ranks.left_out]
     note = f"{ranks.verdict[:1].upper()}{ranks.verdict[1:]}."
@@ -72,8 +71,8 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
         note += " The bars join methods that are not significantly different."
     if left_out:
         note += f" Not ranked, as runs are missing: {', '.join(left_out)}."
-    figure.suptitle(
-        f"Mean rank by {measure.heading} over {ranks.datasets} data sets, splits averaged"
+    headline(
+        figure, f"Mean rank by {measure.heading} over {ranks.datasets} data sets, splits averaged"
     )
     figure.supxlabel(fill(note, 80), fontsize=7)
     return figure

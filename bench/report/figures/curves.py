@@ -12,13 +12,12 @@ from matplotlib.lines import Line2D
 from bench.report.figures.source import Json, Source
 from bench.report.figures.style import (
     PALETTE,
-    entitle,
     file_name,
     headline,
-    panels,
     place,
     say_empty,
     side_label,
+    titled_panels,
     whole,
 )
 
@@ -37,10 +36,10 @@ def curve_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         ]
         if not any(source.runs(split, column, row) for row in rows):
             continue
-        figure, grid = panels(len(rows), 3, 1.3, sharex=True, sharey=True)
+        titles = [source.heading(split, column, row) for row in rows]
+        figure, grid = titled_panels(titles, 3, 1.3, sharex=True, sharey=True)
         staged = False
         for axes, row in zip(grid, rows, strict=True):
-            entitle(axes, source.heading(split, column, row), 3)
             runs = list(source.runs(split, column, row).values())
             if runs:
                 staged |= _draw(axes, runs)

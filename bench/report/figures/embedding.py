@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from bench.report.figures.source import Source, by_class_size, has_many_classes
-from bench.report.figures.style import MARKERS, PALETTE, file_name, logarithmic, panels
+from bench.report.figures.style import MARKERS, PALETTE, file_name, headline, logarithmic, panels
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def embedding_figures(
         for axes, name, share in zip((grid[0], grid[0]), "xy", explained, strict=True):
             place = "first" if name == "x" else "second"
             getattr(axes, f"set_{name}label")(f"{place} component ({share:.0%} of the variance)")
-        figure.suptitle(
+        headline(
+            figure,
             f"Embeddings of the training set: {run.dataset}, {run.planned_split} split, "
-            f"{run.method}, seed {run.seed}"
+            f"{run.method}, seed {run.seed}",
         )
         if grid[0].collections and not has_many_classes(record):
             figure.legend(loc="outside lower center", ncols=2, markerscale=4, fontsize=6)

@@ -24,16 +24,15 @@ from bench.report.figures.style import (
     COUNT_COLOURS,
     GROUP_COLOURS,
     GROUP_HATCHES,
-    entitle,
     file_name,
     headline,
     logarithmic,
     mark_count_groups,
     mean_and_deviation,
-    panels,
     place,
     say_empty,
     side_label,
+    titled_panels,
     whiskers,
 )
 from bench.report.model.many_classes import GROUPS_IN_WORDS, running_mean
@@ -53,10 +52,10 @@ def gain_figures(source: Source) -> Iterator[tuple[str, Figure]]:
         several = len({row.encoder for row in rows if row.encoder}) > 1
         many = has_many_classes(next(iter(base.values())))
         across, height = (3, 1.5) if many else (4, 1.2)
-        figure, grid = panels(len(others), across, height, sharex=True, sharey=True)
+        titles = [source.heading(split, column, row) for row in others]
+        figure, grid = titled_panels(titles, across, height, sharex=True, sharey=True)
         most = 0
         for axes, row in zip(grid, others, strict=True):
-            entitle(axes, source.heading(split, column, row), across)
             runs = source.runs(split, column, row)
             # Seeds differ in their split, so only runs of one seed are comparable.
             pairs = [(runs[seed], base[seed]) for seed in sorted(runs.keys() & base.keys())]

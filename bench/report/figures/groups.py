@@ -15,8 +15,10 @@ from bench.report.figures.style import (
     GROUP_HATCHES,
     file_name,
     headline,
+    name_rows,
     panels,
     place,
+    rows_high,
     whiskers,
 )
 from bench.report.model import measures
@@ -29,10 +31,10 @@ def group_figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """One figure a split and data set, three bars a method."""
     for split, column in source.places():
         rows = source.rows(split, column)
-        figure, (axes,) = panels(1, 1, 0.8 + 0.34 * len(rows))
+        names = [source.heading(split, column, row) for row in rows]
+        figure, (axes,) = panels(1, 1, 0.8 + rows_high(names, 0.34))
         _bars(axes, source, split, column)
-        axes.set_yticks(range(len(rows)), [source.heading(split, column, row) for row in rows])
-        axes.set_ylim(len(rows) - 0.5, -0.5)
+        name_rows(axes, names)
         # Room for the figures behind the bars.
         axes.set_xlim(0, 112)
         axes.set_xticks(range(0, 101, 20))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.report.figures.source import Source
-from bench.report.figures.style import PALETTE, WIDTH_INCHES, place
+from bench.report.figures.style import PALETTE, WIDTH_INCHES, name_rows, place, rows_high
 from bench.report.model.cells import Cell, Column
 from bench.report.model.measures import MAIN, Measure
 
@@ -22,7 +21,6 @@ _BEST, _OTHER, _BAND = PALETTE[0], "#777777", "#e8f1f8"
 # Widths of the methods' range that the line of chance may lie beside it: farther off it would press
 # them into a corner.
 _NEAR = 1.5
-_LETTERS = 34
 _NAMES = {
     "balanced_accuracy": "balanced accuracy (%)",
     "balanced_f1": "balanced F1 (%)",
@@ -56,13 +54,15 @@ def interval_figure(
     measure : Measure
         One that the table has.
     """
-    counts = [len(source.rows(split, column)) for split, column in places]
+    heights = [
+        rows_high([source.heading(*where, row) for row in source.rows(*where)], 0.26)
+        for where in places
+    ]
     figure = NotebookFigure(
-        figsize=(WIDTH_INCHES, sum(0.26 * count + 0.75 for count in counts) + 0.5),
-        layout="constrained",
+        figsize=(WIDTH_INCHES, sum(height + 0.75 for height in heights) + 0.5), layout="constrained"
     )
     grid = figure.subplots(
-        len(places), 1, squeeze=False, height_ratios=[count + 1.5 for count in counts]
+        len(places), 1, squeeze=False, height_ratios=[height + 0.39 for height in heights]
     )
     with_chance = False
     for axes, (split, column) in zip(grid[:, 0], places, strict=True):
@@ -92,10 +92,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
     with_chance = measure.name == "balanced_accuracy" and low - chance < _NEAR * (high - low)
     if with_chance:
         axes.axvline(chance, color="black", linestyle=":", linewidth=1)
-    axes.set_yticks(
-        range(len(order)), [fill(source.heading(split, column, row), _LETTERS) for row in order]
-    )
-    axes.set_ylim(len(order) - 0.5, -0.5)
+    name_rows(axes, [source.heading(split, column, row) for row in order])
     axes.grid(visible=False, axis="y")
     if measure.percent:
         low, high = axes.get_xlim()

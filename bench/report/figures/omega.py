@@ -18,11 +18,11 @@ from bench.report.figures.source import Json, Source, by_class_size, has_many_cl
 from bench.report.figures.style import (
     COUNT_COLOURS,
     dataset,
-    entitle,
     file_name,
+    headline,
     logarithmic,
-    panels,
     side_label,
+    titled_panels,
     whole,
 )
 from bench.report.model.many_classes import GROUPS_IN_WORDS
@@ -42,12 +42,11 @@ def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
                     drawn.append((f"{dataset(column)}: {row.heading}, seed {min(runs)}", record))
         if not drawn:
             continue
-        figure, grid = panels(len(drawn), 2, 1.8)
+        figure, grid = titled_panels([title for title, _ in drawn], 2, 1.8, font=7)
         counts = [count for _, record in drawn for count in record["data"]["train_counts"]]
         # A class may have lost all its samples to other parts.
         norm = LogNorm(max(min(counts), 1), max(max(counts), 2))
-        for axes, (title, record) in zip(grid, drawn, strict=True):
-            entitle(axes, title, 2, font=7)
+        for axes, (_, record) in zip(grid, drawn, strict=True):
             _draw(axes, record, norm)
         many = [has_many_classes(record) for _, record in drawn]
         if not all(many):
@@ -55,7 +54,7 @@ def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
                 ScalarMappable(norm, "viridis"), ax=grid, label="samples of the class in training"
             )
             logarithmic(bar.ax.yaxis)
-        figure.suptitle(f"Class weights omega over the epochs, {split} split")
+        headline(figure, f"Class weights omega over the epochs, {split} split")
         if any(many):
             _explain_groups(figure)
         else:

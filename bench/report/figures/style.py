@@ -41,6 +41,9 @@ WIDTH_INCHES = 7.2
 _LOWEST_INCHES = 2.8
 _HEADLINE_POINTS = 9.6
 _SIDE_POINTS = 8
+# Of the name of a row in one line; and the height of a line, in inches.
+_ROW_LETTERS = 44
+_LINE_INCHES = 0.14
 
 _DOTS_PER_INCH = 200
 _CANVASES: dict[str, type[FigureCanvasBase]] = {
@@ -105,26 +108,56 @@ def panels(
     return figure, list(grid.flat[:count])
 
 
-def entitle(axes: Axes, heading: str, columns: int, font: float = 8) -> None:
-    """The panel's title, in lines that fit one of `columns` panels side by side."""
-    # A letter is not quite .6 as wide as its font is high; margins and bars take up to a fifth.
-    letters = int(0.8 * WIDTH_INCHES / columns * 72 / (0.6 * font))
-    axes.set_title(textwrap.fill(heading, letters), fontsize=font)
+def titled_panels(
+    titles: Sequence[str],
+    columns: int,
+    height: float,
+    *,
+    font: float = 8,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """:func:`panels` with titles, higher where a title takes more than three lines."""
+    # Margins and bars take up to a fifth.
+    lines = [in_lines(title, 0.8 * WIDTH_INCHES / columns, font) for title in titles]
+    more = max(max(title.count("\n") for title in lines) - 2, 0)
+    figure, grid = panels(len(lines), columns, height, sharex=sharex, sharey=sharey)
+    rows = math.ceil(len(lines) / columns)
+    figure.set_figheight(figure.get_figheight() + rows * more * _LINE_INCHES)
+    for axes, title in zip(grid, lines, strict=True):
+        axes.set_title(title, fontsize=font)
+    return figure, grid
+
+
+def in_lines(text: str, inches: float, font: float) -> str:
+    """`text` in lines that fit a width."""
+    # A letter is not quite .6 as wide as its font is high.
+    return textwrap.fill(text, int(inches * 72 / (0.6 * font)))
+
+
+def rows_high(names: Sequence[str], least: float) -> float:
+    """Inches of as many rows, `least` or more each, that :func:`name_rows` names."""
+    lines = max((len(textwrap.wrap(name, _ROW_LETTERS)) for name in names), default=1)
+    return max(least, _LINE_INCHES * lines) * len(names)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names beside the axis, in lines that leave room for what they name; the first on top."""
+    axes.set_yticks(range(len(names)), [textwrap.fill(name, _ROW_LETTERS) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def headline(figure: Figure, text: str) -> None:
     """The figure's title, in lines that fit its width."""
-    letters = int(figure.get_figwidth() * 72 / (0.6 * _HEADLINE_POINTS))
-    figure.suptitle(textwrap.fill(text, letters), fontsize=_HEADLINE_POINTS)
+    lines = in_lines(text, figure.get_figwidth(), _HEADLINE_POINTS)
+    figure.suptitle(lines, fontsize=_HEADLINE_POINTS)
 
 
 def side_label(figure: Figure, text: str, colour: str = "black") -> None:
     """The name of an axis that all panels share, in lines that fit the figure's height."""
     # Title and legend take up to a third of the height.
-    letters = int(0.65 * figure.get_figheight() * 72 / (0.6 * _SIDE_POINTS))
-    figure.supylabel(
-        textwrap.fill(text, letters), fontsize=_SIDE_POINTS, color=colour, multialignment="center"
-    )
+    lines = in_lines(text, 0.65 * figure.get_figheight(), _SIDE_POINTS)
+    figure.supylabel(lines, fontsize=_SIDE_POINTS, color=colour, multialignment="center")
 
 
 def whiskers(

@@ -9,13 +9,13 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bench.backbone import BACKBONES
 from bench.compliance.rules import name_of
 from bench.compliance.violation import Violation
 from bench.dataset import DATASETS
 from bench.errors import BenchError, UsageError
 from bench.method import METHODS, Method
-from bench.spec import ENCODER, Spec, check_options, parse_spec, row_title, without_encoder
+from bench.spec import ENCODER, Spec, check_options, parse_spec, without_encoder
+from bench.titles import method_title
 
 Json = Mapping[str, Any]
 
@@ -99,9 +99,11 @@ def _follows(spec: Spec) -> bool:
 def _names(job: Json, plan: Json, label: str) -> dict[str, str]:
     if job["method"] not in METHODS:
         return {"title": f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"}
-    facts = METHODS.get(job["method"]).facts
-    title = row_title(facts["title"], label, _title(encoder_of(job, plan)))
-    return {"title": title, "group": facts["group"]}
+    try:
+        title = method_title(label, encoder_of(job, plan))
+    except BenchError:
+        title = label
+    return {"title": title, "group": METHODS.get(job["method"]).facts["group"]}
 
 
 def _asked(job: Json, plan: Json) -> str:
@@ -109,12 +111,6 @@ def _asked(job: Json, plan: Json) -> str:
     chosen: Mapping[str, str] = plan["settings"].get("trials", {}).get("chosen", {})
     label: str = job["method_label"]
     return next((asked for asked, found in chosen.items() if found == label), label)
-
-
-def _title(encoder: str) -> str | None:
-    """What tables call an encoder; None for one that is not registered here."""
-    name = encoder.partition("[")[0]
-    return row_title(BACKBONES.get(name).facts["title"], encoder) if name in BACKBONES else None
 
 
 def violations_of_names(plan: Json) -> list[Violation]:

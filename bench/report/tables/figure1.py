@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its `stats`, which takes long to import, is imported when it is used
 
 from bench.metrics import frequency_groups, matrix_of_record, recalls, wilson_interval
 from bench.report.document.numbers import FAILED, HOLE, fixed, interval
@@ -26,6 +27,7 @@ from bench.report.model.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.model.published import PAPER, STAND_INS
 
 _DRAWN = "paper"  # the group of methods that the figure shows
+_CORRELATION = "rank correlation with samples"
 _ENDS = 10  # of many classes, so many of the largest and of the smallest
 
 
@@ -85,6 +87,11 @@ def figure1(table: Table, records: Sequence[Mapping[str, Any]]) -> Report:
                 "them narrow it little.",
             ),
             ("Samples", "of the class in the training set, mean over runs; the largest first."),
+            (
+                "Rank correlation with samples",
+                "Spearman's, over all classes: 1 where each larger class is recognised better, 0 "
+                "where size says nothing.",
+            ),
             (
                 "Source",
                 f"the figure of {PAPER} prints no numbers, so that none stand beside ours.",
@@ -151,9 +158,20 @@ def _block(
                 text += f" ({len(values)}/{len(runs)})"
             entries.append(Entry(text + FAILED * _has_failed(runs), "ours"))
         lines.append(tuple(entries))
+    if len(classes) > 2:
+        found = [_rank_correlation(samples, done[row.label]) for row in drawn]
+        lines.append((Entry(_CORRELATION), Entry(""), *(Entry(text, "ours") for text in found)))
     headings = ["class", "samples", *(row.heading for row in drawn)]
     title = f"{dataset_heading(column)}, {split} split"
     return Section(title, plain_headings(headings), tuple(lines))
+
+
+def _rank_correlation(samples: Sequence[float], runs: Sequence[_Tested]) -> str:
+    """Spearman's, over the classes, of training samples and recall."""
+    means = {k: statistics.fmean(own) for k in range(len(samples)) if (own := _recalls(runs, k))}
+    if len(set(means.values())) < 2:  # of equal recalls there is no order
+        return HOLE
+    return fixed(float(scipy.stats.spearmanr([samples[k] for k in means], list(means.values()))[0]))
 
 
 def _csv_lines(
