@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.processor import pin_products
+
 __version__ = "0.1.0"
 __all__ = [
     "Dataset",
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from bench.backbone import MoleculeBackbone, register_backbone
     from bench.dataset import Dataset, register_dataset
     from bench.method import Method, register_method
+
+pin_products()
 
 # Public name to the module that has it: they import torch, which `import bench` does not wait for.
 _HOMES = {

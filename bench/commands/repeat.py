@@ -18,13 +18,13 @@ from bench.commands.sweep import make_splits, read_stored, run_jobs, split_of_jo
 from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.errors import DataError, StoreError
+from bench.processor import processor
 from bench.sweep.devices import place_of
 from bench.sweep.executors import make_executor
 from bench.sweep.fingerprint import changed_files, sources_of_job
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Job, Part, with_required
 from bench.sweep.policy import Policy
-from bench.sweep.provenance import cpu_model
 from bench.sweep.repeat import (
     BIT_FOR_BIT,
     BOUND,
@@ -278,7 +278,7 @@ def _renew(
         if not _labels_of(job, records) <= methods or not components(records[job_id]) <= confirmed:
             left += 1
             continue
-        how = {"equal": BIT_FOR_BIT if exact else WITHIN, "cpu": cpu_model()}
+        how = {"equal": BIT_FOR_BIT if exact else WITHIN, **processor()}
         store.renew({**records[job_id], "sources": now, "confirmed": how})
         renewed += 1
     console.print(f"{renewed} stored runs now count as made by the present code.")

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib import metadata
 
-from bench.sweep.provenance import cpu_model
+from bench.processor import processor
 
 _PACKAGES = ("torch", "numpy", "rdkit", "dgl", "dgllife", "torch_geometric", "chemprop")
 
@@ -14,7 +14,7 @@ _PACKAGES = ("torch", "numpy", "rdkit", "dgl", "dgllife", "torch_geometric", "ch
 def machine_facts() -> dict[str, str]:
     """Processor, cores, what else it is busy with, and versions."""
     return {
-        "CPU": f"{cpu_model()}, {os.cpu_count()} cores",
+        "CPU": f"{processor()['cpu']}, {os.cpu_count()} cores",
         "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg())
         + " (processes busy in the last 1, 5, 15 minutes)",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",

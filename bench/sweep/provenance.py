@@ -6,15 +6,14 @@ import platform
 import subprocess
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import bench
 from bench.checkout import CHECKOUT
+from bench.processor import processor
 
 _PACKAGES = ("torch", "dgl", "rdkit", "numpy", "scipy", "scikit-learn", "pandas", "chemprop")
 _CODE = ("bench", "datasets", "methods")
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @cache
@@ -25,19 +24,9 @@ def provenance() -> dict[str, Any]:
         "code": _code_state(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu_model(),
+        **processor(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
-
-
-def cpu_model() -> str:
-    """The processor's name, which with the versions of packages decides how sums are rounded."""
-    try:
-        lines = _CPUINFO.read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "unknown"
 
 
 def _version(package: str) -> str | None:

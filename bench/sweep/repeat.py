@@ -20,6 +20,7 @@ WITHIN = "within three standard errors"
 
 # Versions that decide how sums are rounded.
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
+_PROCESSOR = ("cpu", "instructions")
 
 
 def draw(
@@ -196,22 +197,24 @@ def _predicted(arrays: Arrays) -> np.ndarray:
 def _same_machine(stored: Json, again: Json) -> bool:
     """Whether everything agrees that decides how sums are rounded.
 
-    Early records do not name the processor; those count as made on this one, the stricter reading.
+    Early records do not name the processor, or not its instructions; what is not named counts as
+    that of this one, the stricter reading.
     """
-    origins = [record["provenance"] for record in (stored, again)]
-    cpus = {
-        origin.get("cpu") or (record.get("confirmed") or {}).get("cpu")
-        for origin, record in zip(origins, (stored, again), strict=True)
-    }
     one, other = (
         (
-            origin["device"],
-            origin.get("platform"),
-            *(origin["packages"].get(name) for name in _PACKAGES),
+            record["provenance"]["device"],
+            record["provenance"].get("platform"),
+            *(record["provenance"]["packages"].get(name) for name in _PACKAGES),
         )
-        for origin in origins
+        for record in (stored, again)
     )
-    return one == other and len(cpus - {None}) < 2
+    named = ({_processor(record, key) for record in (stored, again)} for key in _PROCESSOR)
+    return one == other and all(len(values - {None}) < 2 for values in named)
+
+
+def _processor(record: Json, key: str) -> str | None:
+    """What the record, or else who confirmed it, says of the processor."""
+    return record["provenance"].get(key) or (record.get("confirmed") or {}).get(key) or None
 
 
 def components(record: Json) -> set[tuple[str, str]]:

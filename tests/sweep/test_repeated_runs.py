@@ -131,6 +131,18 @@ def test_a_record_that_names_no_processor_is_held_to_the_last_bit():
     assert _compare(confirmed, _run(loss=0.6)).verdict == WITHIN
 
 
+def test_a_processor_of_the_same_name_with_other_instructions_is_another():
+    """A virtual machine may call all processors of a maker alike."""
+    stored, again = _run(), _run(loss=0.6)
+    for run, instructions in ((stored, "avx2 fma"), (again, "avx2 avx512f fma")):
+        run[0]["provenance"]["instructions"] = instructions
+    assert _compare(stored, again).verdict == WITHIN
+    stored[0]["provenance"]["instructions"] = "avx2 avx512f fma"
+    assert _compare(stored, again).verdict is None
+    del stored[0]["provenance"]["instructions"]
+    assert _compare(stored, again).verdict is None
+
+
 def test_elsewhere_balanced_accuracy_must_agree_within_three_standard_errors():
     """Two of eight and one of two: error sqrt(2 / 64 + 1 / 4) / 2, difference as below."""
     found = _compare(_run(), _run(wrong=[0, 1, 8], cpu="B"))
