@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def pin_products() -> None:
     """Let NumPy multiply matrices alike on every processor that has AVX2, unless the user chose.
 
     OpenBLAS chooses kernels by the processor, and they add in different orders: one bit more or
-    less, and a sample lies in another sub-cluster. It reads the choice when NumPy is imported, so
-    that this comes before, and the processes that this one starts inherit it.
+    less, and a sample lies in another sub-cluster. It reads the choice when NumPy is imported: this
+    comes before, or has no effect on this process, nor on others, which shall agree with it.
     """
-    if {"avx2", "fma"} <= set(processor()["instructions"].split()):
+    if "numpy" not in sys.modules and {"avx2", "fma"} <= set(processor()["instructions"].split()):
         os.environ.setdefault(_CHOICE, "Haswell")

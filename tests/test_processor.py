@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ ARM = "processor : 0\nFeatures : fp asimd sve2\n"
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _fresh() -> Iterator[None]:
     processor.processor.cache_clear()
     yield
     processor.processor.cache_clear()
@@ -52,6 +53,7 @@ def test_numpy_multiplies_alike_on_all_processors_with_avx2() -> None:
         pytest.skip("NumPy is not built with OpenBLAS")
     assert kernels("bench", "scipy.linalg") == {"Haswell"}
     assert kernels("bench", "scipy.linalg", OPENBLAS_CORETYPE="Sandybridge") == {"Sandybridge"}
+    assert kernels("scipy.linalg", "bench") == kernels("scipy.linalg", "os")
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,19 @@ def test_a_processor_is_told_by_name_and_instructions(
 
 
 @pytest.mark.parametrize(
-    ("flags", "before", "after"),
-    [("avx2 fma", None, "Haswell"), ("avx2 fma", "Zen", "Zen"), ("avx fma", None, None),
-     ("asimd", None, None)],
-)  # fmt: skip
-def test_kernels_are_pinned_where_the_processor_has_them_and_nobody_chose(
+    ("flags", "loaded", "before", "after"),
+    [
+        ("avx2 fma", False, None, "Haswell"),
+        ("avx2 fma", False, "Zen", "Zen"),
+        ("avx fma", False, None, None),
+        ("asimd", False, None, None),
+        # Processes that this one starts would multiply otherwise than it does itself.
+        ("avx2 fma", True, None, None),
+    ],
+)
+def test_kernels_are_pinned_where_that_has_an_effect_and_nobody_chose(
     flags: str,
+    loaded: bool,
     before: str | None,
     after: str | None,
     tmp_path: Path,
@@ -90,5 +99,8 @@ def test_kernels_are_pinned_where_the_processor_has_them_and_nobody_chose(
     monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
     environment = {} if before is None else {"OPENBLAS_CORETYPE": before}
     monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setitem(sys.modules, "numpy", sys)
+    if not loaded:
+        monkeypatch.delitem(sys.modules, "numpy")
     processor.pin_products()
     assert environment.get("OPENBLAS_CORETYPE") == after

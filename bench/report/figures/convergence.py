@@ -25,7 +25,7 @@ def convergence_figure(search: Search) -> Figure:
     grid[-1].set_xlabel("epoch")
     headline(
         figure,
-        f"Validation of the chosen settings by epoch, {search.split} split, seed {search.seed}",
+        f"Chosen settings on validation: {search.split} split, seed {search.seed}",
     )
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(

@@ -96,14 +96,21 @@ def _follows(spec: Spec) -> bool:
     return any(ENCODER not in other.options and _follows(other) for other in needed)
 
 
-def _names(job: Json, plan: Json, label: str) -> dict[str, str]:
+def title_of(job: Json, plan: Json, label: str) -> str:
+    """What tables call the method of a planned run, with the options of `label`."""
     if job["method"] not in METHODS:
-        return {"title": f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"}
+        return f"{job['title'].removesuffix(_UNREGISTERED).strip()} {_UNREGISTERED}"
     try:
-        title = method_title(label, encoder_of(job, plan))
+        return method_title(label, encoder_of(job, plan))
     except BenchError:
-        title = label
-    return {"title": title, "group": METHODS.get(job["method"]).facts["group"]}
+        return label
+
+
+def _names(job: Json, plan: Json, label: str) -> dict[str, str]:
+    title = {"title": title_of(job, plan, label)}
+    if job["method"] not in METHODS:
+        return title
+    return {**title, "group": METHODS.get(job["method"]).facts["group"]}
 
 
 def _asked(job: Json, plan: Json) -> str:

@@ -16,6 +16,7 @@ from bench.metrics.evaluation import LOWER_IS_BETTER
 from bench.metrics.selection import validation_score
 from bench.report.document.numbers import DECIMALS
 from bench.report.model.cells import Column
+from bench.report.model.registered import title_of
 from bench.report.tables.comparison import sampling_error
 from bench.spec import (
     ENCODER,
@@ -253,7 +254,7 @@ def search_of(
         ids = {job["dataset_label"]: job["job_id"] for job in tried}
         return Trial(
             label,
-            tried[0]["title"],
+            title_of(tried[0], plan, label),
             options,
             is_default(tried[0]["method"], options),
             {dataset: found[job_id] for dataset, job_id in ids.items() if job_id in found},
