@@ -179,7 +179,7 @@ def test_curves_have_a_line_a_choice_with_its_selected_epoch():
     assert (list(selected.get_xdata()), list(selected.get_ydata())) == ([10], [pytest.approx(70)])
     [legend] = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "vanilla: no choice", "cb [beta=0.9]",
+        "vanilla: no choice", "CB Loss [beta=0.9]",  # as registered, not as the plan calls it
     ]  # fmt: skip
 
 
