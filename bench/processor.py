@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -21,14 +23,11 @@ def processor() -> dict[str, str]:
     ``cpu`` is the processor's name, which a virtual machine may cut short, ``instructions`` its
     sets of vector instructions, by which libraries choose among their products of matrices.
     """
-    try:
-        lines = _CPUINFO.read_text().splitlines()
-    except OSError:
-        lines = []
-    facts: dict[str, str] = {}
-    for line in lines:  # one block a core, all alike
-        key, _, value = line.partition(":")
-        facts.setdefault(key.strip(), value.strip())
+    facts = {}
+    with suppress(OSError), _CPUINFO.open() as lines:
+        for line in takewhile(str.strip, lines):  # the block of one core; all are alike
+            key, _, value = line.partition(":")
+            facts[key.strip()] = value.strip()
     flags = facts.get("flags", facts.get("Features", "")).split()
     return {
         "cpu": facts.get("model name") or platform.processor() or "unknown",

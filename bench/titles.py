@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bench.backbone import BACKBONES
 from bench.errors import UsageError
 from bench.method import METHODS
@@ -24,7 +22,7 @@ def method_title(label: str, encoder: str = "") -> str:
     label : str
         The method's name and options, as typed.
     encoder : str, optional
-        Label of the encoder of molecules that its network has.
+        Label of the encoder of molecules that its network has where `label` names none.
 
     Examples
     --------
@@ -36,13 +34,14 @@ def method_title(label: str, encoder: str = "") -> str:
     'Prior tuned [ImbSAM]'
     """
     spec, named = without_encoder(parse_spec(label))
+    encoder = str(named or encoder)
     title = METHODS.get(spec.name).facts["title"]
     options = _options_of(spec, encoder)
     of_encoder = _encoder_title(encoder)
     base = title.removesuffix(_USUAL)
     if of_encoder is not None and base != title:
         return f"{base} {of_encoder}{options}"
-    return f"{title}{options}" + (f", {of_encoder or named}" if named is not None else "")
+    return f"{title}{options}" + (f", {of_encoder or encoder}" if named is not None else "")
 
 
 def _options_of(spec: Spec, encoder: str) -> str:
@@ -52,7 +51,7 @@ def _options_of(spec: Spec, encoder: str) -> str:
     for key, value in spec.options.items():
         methods = split_list(value, "+") if isinstance(value, str) else []
         if methods and needed.issuperset(methods):
-            named += [method_title(method, _own_encoder(method) or encoder) for method in methods]
+            named += [method_title(method, encoder) for method in methods]
         else:
             others[key] = value
     of_others = Spec("", others).label[1:-1]
@@ -70,10 +69,6 @@ def _needed(spec: Spec) -> set[str]:
     except UsageError:
         return set()
     return {label for label in needed if parse_spec(label).name in METHODS}
-
-
-def _own_encoder(label: str) -> Any:
-    return without_encoder(parse_spec(label))[1]
 
 
 def _encoder_title(label: str) -> str | None:

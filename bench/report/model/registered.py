@@ -107,10 +107,10 @@ def title_of(job: Json, plan: Json, label: str) -> str:
 
 
 def _names(job: Json, plan: Json, label: str) -> dict[str, str]:
-    title = {"title": title_of(job, plan, label)}
-    if job["method"] not in METHODS:
-        return title
-    return {**title, "group": METHODS.get(job["method"]).facts["group"]}
+    names = {"title": title_of(job, plan, label)}
+    if job["method"] in METHODS:
+        names["group"] = METHODS.get(job["method"]).facts["group"]
+    return names
 
 
 def _asked(job: Json, plan: Json) -> str:
