@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +276,11 @@ def _fit(
     heard = False
     with LiveStep(f"Training {recipe.method}") as step:
 
+        def on_features(done: int, total: int) -> None:
+            step.advance("Building features of molecules", done, total)
+            if done == total:
+                step.say(f"Training {recipe.method}")
+
         def on_epoch(method: str, report: EpochReport) -> None:
             nonlocal heard
             heard = True
@@ -297,7 +301,7 @@ def _fit(
             max_bad=getattr(dataset.options, "max_bad", MAX_BAD),
             device=arguments["device"] or "cpu",
             on_epoch=on_epoch,
-            on_progress=partial(step.advance, "Building features of molecules"),
+            on_progress=on_features,
             jobs=arguments["jobs"] or default_jobs(),
         )
     if arguments["epochs"] is not None and not heard:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from statistics import median
 from types import TracebackType
@@ -36,6 +37,8 @@ from bench.sweep.worker import Outcome
 # Without a terminal, a line at most every so many seconds.
 _PLAIN_LINE_SECONDS = 10.0
 _PLAIN_RUN_SECONDS = 60.0
+# Signs of life come twice as late each time, up to this.
+_LONGEST_SILENCE = 300.0
 
 
 def _is_live(to: Console) -> bool:
@@ -43,11 +46,58 @@ def _is_live(to: Console) -> bool:
     return to.is_terminal and not (to.is_jupyter and find_spec("ipywidgets") is None)
 
 
+class _PlainLines:
+    """Lines where bars cannot move, and a sign of life where a step has nothing to tell.
+
+    A forest says nothing until it stands, which takes minutes where classes are many.
+
+    Parameters
+    ----------
+    seconds : float
+        At least as long between two lines.
+    silent : callable
+        The sign of life, or None where nothing is going on.
+    """
+
+    def __init__(self, to: Console, seconds: float, silent: Callable[[], str | None]) -> None:
+        self._to, self._seconds, self._silent = to, seconds, silent
+        self._spoken = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._break_silence, daemon=True)
+
+    def start(self) -> None:
+        """Break silences from now on."""
+        if not _is_live(self._to):
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Say nothing more of one's own accord."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def say(self, text: str) -> None:
+        """Print `text` if it is time for a line."""
+        now = time.monotonic()
+        if not _is_live(self._to) and now - self._spoken >= self._seconds:
+            self._to.print(text)
+            self._spoken = now
+
+    def _break_silence(self) -> None:
+        pause = self._seconds
+        while not self._ended.wait(pause):
+            if time.monotonic() - self._spoken < pause:
+                pause = self._seconds
+            elif (text := self._silent()) is not None:
+                self.say(text)
+                pause = min(2 * pause, _LONGEST_SILENCE)
+
+
 class LiveStep:
     """One step with a text and, once its size is known, a bar; shown on the standard output."""
 
     def __init__(self, text: str, to: Console = console) -> None:
-        self._to = to
+        self._text, self._since = text, time.monotonic()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -59,30 +109,31 @@ class LiveStep:
             disable=not _is_live(to),
         )
         self._task = self._progress.add_task(text, total=None)
-        self._spoken = time.monotonic()
+        self._plain = _PlainLines(to, _PLAIN_LINE_SECONDS, lambda: _so_far(self._text, self._since))
 
     def __enter__(self) -> LiveStep:
         self._progress.start()
+        self._plain.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._plain.stop()
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Change the text."""
-        self._progress.update(self._task, description=text)
-        self._plain(text)
+        """Show `text`, of a size that is not known."""
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=None)
+        self._tell(text)
 
     def advance(self, text: str, done: int, total: int) -> None:
         """Show `done` of `total`."""
         self._progress.update(self._task, description=text, completed=done, total=total)
-        self._plain(f"{text}: {done} of {total}")
+        self._tell(f"{text}: {done} of {total}")
 
-    def _plain(self, text: str) -> None:
-        now = time.monotonic()
-        if not _is_live(self._to) and now - self._spoken >= _PLAIN_LINE_SECONDS:
-            self._to.print(text)
-            self._spoken = now
+    def _tell(self, text: str) -> None:
+        self._text, self._since = text, time.monotonic()
+        self._plain.say(text)
 
 
 class LiveRuns(Watcher):
@@ -112,7 +163,8 @@ class LiveRuns(Watcher):
         self._left_epochs: dict[str, int] = {}
         self._scores: dict[str, str] = {}
         self._done = self._failed = 0
-        self._begun = self._spoken = time.monotonic()
+        self._begun = time.monotonic()
+        self._plain = _PlainLines(console, _PLAIN_RUN_SECONDS, self._longest)
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -127,6 +179,7 @@ class LiveRuns(Watcher):
     def __enter__(self) -> LiveRuns:
         if self._jobs and _is_live(console):
             self._live.start()
+        self._plain.start()
         return self
 
     def __exit__(
@@ -135,6 +188,7 @@ class LiveRuns(Watcher):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._plain.stop()
         self._live.stop()
 
     def started(self, job_id: str) -> None:
@@ -161,10 +215,7 @@ class LiveRuns(Watcher):
         score = f"validation BA {100 * report.valid_balanced_accuracy:.1f}"
         self._scores[job_id] = score
         self._progress.update(self._bars[job_id], completed=report.epoch, score=score)
-        now = time.monotonic()
-        if not _is_live(console) and now - self._spoken >= _PLAIN_RUN_SECONDS:
-            console.print(f"{job.describe()} · epoch {report.epoch} of {_epochs(job)}")
-            self._spoken = now
+        self._plain.say(f"{job.describe()} · epoch {report.epoch} of {_epochs(job)}")
 
     def finished(self, outcome: Outcome, record: Mapping[str, Any] | None) -> None:
         """Print the line of a run that has ended; its `record` sharpens the time left."""
@@ -186,6 +237,14 @@ class LiveRuns(Watcher):
             console.print(f"{text} · last {score}" if score else text)
         else:
             warn(f"{text} {outcome.status.replace('-', ' ')}: {outcome.error}")
+
+    def _longest(self) -> str | None:
+        """Of the runs that go on the one that began first."""
+        running = list(self._since.items())  # at once, as another thread asks
+        if not running:
+            return None
+        job_id, since = min(running, key=lambda begun: begun[1])
+        return _so_far(self._jobs[job_id].describe(), since)
 
     def _screen(self) -> Group:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -222,6 +281,10 @@ class LiveRuns(Watcher):
         whole = self._seconds(job)
         gone = time.monotonic() - self._since[job.job_id]
         return None if whole is None else max(whole - gone, 0.0)
+
+
+def _so_far(text: str, since: float) -> str:
+    return f"{text} · {in_words(time.monotonic() - since)} so far"
 
 
 def _epochs(job: Job) -> int:

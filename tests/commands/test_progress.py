@@ -1,3 +1,4 @@
+import time
 from io import StringIO
 from types import SimpleNamespace
 
@@ -5,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench.commands import progress
-from bench.commands.progress import LiveRuns
+from bench.commands.progress import LiveRuns, LiveStep
 from bench.sweep.costs import Costs
 from bench.sweep.worker import Outcome
 from tests.sweep.test_estimate import _record
@@ -70,3 +71,63 @@ def test_each_run_that_ends_is_a_line(monkeypatch, terminal):
     text = progress.console.file.getvalue()
     assert f"1/4 {jobs[0].describe()} · last validation BA 50.0" in text
     assert ("time left" in text) is terminal
+
+
+def _until(console, text, seconds=20.0):
+    """Wait for `text` on `console`, and give the lines."""
+    ends = time.monotonic() + seconds
+    while text not in console.file.getvalue() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return console.file.getvalue().splitlines()
+
+
+def test_a_run_that_tells_of_no_epoch_shows_that_it_goes_on(monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_RUN_SECONDS", 0.02)
+    jobs, live = _live(monkeypatch, terminal=False)
+    with live:
+        for job in jobs[:2]:
+            live.started(job.job_id)
+        line = f"{jobs[0].describe()} · 0 seconds so far"
+        assert line in _until(progress.console, line)
+        live.finished(Outcome(jobs[0].job_id), None)
+        line = f"{jobs[1].describe()} · 0 seconds so far"
+        assert line in _until(progress.console, line)
+        live.finished(Outcome(jobs[1].job_id), None)
+    said = progress.console.file.getvalue()
+    time.sleep(0.1)
+    assert progress.console.file.getvalue() == said
+
+
+def test_a_step_without_news_shows_that_it_goes_on(monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0.02)
+    console = Console(file=StringIO(), force_terminal=False, width=120, highlight=False)
+    with LiveStep("Training ecfp_forest", to=console) as step:
+        assert _until(console, "\n")[0] == "Training ecfp_forest · 0 seconds so far"
+        step.advance("Writing trees", 3, 10)
+        assert "Writing trees: 3 of 10 · 0 seconds so far" in _until(console, "3 of 10 · ")
+
+
+def test_signs_of_life_become_rarer(monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0.05)
+    console = Console(file=StringIO(), force_terminal=False, width=120, highlight=False)
+    with LiveStep("Training ecfp_forest", to=console):
+        time.sleep(1.0)
+    # After 0.05, 0.15, 0.35 and 0.75 seconds; every 0.05 it would be 20.
+    assert 1 <= len(console.file.getvalue().splitlines()) <= 4
+
+
+def test_a_step_that_says_what_comes_next_leaves_its_bar_behind():
+    console = Console(file=StringIO(), force_terminal=True, width=120, highlight=False)
+    step = LiveStep("Looking", to=console)
+    step.advance("Building features", 10, 10)
+    step.say("Training")
+    [task] = step._progress.tasks
+    assert (task.description, task.completed, task.total) == ("Training", 0, None)
+
+
+def test_on_a_terminal_bars_move_and_no_line_is_needed(monkeypatch):
+    monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0.01)
+    console = Console(file=StringIO(), force_terminal=True, width=120, highlight=False)
+    with LiveStep("Training ecfp_forest", to=console):
+        time.sleep(0.1)
+    assert "so far" not in console.file.getvalue()
