@@ -208,8 +208,11 @@ def examine_planned(
             violations += found
             if not found:
                 records.append(_as_planned(record, job))
-        elif (failure := store.read_failure(job["job_id"])) is not None:
-            failures[job["job_id"]] = failure
+        else:
+            failure = store.read_failure(job["job_id"])
+            # One that was stopped with its sweep has not failed: the next command goes on with it.
+            if failure is not None and failure.get("status") != "interrupted":
+                failures[job["job_id"]] = failure
     return records, failures, violations
 
 

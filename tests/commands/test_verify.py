@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from bench.method import METHODS
-from bench.sweep.store import to_json
+from bench.sweep.store import Store, to_json
 
 
 @pytest.fixture
@@ -268,3 +268,17 @@ def test_what_only_a_repeat_uses_is_refused_without_one(bench, tmp_path, option)
     code, _, error = bench("verify", "--out", tmp_path, *option)
     assert code == 2
     assert "--draw, --jobs and --data-dir go with --repeat N." in error
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("interrupted", "0 failed, 1 missing"), ("died", "1 failed, 0 missing")]
+)
+def test_a_run_that_was_stopped_with_its_sweep_is_missing_and_has_not_failed(
+    bench, results, status, said
+):
+    folder, record = a_run(results)
+    shutil.rmtree(folder)
+    failure = {"job": record["job"], "status": status, "reason": "it ended", "attempts": 0}
+    Store(results).write_failure(record["job_id"], failure)
+    bench("report", "--out", str(results))
+    assert said in (results / "table2.md").read_text(encoding="utf-8")
