@@ -274,12 +274,13 @@ def _fit(
     options = check_options(cls.options_type, Spec(recipe.method, {**recipe.options}), "method")
     epochs = cls.epochs(options) or recipe.training.epochs
     heard = False
-    with LiveStep(f"Training {recipe.method}") as step:
+    training = f"Training {recipe.method}"
+    with LiveStep(training) as step:
 
         def on_features(done: int, total: int) -> None:
             step.advance("Building features of molecules", done, total)
             if done == total:
-                step.say(f"Training {recipe.method}")
+                step.say(training)
 
         def on_epoch(method: str, report: EpochReport) -> None:
             nonlocal heard

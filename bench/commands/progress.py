@@ -53,6 +53,7 @@ class _PlainLines:
 
     Parameters
     ----------
+    to : Console
     seconds : float
         At least as long between two lines.
     silent : callable
