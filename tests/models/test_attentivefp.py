@@ -6,6 +6,12 @@ import torch
 
 from bench.models._attention import segment_softmax
 from bench.models.attentivefp import AttentiveFP, AttentiveFPOptions, GatedUnit
+from tests.models.encoders import (
+    check_gradients,
+    check_one_atom,
+    check_peer,
+    check_second_derivatives,
+)
 
 
 def made(seed: int = 0, features: int = 74, **options) -> AttentiveFP:
@@ -115,31 +121,16 @@ def test_embeddings_equal_a_plain_computation_neighbour_by_neighbour(make_batch,
 def test_all_gradients_equal_finite_differences(make_batch):
     graphs = make_batch([0, 1, 2]).to(dtype=torch.float64)
     model = made(hidden=4, out=3).double()
-    names, values = zip(*model.named_parameters(), strict=True)
-
-    def embed(*parameters):
-        return torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), graphs)
-
-    torch.autograd.gradcheck(embed, values)
+    check_gradients(model, graphs)
 
 
 def test_second_derivatives_are_refused_and_not_wrong(make_batch):
     model = made(hidden=4)
-    first = model(make_batch()).square().sum()
-    (grad,) = torch.autograd.grad(first, model.input.weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+    check_second_derivatives(model, make_batch(), model.input.weight)
 
 
 def test_one_molecule_of_one_atom(make_batch):
-    graphs = make_batch([2])
-    assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
-    model = made()
-    model(graphs).sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    graphs = graphs.to(dtype=torch.float64)
-    expected = reference(model.double(), graphs)
-    np.testing.assert_allclose(model(graphs).detach(), expected, rtol=1e-10)
+    check_one_atom(made(), make_batch([2]), reference)
 
 
 def test_weights_of_large_scores_and_of_empty_segments_are_finite():
@@ -208,7 +199,6 @@ def with_bonds(convolution):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_and_gradients_equal_those_of_pytorch_geometric(make_batch, dtype, bonds):
     pyg = pytest.importorskip("torch_geometric")
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     graphs = make_batch().to(dtype=dtype)
     edges = graphs.directed
     ours = made(bonds=bonds).to(dtype)
@@ -219,17 +209,10 @@ def test_values_and_gradients_equal_those_of_pytorch_geometric(make_batch, dtype
     theirs.load_state_dict(state)
     if bonds == "messages":
         theirs.gate_conv.edge_update, theirs.gate_conv.message = with_bonds(theirs.gate_conv)
-    found = ours(graphs)
     ends = torch.stack([edges.sources, edges.targets])
     described = graphs.bond_features[edges.types]
     expected = theirs(graphs.features, ends, described, graphs.graph_index)
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    coefficients = torch.randn_like(found)
-    (found * coefficients).sum().backward()
-    (expected * coefficients).sum().backward()
-    gradients = {name: parameter.grad for name, parameter in theirs.named_parameters()}
-    assert len(gradients) == len(list(ours.parameters()))
-    for name, parameter in ours.named_parameters():
-        other = gradients[their_name(name)].reshape(parameter.shape)
-        scale = max(other.abs().max().item(), 1)
-        torch.testing.assert_close(parameter.grad, other, rtol=tolerance, atol=tolerance * scale)
+    others = dict(theirs.named_parameters())
+    pairs = [(mine, others.pop(their_name(name))) for name, mine in ours.named_parameters()]
+    assert not others
+    check_peer(ours(graphs), expected, pairs)

@@ -7,6 +7,12 @@ import pytest
 import torch
 
 from bench.models.dmpnn import DMPNN, DMPNNOptions, others_to_sources
+from tests.models.encoders import (
+    check_gradients,
+    check_one_atom,
+    check_peer,
+    check_second_derivatives,
+)
 
 
 def made(seed: int = 0, features: int = 74, **options) -> DMPNN:
@@ -62,12 +68,7 @@ def test_embeddings_equal_a_plain_bond_by_bond_computation(make_batch, layers, r
 def test_all_gradients_equal_finite_differences(make_batch):
     graphs = make_batch([0, 1, 2]).to(dtype=torch.float64)
     model = made(hidden=4, out=3).double()
-    names, values = zip(*model.named_parameters(), strict=True)
-
-    def embed(*parameters):
-        return torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), graphs)
-
-    torch.autograd.gradcheck(embed, values)
+    check_gradients(model, graphs)
 
 
 def test_messages_never_turn_back(make_batch):
@@ -84,27 +85,17 @@ def test_messages_never_turn_back(make_batch):
 
 def test_second_derivatives_are_refused_and_not_wrong(make_batch):
     model = made(hidden=4)
-    first = model(make_batch()).square().sum()
-    (grad,) = torch.autograd.grad(first, model.W_i.weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+    check_second_derivatives(model, make_batch(), model.W_i.weight)
 
 
 def test_one_molecule_of_one_atom(make_batch):
-    graphs = make_batch([2])
-    assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
-    model = made()
-    model(graphs).sum().backward()
-    expected = reference(model.double(), graphs.to(dtype=torch.float64))
-    np.testing.assert_allclose(model(graphs.to(dtype=torch.float64)).detach(), expected)
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    check_one_atom(made(), make_batch([2]), reference)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("read_out", ["mean", "sum", "norm"])
 def test_values_and_gradients_equal_those_of_chemprop(make_batch, dtype, read_out):
     chemprop = pytest.importorskip("chemprop")
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     graphs = make_batch().to(dtype=dtype)
     edges = graphs.directed
     ours = made(read_out=read_out).to(dtype)
@@ -120,14 +111,5 @@ def test_values_and_gradients_equal_those_of_chemprop(make_batch, dtype, read_ou
         batch=graphs.graph_index,
     )
     expected = ours.output(kind()(theirs(packed), packed.batch))
-    found = ours(graphs)
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    coefficients = torch.randn_like(found)
-    (found * coefficients).sum().backward()
-    (expected * coefficients).sum().backward()
     mine = dict(ours.named_parameters())
-    for name, parameter in theirs.named_parameters():
-        scale = parameter.grad.abs().max().item()
-        torch.testing.assert_close(
-            mine[name].grad, parameter.grad, rtol=tolerance, atol=tolerance * max(scale, 1)
-        )
+    check_peer(ours(graphs), expected, [(mine[n], p) for n, p in theirs.named_parameters()])

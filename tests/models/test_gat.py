@@ -6,6 +6,12 @@ import torch
 from pydantic import ValidationError
 
 from bench.models.gat import GAT, GATOptions, softmax_with_own
+from tests.models.encoders import (
+    check_gradients,
+    check_one_atom,
+    check_peer,
+    check_second_derivatives,
+)
 
 OPTIONS = [{}, {"layers": 1, "hidden": 6, "heads": 3, "out": 3}, {"heads": 1}]
 
@@ -81,31 +87,16 @@ def test_embeddings_equal_a_plain_computation_neighbour_by_neighbour(make_batch,
 def test_all_gradients_equal_finite_differences(make_batch):
     graphs = make_batch([0, 1, 2]).to(dtype=torch.float64)
     model = made(hidden=4, heads=2, layers=2, out=3).double()
-    names, values = zip(*model.named_parameters(), strict=True)
-
-    def embed(*parameters):
-        return torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), graphs)
-
-    torch.autograd.gradcheck(embed, values)
+    check_gradients(model, graphs)
 
 
 def test_second_derivatives_are_refused_and_not_wrong(make_batch):
     model = made(hidden=4)
-    first = model(make_batch()).square().sum()
-    (grad,) = torch.autograd.grad(first, model.layers[0].source.weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+    check_second_derivatives(model, make_batch(), model.layers[0].source.weight)
 
 
 def test_one_molecule_of_one_atom(make_batch):
-    graphs = make_batch([2])
-    assert (graphs.num_atoms, len(graphs.bonds)) == (1, 0)
-    model = made()
-    model(graphs).sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    graphs = graphs.to(dtype=torch.float64)
-    expected = reference(model.double(), graphs)
-    np.testing.assert_allclose(model(graphs).detach(), expected, rtol=1e-10)
+    check_one_atom(made(), make_batch([2]), reference)
 
 
 def test_types_of_bonds_change_the_embeddings(make_batch):
@@ -137,7 +128,6 @@ def test_heads_that_do_not_divide_the_features_are_refused():
 @pytest.mark.parametrize(("dtype", "layers"), [(torch.float32, 1), (torch.float64, 3)])
 def test_values_and_gradients_equal_those_of_pytorch_geometric(make_batch, dtype, layers):
     pyg = pytest.importorskip("torch_geometric")
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     graphs = make_batch().to(dtype=dtype)
     edges = graphs.directed
     # In evaluation: a normalisation by the batch would magnify what was rounded before it.
@@ -159,11 +149,4 @@ def test_values_and_gradients_equal_those_of_pytorch_geometric(make_batch, dtype
         convolution.att = layer.score[None]
         x = torch.nn.functional.elu(norm(convolution(x, ends, described)))
     expected = theirs.output(pyg.nn.global_add_pool(x, graphs.graph_index))
-    found = ours(graphs)
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    coefficients = torch.randn_like(found)
-    (found * coefficients).sum().backward()
-    (expected * coefficients).sum().backward()
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        scale = max(other.grad.abs().max().item(), 1)
-        torch.testing.assert_close(mine.grad, other.grad, rtol=tolerance, atol=tolerance * scale)
+    check_peer(ours(graphs), expected, zip(ours.parameters(), theirs.parameters(), strict=True))
