@@ -27,6 +27,7 @@ from bench.report.figures.style import (
     MARKERS,
     PALETTE,
     file_name,
+    in_lines,
     logarithmic,
     side_label,
     style,
@@ -235,6 +236,12 @@ def test_a_name_of_an_axis_is_whole_however_low_the_figure(height):
     figure.subplots()
     side_label(figure, "left axis: validation balanced accuracy [%], mean over all seeds")
     assert_texts_are_inside(figure)
+
+
+@pytest.mark.parametrize("inches", [0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 2])
+def test_no_line_ends_within_a_number_of_runs(inches):
+    lines = in_lines("Diverse stack (ours) [BS · ECFP forest], n = 3", inches, 7).split("\n")
+    assert lines[-1].endswith("n = 3")
 
 
 def test_one_epoch_has_one_tick():

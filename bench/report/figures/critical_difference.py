@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +11,15 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.report.document.numbers import ONE_RUN
 from bench.report.figures.source import Source
-from bench.report.figures.style import PALETTE, file_name, headline, name_rows, panels, rows_high
+from bench.report.figures.style import (
+    PALETTE,
+    file_name,
+    headline,
+    in_lines,
+    name_rows,
+    panels,
+    rows_high,
+)
 from bench.report.model import measures
 from bench.report.model.cells import Table
 from bench.report.model.measures import Measure
@@ -74,7 +81,7 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     headline(
         figure, f"Mean rank by {measure.heading} over {ranks.datasets} data sets, splits averaged"
     )
-    figure.supxlabel(fill(note, 80), fontsize=7)
+    figure.supxlabel(in_lines(note, figure.get_figwidth(), 7), fontsize=7)
     return figure
 
 

@@ -130,9 +130,11 @@ def titled_panels(
 
 
 def in_lines(text: str, inches: float, font: float) -> str:
-    """`text` in lines that fit a width."""
+    """`text` in lines that fit a width; "n = 3" stays together."""
     # A letter is not quite .6 as wide as its font is high.
-    return textwrap.fill(text, int(inches * 72 / (0.6 * font)))
+    letters = int(inches * 72 / (0.6 * font))
+    lines = textwrap.fill(text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), letters)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def rows_high(names: Sequence[str], least: float) -> float:
