@@ -19,7 +19,7 @@ def show_failures(store: Store, jobs: Sequence[Job]) -> None:
     for heading in ("run", "status", "attempts", "epochs", "reason"):
         table.add_column(heading)
     for job in jobs:
-        failure = store.read_failure(job.job_id)
+        failure = store.why_failed(job.job_id)
         if failure is None or store.read(job.job_id) is not None:
             continue
         facts = (str(failure.get(key, "")) for key in ("status", "attempts", "epochs", "reason"))

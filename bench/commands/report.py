@@ -209,9 +209,8 @@ def examine_planned(
             if not found:
                 records.append(_as_planned(record, job))
         else:
-            failure = store.read_failure(job["job_id"])
-            # One that was stopped with its sweep has not failed: the next command goes on with it.
-            if failure is not None and failure.get("status") != "interrupted":
+            failure = store.why_failed(job["job_id"])
+            if failure is not None:
                 failures[job["job_id"]] = failure
     return records, failures, violations
 

@@ -295,7 +295,7 @@ def _dry_run(
             state = "again"
         elif job.job_id not in done:
             missing.append(job)
-            state = "to do" if store.read_failure(job.job_id) is None else "failed"
+            state = "to do" if store.why_failed(job.job_id) is None else "failed"
             state = "changed" if job.job_id in stored.changed else state
         console.print(f"{state:7} {job.describe()}")
     for line in stored.notes():

@@ -361,6 +361,11 @@ class Store:
             return None
         return failure
 
+    def why_failed(self, job_id: str) -> dict[str, Any] | None:
+        """Its failure, but not that it was stopped with its sweep: the next goes on with it."""
+        failure = self.read_failure(job_id)
+        return None if failure is None or failure.get("status") == "interrupted" else failure
+
     def examine_failure(self, job_id: str) -> tuple[dict[str, Any] | None, str | None]:
         """A run's failure as it stands, None where there is none, and what is wrong with it."""
         try:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bench.commands.failures import show_failures
 from bench.method import METHODS
 from bench.sweep.store import Store, to_json
 
@@ -271,10 +273,11 @@ def test_what_only_a_repeat_uses_is_refused_without_one(bench, tmp_path, option)
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [("interrupted", "0 failed, 1 missing"), ("died", "1 failed, 0 missing")]
+    ("status", "said", "state"),
+    [("interrupted", "0 failed, 1 missing", "to do"), ("died", "1 failed, 0 missing", "failed")],
 )
 def test_a_run_that_was_stopped_with_its_sweep_is_missing_and_has_not_failed(
-    bench, results, status, said
+    bench, toy_arguments, results, capsys, status, said, state
 ):
     folder, record = a_run(results)
     shutil.rmtree(folder)
@@ -282,3 +285,9 @@ def test_a_run_that_was_stopped_with_its_sweep_is_missing_and_has_not_failed(
     Store(results).write_failure(record["job_id"], failure)
     bench("report", "--out", str(results))
     assert said in (results / "table2.md").read_text(encoding="utf-8")
+    listed = bench(*toy_arguments("--dry-run"))[1].splitlines()
+    assert [line[:7].strip() for line in listed if line.startswith(("to do ", "failed "))] == [
+        state
+    ]
+    show_failures(Store(results), [SimpleNamespace(job_id=record["job_id"], describe=lambda: "it")])
+    assert ("Failed runs" in capsys.readouterr().out) == (state == "failed")
