@@ -9,7 +9,7 @@ from bench.sweep.plan import expand
 def test_presets_that_come_with_the_benchmark_are_valid():
     assert preset_names() == [
         "ablation", "encoders", "imdrug", "longer", "many_classes", "paper", "peers", "quick",
-        "related", "search", "splits", "stack", "table3", "table4",
+        "related", "search", "splits", "table3", "table4",
     ]  # fmt: skip
     for name in preset_names():
         expand(resolve(name, {}).settings)
