@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, TypeVar, get_args, get_origin
@@ -58,6 +58,23 @@ def parse_spec(text: str) -> Spec:
         read = _encoders if key.strip() == ENCODER else parse_value
         options[key.strip()] = read(value)
     return Spec(match["name"], options)
+
+
+def as_label(text: str, known: Collection[str]) -> str:
+    """`text`, or the label of `known` that it spells otherwise: with quotes, spaces, another order.
+
+    Examples
+    --------
+    >>> as_label('diverse_stack[members="ib+gbdt"]', ["ib", "diverse_stack[members=ib+gbdt]"])
+    'diverse_stack[members=ib+gbdt]'
+    """
+    if text in known:
+        return text
+    try:
+        label = parse_spec(text).label
+    except UsageError:
+        return text
+    return label if label in known else text
 
 
 def _encoders(text: str) -> Any:

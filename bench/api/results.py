@@ -21,6 +21,7 @@ from bench.report.model.measures import unit
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.sampling_variance import covariance_from
 from bench.report.tables.mean_ranks import task_ranks
+from bench.spec import as_label
 from bench.sweep.store import Store
 
 if TYPE_CHECKING:
@@ -348,8 +349,7 @@ class Results:
             No such method, data set or split, or several of them and none named.
         """
         split, column = self._place(dataset, split)
-        for label in (a, b):
-            self._require("method", label, self.methods)
+        a, b = self._method(a), self._method(b)
         gap = gap_over_seeds(
             self.source.table, split, column, a, b, covariance_from(self._store.decisions)
         )
@@ -445,7 +445,7 @@ class Results:
         from bench.inference.model import load_model
 
         split, column = self._place(dataset, split)
-        self._require("method", method, self.methods)
+        method = self._method(method)
         runs: dict[int, Run] = {}
         for run in self.source.table.runs:
             where = (run.dataset, run.split, run.method)
@@ -562,6 +562,11 @@ class Results:
                 f"{there or 'none'}."
             )
         return places[0]
+
+    def _method(self, name: str) -> str:
+        label = as_label(name, self.methods)
+        self._require("method", label, self.methods)
+        return label
 
     def _require(self, kind: str, name: str, known: list[str]) -> None:
         if name not in known:

@@ -25,6 +25,7 @@ from bench.report.model.registered import with_registered_names
 from bench.report.model.sampling_variance import WITH_COVARIANCE, covariance_from, result_of
 from bench.report.writers.csv_files import csv_text
 from bench.report.writers.write import not_writable
+from bench.spec import as_label
 from bench.statistics import Difference
 from bench.sweep.store import Store
 
@@ -165,9 +166,9 @@ def _pairs(
             holders.setdefault(row.label, []).append(folder.label(row.label))
             label_of[row.heading] = row.label
     if methods is not None:
-        methods = [label_of.get(name, name) for name in methods]
+        methods = [as_label(label_of.get(name, name), holders) for name in methods]
     if baseline is not None:
-        baseline = label_of.get(baseline, baseline)
+        baseline = as_label(label_of.get(baseline, baseline), holders)
     where = ", ".join(str(folder.store.root) for folder in folders)
     if methods is None:
         twice = [(other, own[0]) for own in holders.values() for other in own[1:]]

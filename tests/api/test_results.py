@@ -81,6 +81,7 @@ def test_the_best_and_the_interval_are_those_of_the_statistics(results):
     assert (found.mean, found.low, found.high, found.seeds) == (gap.mean, gap.low, gap.high, 3)
     assert found.significant is (gap.sign != "alike")
     assert "95 % interval" in str(found)
+    assert results.interval("vanilla[]", " ecfp_forest", split="standard") == found
 
 
 @pytest.mark.filterwarnings("ignore::bench.errors.BenchWarning")

@@ -86,6 +86,17 @@ def test_methods_are_known_by_what_tables_call_them_too(monkeypatch, out, tmp_pa
     assert [(row["method"], row["baseline"]) for row in lines_of(to)] == [("cb", "vanilla")]
 
 
+def test_methods_are_known_however_their_options_are_spelt(monkeypatch, tmp_path):
+    """A sweep takes quotes and any order, and so does what reads its results."""
+    label, to = "cb[base=focal,beta=0.9]", tmp_path / "compared.csv"
+    monkeypatch.setitem(STRENGTHS, label, STRENGTHS["cb"])
+    out = fill(tmp_path / "results", ("vanilla", label))
+    for spelt, baseline in ((label, "vanilla"), ('cb[ beta=0.90, base="focal"]', "vanilla[]")):
+        named = ("compare", spelt, "--baseline", baseline, "--out", out, "--csv", to)
+        assert run(monkeypatch, *named) == 0
+        assert [(row["method"], row["baseline"]) for row in lines_of(to)] == [(label, "vanilla")]
+
+
 def test_a_method_of_two_folders_is_compared_with_itself_and_others_with_the_baseline(
     monkeypatch, capsys, tmp_path
 ):
