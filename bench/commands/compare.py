@@ -165,10 +165,11 @@ def _pairs(
         for row in folder.table.rows:
             holders.setdefault(row.label, []).append(folder.label(row.label))
             label_of[row.heading] = row.label
+    labels = [label for own in holders.values() for label in own]
     if methods is not None:
         methods = [as_label(label_of.get(name, name), holders) for name in methods]
     if baseline is not None:
-        baseline = as_label(label_of.get(baseline, baseline), holders)
+        baseline = as_label(label_of.get(baseline, baseline), (*holders, *labels))
     where = ", ".join(str(folder.store.root) for folder in folders)
     if methods is None:
         twice = [(other, own[0]) for own in holders.values() for other in own[1:]]
@@ -194,7 +195,6 @@ def _pairs(
                 "but got none."
             )
         baseline = alone.pop()
-    labels = [label for own in holders.values() for label in own]
     if baseline not in (*holders, *labels):
         raise UnknownNameError("method", baseline, {*holders, *labels}, where="--baseline")
     found = holders[baseline][0] if baseline in holders else baseline

@@ -95,6 +95,10 @@ def test_methods_are_known_however_their_options_are_spelt(monkeypatch, tmp_path
         named = ("compare", spelt, "--baseline", baseline, "--out", out, "--csv", to)
         assert run(monkeypatch, *named) == 0
         assert [(row["method"], row["baseline"]) for row in lines_of(to)] == [(label, "vanilla")]
+    other = fill(tmp_path / "other", ("ib",))
+    spelt = ("compare", out, other, "--baseline", 'results/cb[ beta=0.90, base="focal"]')
+    assert run(monkeypatch, *spelt, "--csv", to) == 0
+    assert {row["baseline"] for row in lines_of(to)} == {f"results/{label}"}
 
 
 def test_a_method_of_two_folders_is_compared_with_itself_and_others_with_the_baseline(

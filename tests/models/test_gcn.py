@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.backbone import BACKBONES
 from bench.models.gcn import GCN, GCNOptions
+from tests.models.encoders import check_gradients
 
 
 def small_gcn(features: int = 74, seed: int = 0, **options: int) -> GCN:
@@ -79,14 +80,7 @@ def test_embeddings_equal_a_plain_atom_by_atom_computation(make_batch, options):
 def test_all_gradients_equal_finite_differences(make_batch):
     graphs = make_batch([0, 1, 2]).to(dtype=torch.float64)
     model = small_gcn(hidden=3, layers=2, out=2).double()
-    names, values = zip(*model.named_parameters(), strict=True)
-
-    def embed(*parameters):
-        named = dict(zip(names, parameters, strict=True))
-        return torch.func.functional_call(model, named, (graphs,))
-
-    leaves = tuple(value.detach().clone().requires_grad_() for value in values)
-    assert torch.autograd.gradcheck(embed, leaves)
+    check_gradients(model, graphs)
 
 
 def test_embeddings_do_not_depend_on_the_order_of_atoms(make_batch, make_graphs):
