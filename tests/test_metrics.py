@@ -38,6 +38,7 @@ from bench.metrics import (
     wilson_interval,
 )
 from bench.metrics.confusion import MOST_CLASSES_IN_FULL
+from bench.metrics.evaluation import classes_of_record
 
 TABLE_2 = Path(__file__).parents[2] / "shared" / "paper" / "table2.csv"
 
@@ -429,6 +430,15 @@ def test_json_is_strict_and_keeps_full_precision():
     assert read["per_class"][2]["recall"] is None
     assert read["balanced_accuracy"] == result.balanced_accuracy
     assert read["confusion"] == [[2, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_a_record_gives_every_class_back_as_it_was():
+    scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.6, 0.4, 0.0]])
+    counts = np.array([30, 2, 1])
+    result = evaluate(np.array([0, 0, 0, 1]), scores, counts)
+    record = {**result.to_record(), "data": {"train_counts": counts.tolist()}}
+    assert record["per_class"].keys() == {"auroc"}
+    assert repr(classes_of_record(json.loads(json.dumps(record)))) == repr(result.per_class)
 
 
 class TestRecallsFromPair:

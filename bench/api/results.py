@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.commands.report import checked_table
 from bench.errors import ArgumentError, nearest
+from bench.metrics.evaluation import classes_of_record
 from bench.plain_text import visible
 from bench.report.document.numbers import counted, fixed
 from bench.report.figures.source import Source, source_of_table
@@ -621,12 +622,9 @@ def _run(
 
 def _classes(run: Run, record: Mapping[str, Any], encoders: Mapping[str, str]) -> dict[str, Any]:
     """Columns of the frame of a run's classes."""
-    names = record["data"]["class_names"]
+    names, classes = record["data"]["class_names"], classes_of_record(record)
     figures = {
-        name: [
-            value if name in _COUNTS else float("nan") if value is None else 100 * value
-            for value in record["per_class"][name]
-        ]
+        name: [getattr(one, name) * (1 if name in _COUNTS else 100) for one in classes]
         for name in _OF_CLASSES
     }
     return {

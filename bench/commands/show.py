@@ -26,6 +26,7 @@ from bench.data.prepared import PreparedData
 from bench.errors import BenchError, DataError, StoreError, UsageError
 from bench.files import write_atomically
 from bench.metrics.confusion import matrix_of_record
+from bench.metrics.evaluation import classes_of_record
 from bench.plain_text import visible
 from bench.report.document.numbers import counted
 from bench.report.model.command import command
@@ -192,14 +193,15 @@ def _many_classes(record: Json, matrix: np.ndarray) -> Iterator[str]:
 
 def _classes_csv(record: Json) -> str:
     """Every class with its samples and figures, the largest in training first."""
-    data, columns = record["data"], record["per_class"]
+    data, classes = record["data"], classes_of_record(record)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     counts = ("train_counts", "valid_counts", "test_counts")
     table.writerow(["class", "train", "valid", "test", *_COLUMNS_OF_CLASSES])
     for k in np.argsort(-np.array(data["train_counts"]), kind="stable").tolist():
-        figures = [columns[name][k] for name in _COLUMNS_OF_CLASSES]
-        table.writerow([data["class_names"][k], *(data[name][k] for name in counts), *figures])
+        figures = [getattr(classes[k], name) for name in _COLUMNS_OF_CLASSES]
+        known = ["" if np.isnan(figure) else figure for figure in figures]
+        table.writerow([data["class_names"][k], *(data[name][k] for name in counts), *known])
     return text.getvalue()
 
 

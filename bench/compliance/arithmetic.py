@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from math import isnan
 from typing import Any
@@ -11,9 +11,8 @@ import numpy as np
 
 from bench.compliance.rules import name_of
 from bench.compliance.violation import Violation
-from bench.metrics.confusion import matrix_of_record, recalls
+from bench.metrics.confusion import matrix_of_record
 from bench.metrics.evaluation import ADDED, figures_of_classes
-from bench.metrics.groups import frequency_groups
 from bench.plain_text import beginning
 from bench.training.settings import SELECT_BY
 
@@ -21,9 +20,6 @@ Json = Mapping[str, Any]
 
 # Records hold full precision; only the order of a summation may differ.
 TOLERANCE = 1e-9
-
-# Classes whose figures a message holds in full.
-MOST_IN_FULL = 50
 
 
 def violations_of_arithmetic(record: Json) -> Iterator[Violation]:
@@ -77,9 +73,12 @@ def _is_feasible(record: Json) -> str | None:
 def _counts_fit(record: Json) -> str | None:
     data = record["data"]
     lengths = {len(data[name]) for name in ("class_names", "train_counts", "valid_counts")}
-    lengths.add(len(data["test_counts"]))
+    lengths |= {len(data["test_counts"]), len(record["per_class"]["auroc"])}
     if len(lengths) > 1:
-        return f"expected one count for each class in every set, but got lengths {lengths}."
+        return (
+            "expected a count of every set and an AUROC for each class, but got lengths "
+            f"{sorted(lengths)}."
+        )
     used = sum(sum(data[f"{part}_counts"]) for part in ("train", "valid", "test"))
     if used > data["samples"]:
         return f"expected sets of {data['samples']} samples, but they hold {used}."
@@ -90,45 +89,6 @@ def _counts_fit(record: Json) -> str | None:
             f"{record['metrics']['samples']}."
         )
     return None
-
-
-def _classes_follow(record: Json) -> str | None:
-    if _adds_up(record):
-        return None
-    data, columns = record["data"], record["per_class"]
-    recall = recalls(matrix_of_record(record["confusion"])).tolist()
-    expected = {"support": data["test_counts"], "train_count": data["train_counts"]}
-    for name, values in expected.items():
-        if columns[name] != values:
-            return _differ(f"per_class.{name}", values, columns[name])
-    if len(columns["recall"]) != len(recall) or not all(map(same, columns["recall"], recall)):
-        return _differ("per_class.recall", recall, columns["recall"], said="the confusion matrix")
-    return None
-
-
-def _differ(name: str, expected: Sequence[Any], got: Sequence[Any], said: str = "") -> str:
-    """Both columns, or of many classes the first place where they are not the same."""
-    source = f", as {said} says" if said else ""
-    if len(expected) <= MOST_IN_FULL or len(got) != len(expected):
-        return f"expected {name} = {beginning(expected)}{source}, but got {beginning(got)}."
-    other = [
-        k for k, (one, two) in enumerate(zip(expected, got, strict=True)) if not same(one, two)
-    ]
-    return (
-        f"expected {name}[{other[0]}] = {expected[other[0]]}{source}, but got {got[other[0]]}; "
-        f"{len(other):,} of {len(expected):,} classes differ."
-    )
-
-
-def _groups_follow(record: Json) -> str | None:
-    counts = np.asarray(record["data"]["train_counts"])
-    expected = {name: classes.tolist() for name, classes in frequency_groups(counts).items()}
-    if record["groups"] == expected:
-        return None
-    return (
-        f"expected the groups {beginning(expected)}, as the train counts say, but got "
-        f"{beginning(record['groups'])}."
-    )
 
 
 def _epochs_rise(record: Json) -> str | None:
@@ -178,8 +138,6 @@ _CHECKS: dict[str, Callable[[Json], str | None]] = {
     "feasible pair": _is_feasible,
     "metrics follow": _follows,
     "counts fit": _counts_fit,
-    "classes follow": _classes_follow,
-    "groups follow": _groups_follow,
     "epochs rise": _epochs_rise,
     "selected as asked": _selected_as_asked,
     "ends after start": _ends_after_start,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from bench.metrics.confusion import (
     balanced_precisions,
     confusion_matrix,
     f1s,
+    matrix_of_record,
     matrix_to_record,
     mean_present,
     precisions,
@@ -161,7 +162,9 @@ class Metrics:
         return {**_none_for_nan(figures), "confusion": matrix_to_record(self.matrix)}
 
     def to_record(self) -> dict[str, Any]:
-        """The values as records hold them: one figure a name, per-class figures as columns."""
+        """The values as records hold them: one figure a name, the confusion matrix, and of each
+        class what does not follow from it, see :func:`classes_of_record`.
+        """
         figures = self.to_json()
         groups, per_class = figures.pop("groups"), figures.pop("per_class")
         confusion = figures.pop("confusion")
@@ -169,8 +172,7 @@ class Metrics:
         figures |= {f"recall_{name}": group["recall"] for name, group in groups.items()}
         return {
             "metrics": figures,
-            "groups": {name: group["classes"] for name, group in groups.items()},
-            "per_class": {key: [row[key] for row in per_class] for key in per_class[0]},
+            "per_class": {"auroc": [row["auroc"] for row in per_class]},
             "confusion": confusion,
         }
 
@@ -236,6 +238,14 @@ def figures_of_classes(matrix: np.ndarray, train_counts: np.ndarray) -> dict[str
         "recall_rare": float(recall[rare]),
         "f1_rare": float(f1[rare]),
     }
+
+
+def classes_of_record(record: Mapping[str, Any]) -> tuple[ClassMetrics, ...]:
+    """Every class of the run of a record, as :func:`evaluate` gave it."""
+    areas = [math.nan if area is None else area for area in record["per_class"]["auroc"]]
+    return _per_class(
+        matrix_of_record(record["confusion"]), np.array(areas), record["data"]["train_counts"]
+    )
 
 
 def figures_of_scores(
@@ -353,7 +363,7 @@ def _group(classes: np.ndarray, recall: np.ndarray) -> GroupMetrics:
 
 
 def _per_class(
-    matrix: np.ndarray, area: np.ndarray, train_counts: np.ndarray
+    matrix: np.ndarray, area: np.ndarray, train_counts: Sequence[int] | np.ndarray
 ) -> tuple[ClassMetrics, ...]:
     supports = matrix.sum(axis=1)
     values = zip(

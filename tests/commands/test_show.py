@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from bench.metrics import matrix_of_record, recalls
 from bench.sweep.store import Store
 
 
@@ -96,7 +97,8 @@ def test_all_classes_are_written_as_csv(bench, done, tmp_path):
     record = Store(tmp_path / "results").read(done[0])
     assert [row["class"] for row in rows] == ["alcohol", "amine", "ring"]
     assert [int(row["train"]) for row in rows] == record["data"]["train_counts"]
-    assert [float(row["recall"]) for row in rows] == record["per_class"]["recall"]
+    recall = recalls(matrix_of_record(record["confusion"]))
+    assert [float(row["recall"]) for row in rows] == recall.tolist()
     code, out, _ = bench("show", done[0], "--classes", tmp_path / "c.csv", *results)
     assert (code, "c.csv: 3 rows" in out) == (0, True)
     code, _, err = bench("show", done[0], "--classes", "-", "--csv", "-", *results)

@@ -29,9 +29,8 @@ def untested(record, classes):
     confusion[list(classes)] = 0
     counts = confusion.sum(axis=1)
     record["confusion"] = confusion.tolist()
-    record["data"]["test_counts"] = record["per_class"]["support"] = counts.tolist()
+    record["data"]["test_counts"] = counts.tolist()
     recall = recalls(confusion)
-    record["per_class"]["recall"] = [None if np.isnan(value) else value for value in recall]
     groups = frequency_groups(np.array(record["data"]["train_counts"]))
     record["metrics"] |= {
         "balanced_accuracy": float(np.nanmean(recall)),

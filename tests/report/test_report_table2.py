@@ -277,7 +277,7 @@ def test_the_encoder_of_a_row_decides_whether_it_is_compared(usual, label, compa
 def test_share_of_test_samples_is_that_of_the_class_where_it_is_largest():
     """A test set cut down to the smallest class still holds all test samples of that class."""
     record = make_record(make_job(), [[20, 0], [0, 20]])
-    record["data"]["train_counts"] = record["per_class"]["train_count"] = [700, 70]
+    record["data"]["train_counts"] = [700, 70]
     [run] = table2(make_plan([make_job()]), [record], {}).runs
     assert run.result.test_to_train == 20 / 70
 

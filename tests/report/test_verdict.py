@@ -177,7 +177,7 @@ def test_of_several_classes_the_mean_share_missed_in_a_frequency_group_is_named(
 
     def edit(record):
         counts = list(range(120, 0, -10))
-        record["data"]["train_counts"] = record["per_class"]["train_count"] = counts
+        record["data"]["train_counts"] = counts
 
     rights = {
         "cb": [diagonal(*[9] * 4, *[8] * 4, *[right] * 4) for right in (5, 6)],

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bench.checkout import PROGRAM
-from bench.metrics import matrix_of_record, wilson_interval
+from bench.metrics.confusion import matrix_of_record
+from bench.metrics.evaluation import ClassMetrics, classes_of_record
 from bench.metrics.groups import count_groups
 from bench.plain_text import visible
-from bench.report.figures.source import Json, Source, class_recalls, has_many_classes
+from bench.report.figures.source import Json, Source, has_many_classes
 from bench.report.html.results import HEADINGS, Line
 from bench.report.model.cells import Run
 from bench.report.model.command import command
@@ -120,8 +121,7 @@ def _run(
 
 
 def _of_few(record: Json) -> dict[str, Any]:
-    classes = range(len(record["data"]["train_counts"]))
-    return {"perClass": _per_class(record, classes), "confusion": record["confusion"]}
+    return {"perClass": _per_class(classes_of_record(record)), "confusion": record["confusion"]}
 
 
 def _of_many(record: Json, facts: dict[str, int]) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def _of_many(record: Json, facts: dict[str, int]) -> dict[str, Any]:
     matrix, data = matrix_of_record(record["confusion"]), record["data"]
     counts, tested = np.array(data["train_counts"]), matrix.sum(axis=1)
     largest, smallest = ends_by_size(counts, _ENDS)
-    listed = [*largest.tolist(), *smallest.tolist()]
+    listed, classes = [*largest.tolist(), *smallest.tolist()], classes_of_record(record)
     of_group = count_groups(counts)
     shares = 100 * confusion_by_group(matrix, counts)
     return {
         "many": {
             "listed": listed,
-            "perClass": _per_class(record, listed),
+            "perClass": _per_class([classes[k] for k in listed]),
             "counts": _shared(facts, {"train": counts.tolist(), "test": tested.tolist()}),
             "right": np.diag(matrix).tolist(),
             "groups": [
@@ -156,17 +156,18 @@ def _of_many(record: Json, facts: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _per_class(record: Json, classes: Iterable[int]) -> list[list[float | None]]:
+def _per_class(classes: Sequence[ClassMetrics]) -> list[list[float | None]]:
     """Samples in training and test, recall and the ends of its interval in percent, by class."""
-    matrix, recalls = matrix_of_record(record["confusion"]), class_recalls(record)
-    lines = []
-    for k in classes:
-        support = int(matrix[k].sum())
-        low, high = wilson_interval(int(matrix[k, k]), support)
-        ends = [_rounded(100 * end, _INTERVAL) for end in (low, high)]
-        counts = [record["data"]["train_counts"][k], support]
-        lines.append([*counts, _rounded(float(recalls[k]), _PERCENT), *ends])
-    return lines
+    return [
+        [
+            one.train_count,
+            one.support,
+            _rounded(100 * one.recall, _PERCENT),
+            _rounded(100 * one.recall_low, _INTERVAL),
+            _rounded(100 * one.recall_high, _INTERVAL),
+        ]
+        for one in classes
+    ]
 
 
 def _history(record: Json) -> dict[str, Any]:
