@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.metrics import matrix_of_record, wilson_interval
+from bench.metrics.evaluation import classes_of_record
 from bench.report.figures.source import (
     BASELINE,
     Json,
@@ -143,10 +143,8 @@ def _dots(axes: Axes, place: int, heading: str, runs: list[Json]) -> None:
 
 def _wilson(record: Json) -> np.ndarray:
     """Distances from the recalls to both ends of their intervals, in percent, (2, K)."""
-    matrix = matrix_of_record(record["confusion"])
-    support = matrix.sum(axis=1)
-    bounds = [wilson_interval(int(matrix[k, k]), int(n)) for k, n in enumerate(support)]
-    low, high = 100 * np.array(bounds).T
-    recall = class_recalls(record)
+    classes = classes_of_record(record)
+    ends = [(one.recall, one.recall_low, one.recall_high) for one in classes]
+    recall, low, high = 100 * np.array(ends).T
     # Round-off puts the end of a recall of 0 or 1 on its wrong side.
     return np.clip([recall - low, high - recall], 0, None)
