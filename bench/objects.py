@@ -1,10 +1,30 @@
-"""Arrays and objects of scikit-learn as one file by skops; nothing is ever unpickled."""
+"""Arrays by safetensors, objects of scikit-learn by skops; nothing is ever unpickled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 from zipfile import ZIP_DEFLATED
+
+import numpy as np
+
+
+def arrays_from_bytes(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays in a file of safetensors.
+
+    Raises
+    ------
+    ValueError
+        It is no such file, or has numbers of a type that NumPy lacks.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays: dict[str, np.ndarray] = load(data)
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"it holds no arrays that can be read ({error})") from None
+    return arrays
 
 
 def objects_to_bytes(state: Mapping[str, Any]) -> bytes:

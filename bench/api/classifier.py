@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bench.api.inputs import TextColumns, is_missing, text_columns
 from bench.errors import ArgumentError, BenchWarning, ModelError
-from bench.files import MOST_JSON, kind_of, read_regular, temporary_folder, write_new
+from bench.files import MOST_JSON, kind_of, read_regular
 
 if TYPE_CHECKING:
     from bench.inference.model import Prediction, TrainedModel
@@ -202,8 +200,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         """
         scores = self._scores(X)
         readable = ~np.isnan(scores).any(axis=1)
-        place = np.where(readable, np.nan_to_num(scores, nan=0.0).argmax(axis=1), 0)
-        predicted: np.ndarray = self.classes_[place]
+        predicted: np.ndarray = self.classes_[scores.argmax(axis=1)]
         if not readable.all():
             predicted = predicted.astype(object)
             predicted[~readable] = None
@@ -255,25 +252,13 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         target = Path(folder)
-        if kind_of(target) is not None:
-            raise ModelError(
-                f"Expected a new folder for the model, but {target} is there already. Name "
-                "another, or remove it first."
-            )
         document = {
             "parameters": _plain({**self.get_params(), "random_state": self.model_.card.seed}),
             "classes": self.classes_.tolist(),
             "dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
             "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist() or None,
         }
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = temporary_folder(target.parent)
-        try:
-            self.model_.save(unfinished / "model")
-            write_new(unfinished / "model" / _ESTIMATOR, json.dumps(document, indent=1).encode())
-            os.replace(unfinished / "model", target)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        self.model_.save(target, {_ESTIMATOR: json.dumps(document, indent=1).encode()})
         return target
 
     @classmethod

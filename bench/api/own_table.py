@@ -78,7 +78,7 @@ def own_data(
     columns = [smiles] if isinstance(smiles, str) else list(smiles or ())
     label = label if label is None or isinstance(label, str) else list(label)
     if isinstance(data, str | PathLike):
-        path = Path(data)
+        path = Path(data).expanduser()
         columns = columns or [found for found in [molecule_column(path)] if found is not None]
         _require_columns(columns, label, f"of molecules and of classes in {path}", ())
         content = path.read_bytes() if path.is_file() else str(path).encode()

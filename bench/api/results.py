@@ -589,8 +589,7 @@ def results_of(
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
-    table, records, failures = checked_table(store, plan, shown=shown)
-    return Results(store, source_of_table(table, records, failures))
+    return Results(store, source_of_table(*checked_table(store, plan, shown=shown)))
 
 
 def _run(

@@ -90,6 +90,8 @@ def policy_of(arguments: Mapping[str, Any]) -> Policy:
         raise UsageError(
             f"Expected --max-minutes above 0 and at most {_MOST_MINUTES}, but got {minutes}."
         )
+    if arguments["retries"] < 1:
+        raise UsageError(f"Expected 1 or more retries, but got {arguments['retries']}.")
     return Policy(
         max_minutes=minutes,
         attempts=arguments["retries"],

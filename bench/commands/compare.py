@@ -16,7 +16,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import console, warn
 from bench.commands.report import checked_table
 from bench.errors import StoreError, UnknownNameError, UsageError
-from bench.files import kind_of, write_atomically
+from bench.files import kind_of
 from bench.report.document.numbers import counted, fixed, interval, split_heading
 from bench.report.model.cells import Cell, Column, Run, Table
 from bench.report.model.measures import Measure, measures_named
@@ -24,7 +24,7 @@ from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.registered import with_registered_names
 from bench.report.model.sampling_variance import WITH_COVARIANCE, covariance_from, result_of
 from bench.report.writers.csv_files import csv_text
-from bench.report.writers.write import not_writable
+from bench.report.writers.write import write_files
 from bench.spec import as_label
 from bench.statistics import Difference
 from bench.sweep.store import Store
@@ -108,10 +108,7 @@ def compare_results(
         console.print(grid)
     console.print(Text(_caption(folders, compared, measure), style="dim"))
     if to is not None:
-        try:
-            write_atomically(to, _csv(compared).encode())
-        except OSError as error:
-            raise not_writable(to.parent, error) from error
+        write_files(to.parent, {to.name: _csv(compared)})
         console.print(f"Written: {to}")
     return 0
 
@@ -147,7 +144,7 @@ def _is_results(path: Path) -> bool:
 def _folder(name: str, path: Path, measure: Measure) -> Folder:
     store = open_results(path)
     plan = with_registered_names(store.read_plan())
-    table, records, _ = checked_table(store, plan, shown=(measure,))
+    table, records = checked_table(store, plan, shown=(measure,))
     content = {
         record["job"]["dataset"]["label"]: record["data"]["content_sha256"] for record in records
     }
@@ -180,9 +177,8 @@ def _pairs(
                 raise UnknownNameError("method", name, holders, where=f"in {where}")
         twice, alone = [], [holders[name][0] for name in dict.fromkeys(methods)]
     if twice:
-        console.print(
-            f"{counted(len(twice), 'method')} in several folders: the later folder minus the first."
-        )
+        methods_twice = counted(len({first for _, first in twice}), "method")
+        console.print(f"{methods_twice} in several folders: the later folder minus the first.")
     if not alone:
         return twice
     if baseline is None:

@@ -29,13 +29,13 @@ from bench.data.similarity import (
     sample_similarities,
 )
 from bench.data.similarity_figure import similarity_figure
-from bench.errors import SplitError, StoreError
-from bench.files import write_atomically
+from bench.errors import SplitError
 from bench.metrics.groups import count_groups
 from bench.report.document.numbers import counted
 from bench.report.model.many_classes import MOST_CLASSES_SHOWN, ends_by_size
 from bench.report.model.published import published
 from bench.report.writers.data_markdown import table1_markdown
+from bench.report.writers.write import write_files
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import Part, expand
 from bench.sweep.splits import molecules_counted, require_columns, split_of
@@ -88,21 +88,11 @@ def report_data(
             for suffix, content in drawn.items():
                 files[f"similarity_{_file_name(part)}{suffix}"] = content
     if markdown:
-        _write(out, files | {"table1.md": table1_markdown(described).encode()})
-    return 0
-
-
-def _write(out: Path, files: Mapping[str, bytes]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(out / name, content)
+        files["table1.md"] = table1_markdown(described).encode()
+        write_files(out, files)
+        for name in files:
             console.print(f"Written: {out / name}")
-    except OSError as error:
-        raise StoreError(
-            f"Expected a folder that can be written, but {out}: {error.strerror}. Choose "
-            "another one with --out."
-        ) from None
+    return 0
 
 
 def _file_name(part: Part) -> str:

@@ -21,10 +21,9 @@ from bench.commands.console import console, warn
 from bench.commands.own_file import file_as_datasets, refuse_without_file
 from bench.commands.prepare import undecided
 from bench.commands.progress import LiveStep
-from bench.commands.repeat import datasets_of_plans
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
-from bench.config import Settings, check_figure
+from bench.config import check_figure
 from bench.data.obtain import obtain
 from bench.data.same_bytes import read_bytes_of
 from bench.dataset import MAX_BAD, RawSamples
@@ -201,7 +200,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
             f"{known.facts['version']}, which computes something else."
         )
     return _Recipe(
-        dataset=_dataset_of(arguments, job["dataset"], datasets_of_plans(store)),
+        dataset=_dataset_of(arguments, job["dataset"], store.datasets_of_plans()),
         method=method["name"],
         options=_chosen(method["name"], method["options"]),
         backbones=backbones,
@@ -220,9 +219,10 @@ def _dataset_of(
     `planned` says what the benchmark called the data set of a label, such as a file of the user's.
     """
     if arguments["datasets"] is not None:
+        if arguments["data"] is not None:
+            raise UsageError("--data and --datasets exclude each other.")
         refuse_without_file(arguments)
-        grid = expand(Settings(datasets=(arguments["datasets"],)))
-        return grid.datasets[0]
+        return dataset_part(arguments["datasets"])
     options = run["options"]
     if arguments["data"] is not None:
         columns = {
@@ -371,9 +371,15 @@ def _require_free(to: Path, force: bool) -> None:
     Raises
     ------
     ModelError
-        It does.
+        It does, or cannot be written.
     """
     kind = kind_of(to)
+    above = next(one for one in to.absolute().parents if kind_of(one) is not None)
+    if not os.access(above, os.W_OK):
+        raise ModelError(
+            f"Expected a folder in which a model can be written, but {above} cannot be. Name "
+            "another in --to."
+        )
     if kind is None:
         return
     if kind != stat.S_IFDIR:

@@ -51,8 +51,8 @@ Some methods do not correct for class frequency, and balanced accuracy mostly sh
 `focal`, `mixup`, `sdr`, `sdr_joint`, `encouraging`, `imbsam`, `contrast_to_ce`, `spcl`, `asl` and
 `score`. Run `posthoc[method=NAME]` beside them: it does so on their finished run.
 
-Sixteen rows come from papers beside the one that is repeated here: `--preset related` runs them,
-and `results/details.md` has what came of it.
+`--preset related` runs sixteen methods of neighbouring papers beside five baselines;
+`results/details.md` has what came of it.
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from bench.commands.figures import embeddings_of
 from bench.commands.report import Shown, judged_table, planned_records, refuse_contradicted
 from bench.compliance.rules import violations_together
 from bench.report.document.report import Report
-from bench.report.figures import Source, draw_figures, source_of, write_figures
+from bench.report.figures import Source, draw_figures, source_of_table, write_figures
 from bench.report.html import write_page
 from bench.report.model.check import check_records, refuse
 from bench.report.model.measures import MAIN
@@ -33,7 +32,7 @@ from bench.report.tables.table3 import ABLATIONS, ablation
 from bench.report.writers.csv_files import report_csv, table2_csv
 from bench.report.writers.latex import document, report_latex
 from bench.report.writers.markdown import markdown, report_markdown
-from bench.report.writers.write import not_writable, write_texts
+from bench.report.writers.write import write_files
 from bench.sweep.local import default_jobs
 from bench.sweep.store import Store
 
@@ -113,11 +112,11 @@ def write_paper(
         ]
         reports.append(contradictions())
         _say_absent(store, sweeps)
-    write_texts(to / "paper", _files(reports) | own)
+    write_files(to / "paper", _files(reports) | own)
     names = ", ".join(report.name for report in reports)
     console.print(f"Written: {names} as .csv, .md and .tex to {to / 'paper'}")
     if figures and _MAIN in sweeps:
-        source = replace(source_of(*sweeps[_MAIN], leaders=table.leaders), table=table)
+        source = source_of_table(table, sweeps[_MAIN].records)
         _write_pictures(store, source, embeddings, data_dir, to)
     whole = own_data or all(store.has_plan(name) for name in (_MAIN, *ABLATIONS))
     return 0 if whole and all(sweep.complete for sweep in sweeps.values()) else 1
@@ -128,13 +127,9 @@ def _write_pictures(
 ) -> None:
     drawn = embeddings_of(store, source, data_dir) if embeddings else ()
     folder, page = to / "paper" / "figures", to / "report.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pictures = draw_figures(source, embeddings=drawn, jobs=default_jobs())
-        paths = write_figures(folder, pictures)
-        write_page(page, source, store.decisions, pictures, folder=store.root)
-    except OSError as error:
-        raise not_writable(to, error) from error
+    pictures = draw_figures(source, embeddings=drawn, jobs=default_jobs())
+    paths = write_figures(folder, pictures)
+    write_page(page, source, store.decisions, pictures, folder=store.root)
     console.print(f"Written: {len(paths)} figures to {folder} and the page {page}")
 
 

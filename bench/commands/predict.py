@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -88,8 +89,8 @@ def predict_table(
     tally = _Tally()
     try:
         with (
+            open_target(target) as file,  # outside, or it takes errors of the source for its own
             open_table(source, **form) as table,
-            open_target(target) as file,
             LiveStep("Predicting", to=errors) as step,
         ):
             blocks = table.blocks(_BLOCK)
@@ -102,7 +103,7 @@ def predict_table(
             columns = _columns(table, first, loaded.card, asked)
             writer = TableWriter(file, dialect_for(target, table.dialect))
             writer.write([[*table.header, *_new_columns(table.header, loaded.card)]])
-            for block in _chained(first, blocks):
+            for block in chain([first], blocks):
                 made = _predict(loaded, columns, block, shares, jobs or default_jobs())
                 tally.add(made.problems)
                 writer.write(_joined(block, made, loaded.card.class_names))
@@ -337,13 +338,6 @@ def _refuse_same_file(source: str, target: str) -> None:
         raise UsageError(
             f"Expected another file in --to than the one that is read, but both are {source}."
         )
-
-
-def _chained(
-    first: list[list[str]], others: Iterator[list[list[str]]]
-) -> Iterator[list[list[str]]]:
-    yield first
-    yield from others
 
 
 def _conclude(tally: _Tally, target: str, card: Card, prior: str) -> int:

@@ -165,6 +165,9 @@ class LiveRuns(Watcher):
         self._scores: dict[str, str] = {}
         self._done = self._failed = 0
         self._begun = time.monotonic()
+        # The screen is drawn by a thread of its own. Nothing is printed while this is held, as that
+        # thread holds what printing needs.
+        self._lock = threading.Lock()
         self._plain = _PlainLines(console, _PLAIN_RUN_SECONDS, self._longest)
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
@@ -195,10 +198,11 @@ class LiveRuns(Watcher):
     def started(self, job_id: str) -> None:
         """Show the bar of a run that has begun, or begun again."""
         job = self._jobs[job_id]
-        self._waiting.pop(job_id, None)
-        self._since[job_id] = time.monotonic()
-        self._epoch_seconds[job_id] = []
-        self._left_epochs[job_id] = _epochs(job)
+        with self._lock:
+            self._waiting.pop(job_id, None)
+            self._since[job_id] = time.monotonic()
+            self._epoch_seconds[job_id] = []
+            self._left_epochs[job_id] = _epochs(job)
         if job_id in self._bars:
             self._progress.reset(self._bars[job_id])
         else:
@@ -221,14 +225,15 @@ class LiveRuns(Watcher):
     def finished(self, outcome: Outcome, record: Mapping[str, Any] | None) -> None:
         """Print the line of a run that has ended; its `record` sharpens the time left."""
         job_id = outcome.job_id
-        self._waiting.pop(job_id, None)
-        self._since.pop(job_id, None)
+        with self._lock:
+            self._waiting.pop(job_id, None)
+            self._since.pop(job_id, None)
+            if record is not None:
+                self._costs.add(record)
         score = self._scores.pop(job_id, "")
         bar = self._bars.pop(job_id, None)
         if bar is not None:
             self._progress.remove_task(bar)
-        if record is not None:
-            self._costs.add(record)
         self._done += outcome.error is None
         self._failed += outcome.error is not None
         text = f"{self._done + self._failed}/{len(self._jobs)} {self._jobs[job_id].describe()}"
@@ -241,7 +246,8 @@ class LiveRuns(Watcher):
 
     def _longest(self) -> str | None:
         """Of the runs that go on the one that began first."""
-        running = list(self._since.items())  # at once, as another thread asks
+        with self._lock:
+            running = list(self._since.items())
         if not running:
             return None
         job_id, since = min(running, key=lambda begun: begun[1])
@@ -267,8 +273,9 @@ class LiveRuns(Watcher):
 
     def _seconds_left(self) -> float | None:
         """Seconds until the sweep ends, as measured so far."""
-        waiting = [self._seconds(job) for job in self._waiting.values()]
-        running = [self._seconds_of_running(self._jobs[job_id]) for job_id in self._since]
+        with self._lock:
+            waiting = [self._seconds(job) for job in self._waiting.values()]
+            running = [self._seconds_of_running(self._jobs[job_id]) for job_id in self._since]
         return time_left(waiting, running, self._side_by_side)
 
     def _seconds(self, job: Job) -> float | None:

@@ -19,6 +19,7 @@ from bench.config import Settings
 from bench.data.cache import default_folder
 from bench.errors import DataError, StoreError
 from bench.processor import processor
+from bench.report.document.numbers import counted
 from bench.sweep.devices import place_of
 from bench.sweep.executors import make_executor
 from bench.sweep.fingerprint import changed_files, sources_of_job
@@ -76,7 +77,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     if not records:
         raise store.without_runs()
     cores = jobs or default_jobs()
-    known = _known_jobs(records, datasets_of_plans(store))
+    known = _known_jobs(records, store.datasets_of_plans())
     ready = _open_data(known.values(), data_dir, cores)
     known = {job_id: job for job_id, job in known.items() if _is_ready(job, ready)}
     if not known:
@@ -89,8 +90,8 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     drawn = draw(chosen, number, seed, again.job_ids())
     planned = with_required([known[job_id] for job_id in sorted(drawn)])
     console.print(
-        f"{len(planned)} of {len(records)} runs are trained again (draw {seed}), of "
-        f"{len({label_of(record) for record in chosen.values()})} methods."
+        f"{len(planned)} of {counted(len(records), 'run')} are trained again (draw {seed}), of "
+        f"{counted(len({label_of(record) for record in chosen.values()}), 'method')}."
     )
     _train(again, planned, records, ready, jobs)
     found = {
@@ -130,15 +131,6 @@ def _known_jobs(records: Mapping[str, Json], datasets: Mapping[str, str]) -> dic
         except StoreError as error:
             warn(str(error))
     return jobs
-
-
-def datasets_of_plans(store: Store) -> dict[str, str]:
-    """Label of a data set to what the command line called it, in any plan that is kept."""
-    names: dict[str, str] = {}
-    for preset in (*store.presets(), None):
-        if store.has_plan(preset):
-            names |= store.read_plan(preset)["settings"].get("datasets", {})
-    return names
 
 
 def _open_data(jobs: Iterable[Job], data_dir: Path | None, cores: int) -> dict[str, Ready]:
@@ -247,7 +239,7 @@ def _say(planned: list[Job], found: Mapping[str, Comparison]) -> list[Job]:
     exact = verdicts.count(BIT_FOR_BIT)
     near = len(planned) - len(differing) - exact
     console.print(
-        f"{len(planned)} runs trained again: {exact} equal bit for bit"
+        f"{counted(len(planned), 'run')} trained again: {exact} equal bit for bit"
         + (f", {near} within {BOUND} standard errors on another machine" if near else "")
         + f", {len(differing)} different or failed."
     )

@@ -75,7 +75,7 @@ def show_report(
     StoreError
         A record breaks a rule, or its stored predictions say otherwise.
     """
-    table, records, failures = checked_table(store, plan, bold, shown)
+    table, records = checked_table(store, plan, bold, shown)
     paths = write_report(to or store.root, table)
     if html:
         # Drawing is imported only by who asks for it.
@@ -83,7 +83,7 @@ def show_report(
         from bench.report.html import write_page
 
         page = (to or store.root) / "report.html"
-        source = source_of_table(table, records, failures)
+        source = source_of_table(table, records)
         write_page(page, source, store.decisions, folder=store.root, jobs=default_jobs())
         paths = [*paths, page]
     console.print(render_terminal(table))
@@ -93,8 +93,8 @@ def show_report(
 
 def checked_table(
     store: Store, plan: Mapping[str, Any], bold: Bold = "group", shown: Shown = MAIN
-) -> tuple[Table, list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The table of `plan`, its records, and its failures by job id.
+) -> tuple[Table, list[dict[str, Any]]]:
+    """The table of `plan` and its records.
 
     Of records that are older than a figure of `shown`, it is computed where that can be done.
 
@@ -107,7 +107,7 @@ def checked_table(
     check_records(plan, records, failures)
     refuse_contradicted(store, records)
     table = judged_table(store, plan, records, failures, shown)
-    return table if bold == "group" else replace(table, leaders=None), records, failures
+    return table if bold == "group" else replace(table, leaders=None), records
 
 
 def judged_table(

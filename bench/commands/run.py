@@ -16,7 +16,14 @@ from bench.commands.failures import show_failures
 from bench.commands.prepare import prepare_dataset
 from bench.commands.replaced import replaced_data
 from bench.commands.report import show_report
-from bench.commands.sweep import Stored, make_splits, read_stored, run_jobs, split_of_job
+from bench.commands.sweep import (
+    Stored,
+    make_splits,
+    read_stored,
+    run_jobs,
+    say_given_up,
+    split_of_job,
+)
 from bench.commands.trials import Outcomes, Outlook, outcomes_of, runs_later, say_choices, settle
 from bench.config import Resolved
 from bench.data.cache import default_folder
@@ -44,7 +51,7 @@ from bench.sweep.plan import (
     with_required,
 )
 from bench.sweep.policy import Policy
-from bench.sweep.resume import done_without_weights
+from bench.sweep.resume import triage_jobs
 from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.splits import require_columns
 from bench.sweep.store import Store
@@ -278,7 +285,7 @@ def _dry_run(
             later = runs_later(settled, here, resolved.settings, len(asked))
     joined: Collection[str] = ()
     found = records()
-    if shipped is not None:
+    if shipped is not None and here.datasets:
         with_them = shipped.join(asked, here, resolved.settings, jobs_of).beside(store)
         console.print(with_them.in_words())
         asked = [*asked, *with_them.jobs]
@@ -286,20 +293,26 @@ def _dry_run(
     jobs = with_required(asked)
     stored = read_stored(found, jobs, samples, policy, place.name, joined)
     done = set() if policy.force else stored.done()
-    again = done_without_weights(jobs, done, store)
-    missing = []
+    # A start with --force forgets how often runs have failed.
+    tries = replace(policy, retry_failed=policy.retry_failed or policy.force)
+    load = triage_jobs(jobs, done, stored.changed, store, tries)
+    again = {job.job_id for job in load.again}
+    missing = [job for job in jobs if job.job_id in load.attempts]
+    given_up = {job.job_id for job in load.given_up}
     for job in jobs:
         state = "done"
         if job.job_id in again:
-            missing.append(job)
             state = "again"
-        elif job.job_id not in done:
-            missing.append(job)
+        elif job.job_id in stored.changed:
+            state = "changed"
+        elif job.job_id in given_up:
+            state = "failed"
+        elif job.job_id in load.attempts:
             state = "to do" if store.why_failed(job.job_id) is None else "failed"
-            state = "changed" if job.job_id in stored.changed else state
         console.print(f"{state:7} {job.describe()}")
     for line in stored.notes():
         console.print(line)
+    say_given_up(load)
     try:
         require_packages(missing)
     except UnavailableError as error:
@@ -309,7 +322,7 @@ def _dry_run(
     if later:
         console.print(f"Then {counted(later, 'run')} with settings that depend on these trials.")
     console.print(
-        f"{counted(len(jobs) + unlisted, 'run')}: {len(jobs) - len(missing)} done, "
+        f"{counted(len(jobs) + unlisted, 'run')}: {len(jobs) - len(missing) - len(given_up)} done, "
         f"{len(missing) + unlisted} to do"
         f"{f' ({len(again)} to do again for their weights)' if again else ''}, "
         f"{place.side_by_side} side by side."

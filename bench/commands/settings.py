@@ -7,13 +7,12 @@ from pathlib import Path
 from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.report import planned_records
-from bench.files import write_atomically
 from bench.report.figures.convergence import convergence_figure
 from bench.report.figures.style import files_of, style
 from bench.report.tables.search import is_default, search_of, validation_of
 from bench.report.writers.csv_files import report_csv
 from bench.report.writers.search_report import settings_markdown, settings_report
-from bench.report.writers.write import not_writable
+from bench.report.writers.write import write_files
 from bench.sweep.store import TRIALS
 
 _PRESET = "search"
@@ -44,16 +43,12 @@ def write_settings(out: Path) -> int:
     search = search_of(plan, found, failed, is_default)
     with style():
         pictures = files_of(convergence_figure(search))
-    files = {
-        "settings.md": settings_markdown(search).encode(),
-        "settings.csv": report_csv(settings_report(search)).encode(),
+    files: dict[str, str | bytes] = {
+        "settings.md": settings_markdown(search),
+        "settings.csv": report_csv(settings_report(search)),
         **{f"settings_convergence.{suffix}": content for suffix, content in pictures.items()},
     }
-    try:
-        for name, content in files.items():
-            write_atomically(out / name, content)
-    except OSError as error:
-        raise not_writable(out, error) from error
+    write_files(out, files)
     choices = sum(search.chosen(method) is not None for method in search.trials)
     console.print(
         f"{choices} of {len(search.trials)} methods have a choice; {len(found)} of "

@@ -17,7 +17,6 @@ from scipy.special import softmax
 from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.console import warn
-from bench.commands.repeat import datasets_of_plans
 from bench.commands.run_id import run_by_id
 from bench.data import cache
 from bench.data.obtain import obtain
@@ -315,7 +314,7 @@ def _positions_again(record: Json, part: Part, prepared: PreparedData) -> np.nda
 def _prepared(store: Store, record: Json, data_dir: Path | None) -> PreparedData:
     """The samples of the run, which are checked to be those it was made with."""
     label = record["job"]["dataset"]["label"]
-    part = dataset_part(datasets_of_plans(store).get(label, label))
+    part = dataset_part(store.datasets_of_plans().get(label, label))
     dataset = open_dataset(part)
     located = obtain(dataset, data_dir=data_dir, download=False)
     prepared = prepare(part.name, dataset, located.path, located.sha256)

@@ -17,6 +17,7 @@ from bench.data.audit import audit
 from bench.data.cache import default_folder
 from bench.data.similarity import places_in_words, sample_similarities, similarity_in_words
 from bench.errors import SplitError
+from bench.report.document.numbers import counted
 from bench.spec import label_and_fold
 from bench.sweep.costs import Costs
 from bench.sweep.devices import Place
@@ -194,14 +195,19 @@ def _say_plan(jobs: int, helpers: int, reused: int, load: ResumePlan, executor: 
     """
     kinds = load.kinds()
     console.print(
-        f"{jobs} runs{f' and {helpers} they depend on' if helpers else ''}: "
+        f"{counted(jobs, 'run')}{f' and {helpers} they depend on' if helpers else ''}: "
         f"{reused} done before, {len(load.attempts)} to do{f' ({kinds})' if kinds else ''}, "
         f"{_places(executor)}."
     )
+    say_given_up(load)
+
+
+def say_given_up(load: ResumePlan) -> None:
+    """Say how many runs are not tried."""
     if load.given_up:
         warn(
-            f"{len(load.given_up)} runs are not tried: they, or runs they depend on, failed too "
-            "often. --retry-failed tries them again."
+            f"Not tried: {counted(len(load.given_up), 'run')} that failed too often, or that "
+            "depend on one that did. --retry-failed tries again."
         )
 
 

@@ -13,6 +13,7 @@ from bench.compliance.identity import violations_of_identity
 from bench.compliance.records import violations_of_records
 from bench.compliance.violation import Violation
 from bench.errors import StoreError
+from bench.report.document.numbers import counted
 from bench.report.model.check import check_plan, record_violations
 from bench.report.model.registered import violations_of_names
 from bench.sweep.fingerprint import changed_files, changes_in_words, sources_of_job
@@ -58,6 +59,7 @@ def verify_results(out: Path) -> int:
         name = "the last plan" if preset is None else f"the plan of preset {preset}"
         try:
             plan = store.read_plan(preset)
+            check_plan(plan)
         except StoreError as error:
             violations.append(Violation("plan", name, str(error)))
             continue
@@ -70,8 +72,8 @@ def verify_results(out: Path) -> int:
     for violation in violations:
         console.print(str(violation), style="red")
     console.print(
-        f"{len(job_ids)} runs checked, {len(sound)} keep every rule; "
-        f"{len(violations)} violation{'' if len(violations) == 1 else 's'}."
+        f"{counted(len(job_ids), 'run')} checked, {len(sound)} keep every rule; "
+        f"{counted(len(violations), 'violation')}."
     )
     _say_changed(store, sound, datasets)
     _say_not_recomputed(sum(not store.has_predictions(job_id) for job_id in sound))
@@ -81,7 +83,6 @@ def verify_results(out: Path) -> int:
 def _violations_of_plan(
     store: Store, plan: dict[str, Any], name: str, sound: set[str]
 ) -> list[Violation]:
-    check_plan(plan)
     records, failures, violations = examine_planned(store, plan)
     here = [record for record in records if record["job_id"] in sound]
     violations += [*record_violations(plan, here, failures), *violations_of_names(plan)]
@@ -96,8 +97,10 @@ def _violations_of(store: Store, job_id: str) -> list[Violation]:
     if problem:
         rule = "files" if problem.startswith("files") else "whole"
         return [Violation(rule, f"run {job_id}", f"{problem}.")]
-    alone = violations_of_records([record])
-    return alone or violations_of_stored(store, record)
+    try:
+        return violations_of_records([record]) or violations_of_stored(store, record)
+    except StoreError as error:
+        return [Violation("files", f"run {job_id}", str(error))]
 
 
 def _say_changed(store: Store, sound: set[str], datasets: dict[str, str]) -> None:
@@ -125,7 +128,7 @@ def _say_not_recomputed(runs: int) -> None:
 def _say_plan(name: str, jobs: int, done: int, failed: int) -> None:
     missing = jobs - done - failed
     console.print(
-        f"{name[0].upper()}{name[1:]}: {jobs} run{'' if jobs == 1 else 's'}, {done} done"
+        f"{name[0].upper()}{name[1:]}: {counted(jobs, 'run')}, {done} done"
         + (f", {failed} failed" if failed else "")
         + (f", {missing} missing" if missing else "")
         + "."

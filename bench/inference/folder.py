@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from bench.errors import ModelError
 from bench.files import MOST_ARRAYS, MOST_JSON, kind_of, new_folder, read_regular, write_new
 from bench.inference.card import FORMAT, Card
 from bench.inference.predictors import Learned
-from bench.objects import objects_from_bytes, objects_to_bytes
+from bench.objects import arrays_from_bytes, objects_from_bytes, objects_to_bytes
 
 if TYPE_CHECKING:
     from bench.inference.trained import TrainedModel
@@ -32,8 +33,10 @@ FILES = frozenset((CARD, WEIGHTS, OBJECTS, _TRAINING, _MEMBERS))
 """What a model folder may hold."""
 
 
-def write_model(model: TrainedModel, folder: Path) -> None:
-    """Keep `model` in `folder`, which must not be there yet.
+def write_model(
+    model: TrainedModel, folder: Path, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
+    """Keep `model` in `folder`, which must not be there yet, and files `beside` it by name.
 
     Raises
     ------
@@ -48,6 +51,8 @@ def write_model(model: TrainedModel, folder: Path) -> None:
     try:
         with new_folder(folder) as unfinished:
             _write(model, unfinished)
+            for name, content in beside.items():
+                write_new(unfinished / name, content)
     except OSError as error:
         raise ModelError(
             f"Expected to write a model to {folder}, but got: {error.strerror or error}."
@@ -148,9 +153,9 @@ def _read(folder: Path, checksum: str | None = None) -> TrainedModel:
 def learned_in(found: Mapping[str, bytes]) -> Learned:
     """What is in files of these contents, by name."""
     return Learned(
-        weights=arrays_in(found[WEIGHTS]) if WEIGHTS in found else {},
+        weights=arrays_from_bytes(found[WEIGHTS]) if WEIGHTS in found else {},
         objects=objects_from_bytes(found[OBJECTS]) if OBJECTS in found else None,
-        training=arrays_in(found[_TRAINING]) if _TRAINING in found else {},
+        training=arrays_from_bytes(found[_TRAINING]) if _TRAINING in found else {},
     )
 
 
@@ -168,26 +173,18 @@ def read_checked(path: Path, checksum: str) -> bytes:
     return data
 
 
-def arrays_in(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays in a file of safetensors."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        arrays: dict[str, np.ndarray] = load(data)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from None
-    return arrays
-
-
 def _card_in(text: bytes) -> dict[str, Any]:
     document = json.loads(text)
     if not isinstance(document, dict) or _sealed(document) != document:
         raise ValueError(f"{CARD} does not match its checksum")
     files, roles = document.get("files"), document.get("members")
-    if not isinstance(files, dict) or not isinstance(roles, list):
+    if not (
+        isinstance(files, dict)
+        and isinstance(roles, list)
+        and all(isinstance(role, str) for role in roles)
+    ):
         raise ValueError(f"{CARD} names no files")
-    if absent := {f"{_MEMBERS}/{_name_of(str(role))}/{CARD}" for role in roles} - files.keys():
+    if absent := {f"{_MEMBERS}/{_name_of(role)}/{CARD}" for role in roles} - files.keys():
         raise ValueError(f"{CARD} names no {min(absent)}")
     del document["checksum"]
     return document

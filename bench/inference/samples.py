@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.featurise import Featurised, Progress, featurise, standardise
+from bench.data.featurise import Progress, featurise, standardise
 from bench.data.packed import PackedTexts
 from bench.data.prepared import HIDDEN, EntityIndex, PreparedData
 from bench.data.prepared_arrays import standard_entities
@@ -67,13 +67,14 @@ def read_samples(
         smiles = _distinct(entities, "molecule", problems)
     graphs = featurise(smiles, jobs=jobs, on_progress=on_progress, keys=False)
     graph_of = dict(zip(smiles, graphs.graph_index.tolist(), strict=True))
+    unreadable = {smiles[place]: reason for place, reason in graphs.failures.items()}
     category_of = {name: number for number, name in enumerate(card.categories)}
     for entity in entities:
         for row, value in enumerate(entity.values):
             if problems[row] is not None:
                 continue
             if entity.kind == "molecule" and graph_of[value] < 0:
-                problems[row] = f"{entity.name}: {_why(graphs, smiles, value)}"
+                problems[row] = f"{entity.name}: {unreadable[value]}"
             elif entity.kind == "category" and value not in category_of:
                 problems[row] = f"{entity.name}: {value!r} did not occur in the model's data"
     rows = np.array([row for row, problem in enumerate(problems) if problem is None], np.int64)
@@ -144,12 +145,6 @@ def _distinct(entities: Sequence[Entity], kind: str, problems: Sequence[str | No
             if problem is None
         }
     )
-
-
-def _why(made: Featurised, smiles: Sequence[str], value: str) -> str:
-    from bisect import bisect_left
-
-    return made.failures[bisect_left(smiles, value)]
 
 
 def _indices(entity: Entity, rows: np.ndarray, numbers: dict[str, int]) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,16 +157,15 @@ def _data_of(record: Json, store: Store, data_dir: Path | None) -> PreparedData 
         return None
     if prepared.content_sha256 != record["data"]["content_sha256"]:
         return None
-    return replace(prepared, name=asked["name"])
+    return prepared
 
 
 def _dataset(asked: Json, file: str, store: Store, data_dir: Path | None) -> Dataset | None:
-    """The data set object; one that is a file of the user's is where the plan says."""
+    """The data set object; one that is a file of the user's is where a plan says."""
     cls = DATASETS.get(asked["name"]).cls
     options = dict(asked["options"])
     if "path" in cls.options_type.model_fields:
-        plan = store.read_plan() if store.has_plan() else {"settings": {}}
-        text = plan["settings"].get("datasets", {}).get(asked["label"])
+        text = store.datasets_of_plans().get(asked["label"])
         if data_dir is not None and kind_of(data_dir / file) is not None:
             options["path"] = str(data_dir / file)
         elif text is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -153,8 +154,8 @@ class TrainedModel:
             similarity[samples.rows] = nearest_similarity(asked, known)
         return similarity
 
-    def save(self, folder: Path) -> None:
-        """Keep the model in a new folder, whole or not at all.
+    def save(self, folder: Path, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """Keep the model in a new folder, with files `beside` it by name, whole or not at all.
 
         Raises
         ------
@@ -163,7 +164,7 @@ class TrainedModel:
         """
         from bench.inference.folder import write_model
 
-        write_model(self, folder)
+        write_model(self, folder, beside)
 
     def _fingerprints(self) -> np.ndarray | None:
         own = self.learned.training.get("fingerprints")

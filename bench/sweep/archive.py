@@ -116,7 +116,9 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
         on_progress(number, len(job_ids))
     if before is not None:
         sound = {*job_ids} - damaged.keys()
-        for job_id, files in _read(store.root, before, sound).runs.items():
+        lost = _read(store.root, before, sound)
+        members |= lost.plans
+        for job_id, files in lost.runs.items():
             members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
             if damaged.pop(job_id, None):
                 kept.append(f"run {job_id}")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bench.objects import arrays_from_bytes
+
 _PARTS = ("valid", "test")
 _NAMES = tuple(f"{part}_{what}" for part in _PARTS for what in ("labels", "predictions"))
 _TYPES = (np.uint8, np.uint16, np.uint32)
@@ -67,14 +69,11 @@ def unpack_decisions(job_id: str, content: bytes) -> dict[str, np.ndarray]:
     ValueError
         The file is damaged or of another run.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        arrays = load(content)
+        arrays = arrays_from_bytes(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         seal = header["__metadata__"][_METADATA]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"its predicted labels cannot be read: {error}") from None
     if seal != _seal(job_id, arrays):
         raise ValueError("its predicted labels do not match their checksum, or are of another run")

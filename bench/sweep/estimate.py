@@ -30,7 +30,7 @@ def estimate(jobs: Sequence[Job], costs: Costs, side_by_side: int, unlisted: int
     seconds = makespan([_RUN_STARTS + cost.seconds for _, cost in known], side_by_side)
     text = "about " + in_words(_COMMAND_STARTS + seconds)
     if unknown:
-        text += f" ({unknown} runs of no known cost not counted)"
+        text += f" ({_counted(unknown, 'run')} of no known cost not counted)"
     lines = [f"{text}, from"]
     counts = Counter(cost.basis for _, cost in known)
     for basis in BASES:

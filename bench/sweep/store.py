@@ -42,7 +42,7 @@ from bench.files import (
     write_atomically,
     write_new,
 )
-from bench.objects import objects_from_bytes, objects_to_bytes
+from bench.objects import arrays_from_bytes, objects_from_bytes, objects_to_bytes
 from bench.sweep.decisions import decisions_of, unpack_decisions
 
 SCHEMA = 1
@@ -58,10 +58,10 @@ _FORGOTTEN = "model.removed"
 # Folders of a results folder; whoever made it may have put links in their places.
 _FOLDERS = ("runs", "plans", "failures", "checkpoints", ".leases", "paper", "paper/figures")
 
-# Presets by name; others are paths of files.
 # Name of the plan of the last search for settings.
 TRIALS = "trials"
 
+# Presets by name; others are paths of files.
 _PRESET = re.compile(r"[a-z0-9_]+")
 
 _UNSEALED = "its checksum does not match its content"
@@ -328,15 +328,20 @@ class Store:
             ) from None
 
     def _arrays(self, job_id: str, name: str) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load
-
         if self._has_decisions_only(job_id):
             raise StoreError(
                 f"Expected {name} in {self._runs / job_id}, but the run came from an archive, "
                 "which keeps labels and predicted classes only. Remove the folder and run the "
                 "benchmark command again."
             )
-        return load(read_regular(self._runs / job_id / name, MOST_ARRAYS))
+        path = self._runs / job_id / name
+        try:
+            return arrays_from_bytes(read_regular(path, MOST_ARRAYS))
+        except ValueError as error:
+            raise StoreError(
+                f"Expected arrays in {path}, but {error}. Remove the folder and run the benchmark "
+                "command again."
+            ) from None
 
     def _has_decisions_only(self, job_id: str) -> bool:
         folder = self._runs / job_id
@@ -447,6 +452,20 @@ class Store:
                 f"version: {problem}. Run the benchmark command again; finished runs are reused."
             )
         return plan
+
+    def datasets_of_plans(self) -> dict[str, str]:
+        """Label of a data set to what the command line called it, in any plan that is kept.
+
+        Raises
+        ------
+        StoreError
+            A plan cannot be read.
+        """
+        names: dict[str, str] = {}
+        for preset in (*self.presets(), None):
+            if self.has_plan(preset):
+                names |= self.read_plan(preset)["settings"].get("datasets", {})
+        return names
 
     def _plan(self, preset: str | None = None) -> Path:
         return self.root / ("plan.json" if preset is None else f"plans/{preset}.json")

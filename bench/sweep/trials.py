@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import Any
 
 from bench.config import Settings
@@ -172,9 +171,7 @@ def _first_new(
     draw: Callable[[int], Mapping[str, Any]],
 ) -> MethodPart | None:
     """The first of the draws that is legal and not `tried` yet; None where there is none."""
-    for attempt in count():
-        if attempt == _VAIN:
-            return None
+    for attempt in range(_VAIN):
         try:
             part = _with_drawn(row, method_options, draw(attempt))
         except UsageError:  # legal one by one, but not together

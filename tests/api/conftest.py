@@ -11,6 +11,7 @@ QUICK = {
     "training__batch_size": 16,
     "executor": "in-process",
     "progress": False,
+    "method_options": {"ecfp_forest": {"trees": 30}},
 }
 
 

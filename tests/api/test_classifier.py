@@ -25,6 +25,8 @@ CLASSES = ["alcohol"] * 24 + ["amine"] * 12
 
 
 def quick(method="balanced_softmax", **more):
+    if method == "ecfp_forest":
+        more = {"options": {"trees": 30}, **more}
     return LongTailClassifier(method, **{"epochs": 3, "batch_size": 16, **more})
 
 
@@ -345,6 +347,9 @@ def test_a_folder_is_never_written_over_and_a_foreign_one_is_refused(fitted, tmp
     fitted.save(tmp_path / "model")
     with pytest.raises(ModelError, match="already"):
         fitted.save(tmp_path / "model")
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="Expected to write a model"):
+        fitted.save(tmp_path / "file" / "model")
     with pytest.raises(ModelError):
         LongTailClassifier.load(tmp_path / "nothing")
     kept = tmp_path / "model" / "estimator.json"

@@ -9,6 +9,7 @@ import pytest
 
 import bench
 from bench import cli
+from bench.api.own_table import own_data
 from bench.errors import ArgumentError, BenchWarning, DataError, UnknownNameError, UsageError
 from bench.method import METHODS, Method, register_method
 from tests.api.conftest import compare, frame
@@ -36,6 +37,7 @@ def test_the_command_line_gives_the_same_figures(tmp_path, monkeypatch):
         "--data", path, "--smiles-col", "smiles", "--label-col", "class", "--splits", "random",
         "--epochs", 2, "--set", "training.batch_size=16", "--methods", "vanilla,ecfp_forest",
         "--seeds", "0,1", "--executor", "in-process", "--out", tmp_path / "command",
+        "--set", "method_options={ecfp_forest: {trees: 30}}",
     )  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["run_bench.py", *map(str, arguments)])
     assert cli.main() == 0
@@ -89,7 +91,7 @@ def test_progress_is_printed_only_where_it_is_wanted(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     compare(out=tmp_path, seeds=[1], methods=["ecfp_forest"], progress=True)
     said = capsys.readouterr().out
-    assert "1 runs: 0 done before, 1 to do" in said
+    assert "1 run: 0 done before, 1 to do" in said
     assert "Written:" not in said
 
 
@@ -198,3 +200,19 @@ def test_a_script_needs_no_guard_though_runs_are_processes(tmp_path):
         env={**__import__("os").environ, "PYTHONPATH": str(bench.__path__[0]) + "/.."},
     )  # fmt: skip
     assert ended.stdout.split() == ["complete", "2"]
+
+
+def test_a_file_below_the_home_folder_is_known_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folders = set()
+    for rows in (30, 31):
+        frame().head(rows).to_csv(tmp_path / "my.csv", index=False)
+        nothing = dict.fromkeys(("protein", "label_cut", "name", "out"))
+        asked = {**nothing, "smiles": "smiles", "label": "class", "standardise": False}
+        folders.add(own_data("~/my.csv", **asked, options={}).folder)
+    assert len(folders) == 2
+
+
+def test_no_attempt_at_all_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="1 or more retries"):
+        compare(out=tmp_path, seeds=[0], methods=["majority"], retries=0)

@@ -142,3 +142,15 @@ def test_what_cannot_be_joined_is_refused(start, tmp_path, monkeypatch):
     monkeypatch.setattr(baselines.bench, "__file__", str(tmp_path / "site" / "bench" / "x.py"))
     code, _, err = start(source="reference")
     assert (code, "name their folder: --baselines FOLDER" in err) == (2, True)
+
+
+def test_a_dry_run_before_the_data_is_here_counts_and_joins_nothing(
+    bench, shipped, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bench.commands.run.locate", lambda *_, **__: None)
+    code, out, err = bench(
+        "--datasets", "chembl_target", "--splits", "random", "--methods", "cb", *SEEDS,
+        "--baselines", shipped, "--out", tmp_path / "results", "--dry-run",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "1 run: 0 done, 1 to do" in out

@@ -155,8 +155,8 @@ def test_repeating_confirms_a_change_that_changes_nothing(edit, start, bench, re
     before = _record(folder, "mine")
     code, out, _ = repeat()
     assert code == 0, out
-    assert "1 of 2 runs are trained again (draw 0), of 1 methods." in out
-    assert "1 runs trained again: 1 equal bit for bit, 0 different or failed." in out
+    assert "1 of 2 runs are trained again (draw 0), of 1 method." in out
+    assert "1 run trained again: 1 equal bit for bit, 0 different or failed." in out
     assert "1 stored runs now count as made by the present code." in out
     after = _record(folder, "mine")
     assert after["confirmed"]["equal"] == "bit for bit"

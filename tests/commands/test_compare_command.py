@@ -55,7 +55,7 @@ def test_methods_of_one_folder_have_the_intervals_of_the_statistics(monkeypatch,
     asked = ("compare", "cb", "ib", "--baseline", "vanilla", "--out", out, "--csv", to)
     assert run(monkeypatch, *asked) == 0
     store = Store(out)
-    table, _, _ = checked_table(store, store.read_plan())
+    table, _ = checked_table(store, store.read_plan())
     rows = lines_of(to)
     assert [(row["method"], row["baseline"]) for row in rows] == [
         ("cb", "vanilla"),
@@ -135,6 +135,12 @@ def test_a_method_of_two_folders_is_compared_with_itself_and_others_with_the_bas
 def test_two_folders_with_the_same_methods_need_no_baseline(monkeypatch, tmp_path):
     folders = [fill(tmp_path / name, draw=place) for place, name in enumerate(("a", "b"))]
     assert run(monkeypatch, "compare", *folders) == 0
+
+
+def test_a_method_of_three_folders_is_counted_once(monkeypatch, capsys, tmp_path):
+    folders = [fill(tmp_path / name, ("vanilla",), draw=n) for n, name in enumerate("abc")]
+    assert run(monkeypatch, "compare", *folders) == 0
+    assert "1 method in several folders" in capsys.readouterr().out
 
 
 def change(*keys, to):

@@ -192,6 +192,12 @@ def test_like_a_run_of_a_benchmark(bench, toy_arguments, csv, tmp_path):
     made = load_model(tmp_path / "model").card
     assert made.method.options["beta"] == 0.9
     assert (made.seed, made.training) == (4, record["job"]["training"])
+    code, _, err = bench("fit", *like, *to, "--force", "--data", csv(), "--datasets", "hiv")
+    assert (code, "exclude each other" in err) == (2, True)
+    code, _, err = bench(
+        "fit", *like, *to, "--force", "--datasets", "uspto_50k[inputs=[product,joined]]"
+    )
+    assert (code, "inputs" in err) == (2, True)
     other = csv(ROWS[:-1], name="other.csv")
     code, _, err = bench("fit", *like, *to, "--data", other, "--epochs", 1, "--seed", 0, "--force")
     assert code == 0
@@ -231,3 +237,15 @@ def test_uncertainty_of_validation_grows_as_its_classes_shrink():
     assert reach((1000, 10), 0.8) > reach((1000, 100), 0.8) > 2
     # A perfect score on few samples is not certain.
     assert reach((1000, 4), 1.0) > 10
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_trains(
+    fit, tmp_path, monkeypatch
+):
+    from bench.commands import fit as command
+
+    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
+    monkeypatch.setattr(command, "fit_model", None)
+    code, _, err = fit(*FOREST)
+    assert code == 2
+    assert f"{tmp_path} cannot be" in err

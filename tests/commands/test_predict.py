@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from bench import cli
 from bench.commands import predict as command
 from bench.commands import progress
 from bench.data.molecules import parse
@@ -290,6 +291,20 @@ def test_file_stays_as_it_was_where_a_later_row_is_broken(
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.csv", "new.csv"}
 
 
+def test_a_damaged_standard_input_is_not_called_a_target_that_cannot_be_written(
+    fake, bench, tmp_path, monkeypatch
+):
+    fake()
+    packed = bytearray(gzip.compress(b"smiles\n" + b"CCO\n" * 5000))
+    packed[-6] ^= 1  # of the checksum
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed)))
+    code, _, err = bench("predict", "model", "-", "--to", tmp_path / "out.csv")
+    assert code == 2
+    assert "CRC" in err
+    assert "--to" not in err
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_interrupt_leaves_no_file(fake, table, bench, tmp_path, monkeypatch):
     model = fake()
 
@@ -342,24 +357,12 @@ def models(tmp_path_factory):
         ("forest", ["ecfp_forest[trees=10]"]),
         ("network", ["balanced_softmax", "--epochs", "2"]),
     ):
-        done = run_program(
-            "fit", "--data", path, *COLUMNS, "--to", folder / name, "--method", *options,
-            cache=folder / "cache",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        words = ("fit", "--data", path, *COLUMNS, "--to", folder / name, "--method", *options)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("LTDD_CACHE_DIR", str(folder / "cache"))
+            patched.setattr(sys, "argv", ["run_bench.py", *map(str, words)])
+            assert cli.main() == 0
     return folder
-
-
-def run_program(*arguments, cache, **options):
-    environment = {**os.environ, "LTDD_CACHE_DIR": str(cache), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "run_bench.py"), *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
 
 
 @pytest.mark.parametrize("name", ["forest", "network"])

@@ -1,5 +1,6 @@
 import time
 from io import StringIO
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -138,3 +139,21 @@ def test_on_a_terminal_bars_move_and_no_line_is_needed(monkeypatch):
     with LiveStep("Training ecfp_forest", to=console):
         time.sleep(0.1)
     assert "so far" not in console.file.getvalue()
+
+
+def test_a_run_may_begin_while_another_thread_draws_the_screen(monkeypatch):
+    jobs, live = _live(monkeypatch, terminal=True)
+    live.started(jobs[0].job_id)
+    beginning = Thread(target=live.started, args=(jobs[1].job_id,))
+    asked = live._seconds
+
+    def begin_meanwhile(job):
+        if not beginning.ident:
+            beginning.start()
+            beginning.join(timeout=0.2)
+        return asked(job)
+
+    monkeypatch.setattr(live, "_seconds", begin_meanwhile)
+    live._screen()
+    beginning.join(timeout=20)
+    assert _row(live)[0]["running"] == "2"

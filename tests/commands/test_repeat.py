@@ -41,7 +41,7 @@ def test_the_printed_command_gives_the_same_runs(toy_arguments, tmp_path, monkey
         text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "1 runs: 0 done before, 1 to do" in done.stdout
+    assert "1 run: 0 done before, 1 to do" in done.stdout
     assert run["job_id"] in {path.name for path in (tmp_path / "results/again/runs").iterdir()}
     record, repeated = (
         Store(tmp_path / out).read(run["job_id"]) for out in ("results", "results/again")

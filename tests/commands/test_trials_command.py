@@ -48,6 +48,7 @@ def test_the_table_has_the_settings_chosen_and_says_how(bench, arguments, tmp_pa
         assert chosen == pytest.approx(best, abs=5e-5)
     caption = (folder / "table2.md").read_text()
     assert "settings chosen by 3 trials of each method on validation, seed 100" in caption
+    assert "the first trial as without a search; the highest balanced accuracy on" in caption
     assert "All trials there are: class_balanced_sampling 2." in caption.replace("\\", "")
     assert "Nothing to choose: vanilla." in caption
     # Rows are called as they were asked for, and the caption names what was chosen.

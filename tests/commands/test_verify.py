@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save
 
 from bench.commands.failures import show_failures
 from bench.method import METHODS
@@ -291,3 +293,23 @@ def test_a_run_that_was_stopped_with_its_sweep_is_missing_and_has_not_failed(
     ]
     show_failures(Store(results), [SimpleNamespace(job_id=record["job_id"], describe=lambda: "it")])
     assert ("Failed runs" in capsys.readouterr().out) == (state == "failed")
+
+
+def test_a_plan_that_asks_for_a_run_twice_hides_no_other_violation(bench, results):
+    plan = json.loads((results / "plan.json").read_bytes())
+    jobs = plan["jobs"]
+    seal(results / "plan.json", {**plan, "jobs": [*jobs, jobs[0]]})
+    (results / "runs" / jobs[0]["job_id"] / "model.safetensors").write_bytes(b"x")
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[whole] run {jobs[0]['job_id']}" in out
+    assert "[plan] the last plan" in out
+
+
+@pytest.mark.parametrize("tensors", [None, {"x": torch.zeros(2, dtype=torch.bfloat16)}])
+def test_arrays_that_cannot_be_read_are_a_violation_though_checksums_fit(bench, results, tensors):
+    folder, record = a_run(results)
+    content = b"x" if tensors is None else save(tensors)
+    (folder / "predictions.safetensors").write_bytes(content)
+    reseal(folder, record)
+    assert_both_refuse(bench, results, "it holds no arrays that can be read")

@@ -2,15 +2,15 @@ import pytest
 
 from bench.conformance.checks import CHECKS
 from bench.conformance.run import run_check, subject_of
-from bench.conformance.trial import FinishedRuns
 from bench.method import METHODS, usable_methods
+from tests.methods.few_trees import FewTrees, few
 
-_FINISHED = FinishedRuns()
+_FINISHED = FewTrees()
 
 
 @pytest.fixture(scope="module", params=usable_methods())
 def subject(request):
-    return subject_of(request.param, _FINISHED)
+    return subject_of(few(request.param), _FINISHED)
 
 
 @pytest.mark.fault(32)

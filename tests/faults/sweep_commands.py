@@ -1,13 +1,14 @@
-"""The command line in a process group of its own, forked from one that has imported torch."""
+"""The command line in a process group of its own, forked from one that has imported everything."""
 
 import csv
 import os
 import signal
 import sys
 from contextlib import suppress
-from functools import partial
-from multiprocessing import get_context
+from functools import cache, partial
+from multiprocessing import forkserver, get_context
 from pathlib import Path
+from unittest import mock
 
 from tests.commands.conftest import ROWS
 
@@ -22,6 +23,16 @@ def write_csv(folder):
     return path
 
 
+@cache
+def _server():
+    """A server of the commands' own: the usual one imports what the benchmark says, and no more."""
+    from tests.faults import imported  # what fails to be imported in a server is passed over there
+
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload([imported.__name__])
+    return server
+
+
 class Command:
     """A benchmark on the small data set in `folder`, its results in ``folder/out``."""
 
@@ -33,12 +44,12 @@ class Command:
             "--data", data, "--smiles-col", "smiles", "--label-col", "class", "--splits", "random",
             "--epochs", "2", "--set", "training.batch_size=16", "--out", self.out, *more,
         )  # fmt: skip
-        from bench.sweep import local
-
-        self.process = local._context().Process(
+        self.process = get_context("forkserver").Process(
             target=_run, args=([*map(str, arguments)], folder / "cache", self.log, prepare)
         )
-        self.process.start()
+        connect = _server().connect_to_new_process
+        with mock.patch.object(forkserver, "connect_to_new_process", connect):
+            self.process.start()
 
     def wait(self, seconds=120):
         """The exit code."""

@@ -13,15 +13,16 @@ import pytest
 from bench.conformance.checks import require_separated
 from bench.conformance.run import run_check, subject_of
 from bench.conformance.subject import NotApplicable
-from bench.conformance.trial import Case, FinishedRuns
+from bench.conformance.trial import Case
 from bench.method import usable_methods
 from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
 from bench.training.stages import TrainedPart
 from tests.faults.test_training_resume import IN_EPOCHS
+from tests.methods.few_trees import FewTrees, few
 from tests.methods.trials import trial
 
-FINISHED = FinishedRuns()
+FINISHED = FewTrees()
 SETS = {
     "two": Case(counts=(150, 15), epochs=3),
     "ten": Case(counts=(24, 22, 20, 18, 16, 14, 12, 10, 8, 5), epochs=4),
@@ -35,7 +36,7 @@ CHECKS = ("trains", "gradients", "inputs_unchanged", "global_random_state", "sav
 @pytest.mark.parametrize("name", usable_methods())
 def test_a_short_training_on_other_sets(name, toy):
     """A parameter without gradient, a changed input or a lost buffer that one set does not show."""
-    subject = replace(subject_of(name, FINISHED), case=SETS[toy])
+    subject = replace(subject_of(few(name), FINISHED), case=SETS[toy])
     results = [run_check(check, subject) for check in CHECKS]
     assert [result for result in results if result.verdict == "failed"] == []
     assert results[0].verdict == "ok"

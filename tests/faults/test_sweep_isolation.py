@@ -11,7 +11,7 @@ from bench.sweep.store import Store
 from tests.faults.sweep_commands import Command, figures
 
 # Six that succeed and four that do not.
-TEN = ("--methods", "vanilla,cb,focal,raises,out_of_memory,exits,hangs,ib,vs,cost_sensitive",
+TEN = ("--methods", "hangs,vanilla,cb,focal,raises,out_of_memory,exits,ib,vs,cost_sensitive",
        "--jobs", "2", "--max-minutes", "0.15")  # fmt: skip
 
 
@@ -145,7 +145,14 @@ def test_a_run_that_always_fails_is_left_after_as_many_attempts_as_were_allowed(
     attempts, text = start()
     assert attempts == 2
     assert "0 to do" in text
-    assert "1 runs are not tried" in text
+    assert "Not tried: 1 run that failed too often" in text
+    words = ("--methods", "raises", "--jobs", "1", "--retries", "2", "--dry-run")
+    looked = Command(tmp_path, *words, prepare=_raising_method)
+    assert looked.wait() == 0
+    text = looked.log.read_text()
+    looked.log.unlink()
+    assert "Not tried: 1 run that failed too often" in text
+    assert "1 run: 0 done, 0 to do" in text
     assert start("--retry-failed")[0] == 3
     attempts, text = start("--force")
     assert (attempts, "1 to do (1 from the start)" in text) == (1, True)

@@ -1,6 +1,7 @@
 """A run that was stopped goes on from its last checkpoint and ends as if it had not been."""
 
 import json
+from functools import cache, partial
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from bench.training.settings import TrainingSettings
 from tests.methods.trials import trial
 from tests.toy import toy_data, toy_split
 
-CASE = Case(epochs=6)
+CASE = Case(epochs=6, batch_size=32)
 # Second stages take all epochs here, so that these methods, too, train six.
 OPTIONS = {"decoupling": {"share": 1.0}, "lws": {"share": 1.0}}
 # Warm-up is epochs 1 to 3.
@@ -32,16 +33,28 @@ def trains_in_epochs(cls):
 IN_EPOCHS = [entry.name for entry in METHODS if trains_in_epochs(entry.cls)]
 
 
-def difference(make, stops):
+@cache
+def maker(name, *options):
+    """Begins a run; the same object for the same run."""
+    return partial(trial, name, CASE, **dict(options))
+
+
+@cache
+def unstopped(make):
+    """The whole run, trained once for all stops."""
     whole = make()
-    return first_difference((whole, whole.train()), stop_and_go_on(make, stops))
+    return whole, whole.train()
+
+
+def difference(make, stops):
+    return first_difference(unstopped(make), stop_and_go_on(make, stops))
 
 
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("name", IN_EPOCHS)
 def test_every_method_stopped_at_epoch_3_of_6_ends_bit_equal(name):
     """What a method keeps beside its weights is lost in a stop."""
-    assert difference(lambda: trial(name, CASE, **OPTIONS.get(name, {})), [3]) is None
+    assert difference(maker(name, *OPTIONS.get(name, {}).items()), [3]) is None
 
 
 @pytest.mark.fault(7)
@@ -60,7 +73,7 @@ def test_every_method_stopped_at_epoch_3_of_6_ends_bit_equal(name):
 )
 def test_stops_before_at_and_after_a_change_of_what_is_trained(name, options, stop):
     """A stop beside the end of warm-up, or within a second stage."""
-    assert difference(lambda: trial(name, CASE, **options), [stop]) is None
+    assert difference(maker(name, *options.items()), [stop]) is None
 
 
 class NewHead(Method):
@@ -77,11 +90,15 @@ class NewHead(Method):
         return epoch > 3
 
 
+def new_head():
+    return NetworkTrial(NewHead, Options(), CASE, FinishedRuns())
+
+
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("stops", [[1], [2], [3], [4], [5], [6], range(1, 7)])
 def test_a_second_stage_begins_once_wherever_the_stop(stops):
     """The head of the second stage is made again a second time, or its optimiser is."""
-    assert difference(lambda: NetworkTrial(NewHead, Options(), CASE, FinishedRuns()), stops) is None
+    assert difference(new_head, stops) is None
 
 
 class StoppedError(Exception):

@@ -12,6 +12,7 @@ from bench.sweep.plan import expand, make_jobs, open_dataset, plan_document, wit
 from bench.sweep.splits import split_of
 from bench.sweep.store import Store
 from bench.sweep.worker import Task, execute
+from tests.methods.few_trees import FEW
 
 # Rings, chains and branches in which environments of two hops are shared, but seldom alone.
 _PARTS = ("C", "N", "O", "CC", "C(=O)", "C(C)", "c1ccccc1", "c1ccncc1", "C1CCNCC1", "S", "C(F)")
@@ -82,4 +83,4 @@ def every_method(tmp_path_factory):
     folder = tmp_path_factory.mktemp("every_method")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("LTDD_CACHE_DIR", str(folder / "cache"))
-        yield StoredRuns(folder, usable_methods())
+        yield StoredRuns(folder, usable_methods(), method_options=FEW)

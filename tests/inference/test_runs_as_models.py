@@ -52,9 +52,15 @@ def test_similarity_comes_from_the_data_set(runs):
     assert found.min() < 1
 
 
+def forget_plans(results):
+    """So that nothing says where the file of the data set is."""
+    (results / "plan.json").unlink()
+    shutil.rmtree(results / "plans")
+
+
 def test_without_the_data_set_it_predicts_without_similarity(runs, copied, caplog):
     results = copied("ecfp_forest").parent.parent
-    (results / "plan.json").unlink()
+    forget_plans(results)
     for name in ("ecfp_forest", "balanced_softmax", "calibrated_stack"):
         caplog.clear()
         model = load_model(copied(name))
@@ -70,7 +76,7 @@ def test_without_the_data_set_it_predicts_without_similarity(runs, copied, caplo
 
 def test_a_data_set_that_has_changed_is_not_taken(runs, copied, tmp_path):
     results = copied("ecfp_forest").parent.parent
-    (results / "plan.json").unlink()
+    forget_plans(results)
     lines = runs.csv.read_text().splitlines()
     (tmp_path / "own.csv").write_text("\n".join(lines[:-1]) + "\n")
     model = load_model(copied("ecfp_forest"), data_dir=tmp_path)
@@ -117,6 +123,6 @@ def test_a_record_without_inputs_needs_its_data_set(runs, copied):
     data = {k: v for k, v in record["data"].items() if k not in ("inputs", "categories")}
     store.renew({**record, "data": data})
     assert load_model(copied("balanced_softmax")).card.inputs[0].name == "smiles"
-    (store.root / "plan.json").unlink()
+    forget_plans(store.root)
     with pytest.raises(ModelError, match="before records had them"):
         load_model(copied("balanced_softmax"))

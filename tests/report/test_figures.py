@@ -22,6 +22,7 @@ from bench.report.figures.curves import curve_figures
 from bench.report.figures.embedding import embedding_figures, project
 from bench.report.figures.gain import gain_figures
 from bench.report.figures.groups import group_figures
+from bench.report.figures.intervals import interval_figure
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.style import (
     MARKERS,
@@ -212,13 +213,16 @@ def test_names_of_methods_of_any_length_leave_room_for_what_they_name(
     figures, classes, monkeypatch
 ):
     """With and without places to break them; a legend is no wider than its panel."""
-    for dataset in DATASETS:
+    # Others draw each data set by itself: one is as good as three.
+    together = (class_size_figures, cost_figures, critical_difference_figures)
+    datasets = DATASETS if figures in together else DATASETS[:1]
+    for dataset in datasets:
         monkeypatch.setitem(CLASS_COUNTS, dataset, list(range(50 + classes, 50, -1)))
     methods = ("vanilla", "sdr", *(
         f"{name}[members={'+'.join(['balanced_softmax[backbone=mpnn_ecfp]', 'ecfp_forest'] * 3)}]"
         for name in ("sdr_released", "a stack of models that differ in what they read")
     ))  # fmt: skip
-    for figure in drawn(figures(source(make_grid(DATASETS, methods=methods)))).values():
+    for figure in drawn(figures(source(make_grid(datasets, methods=methods)))).values():
         assert_texts_are_inside(figure)
         for axes in [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]:
             box = axes.get_window_extent()
@@ -537,3 +541,20 @@ def test_series_repeat_colour_and_marker_as_late_as_can_be():
     count = len(PALETTE) * len(MARKERS)
     pairs = {(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i in range(count)}
     assert len(pairs) == count
+
+
+def test_the_line_of_chance_counts_the_classes_that_its_split_tests():
+    jobs = make_grid(("uspto_50k",), ("random", "scaffold"), METHODS[:2], (0,))
+    matrices = {
+        ("random", "vanilla"): np.full((4, 4), 5),
+        ("random", "cb"): np.diag([10] * 4) + 5,
+        ("scaffold", "vanilla"): [[5, 5], [5, 5]],
+        ("scaffold", "cb"): [[9, 1], [1, 9]],
+    }
+    records = [make_record(job, matrices[job["split"], job["method"]]) for job in jobs]
+    shown = source_of(make_plan(jobs), records, {})
+    axes = interval_figure(shown, shown.places()).axes
+    chances = [
+        [line.get_xdata()[0] for line in one.lines if line.get_linestyle() == ":"] for one in axes
+    ]
+    assert chances == [[25], [50]]

@@ -153,11 +153,11 @@ def test_many_figures_stand_below_each_other_where_they_are_too_wide(store):
 
 def test_the_page_has_them(store, table):
     done = {run.job_id: store.read(run.job_id) for run in table.runs}
-    source = Source(table, done, {})
+    source = Source(table, done)
     lines = lines_of(source)
     shown = [figure.measure for figure in lines[0].figures]
     assert shown == list(dict.fromkeys((MAIN[0], *ASKED)))
-    assert '["mcc","MCC"]' in details_json(source, lines, "results")
+    assert '["MCC",3]' in details_json(source, lines, "results")
 
 
 def test_recall_of_few_has_the_interval_of_the_tail(table):

@@ -120,12 +120,12 @@ def test_bold_compares_all_runs_and_speaks_of_seeds(folded):
 def test_an_interval_counts_seeds_apart_from_folds(folded):
     table, decided = folded
     store = SimpleNamespace(root=None, decisions=decided)
-    found = Results(store, Source(table, {}, {})).interval("cb", "vanilla")
+    found = Results(store, Source(table, {})).interval("cb", "vanilla")
     assert (found.seeds, found.pairs) == (2, 10)
     assert "(2 seeds, 10 pairs of runs)" in str(found)
     one, decided = stored(seeds=(0,))
     store.decisions = decided
-    found = Results(store, Source(one, {}, {})).interval("cb", "vanilla")
+    found = Results(store, Source(one, {})).interval("cb", "vanilla")
     assert "(1 seed, 5 pairs of runs)" in str(found)
     assert "these two trained models only" not in str(found)
 

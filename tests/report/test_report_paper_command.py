@@ -194,7 +194,9 @@ def test_a_run_with_a_changed_file_counts_as_missing(tmp_path):
     assert "(1/2)" in written(tmp_path)["table2.tex"].decode()
 
 
-def test_the_command_line_writes_to_the_folder_asked_for(tmp_path):
+def test_the_command_line_writes_to_the_folder_asked_for(tmp_path, monkeypatch):
+    # tests/report/test_figures.py holds that pictures are equal however many processes draw.
+    monkeypatch.setattr("bench.commands.paper.default_jobs", lambda: 1)
     sweep(tmp_path, "paper", main_jobs())
     result = CliRunner().invoke(cli, ["paper", "--out", str(tmp_path)], standalone_mode=False)
     assert result.return_value == 1

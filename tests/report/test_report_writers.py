@@ -368,7 +368,7 @@ def test_terminal_cuts_no_figure_and_stays_within_the_width(width):
     assert "…" not in text
     assert text.count("(2/3)") == 16
     assert text.count("Random split:") == (2 if width == 80 else 1)
-    assert "8 planned runs are missing" in text
+    assert "Missing: 8 planned runs." in text
 
 
 def test_terminal_prints_markup_in_names_as_it_stands():

@@ -16,7 +16,7 @@ from tests.simulated_device.costs import network_methods, trial
 
 _FINISHED = FinishedRuns()
 
-_CASE = Case(counts=(40, 20, 10), epochs=3)
+_CASE = Case(counts=(40, 20, 10), epochs=3, batch_size=32)
 
 # Options by which a method takes another path than by default.
 _VARIANTS = (

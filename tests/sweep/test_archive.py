@@ -362,6 +362,14 @@ def test_a_run_that_is_damaged_here_stays_in_the_archive(full):
     assert (full.root / "records.tar.xz").stat().st_size == first.size
 
 
+def test_a_plan_that_is_gone_here_stays_in_the_archive(full):
+    first = (full.root / ARCHIVE).read_bytes()
+    for path in (full.root / "plan.json", *(full.root / "plans").iterdir()):
+        path.unlink()
+    _write(full)
+    assert (full.root / ARCHIVE).read_bytes() == first
+
+
 def test_an_archive_is_unpacked_again_where_no_run_is_left(full):
     _write(full)
     for job_id in IDS:

@@ -51,6 +51,16 @@ def test_what_is_written_is_read_back(store):
     assert [r["job_id"] for r in store.records()] == ["a1"]
 
 
+def test_a_data_set_is_known_by_any_plan_that_is_kept(store):
+    plan = a_plan()
+    for preset, name in (("paper", "my.csv"), ("quick", "your.csv")):
+        settings = {**plan["settings"], "preset": preset, "datasets": {name: f"csv[path={name}]"}}
+        store.write_plan({**plan, "settings": settings})
+    assert store.datasets_of_plans() == {
+        "my.csv": "csv[path=my.csv]", "your.csv": "csv[path=your.csv]",
+    }  # fmt: skip
+
+
 def test_arrays_in_any_memory_order_are_stored_as_they_are(store):
     store.write("t", {}, {"x": PREDICTIONS["test_logits"].T}, WEIGHTS)
     assert np.array_equal(store.predictions("t")["x"], PREDICTIONS["test_logits"].T)

@@ -314,12 +314,15 @@ def _chosen_settings(table: Table) -> list[tuple[str, str]]:
     if trials is None:
         return []
     number, tried, chosen = trials["number"], trials["tried"], trials["chosen"]
+    rule = table.settings.get("selection", rule_of(SELECT_BY))
+    if rule == rule_of(SELECT_BY):
+        rule = "highest balanced accuracy on validation"
     how = {"random": "drawn at random", "tpe": "the first ten at random, then proposed by TPE"}
     text = (
         f"settings chosen by {counted(number, 'trial')} of each method on validation, seed "
         f"{trials['seed']}, which no run of the table has, {trials['split']} split: options "
-        f"{how[trials['sampler']]}, the first trial as without a search; the highest balanced "
-        "accuracy on validation, as a mean over data sets. Nothing of the test set was looked at."
+        f"{how[trials['sampler']]}, the first trial as without a search; the {rule}, "
+        "as a mean over data sets. Nothing of the test set was looked at."
     )
     fewer = [f"{row} {count}" for row, count in sorted(tried.items()) if 1 < count < number]
     single = [row for row, count in sorted(tried.items()) if count == 1 < number]

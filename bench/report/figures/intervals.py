@@ -88,7 +88,7 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
         if cell is not None and cell.mean is not None:
             _method(axes, number, cell, cell.mean, is_best=row.label in best)
     low, high = axes.get_xlim()
-    chance = 100 / classes if (classes := _classes(source, column)) else -np.inf
+    chance = 100 / classes if (classes := _classes(source, split, column)) else -np.inf
     with_chance = measure.name == "balanced_accuracy" and low - chance < _NEAR * (high - low)
     if with_chance:
         axes.axvline(chance, color="black", linestyle=":", linewidth=1)
@@ -128,10 +128,10 @@ def _not_different(source: Source, split: str, column: Column, measure: Measure)
     return frozenset() if leaders is None else leaders.members
 
 
-def _classes(source: Source, column: Column) -> int:
+def _classes(source: Source, split: str, column: Column) -> int:
     """Classes that are in the test set of the first complete run; 0 without one."""
     for run in source.table.runs:
-        if run.dataset == column.label and run.result is not None:
+        if (run.split, run.dataset) == (split, column.label) and run.result is not None:
             return sum(count > 0 for count in run.result.tested)
     return 0
 

@@ -27,13 +27,12 @@ class Source:
     ----------
     table : Table
         Plan and results, checked; the order in which everything is shown.
-    records, failures : mapping of str to mapping
-        Job id to the record of a complete run, and to what is known of a failed one.
+    records : mapping of str to mapping
+        Job id to the record of a complete run.
     """
 
     table: Table
     records: Mapping[str, Json]
-    failures: Mapping[str, Json]
 
     def places(self) -> list[tuple[str, Column]]:
         """Every split of every data set on which runs are planned, in printing order."""
@@ -76,17 +75,13 @@ def source_of(
     """The source of a sweep.
 
     Arguments and errors are those of :func:`bench.report.model.table2.table2`.
-
-    A failure that a later attempt mended is left out.
     """
-    return source_of_table(table2(plan, records, failures, leaders), records, failures)
+    return source_of_table(table2(plan, records, failures, leaders), records)
 
 
-def source_of_table(table: Table, records: Sequence[Json], failures: Mapping[str, Json]) -> Source:
-    """The source of a table that is made of these records and failures."""
-    done = {record["job_id"]: record for record in records}
-    left = {job_id: failure for job_id, failure in failures.items() if job_id not in done}
-    return Source(table, done, left)
+def source_of_table(table: Table, records: Sequence[Json]) -> Source:
+    """The source of a table that is made of these records."""
+    return Source(table, {record["job_id"]: record for record in records})
 
 
 def class_recalls(record: Json) -> np.ndarray:

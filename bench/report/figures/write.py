@@ -10,8 +10,6 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 
-from bench.errors import StoreError
-from bench.files import write_atomically
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures
 from bench.report.figures.cost import cost_figures
@@ -23,6 +21,7 @@ from bench.report.figures.groups import group_figures
 from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import Source
 from bench.report.figures.style import SUFFIXES, files_of, style
+from bench.report.writers.write import write_files
 
 
 @dataclass(frozen=True)
@@ -86,20 +85,12 @@ def write_figures(folder: Path, pictures: Sequence[Picture]) -> list[Path]:
         The folder cannot be written.
     """
     files = {
-        folder / f"{picture.name}.{suffix}": content
+        f"{picture.name}.{suffix}": content
         for picture in pictures
         for suffix, content in picture.files.items()
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            write_atomically(path, content)
-    except OSError as error:
-        raise StoreError(
-            f"Expected to write figures to {folder}, but got: {error}. Free the place or choose "
-            "another folder."
-        ) from error
-    return list(files)
+    write_files(folder, files)
+    return [folder / name for name in files]
 
 
 Kind = Callable[[Source], Iterator[tuple[str, Figure]]]

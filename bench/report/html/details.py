@@ -27,6 +27,7 @@ from bench.report.model.many_classes import (
     ends_by_size,
     largest_confusions,
 )
+from bench.report.model.measures import unit
 
 # Of figures as the page prints them, so that they are rounded once; the records hold them in full.
 _PERCENT, _SECONDS, _INTERVAL, _WEIGHT = 2, 1, 1, 3
@@ -72,7 +73,11 @@ def details_json(source: Source, lines: Sequence[Line], folder: str) -> str:
         # A run's molecules and classes: `show` JOB_ID --csv FILE `out`.
         "show": f"{PROGRAM} show",
         "out": f"--out {shlex.quote(folder)}",
-        "measures": [[m.name, HEADINGS.get(m.name, m.heading)] for m in source.table.recorded],
+        "measures": [
+            [HEADINGS.get(measure.name, measure.heading), measure.decimals]
+            for measure in source.table.recorded
+        ],
+        "unit": unit(source.table.recorded),
     }
     return json.dumps(_visible(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
@@ -94,13 +99,7 @@ def _run(
     seed = run.seed if run.fold is None else f"{run.seed}, fold {run.fold}"
     shown: dict[str, Any] = {"seed": seed, "job": run.job_id, "status": run.status}
     if run.result is None:
-        failure = source.failures.get(run.job_id, {})
-        kept = ("status", "attempts", "epochs")
-        return {
-            **shown,
-            "reason": run.reason,
-            "failure": {key: failure[key] for key in kept if key in failure},
-        }
+        return {**shown, "reason": run.reason}
     record = source.records[run.job_id]
     many = has_many_classes(record)
     return {

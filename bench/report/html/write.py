@@ -9,8 +9,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.errors import StoreError
-from bench.files import write_atomically
 from bench.plain_text import some_of, visible
 from bench.report.document.caption import caption
 from bench.report.document.numbers import counted, duration, fixed, split_heading
@@ -29,6 +27,7 @@ from bench.report.model.registered import summary_of
 from bench.report.model.sampling_variance import Predictions
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 from bench.report.writers.csv_files import table2_csv
+from bench.report.writers.write import write_files
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PICTURE = "svg"
@@ -72,14 +71,7 @@ def write_page(
         pictures = draw_figures(source, jobs=jobs, suffixes=[_PICTURE])
     folder = folder or path.parent
     text = page(source, predictions, pictures, folder.name if folder.is_absolute() else str(folder))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise StoreError(
-            f"Expected to write the page to {path}, but got: {error}. Free the place or choose "
-            "another folder."
-        ) from error
+    write_files(path.parent, {path.name: text})
 
 
 def page(

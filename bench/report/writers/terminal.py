@@ -11,7 +11,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.report.document.caption import mixed_code, mixed_machines, rare_classes
-from bench.report.document.numbers import FAILED, HOLE, figure, published, share, split_heading
+from bench.report.document.numbers import (
+    FAILED,
+    HOLE,
+    counted,
+    figure,
+    published,
+    share,
+    split_heading,
+)
 from bench.report.document.report import dataset_heading, stand_ins
 from bench.report.model.cells import Column, Table
 from bench.report.model.measures import Measure, unit
@@ -187,4 +195,4 @@ def _holes(table: Table) -> Iterator[Text]:
             yield Text.assemble((f"{FAILED} failed ", "red"), f"{where}: {run.reason}")
     missing = sum(run.status == "missing" for run in table.runs)
     if missing:
-        yield Text(f"{missing} planned runs are missing.", style="yellow")
+        yield Text(f"Missing: {counted(missing, 'planned run')}.", style="yellow")

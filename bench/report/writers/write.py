@@ -36,11 +36,11 @@ def write_report(folder: Path, table: Table) -> list[Path]:
         **encoder_texts(table),
     }
     # Those of an earlier plan would stand beside tables that know nothing of them.
-    write_texts(folder, texts, gone=[name for name in FILES if name not in texts])
+    write_files(folder, texts, gone=[name for name in FILES if name not in texts])
     return [folder / name for name in texts]
 
 
-def write_texts(folder: Path, texts: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+def write_files(folder: Path, files: Mapping[str, str | bytes], gone: Iterable[str] = ()) -> None:
     """Write files of a report by name into `folder`, which is made if absent; remove those `gone`.
 
     Raises
@@ -50,17 +50,13 @@ def write_texts(folder: Path, texts: Mapping[str, str], gone: Iterable[str] = ()
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            write_atomically(folder / name, text.encode())
+        for name, content in files.items():
+            whole = content.encode() if isinstance(content, str) else content
+            write_atomically(folder / name, whole)
         for name in gone:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise not_writable(folder, error) from error
-
-
-def not_writable(folder: Path, error: OSError) -> StoreError:
-    """What to raise when a report cannot be written to `folder`."""
-    return StoreError(
-        f"Expected to write the report to {folder}, but got: {error}. Free the place or choose "
-        "another folder with --out."
-    )
+        raise StoreError(
+            f"Expected to write {' and '.join(files) if len(files) < 3 else 'the report'} to "
+            f"{folder}, but got: {error}. Free the place or choose another folder."
+        ) from error

@@ -211,7 +211,7 @@ function factsOf(facts) {
 
 function runsTable(cell) {
   // Columns without any figure, such as the middle of two classes, are left out.
-  const measures = data.measures.map(([, heading], place) => [heading, place])
+  const measures = data.measures.map(([heading, decimals], place) => [heading, place, decimals])
     .filter(([, place]) => cell.runs.some((run) => (run.figures?.[place] ?? null) !== null));
   const reasons = cell.runs.some((run) => run.status !== "complete") ? ["Reason"] : [];
   const headings = ["Seed", "State", ...measures.map(([heading]) => heading), "epoch", "seconds", ...reasons];
@@ -219,12 +219,12 @@ function runsTable(cell) {
   const rows = cell.runs.map((run) => [
     String(run.seed),
     marks[run.status],
-    ...measures.map(([, place]) => (run.figures ? shown(run.figures[place]) : "–")),
+    ...measures.map(([, place, decimals]) => (run.figures ? shown(run.figures[place], decimals) : "–")),
     run.figures ? (run.history.epoch.length ? String(run.selected) : "n/a") : "–",
     run.figures ? shown(run.seconds, 1) : "–",
     ...reasons.map(() => run.reason || (run.status === "missing" ? "no record: the command below runs it" : "")),
   ]);
-  return tableOf("Runs: in percent but for log loss; the epoch is the one selected on validation, the seconds with the runs that it depends on", headings, rows);
+  return tableOf(`Runs: in ${data.unit}; the epoch is the one selected on validation, the seconds with the runs that it depends on`, headings, rows);
 }
 
 // The largest in training first.
