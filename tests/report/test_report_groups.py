@@ -54,7 +54,7 @@ def bold_lines(table):
 
 def test_bold_is_what_cannot_be_told_from_the_best():
     table = with_groups()
-    assert table.best("random", table.columns[0], BA, 2) == {"cb", "mine"}
+    assert table.best("random", table.columns[0], BA) == {"cb", "mine"}
     assert bold_lines(table) == {"cb", "mine"}
     assert len(bold_lines(dataclasses.replace(table, leaders=None))) == 1
 
@@ -124,13 +124,13 @@ def test_methods_that_depend_on_one_run_are_a_cluster_and_the_caption_names_them
 def test_figures_that_are_best_when_low_have_the_lowest_in_front():
     table = with_groups()
     log_loss = next(measure for measure in measures.ALL if measure.name == "log_loss")
-    assert "vanilla" not in table.best("random", table.columns[0], log_loss, 2)
+    assert "vanilla" not in table.best("random", table.columns[0], log_loss)
 
 
 @pytest.mark.fault(50)
 def test_method_with_a_hole_does_not_compete():
     table = with_groups(left_out={("mine", 1)})
-    assert table.best("random", table.columns[0], BA, 2) == {"cb"}
+    assert table.best("random", table.columns[0], BA) == {"cb"}
 
 
 @pytest.mark.fault(45)

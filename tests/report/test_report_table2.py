@@ -150,7 +150,7 @@ def best_of(means):
             if value is not None:
                 records.append(make_record(jobs[-1], binary(value)))
     table = table_of(jobs, records)
-    return table.best("random", table.columns[0], BA, 2)
+    return table.best("random", table.columns[0], BA)
 
 
 def test_ties_are_all_best():
@@ -173,7 +173,7 @@ def test_lowest_is_best_where_lower_is_better():
     records = [make_record(job, metrics=loss) for job, loss in zip(jobs, losses, strict=True)]
     table = table_of(jobs, records)
     measure = next(m for m in measures.ALL if m.name == "log_loss")
-    assert table.best("random", table.columns[0], measure, 2) == {"b"}
+    assert table.best("random", table.columns[0], measure) == {"b"}
     assert cell_of(table, method="b", measure=measure).mean == 0.2
 
 
@@ -183,7 +183,7 @@ def test_undefined_figure_is_in_no_mean_and_never_best():
     records = [make_record(job, metrics=auroc) for job, auroc in zip(jobs, aurocs, strict=True)]
     table = table_of(jobs, records)
     (auroc,) = measures.AUROC
-    assert table.best("random", table.columns[0], auroc, 2) == {"b"}
+    assert table.best("random", table.columns[0], auroc) == {"b"}
     assert cell_of(table, method="a", measure=auroc).undefined
 
 

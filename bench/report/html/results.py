@@ -242,7 +242,7 @@ def _figure(source: Source, split: str, column: Column, row: Row, measure: Measu
         published=published(cell),
         # The sign says which way, so a gain has one too.
         difference="" if difference is None else signed(difference),
-        best=row.label in source.table.best(split, column, measure, measure.decimals),
+        best=row.label in source.table.best(split, column, measure),
     )
 
 

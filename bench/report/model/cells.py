@@ -423,7 +423,7 @@ class Table:
         cells = (self.cell(split, column, row, measure) for row in self.rows)
         return any(cell is not None and cell.published is not None for cell in cells)
 
-    def best(self, split: str, column: Column, measure: Measure, decimals: int) -> frozenset[str]:
+    def best(self, split: str, column: Column, measure: Measure) -> frozenset[str]:
         """Labels of the methods that are bold in a column: those of `leaders`.
 
         Without these the highest mean: only cells with all their runs compete, and means that
@@ -436,7 +436,7 @@ class Table:
         for row in self.rows:
             cell = self.cell(split, column, row, measure)
             if cell is not None and cell.complete and cell.mean is not None:
-                means[row.label] = round(cell.mean, decimals)
+                means[row.label] = round(cell.mean, measure.decimals)
         if not means:
             return frozenset()
         lead = (max if measure.higher_is_better else min)(means.values())

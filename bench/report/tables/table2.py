@@ -124,7 +124,7 @@ def _section(
     for column in columns:
         for measure in chosen:
             with_paper = table.has_published(split, column, measure)
-            best = table.best(split, column, measure, measure.decimals)
+            best = table.best(split, column, measure)
             shown.append((column, measure, best, with_paper))
             headings.append(Heading(measure.heading, dataset_heading(column)))
             if with_paper:

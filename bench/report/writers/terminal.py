@@ -159,7 +159,7 @@ def _grid(
     for column in columns:
         prefix = "" if len(columns) == 1 else f"{dataset_heading(column)} "
         for measure in chosen:
-            best = table.best(split, column, measure, measure.decimals)
+            best = table.best(split, column, measure)
             with_paper = table.has_published(split, column, measure)
             grid.add_column(Text(prefix + measure.heading), justify="right", no_wrap=True)
             if with_paper:
