@@ -12,12 +12,18 @@ from itertools import pairwise
 import numpy as np
 
 from bench.errors import DataError
+from bench.plain_text import some_of
 
 # Numbers as JSON writes them: "007" is a name, and so is a value no table would print.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 
-# From so many classes on, numbers that hardly repeat are measurements.
+# A whole number with a fraction of zeros.
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]*)\.0+")
+
+# From so many classes on, numbers that hardly repeat are measurements; with more than so many, most
+# of them fractions, so are numbers that do.
 _MANY = 10
+_MOST_FRACTIONS = 100
 
 _MEASURED = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 _CUT = re.compile(rf"(<=|>=|<|>)?\s*({_MEASURED}(?:\s*,\s*{_MEASURED})*)")
@@ -54,7 +60,7 @@ class Classes:
 
 
 def classes_by_name(texts: Mapping[int, str], where: str) -> Classes:
-    """Every distinct text is a class; ``1`` and ``1.0`` are one.
+    """Every distinct text is a class; ``1`` and ``1.0`` are one, ``1.1`` and ``1.10`` two.
 
     Parameters
     ----------
@@ -81,7 +87,7 @@ def classes_by_name(texts: Mapping[int, str], where: str) -> Classes:
     _refuse_qualified(list(texts.values()), where)
     number = {name: k for k, name in enumerate(classes)}
     numbers = {row: number[names[text]] for row, text in texts.items()}
-    return Classes(tuple(classes), numbers, notes=_notes(numbers, classes))
+    return Classes(tuple(classes), numbers, notes=_notes(numbers, classes) + _spellings(classes))
 
 
 @dataclass(frozen=True)
@@ -246,9 +252,11 @@ def _plain(text: str) -> str:
 
 
 def _refuse_measurements(classes: Sequence[str], rows: int, where: str) -> None:
-    if len(classes) < _MANY or 2 * len(classes) <= rows:
+    if not all(_NUMBER.fullmatch(name) for name in classes):
         return
-    if all(_NUMBER.fullmatch(name) for name in classes):
+    hardly_repeat = len(classes) >= _MANY and 2 * len(classes) > rows
+    fractions = sum("." in name for name in classes)
+    if hardly_repeat or (len(classes) > _MOST_FRACTIONS and 2 * fractions > len(classes)):
         raise _are_measurements(where, f"{len(classes)} different numbers in {rows}", classes)
 
 
@@ -277,16 +285,31 @@ def _are_measurements(where: str, what: str, examples: Sequence[str]) -> DataErr
 
 
 def _class_names(texts: Sequence[str]) -> dict[str, str]:
-    """Label text to class name; the names stand in class order."""
+    """Label text to class name; the names stand in class order.
+
+    Whole numbers have one name. Fractions stay as they are written: 1.1 and 1.10 may be codes.
+    """
     if not all(_NUMBER.fullmatch(text) for text in texts):
-        return {text: text for text in sorted(set(texts))}
+        words = {text: m[1] if (m := _WHOLE.fullmatch(text)) else text for text in set(texts)}
+        return dict(sorted(words.items(), key=lambda item: item[::-1]))
     # Decimal, as float would make one class of large neighbouring numbers.
-    values = {text: Decimal(text) for text in sorted(set(texts))}
-    names: dict[Decimal, str] = {}
-    for text, value in values.items():
-        whole = value == value.to_integral_value()
-        names.setdefault(value, str(int(value)) if whole else text)
-    return {text: names[values[text]] for text in sorted(values, key=lambda text: values[text])}
+    values = {text: Decimal(text) for text in set(texts)}
+    names = {
+        text: str(int(value)) if value == value.to_integral_value() else text
+        for text, value in values.items()
+    }
+    return {text: names[text] for text in sorted(values, key=lambda text: (values[text], text))}
+
+
+def _spellings(classes: Sequence[str]) -> tuple[str, ...]:
+    """A remark where two classes are one number."""
+    if not all(_NUMBER.fullmatch(name) for name in classes):
+        return ()
+    equal = [pair for pair in pairwise(classes) if Decimal(pair[0]) == Decimal(pair[1])]
+    if not equal:
+        return ()
+    shown = some_of([" and ".join(map(repr, pair)) for pair in equal], _SHOWN)
+    return (f"A number in two spellings is two classes: {shown}.",)
 
 
 def _notes(numbers: Mapping[int, int], classes: Sequence[str]) -> tuple[str, ...]:

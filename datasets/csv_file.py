@@ -121,7 +121,8 @@ class CsvFile(Dataset):
     """One or more molecules, with or without a protein; every distinct label is a class.
 
     Classes are ordered by name, by value where all are numbers; ``1`` and ``1.0`` are one class.
-    Rows without a label (empty, NaN, NA, N/A or null) are left out and counted. With a cut,
+    Rows without a label (empty, NaN, NA, N/A, null or a spreadsheet's error) are left out and
+    counted. With a cut,
     classes are ranges of a number, and rows whose qualifier leaves their class open are left out
     as rows without a label are.
     """
@@ -158,7 +159,8 @@ class CsvFile(Dataset):
         options = self.options
         entities = [Entity(name, "molecule", table.column(name)) for name in options.smiles_columns]
         if options.protein_column is not None:
-            protein = table.column(options.protein_column)
+            # All encoders read them so; equal ones are equal to audits as well.
+            protein = [text.strip().upper() for text in table.column(options.protein_column)]
             entities.append(Entity(options.protein_column, "protein", protein))
         texts = [text.strip() for text in table.column(options.label_column)]
         unlabelled = _unlabelled(table, texts)
@@ -195,7 +197,7 @@ def _unlabelled(table: FileTable, labels: list[str]) -> dict[int, str]:
     return {
         row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
         for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
-        if text.lower() in MISSING and row not in table.bad
+        if text.lower() in MISSING and text != "Na" and row not in table.bad  # Na is sodium
     }
 
 

@@ -25,7 +25,7 @@ class DrugbankDdi(Dataset):
 
     Many types say what the first drug does to the second. 314 pairs have two types, and 92 more
     have two when their order is left aside: pairs are equal samples in either order, so that the
-    audit of a split finds them and `group_duplicates` keeps them together.
+    audit of a split finds them, and `group_duplicates` keeps them together but on `scaffold`.
 
     The file is the user's: nothing of it comes with this package, nor is it downloaded.
     """

@@ -59,7 +59,7 @@ class GML(ContrastiveMethod):
 
     When it helps: the mean counts a class once, however many keys it has, and its prior stands
     beside it: rare classes are neither pushed away nor over-corrected. Classifier and contrast
-    correct the prior, as in ``balanced_softmax``; with ``weight`` 0 it is that.
+    correct the prior, as in ``balanced_softmax``; with ``weight`` 0 the loss is that.
 
     What differs: the classifier's logits are the head's, not 30 times a cosine. Keys are
     embeddings of earlier steps under the projection of today; the authors have a second encoder

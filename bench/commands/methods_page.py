@@ -48,8 +48,9 @@ settings, cost, when it helps, and what differs from the original. This page is 
 `python run_bench.py update-methods`.
 
 Some methods do not correct for class frequency, and balanced accuracy mostly shows that: `vanilla`,
-`focal`, `mixup`, `sdr`, `sdr_joint`, `encouraging`, `imbsam`, `contrast_to_ce`, `spcl`, `asl` and
-`score`. Run `posthoc[method=NAME]` beside them: it does so on their finished run.
+`focal`, `mixup`, `sdr`, `sdr_joint`, `acl`, `afcl`, `fcl`, `encouraging`, `imbsam`,
+`contrast_to_ce`, `spcl`, `asl` and `score`. Run `posthoc[method=NAME]` beside them: it does so on
+their finished run.
 
 `--preset related` runs sixteen methods of neighbouring papers beside five baselines;
 `results/details.md` has what came of it.

@@ -261,7 +261,7 @@ def make_splits(
             prepared.class_names,
             rows=prepared.rows,
             scaffolds=scaffolds,
-            can_group=hasattr(job.split.options, "group_duplicates"),
+            can_group=getattr(job.split.options, "group_duplicates", None) is False,
         )
         # Seeds and folds differ in detail only: the findings of one stand for the others on the
         # screen.

@@ -63,11 +63,21 @@ class SharedSamples:
 
 @dataclass(frozen=True)
 class ScaffoldGroups:
-    """How the samples fall into scaffolds; each empty scaffold is a group of its own."""
+    """How the samples fall into scaffolds; each empty scaffold is a group of its own.
+
+    Attributes
+    ----------
+    groups : int
+    largest_share, empty_share : float
+        Of all samples, those of the largest group and those without a scaffold.
+    tested_share : float
+        Of the test set, those of the group that is the largest there.
+    """
 
     groups: int
     largest_share: float
     empty_share: float
+    tested_share: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ class SplitAudit:
     notes : tuple of str
         What the split says of itself.
     can_group : bool
-        Whether the split has the option ``group_duplicates``.
+        Whether the split has the option ``group_duplicates``, and it is off.
     """
 
     split_hash: str
@@ -232,7 +242,7 @@ def audit(
         test_standard_error=balanced_accuracy_standard_error(counts["test"]),
         absent=absent,
         shared=() if identity is None else _shared(split, identity, rows),
-        scaffolds=None if scaffolds is None else _scaffold_groups(scaffolds),
+        scaffolds=None if scaffolds is None else _scaffold_groups(scaffolds, split.test),
         notes=split.notes,
         can_group=can_group,
     )
@@ -283,14 +293,16 @@ def _shared_text(shared: SharedSamples) -> str:
     )
 
 
-def _scaffold_groups(scaffolds: np.ndarray) -> ScaffoldGroups:
+def _scaffold_groups(scaffolds: np.ndarray, test: np.ndarray) -> ScaffoldGroups:
     empty = int(np.count_nonzero(scaffolds < 0))
     _, sizes = np.unique(scaffolds[scaffolds >= 0], return_counts=True)
     largest = int(sizes.max()) if len(sizes) else 1
+    tested = scaffolds[test][scaffolds[test] >= 0]
     return ScaffoldGroups(
         groups=len(sizes) + empty,
         largest_share=largest / len(scaffolds),
         empty_share=empty / len(scaffolds),
+        tested_share=max(np.unique(tested, return_counts=True)[1], default=0) / max(len(test), 1),
     )
 
 
@@ -301,6 +313,11 @@ def _scaffold_texts(scaffolds: ScaffoldGroups) -> list[str]:
     )
     if scaffolds.empty_share == 1:
         return [f"{largest}: no molecule has a ring, so a scaffold split is a random split."]
+    if scaffolds.tested_share > 0.5:
+        return [
+            f"One scaffold group is {scaffolds.tested_share:.0%} of the test set: the score says "
+            "little of other scaffolds."
+        ]
     if scaffolds.largest_share > LARGE_SCAFFOLD_SHARE:
         return [f"{largest}: it can only be trained on, so test holds none like it."]
     return []

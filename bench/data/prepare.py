@@ -80,13 +80,30 @@ def prepare(
         ),
     )
     prepared = assemble(name, arrays, data_sha256, cache.fingerprint(key))
-    prepared = replace(prepared, keep=keep)
+    prepared = without_lost_classes(replace(prepared, keep=keep))
     # The limit is not in the key: features made under another one are the same.
     bad = [row for row in prepared.unusable if row.kind == "bad"]
     labelled = prepared.total_rows - sum(row.kind == "unlabelled" for row in prepared.unusable)
     if too_many(len(bad), labelled, max_bad):
         raise TooManyBadError(bad, labelled, max_bad, path)
     return prepared
+
+
+def without_lost_classes(prepared: PreparedData) -> PreparedData:
+    """The same data without the classes of which no sample is left, where others are two or more.
+
+    No split could have them in its sets: a class of one row whose SMILES cannot be read would stop
+    all of a user's file.
+    """
+    present = np.unique(prepared.labels)
+    if not 2 <= len(present) < prepared.num_classes:
+        return prepared
+    return replace(
+        prepared,
+        labels=np.searchsorted(present, prepared.labels),
+        class_names=tuple(prepared.class_names[k] for k in present.tolist()),
+        notes=(*prepared.notes, "Classes without a usable sample are left out."),
+    )
 
 
 def scaffolds(

@@ -17,6 +17,7 @@ import bench
 from bench.backbone import BACKBONES
 from bench.config import BackboneSettings
 from bench.data.featurise import Progress
+from bench.data.prepare import without_lost_classes
 from bench.data.prepared import PreparedData
 from bench.data.prepared_arrays import assemble, build_arrays
 from bench.data.similarity import fingerprints_of
@@ -149,7 +150,7 @@ def fit_model(
         jobs=jobs,
         on_progress=on_progress,
     )
-    prepared = assemble(name, arrays, "", "")
+    prepared = without_lost_classes(assemble(name, arrays, "", ""))
     request = _Request(
         prepared,
         split_for_fit(prepared.labels, valid_share, seed),

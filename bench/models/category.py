@@ -17,7 +17,7 @@ class CategoryOptions(Options):
 
 @register_backbone("category", title="Category embedding", reference="none: a table look-up")
 class Category(CategoryBackbone):
-    """One trained vector per category; one that training never saw keeps its random start.
+    """One trained vector per category; one that training never saw is drawn to 0 by weight decay.
 
     Parameters
     ----------

@@ -86,7 +86,8 @@ def balanced_kmeans(
     Returns
     -------
     ndarray of int64, shape (n,)
-        Cluster numbers below M. With more capacity than ``ceil(n / M)`` some may not occur.
+        Cluster numbers below M. Some may not occur where features repeat, or capacity is
+        above ``ceil(n / M)``.
 
     References
     ----------

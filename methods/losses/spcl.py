@@ -35,7 +35,7 @@ def prototype_contrastive_loss(
     temperature : float
         tau, positive.
     floor : float
-        Not negative. 0: all anchors count.
+        Not negative. 0: all anchors whose loss is above 0 count.
 
     Returns
     -------

@@ -184,6 +184,9 @@ def test_scaffold_groups_are_described():
     assert found.scaffolds.groups == 1 + 350 + 100
     assert found.scaffolds.largest_share == 0.25
     assert "The largest of 451 scaffold groups holds 25.0% of the samples" in found.warnings[0]
+    scaffolds[small_split().test] = 1000
+    tested = audit(small_split(), LABELS, 2, scaffolds=scaffolds)
+    assert tested.warnings[0].startswith("One scaffold group is 100% of the test set: the score")
     ringless = audit(small_split(), LABELS, 2, scaffolds=np.full(600, -1))
     assert "0.2% of the samples: no molecule has a ring" in ringless.warnings[0]
 

@@ -190,12 +190,15 @@ def test_a_label_out_of_range_is_refused(ready):
         ready(Toy(raw))
 
 
-def test_a_class_that_lost_its_samples_is_kept_and_noted(ready):
+def test_a_class_that_lost_its_samples_is_left_out_and_noted(ready):
     raw = molecules(*["CCO"] * 199, "C1CC", classes=3)
-    raw.labels[:] = [0] * 100 + [1] * 99 + [2]
+    raw.labels[:] = [0] * 100 + [2] * 99 + [1]
     data = ready(Toy(raw))
-    assert data.num_classes == 3
-    assert data.notes == ("Class 'class 2' has no usable sample.",)
+    assert data.class_names == ("class 0", "class 2")
+    assert data.labels.tolist() == [0] * 100 + [1] * 99
+    assert data.notes == (
+        "Class 'class 1' has no usable sample.", "Classes without a usable sample are left out.",
+    )  # fmt: skip
 
 
 def test_what_is_cached_is_read_back_the_same_without_reading_the_file(ready):

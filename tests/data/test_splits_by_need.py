@@ -200,6 +200,11 @@ class TestTime:
             ranks_of(["5.2021", "12.2020", ""], np.arange(3))
         assert ranks_of(["5.2021", "12.2020", "13.2020"], np.arange(3)).tolist() == [0, 1, 2]
 
+    def test_a_day_before_its_year_is_no_number(self):
+        with pytest.raises(SplitError, match="a day before its year in every row, such as 1022021"):
+            ranks_of(["31012020", "15062020", "1022021", ""], np.arange(4))
+        assert ranks_of(["31012020", "15062020", "7"], np.arange(3)).tolist() == [2, 1, 0]
+
     def test_numbers_among_dates_are_named(self):
         with pytest.raises(SplitError, match="row 1: '20200101', row 2: '5'"):
             ranks_of(["2020-01-01", "20200101", "5"], np.arange(3))

@@ -47,7 +47,7 @@ def test_the_users_path_is_the_only_place_looked_in(tmp_path, monkeypatch):
 
 def test_several_molecules_and_a_protein(read):
     samples = read(
-        "a,b,seq,y\nC,CC,MKV,x\nN,NN,ML,y\n", smiles_columns=["a", "b"], protein_column="seq"
+        "a,b,seq,y\nC,CC,MKV,x\nN,NN,ml ,y\n", smiles_columns=["a", "b"], protein_column="seq"
     )
     assert [(e.name, e.kind, list(e.values)) for e in samples.entities] == [
         ("a", "molecule", ["C", "N"]),
@@ -64,7 +64,10 @@ def test_several_molecules_and_a_protein(read):
         (["1", "0", "1"], ("0", "1"), [1, 0, 1]),
         (["10", "9", "-1"], ("-1", "9", "10"), [2, 1, 0]),
         (["1.0", "0.0", "1"], ("0", "1"), [1, 0, 1]),
-        (["0.5", "0.50", "1e1"], ("0.5", "10"), [0, 0, 1]),
+        (["0.5", "0.25", "1e1"], ("0.25", "0.5", "10"), [1, 0, 2]),
+        (["1.10", "1.1", "1.2"], ("1.1", "1.10", "1.2"), [1, 0, 2]),
+        (["1", "0.0", "1.0", "not sure"], ("0", "1", "not sure"), [1, 0, 1, 2]),
+        (["Na", "K", "Ca"], ("Ca", "K", "Na"), [2, 1, 0]),
         (["10", "9", "x"], ("10", "9", "x"), [0, 1, 2]),
         (["007", "7", "8"], ("007", "7", "8"), [0, 1, 2]),
         ([" a ", "a", "b"], ("a", "b"), [0, 0, 1]),
@@ -124,6 +127,17 @@ def test_measurements_are_named_as_such_in_few_words(read, values):
     assert "they look like measurements. Make a column of classes" in text
     assert "in column 'y'" in text
     assert len(text) < 500
+
+
+def test_hundreds_of_fractions_are_measurements_though_they_repeat(read):
+    with pytest.raises(DataError, match="201 different numbers in 603 rows"):
+        read(labels_file(*[f"{n / 100}" for n in range(150, 351)] * 3))
+
+
+def test_a_number_in_two_spellings_is_two_classes_and_noted(read):
+    assert read(labels_file("1.1", "1.10", "1.2")).notes[-1] == (
+        "A number in two spellings is two classes: '1.1' and '1.10'."
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from bench.report.model.sampling_variance import test_to_train_of as ratio_of
 from bench.report.model.table2 import table2
 from bench.report.writers.csv_files import runs_csv
 from bench.report.writers.markdown import markdown
+from bench.split import SPLITS
 from bench.statistics import summarise
 from bench.statistics.variance import covariance_of_means, errors_of_gaps
 from bench.sweep.decisions import decisions_of
@@ -190,6 +191,11 @@ class TestTheSameTestSetForEverySeed:
         assert np.isinf(max(auroc.errors)) == same
         if same:
             assert auroc.members == (0, 1)
+
+    def test_a_split_of_the_users_says_it(self, monkeypatch):
+        monkeypatch.setattr(SPLITS.get("random").cls, "same_test", True, raising=False)
+        table, _ = stored(splits=("random",), seeds=(0, 1, 2))
+        assert np.isinf(ratio_of(table.cells["random", "hiv", "cb", BA.name].runs))
 
     def test_it_is_known_by_equal_hashes(self):
         table, _ = stored(splits=("mine",))

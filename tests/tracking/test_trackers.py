@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.errors import UnavailableError, UnknownNameError
+from bench.sweep.worker import Outcome
 from bench.tracking import listener
 from bench.tracking.csv_file import COLUMNS
 from bench.tracking.listener import TRACKERS, Listener, Listeners, Run, Tracker, require_trackers
@@ -25,7 +26,7 @@ def tell(name, out, epochs, *, ended=True):
     for epoch in epochs:
         listeners.epoch(JOB, report(epoch, loss=float(epoch)))
     if ended:
-        listeners.finished(SimpleNamespace(job_id=JOB, error=None), RECORD)
+        listeners.finished(Outcome(JOB), RECORD)
     listeners.close()
 
 
@@ -95,6 +96,17 @@ def test_mlflow_has_one_run_with_each_epoch_once_after_a_resumed_run(tmp_path, m
     assert run.data.metrics["test_accuracy"] == 0.5
     steps = [m.step for m in client.get_metric_history(run.info.run_id, "train_loss")]
     assert steps == [1, 2, 3, 4]
+
+
+def test_mlflow_has_a_run_that_tells_of_no_epoch(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    tell("mlflow", tmp_path, [])
+    client = mlflow.MlflowClient((tmp_path / "mlruns").as_uri())
+    [run] = client.search_runs([client.get_experiment_by_name("ltdd-bench").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"test_accuracy": 0.5}
 
 
 def test_a_tracker_that_raises_is_named_once_and_the_others_hear_on(tmp_path, monkeypatch, caplog):

@@ -22,6 +22,7 @@ _DATE = re.compile(
 # Dates that are numbers as well: a month before its year, and no signs between the parts.
 _MONTH_AND_YEAR = re.compile(r"(0?[1-9]|1[0-2])\.(19|20)\d\d", re.ASCII)
 _COMPACT = re.compile(r"(1[5-9]|2[01])\d\d((0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?)?", re.ASCII)
+_DAY_FIRST = re.compile(r"(0?[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d\d", re.ASCII)
 # Rows that a message names.
 _NAMED = 5
 
@@ -45,7 +46,7 @@ def ranks_of(texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     ------
     SplitError
         A text is neither, or there are both; or all numbers look like dates that numbers put into
-        another order, such as 5.2021 and 12.2020, or 2020 and 20200131.
+        another order, such as 5.2021 and 12.2020, 31012020 and 01022021, or 2020 and 20200131.
 
     Examples
     --------
@@ -77,9 +78,13 @@ def _refuse_dates_in_another_order(given: set[str]) -> None:
     lengths = {len(text): text for text in sorted(given, reverse=True)}
     if given and all(map(_MONTH_AND_YEAR.fullmatch, given)):
         found = f"a month before its year in every row, such as {min(given)}"
-    elif len(lengths) > 1 and all(map(_COMPACT.fullmatch, given)):
+    elif all(map(_COMPACT.fullmatch, given)):
+        if len(lengths) < 2:
+            return
         several = ", ".join(lengths[length] for length in sorted(lengths))
         found = f"dates of several lengths, such as {several}"
+    elif all(map(_DAY_FIRST.fullmatch, given)):
+        found = f"a day before its year in every row, such as {min(given)}"
     else:
         return
     raise SplitError(

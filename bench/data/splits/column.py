@@ -27,10 +27,12 @@ _NAMED = 5
 class ColumnSplit(Splitter):
     """The sets that a column of the file names: train, valid (val, validation) and test.
 
-    Capitals do not matter. Rows without a value (empty, NaN, NA, N/A or null) are in no set.
-    Without any row of validation, 10 % of each class of training are taken for it, at least one
-    of two samples, by seed. The test set is the same for every seed.
+    Capitals do not matter. Rows without a value (empty, NaN, NA, N/A, null or a spreadsheet's
+    error) are in no set. Without any row of validation, 10 % of each class of training are taken
+    for it, at least one of two samples, by seed. The test set is the same for every seed.
     """
+
+    same_test = True
 
     def split(self, samples: Samples, rng: np.random.Generator) -> Split:
         assert samples.split_column is not None  # registered to need it

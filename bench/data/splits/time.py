@@ -22,8 +22,11 @@ class TimeSplit(Splitter):
     Equal dates stay together, so that sizes are as near as whole dates allow. Dates are YYYY,
     YYYY-MM or YYYY-MM-DD, with a time of day or without, or else numbers that rise with time. A
     date that is less exact counts as its beginning, a time without a zone as UTC. Rows without a
-    date (empty, NaN, NA, N/A or null) are in no set. The sets are the same for every seed.
+    date (empty, NaN, NA, N/A, null or a spreadsheet's error) are in no set. The sets are the same
+    for every seed.
     """
+
+    same_test = True
 
     def split(self, samples: Samples, rng: np.random.Generator) -> Split:
         assert samples.dates is not None  # registered to need them

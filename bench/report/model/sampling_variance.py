@@ -10,6 +10,7 @@ import numpy as np
 from bench.metrics import confusion_matrix, count_groups, frequency_groups
 from bench.report.model.cells import Result, Run, test_to_train_of_folds
 from bench.report.model.measures import Measure
+from bench.split import SPLITS
 from bench.statistics import (
     balanced_accuracy_influence,
     balanced_f1_influence,
@@ -19,8 +20,6 @@ from bench.statistics import (
 
 # Job id to the decisions of a run, among them ``test_labels`` and ``test_predictions`` (M,).
 Predictions = Callable[[str], Mapping[str, np.ndarray]]
-# Splits whose test set does not depend on the seed.
-_FIXED = ("column", "time")
 # Measures of which the covariance is known in closed form.
 WITH_COVARIANCE = (
     "balanced_accuracy", "balanced_f1", "recall_head", "recall_middle", "recall_tail",
@@ -52,8 +51,9 @@ def test_to_train_of(runs: Sequence[Run]) -> float:
     the same test set.
     """
     name = runs[0].split.partition("[")[0]
+    same_test = name in SPLITS and getattr(SPLITS.get(name).cls, "same_test", False)
     hashes = {result_of(run).split_hash for run in runs}
-    if len(runs) > 1 and (name in _FIXED or len(hashes) == 1):
+    if len(runs) > 1 and (same_test or len(hashes) == 1):
         return float("inf")
     if runs[0].fold is not None:
         return test_to_train_of_folds([result_of(run) for run in runs])
