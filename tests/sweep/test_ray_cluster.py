@@ -37,19 +37,16 @@ def cluster():
 
 
 class _Killer(Watcher):
-    """Kills the worker of one run as soon as it has done an epoch, some times over."""
+    """Kills the workers of runs as soon as they have done an epoch, so often as `times` says."""
 
-    def __init__(self, victim, times):
-        self.victim, self.times, self.killed, self.begun = victim, times, [], 0
-
-    def started(self, job_id):
-        self.begun += job_id == self.victim
+    def __init__(self, times):
+        self.times, self.killed = times, {job_id: set() for job_id in times}
 
     def epoch(self, job_id, report):
-        if job_id == self.victim and len(self.killed) < self.times:
+        if len(self.killed.get(job_id, ())) < self.times.get(job_id, 0):
             for pid in _workers(job_id):
                 os.kill(pid, signal.SIGKILL)
-                self.killed.append(pid)
+                self.killed[job_id].add(pid)
 
 
 class _Hearer(Watcher):
@@ -83,37 +80,26 @@ def _ancestors(process):
         yield int(process.name)
 
 
-def _run(cluster, tasks, victim, times):
-    [job] = [task.job for task in tasks if task.job.method.name == victim]
-    killer = _Killer(job.job_id, times)
-    executor = RayCluster(None, tasks[0].results_dir, address=cluster, gpus=0)
-    return killer, {outcome.job_id: outcome.error for outcome in executor.run(tasks, killer)}
-
-
-def test_a_killed_worker_loses_nothing(cluster, toy_tasks, stored):
-    methods = ("vanilla", "dive")
-    alone = toy_tasks("one", methods, epochs=EPOCHS)
+def test_a_worker_killed_once_loses_nothing_and_one_killed_too_often_is_one_failure(
+    cluster, toy_tasks, stored
+):
+    alone = toy_tasks("one", ["dive"], epochs=EPOCHS)
     list(InProcess().run(alone))
-    tasks = toy_tasks("ray", methods, epochs=EPOCHS)
-    killer, errors = _run(cluster, tasks, "balanced_softmax", times=1)
-    assert len(killer.killed) == 1
-    assert len(errors) == 3
-    assert set(errors.values()) == {None}
-    assert stored(tasks) == stored(alone)
+    tasks = toy_tasks("ray", ["dive", "vanilla_tuned"], epochs=EPOCHS)
+    job_ids = {task.job.method.name: task.job.job_id for task in tasks}
+    times = {job_ids["balanced_softmax"]: 1, job_ids["vanilla"]: RETRIES + 1}
+    killer = _Killer(times)
+    executor = RayCluster(None, tasks[0].results_dir, address=cluster, gpus=0)
+    errors = {outcome.job_id: outcome.error for outcome in executor.run(tasks, killer)}
+    assert {job_id: len(killed) for job_id, killed in killer.killed.items()} == times
+    lost = f"the worker process of the run was lost {RETRIES + 1} times"
+    assert errors.pop(job_ids["vanilla"]) == lost
+    assert f"failed: {lost}" in errors.pop(job_ids["vanilla_tuned"])
+    assert Store(tasks[0].results_dir).read_failure(job_ids["vanilla"])["reason"] == lost
+    assert errors == dict.fromkeys((job_ids["balanced_softmax"], job_ids["dive"]))
+    assert stored([task for task in tasks if task.job.job_id in errors]) == stored(alone)
     left = sorted(path.name for path in tasks[0].results_dir.iterdir())
     assert left == [".leases", "checkpoints", "failures", "runs"]
-
-
-def test_a_worker_lost_again_and_again_is_one_failure(cluster, toy_tasks):
-    tasks = toy_tasks("ray", ("vanilla", "dive"), epochs=EPOCHS)
-    killer, errors = _run(cluster, tasks, "balanced_softmax", times=RETRIES + 1)
-    assert len(set(killer.killed)) == RETRIES + 1
-    by_method = {task.job.method.name: errors[task.job.job_id] for task in tasks}
-    lost = f"the worker process of the run was lost {RETRIES + 1} times"
-    assert by_method["balanced_softmax"] == lost
-    assert f"failed: {lost}" in by_method["dive"]
-    assert by_method["vanilla"] is None
-    assert Store(tasks[0].results_dir).read_failure(killer.victim)["reason"] == lost
 
 
 def test_a_run_past_its_time_is_ended_and_recorded(cluster, toy_tasks):
