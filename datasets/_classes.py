@@ -256,7 +256,8 @@ def _refuse_measurements(classes: Sequence[str], rows: int, where: str) -> None:
         return
     hardly_repeat = len(classes) >= _MANY and 2 * len(classes) > rows
     fractions = sum("." in name for name in classes)
-    if hardly_repeat or (len(classes) > _MOST_FRACTIONS and 2 * fractions > len(classes)):
+    many = len(classes) > _MOST_FRACTIONS and 2 * fractions > len(classes)
+    if hardly_repeat or (many and not _spellings(classes)):  # 1.1 and 1.10 are codes
         raise _are_measurements(where, f"{len(classes)} different numbers in {rows}", classes)
 
 

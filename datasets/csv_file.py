@@ -122,9 +122,8 @@ class CsvFile(Dataset):
 
     Classes are ordered by name, by value where all are numbers; ``1`` and ``1.0`` are one class.
     Rows without a label (empty, NaN, NA, N/A, null or a spreadsheet's error) are left out and
-    counted. With a cut,
-    classes are ranges of a number, and rows whose qualifier leaves their class open are left out
-    as rows without a label are.
+    counted. With a cut, classes are ranges of a number, and rows whose qualifier leaves their class
+    open are left out as rows without a label are.
     """
 
     options_type = CsvOptions
@@ -193,11 +192,13 @@ def _texts(table: FileTable, name: str | None) -> list[str] | None:
 
 
 def _unlabelled(table: FileTable, labels: list[str]) -> dict[int, str]:
+    # Sodium beside words; among numbers it is a value that is not there.
+    sodium = any(text.lower() not in MISSING and not text[-1:].isdigit() for text in labels)
     rows = zip(*table.columns.values(), strict=True)
     return {
         row: f"no label ({text!r})" if "".join(cells).strip() else "blank row"
         for row, (text, cells) in enumerate(zip(labels, rows, strict=True))
-        if text.lower() in MISSING and text != "Na" and row not in table.bad  # Na is sodium
+        if text.lower() in MISSING and not (sodium and text == "Na") and row not in table.bad
     }
 
 

@@ -248,7 +248,13 @@ def _binary(source: str, stack: ExitStack) -> BinaryIO:
             raise DataError(
                 f"Expected to read {source}, but could not: {error.strerror or error}."
             ) from error
-    if opened.peek(2)[:2] == _GZIP:
+    try:
+        is_packed = opened.peek(2)[:2] == _GZIP
+    except OSError as error:
+        raise DataError(
+            f"Expected to read {source}, but could not: {error.strerror or error}."
+        ) from error
+    if is_packed:
         return stack.enter_context(gzip.open(opened))  # type: ignore[return-value]
     return opened
 

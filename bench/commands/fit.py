@@ -32,6 +32,7 @@ from bench.files import entries, kind_of, temporary_folder
 from bench.inference.folder import CARD, FILES
 from bench.inference.model import Card, TrainedModel, fit_model
 from bench.method import METHODS
+from bench.plain_text import some_of
 from bench.report.document.numbers import counted
 from bench.spec import Spec, check_options
 from bench.sweep.local import default_jobs
@@ -320,6 +321,10 @@ def _show(card: Card, raw: RawSamples, to: Path) -> None:
             f"{left - unlabelled:,} bad.{undecided(raw.unusable.values())} The command data lists "
             "them."
         )
+    if lost := [name for name in raw.class_names if name not in card.class_names]:
+        warn(
+            f"Classes without a row that can be used are left out: {some_of(lost, _SHOWN_CLASSES)}."
+        )
     table = Table("class", "training", "validation")
     rows = list(zip(card.class_names, card.train_counts, card.valid_counts, strict=True))
     for name, train, valid in rows[:_SHOWN_CLASSES]:
@@ -374,8 +379,9 @@ def _require_free(to: Path, force: bool) -> None:
         It does, or cannot be written.
     """
     kind = kind_of(to)
-    above = next(one for one in to.absolute().parents if kind_of(one) is not None)
-    if not os.access(above, os.W_OK):
+    whole = to.absolute()
+    above = next((one for one in whole.parents if kind_of(one) is not None), whole)
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
         raise ModelError(
             f"Expected a folder in which a model can be written, but {above} cannot be. Name "
             "another in --to."

@@ -89,7 +89,8 @@ def predict_table(
     tally = _Tally()
     try:
         with (
-            open_target(target) as file,  # outside, or it takes errors of the source for its own
+            # Outside, or it takes damaged data of the source for an error of its own.
+            open_target(target) as file,
             open_table(source, **form) as table,
             LiveStep("Predicting", to=errors) as step,
         ):

@@ -90,7 +90,7 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
     drawn = draw(chosen, number, seed, again.job_ids())
     planned = with_required([known[job_id] for job_id in sorted(drawn)])
     console.print(
-        f"{len(planned)} of {counted(len(records), 'run')} are trained again (draw {seed}), of "
+        f"Trained again (draw {seed}): {len(planned)} of {counted(len(records), 'run')}, of "
         f"{counted(len({label_of(record) for record in chosen.values()}), 'method')}."
     )
     _train(again, planned, records, ready, jobs)

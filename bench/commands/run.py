@@ -286,10 +286,15 @@ def _dry_run(
     joined: Collection[str] = ()
     found = records()
     if shipped is not None and here.datasets:
-        with_them = shipped.join(asked, here, resolved.settings, jobs_of).beside(store)
-        console.print(with_them.in_words())
-        asked = [*asked, *with_them.jobs]
-        joined, found = with_them.files, chain(found, with_them.records())
+        try:
+            with_them = shipped.join(asked, here, resolved.settings, jobs_of).beside(store)
+        except StoreError:  # they may be of data that is not here yet
+            if len(here.datasets) == len(grid.datasets):
+                raise
+        else:
+            console.print(with_them.in_words())
+            asked = [*asked, *with_them.jobs]
+            joined, found = with_them.files, chain(found, with_them.records())
     jobs = with_required(asked)
     stored = read_stored(found, jobs, samples, policy, place.name, joined)
     done = set() if policy.force else stored.done()
@@ -303,10 +308,10 @@ def _dry_run(
         state = "done"
         if job.job_id in again:
             state = "again"
+        elif job.job_id in given_up:
+            state = "gave up"
         elif job.job_id in stored.changed:
             state = "changed"
-        elif job.job_id in given_up:
-            state = "failed"
         elif job.job_id in load.attempts:
             state = "to do" if store.why_failed(job.job_id) is None else "failed"
         console.print(f"{state:7} {job.describe()}")

@@ -203,7 +203,7 @@ def audit(
     scaffolds : ndarray of int64, shape (M,), optional
         Equal numbers are equal scaffolds; negative is the empty scaffold.
     can_group : bool
-        Whether the split has an option that keeps equal samples in one set.
+        Whether the split has an option that keeps equal samples in one set, and it is off.
 
     Raises
     ------

@@ -64,8 +64,7 @@ _MOST_MEMORY = 2**27
 class Archived:
     """What was written; `size` is in bytes.
 
-    Of what was damaged, `left_out` says how; runs that `kept` names are as the archive before
-    had them.
+    Of what was damaged, `left_out` says how; what `kept` names is as the archive before had it.
     """
 
     path: Path
@@ -76,7 +75,7 @@ class Archived:
 
 
 class _Contents(NamedTuple):
-    """Of an archive, what a results folder lacks: files of runs by job id, plans by name."""
+    """Of an archive, files of the runs that a folder lacks by job id, and all plans by name."""
 
     runs: dict[str, dict[str, bytes]]
     plans: dict[str, bytes]
@@ -85,7 +84,7 @@ class _Contents(NamedTuple):
 def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Archived:
     """Write the archive of all sound runs and plans of `store`.
 
-    A run that is damaged here or gone, but in the archive that is replaced, stays in it.
+    A run or plan that is damaged here or gone, but in the archive that is replaced, stays in it.
 
     Parameters
     ----------
@@ -131,7 +130,10 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
             store.read_plan(None if path.parent == store.root else path.stem)
             members[name] = read_regular(path)
         except StoreError as error:
-            left_out.append(str(error))
+            if name in members:
+                kept.append(name)
+            else:
+                left_out.append(str(error))
     content = lzma.compress(
         _tar(store.root, members),
         format=lzma.FORMAT_XZ,
@@ -173,8 +175,9 @@ def unpack_archive(store: Store) -> int:
     try:
         _put(store, lacking.runs)
         for name, content in lacking.plans.items():
-            (store.root / name).parent.mkdir(exist_ok=True)
-            write_atomically(store.root / name, content)
+            if kind_of(store.root / name) is None:
+                (store.root / name).parent.mkdir(exist_ok=True)
+                write_atomically(store.root / name, content)
         (store.root / "runs").mkdir(exist_ok=True)
         write_atomically(store.root / _UNPACKED, checksum.encode())
     except OSError as error:
@@ -350,7 +353,7 @@ def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
             assert stream is not None  # of a regular file
             if run and run["job_id"] not in here:
                 lacking.runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
-            elif plan and kind_of(root / name) is None:
+            elif plan:
                 lacking.plans[name] = stream.read()
     return lacking
 

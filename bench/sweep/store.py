@@ -454,17 +454,13 @@ class Store:
         return plan
 
     def datasets_of_plans(self) -> dict[str, str]:
-        """Label of a data set to what the command line called it, in any plan that is kept.
-
-        Raises
-        ------
-        StoreError
-            A plan cannot be read.
-        """
+        """Label of a data set to what the command line called it, in any sound plan there is."""
         names: dict[str, str] = {}
         for preset in (*self.presets(), None):
-            if self.has_plan(preset):
+            try:
                 names |= self.read_plan(preset)["settings"].get("datasets", {})
+            except StoreError as error:
+                log.debug("%s", error)  # there is none, or it cannot be read
         return names
 
     def _plan(self, preset: str | None = None) -> Path:

@@ -42,8 +42,9 @@ class MLflow(Tracker):
 
     def finished(self, outcome: Any, record: Mapping[str, Any] | None) -> None:
         if record is not None and not outcome.elsewhere and outcome.job_id not in self._open:
-            # A forest tells of no epoch.
-            self._open[outcome.job_id] = self._begin(self.runs[outcome.job_id], 1)
+            # A forest tells of no epoch, nor does a run that was stopped after its last one.
+            epoch = (record["selection"]["epoch"] or 0) + 1
+            self._open[outcome.job_id] = self._begin(self.runs[outcome.job_id], epoch)
         if outcome.job_id in self._open:
             run_id, _ = self._open.pop(outcome.job_id)
             for name, value in (record or {}).get("metrics", {}).items():

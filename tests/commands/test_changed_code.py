@@ -155,7 +155,7 @@ def test_repeating_confirms_a_change_that_changes_nothing(edit, start, bench, re
     before = _record(folder, "mine")
     code, out, _ = repeat()
     assert code == 0, out
-    assert "1 of 2 runs are trained again (draw 0), of 1 method." in out
+    assert "Trained again (draw 0): 1 of 2 runs, of 1 method." in out
     assert "1 run trained again: 1 equal bit for bit, 0 different or failed." in out
     assert "1 stored runs now count as made by the present code." in out
     after = _record(folder, "mine")
@@ -176,7 +176,7 @@ def test_where_no_code_has_changed_every_method_is_repeated(edit, start, repeat)
     start()
     code, out, _ = repeat()
     assert code == 0
-    assert "2 of 2 runs are trained again (draw 0), of 2 methods." in out
+    assert "Trained again (draw 0): 2 of 2 runs, of 2 methods." in out
     assert "0 stored runs now count as made by the present code." in out
 
 

@@ -244,8 +244,18 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_trains(
 ):
     from bench.commands import fit as command
 
-    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
     monkeypatch.setattr(command, "fit_model", None)
+    (tmp_path / "file").touch()
+    code, _, err = fit(*FOREST, "--to", tmp_path / "file" / "model")
+    assert (code, f"{tmp_path / 'file'} cannot be" in err) == (2, True)
+    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
     code, _, err = fit(*FOREST)
     assert code == 2
     assert f"{tmp_path} cannot be" in err
+
+
+def test_a_class_whose_rows_cannot_be_read_is_left_out_and_named(fit, csv, tmp_path):
+    code, _, err = fit(*FOREST, path=csv([*ROWS, ("C1CC", "ring of three")]))
+    assert code == 0
+    assert "are left out: ring of three." in err
+    assert load_model(tmp_path / "model").card.class_names == ("alcohol", "amine", "ring")

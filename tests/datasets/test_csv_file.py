@@ -67,7 +67,6 @@ def test_several_molecules_and_a_protein(read):
         (["0.5", "0.25", "1e1"], ("0.25", "0.5", "10"), [1, 0, 2]),
         (["1.10", "1.1", "1.2"], ("1.1", "1.10", "1.2"), [1, 0, 2]),
         (["1", "0.0", "1.0", "not sure"], ("0", "1", "not sure"), [1, 0, 1, 2]),
-        (["Na", "K", "Ca"], ("Ca", "K", "Na"), [2, 1, 0]),
         (["10", "9", "x"], ("10", "9", "x"), [0, 1, 2]),
         (["007", "7", "8"], ("007", "7", "8"), [0, 1, 2]),
         ([" a ", "a", "b"], ("a", "b"), [0, 0, 1]),
@@ -132,6 +131,13 @@ def test_measurements_are_named_as_such_in_few_words(read, values):
 def test_hundreds_of_fractions_are_measurements_though_they_repeat(read):
     with pytest.raises(DataError, match="201 different numbers in 603 rows"):
         read(labels_file(*[f"{n / 100}" for n in range(150, 351)] * 3))
+    codes = [f"{one}.{two}" for one in range(1, 8) for two in range(1, 16)]
+    assert len(read(labels_file(*codes * 3)).class_names) == 105
+
+
+def test_sodium_is_a_class_beside_words_and_missing_among_numbers(read):
+    assert read(labels_file("Na", "K", "Ca")).class_names == ("Ca", "K", "Na")
+    assert read(labels_file("Na", "1", "0")).unlabelled == {0}
 
 
 def test_a_number_in_two_spellings_is_two_classes_and_noted(read):

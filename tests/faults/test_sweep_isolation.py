@@ -152,6 +152,7 @@ def test_a_run_that_always_fails_is_left_after_as_many_attempts_as_were_allowed(
     text = looked.log.read_text()
     looked.log.unlink()
     assert "Not tried: 1 run that failed too often" in text
+    assert "gave up toy · random · raises" in text
     assert "1 run: 0 done, 0 to do" in text
     assert start("--retry-failed")[0] == 3
     attempts, text = start("--force")

@@ -362,11 +362,11 @@ def test_a_run_that_is_damaged_here_stays_in_the_archive(full):
     assert (full.root / "records.tar.xz").stat().st_size == first.size
 
 
-def test_a_plan_that_is_gone_here_stays_in_the_archive(full):
+def test_a_plan_that_is_gone_or_damaged_here_stays_in_the_archive(full):
     first = (full.root / ARCHIVE).read_bytes()
-    for path in (full.root / "plan.json", *(full.root / "plans").iterdir()):
-        path.unlink()
-    _write(full)
+    (full.root / "plan.json").unlink()
+    (full.root / "plans" / "quick.json").write_text("{")
+    assert _write(full).kept == ("plans/quick.json",)
     assert (full.root / ARCHIVE).read_bytes() == first
 
 

@@ -56,6 +56,7 @@ def test_a_data_set_is_known_by_any_plan_that_is_kept(store):
     for preset, name in (("paper", "my.csv"), ("quick", "your.csv")):
         settings = {**plan["settings"], "preset": preset, "datasets": {name: f"csv[path={name}]"}}
         store.write_plan({**plan, "settings": settings})
+    (store.root / "plan.json").write_text("{")
     assert store.datasets_of_plans() == {
         "my.csv": "csv[path=my.csv]", "your.csv": "csv[path=your.csv]",
     }  # fmt: skip

@@ -51,12 +51,13 @@ def test_to_train_of(runs: Sequence[Run]) -> float:
     the same test set.
     """
     name = runs[0].split.partition("[")[0]
-    same_test = name in SPLITS and getattr(SPLITS.get(name).cls, "same_test", False)
     hashes = {result_of(run).split_hash for run in runs}
-    if len(runs) > 1 and (same_test or len(hashes) == 1):
+    if len(runs) > 1 and len(hashes) == 1:
         return float("inf")
     if runs[0].fold is not None:
         return test_to_train_of_folds([result_of(run) for run in runs])
+    if len(runs) > 1 and name in SPLITS and getattr(SPLITS.get(name).cls, "same_test", False):
+        return float("inf")
     return result_of(runs[0]).test_to_train
 
 
