@@ -238,17 +238,12 @@ def _errors_of(where: str) -> Iterator[None]:
 
 def _binary(source: str, stack: ExitStack) -> BinaryIO:
     """The bytes of `source`, unpacked."""
-    if source == STANDARD:
-        opened: io.BufferedReader = io.BufferedReader(sys.stdin.buffer)  # type: ignore[arg-type]
-        stack.callback(opened.detach)
-    else:
-        try:
-            opened = stack.enter_context(Path(source).expanduser().open("rb"))
-        except OSError as error:
-            raise DataError(
-                f"Expected to read {source}, but could not: {error.strerror or error}."
-            ) from error
     try:
+        if source == STANDARD:
+            opened: io.BufferedReader = io.BufferedReader(sys.stdin.buffer)  # type: ignore[arg-type]
+            stack.callback(opened.detach)
+        else:
+            opened = stack.enter_context(Path(source).expanduser().open("rb"))
         is_packed = opened.peek(2)[:2] == _GZIP
     except OSError as error:
         raise DataError(

@@ -5,9 +5,9 @@ import shlex
 import pytest
 
 from bench.commands.figures import embeddings_of
-from bench.report.figures.source import source_of
 from bench.sweep.store import Store
 from tests.commands.conftest import ROWS
+from tests.report.report_records import source_of
 
 COLUMNS = ("--smiles-col", "smiles", "--label-col", "class")
 

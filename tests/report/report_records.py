@@ -7,6 +7,9 @@ from itertools import product
 
 import numpy as np
 
+from bench.report.figures.source import source_of_table
+from bench.report.model.table2 import table2
+
 CLASS_COUNTS = {"hiv": [90, 30], "chembl_ki": [12, 60], "uspto_50k": [60, 40, 20, 10]}
 SAMPLES = {"hiv": 41127, "uspto_50k": 50012, "chembl_ki": 40220}
 
@@ -181,3 +184,8 @@ def binary(balanced_accuracy):
     """A confusion matrix with this balanced accuracy and balanced F1, exact to five digits."""
     right = round(100_000 * balanced_accuracy)
     return [[right, 100_000 - right], [100_000 - right, right]]
+
+
+def source_of(plan, records, failures, leaders=None):
+    """What figures and the page are made of, from what ``table2`` takes."""
+    return source_of_table(table2(plan, records, failures, leaders), records)

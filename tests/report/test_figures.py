@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report.figures import Embedding, draw_figures, source_of, write_figures
+from bench.report.figures import Embedding, draw_figures, write_figures
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures, shares
 from bench.report.figures.cost import cost_figures
@@ -36,7 +36,14 @@ from bench.report.figures.style import (
 )
 from bench.report.model import measures
 from bench.report.model.registered import with_registered_names
-from tests.report.report_records import CLASS_COUNTS, make_grid, make_job, make_plan, make_record
+from tests.report.report_records import (
+    CLASS_COUNTS,
+    make_grid,
+    make_job,
+    make_plan,
+    make_record,
+    source_of,
+)
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("vanilla", "cb", "sdr")

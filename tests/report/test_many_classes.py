@@ -18,7 +18,7 @@ from bench.commands import data, show
 from bench.compliance.arithmetic import violations_of_arithmetic
 from bench.metrics import matrix_of_record, matrix_to_record, recalls
 from bench.metrics.groups import count_groups
-from bench.report.figures import Embedding, source_of
+from bench.report.figures import Embedding
 from bench.report.figures.class_size import class_size_figures
 from bench.report.figures.confusion import confusion_figures
 from bench.report.figures.embedding import embedding_figures
@@ -43,7 +43,14 @@ from bench.report.tables.figure1 import figure1
 from bench.report.writers.markdown import report_markdown
 from bench.report.writers.terminal import render_terminal
 from bench.report.writers.write import write_report
-from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
+from tests.report.report_records import (
+    make_grid,
+    make_job,
+    make_plan,
+    make_record,
+    predictions_of,
+    source_of,
+)
 from tests.report.test_figures import assert_texts_are_inside
 from tests.report.test_page import Elements
 

@@ -18,7 +18,7 @@ import pytest
 
 from bench.plain_text import visible
 from bench.report.document.numbers import fixed
-from bench.report.figures import Picture, source_of
+from bench.report.figures import Picture
 from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
 from bench.report.html.chart import chart_of
@@ -36,6 +36,7 @@ from tests.report.report_records import (
     make_plan,
     make_record,
     predictions_of,
+    source_of,
 )
 from tests.report.test_report_golden import sweep
 

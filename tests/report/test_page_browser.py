@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from bench.report.figures import source_of
 from bench.report.html import write_page
 from bench.report.model.verdict import judged
 from tests.report.report_records import (
@@ -18,6 +17,7 @@ from tests.report.report_records import (
     make_plan,
     make_record,
     predictions_of,
+    source_of,
 )
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

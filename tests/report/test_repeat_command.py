@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from bench.cli import cli
 from bench.commands.arguments import resolve_arguments
-from bench.report.figures import source_of
 from bench.report.html import write
 from bench.report.model.command import command
 from bench.report.model.table2 import table2
 from bench.report.writers.csv_files import runs_csv
 from bench.sweep.plan import expand, make_jobs, plan_document
-from tests.report.report_records import make_job, make_plan, make_record
+from tests.report.report_records import make_job, make_plan, make_record, source_of
 from tests.report.test_page import Elements
 
 KINDS = ("molecule",)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import matrix_of_record, recalls
-from bench.report.model.cells import BestSet, Column, Row, Table
+from bench.report.model.cells import Column, Row, Table
 from bench.report.model.many_classes import MOST_CLASSES_SHOWN
-from bench.report.model.table2 import table2
 
 Json = Mapping[str, Any]
 
@@ -64,19 +63,6 @@ class Source:
             return row.heading
         cause = "failed" if "failed" in status else "missing"
         return f"{row.heading} ({complete}/{len(status)}, {cause})"
-
-
-def source_of(
-    plan: Json,
-    records: Sequence[Json],
-    failures: Mapping[str, Json],
-    leaders: Mapping[tuple[str, str, str], BestSet] | None = None,
-) -> Source:
-    """The source of a sweep.
-
-    Arguments and errors are those of :func:`bench.report.model.table2.table2`.
-    """
-    return source_of_table(table2(plan, records, failures, leaders), records)
 
 
 def source_of_table(table: Table, records: Sequence[Json]) -> Source:

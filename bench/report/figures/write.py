@@ -56,7 +56,7 @@ def draw_figures(
     Parameters
     ----------
     source : Source
-        Of :func:`bench.report.figures.source.source_of`.
+        Of :func:`bench.report.figures.source.source_of_table`.
     embeddings : sequence of Embedding, optional
         Runs whose embeddings are drawn too; they need weights and data.
     jobs : int

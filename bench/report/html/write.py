@@ -51,7 +51,7 @@ def write_page(
     path : Path
         Its folder is made if absent.
     source : Source
-        Of :func:`bench.report.figures.source_of`.
+        Of :func:`bench.report.figures.source_of_table`.
     predictions : callable, optional
         Job id to what the run predicted. Without it methods are not compared with a baseline.
     pictures : sequence of Picture, optional
