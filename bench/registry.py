@@ -90,6 +90,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
         self._unavailable: dict[str, str] = {}
         self._discovered = False
+        self._files: set[Path] = set()
 
     def add(self, name: str, cls: T, **facts: Any) -> None:
         """Register `cls` under `name`.
@@ -97,9 +98,17 @@ class Registry(Generic[T]):
         Raises
         ------
         UsageError
-            The name is taken by another file (both are named) or is not a plain lower-case word.
+            The name is taken by another file (both are named) or is not a plain lower-case word,
+            or the class stands in no file.
         """
-        file = inspect.getsourcefile(cls)
+        try:
+            file = inspect.getsourcefile(cls)
+        except (OSError, TypeError):  # a cell of a notebook, or typed at a prompt
+            raise UsageError(
+                f"Expected the class of the {self.kind} {name!r} in a file, as runs are processes "
+                "that import it, but got one without. Write it to a .py file and name that in "
+                "LTDD_PLUGINS."
+            ) from None
         # As people know it: the folders of plug-ins are links in a checkout.
         origin = str(Path(file).resolve()) if file else cls.__module__
         if not NAME_PATTERN.fullmatch(name):
@@ -139,7 +148,8 @@ class Registry(Generic[T]):
             raise UnavailableError(
                 f"The {self.kind} {name!r} cannot be used here: {self._unavailable[name]}"
             )
-        raise UnknownNameError(self.kind, name, self._entries)
+        unread = [f"{file} is not imported, {why}" for file, why in self._unavailable.items()]
+        raise UnknownNameError(self.kind, name, self._entries, where="; ".join(unread))
 
     def names(self) -> list[str]:
         """Names of all usable entries, sorted."""
@@ -166,20 +176,22 @@ class Registry(Generic[T]):
     def discover(self) -> None:
         """Import every module of the package, every entry point and every file of the user's, once.
 
-        Those files are named in ``LTDD_PLUGINS``, see :mod:`bench.plugin_files`.
+        Those files are named in ``LTDD_PLUGINS``, see :mod:`bench.plugin_files`, which a notebook
+        may set late.
         """
-        if self._discovered:
-            return
-        self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_") and not module.ispkg:
-                full = f"{self._package}.{module.name}"
-                self._import(module.name, partial(importlib.import_module, full))
-        for point in metadata.entry_points(group=self._group):
-            self._import(point.name, partial(importlib.import_module, point.value))
+        if not self._discovered:
+            self._discovered = True
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_") and not module.ispkg:
+                    full = f"{self._package}.{module.name}"
+                    self._import(module.name, partial(importlib.import_module, full))
+            for point in metadata.entry_points(group=self._group):
+                self._import(point.name, partial(importlib.import_module, point.value))
         for path in plugin_files():
-            self._import(path.stem, partial(import_file, path))
+            if path not in self._files:
+                self._files.add(path)
+                self._import(path.stem, partial(import_file, path))
 
     def _import(self, name: str, load: Callable[[], object]) -> None:
         try:

@@ -12,7 +12,6 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,10 +135,26 @@ def _defining(target: str) -> Iterator[str]:
 def _source(module: str) -> _Source | None:
     """The module as it is; read once a process, but looked for again where it is not there."""
     path = _file(module)
-    return None if path is None else _parsed(module, path)
+    if path is None:
+        return None
+    if (module, path) not in _READ:
+        _READ[module, path] = _parsed(module, path)
+    return _READ[module, path]
 
 
-@cache
+# By module and path, as they were when this process first asked for them.
+_READ: dict[tuple[str, Path], _Source] = {}
+
+
+def edited_files() -> set[str]:
+    """Names of the files that do something else now than when this process read them."""
+    return {
+        source.name
+        for (module, path), source in _READ.items()
+        if path.is_file() and _parsed(module, path).sha256 != source.sha256
+    }
+
+
 def _parsed(module: str, path: Path) -> _Source:
     try:
         tree = ast.parse(path.read_bytes())
@@ -166,8 +181,10 @@ def _parsed(module: str, path: Path) -> _Source:
                 imported.add(_base(len(text) - len(name), name, package))
             elif function[2] == "get":
                 looked_up.add((function[0].rpartition(".")[2], text))
+    # A process that Python starts for a script knows the script by another name.
+    name = "__main__" if module == "__mp_main__" else module
     return _Source(
-        module.replace(".", "/") + ("/__init__.py" if _is_package(module) else ".py"),
+        name.replace(".", "/") + ("/__init__.py" if _is_package(module) else ".py"),
         _hash(tree),
         frozenset(imported),
         origins,
@@ -208,7 +225,7 @@ def _file(module: str) -> Path | None:
     else:
         try:
             spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError, AttributeError):
+        except Exception:  # it imports the packages above, which raise what they like
             return None
         origin = None if spec is None else spec.origin
     if origin is None or not origin.endswith(".py"):

@@ -251,4 +251,14 @@ def _fields_at(options_type: type[Options], path: tuple[Any, ...]) -> list[str]:
 
 
 def _text(value: Any) -> str:
+    """`value` as :func:`parse_spec` reads it back; a string in quotes only where it needs them."""
+    if isinstance(value, str):
+        try:
+            read = parse_spec(f"name[text={value},beside=1]").options
+        except UsageError:
+            read = {}
+        if read == {"text": value, "beside": 1}:
+            return value
+        quoted = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
     return json.dumps(value) if isinstance(value, (list, bool, type(None))) else str(value)

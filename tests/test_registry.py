@@ -115,6 +115,13 @@ def test_names_that_are_no_plain_words_are_refused(name):
         Registry("plug", "methods", "none").add(name, type("C", (), {}))
 
 
+def test_a_class_of_a_notebook_is_refused(package):
+    place = {"__name__": "a_cell"}
+    exec("class Cell: pass", place)
+    with pytest.raises(UsageError, match=r"Write it to a \.py file"):
+        Registry("plug", "plugs", "plugs.group").add("cell", place["Cell"])
+
+
 def test_entry_points_of_installed_packages_are_imported(package, monkeypatch, tmp_path):
     (tmp_path / "outside_plug.py").write_text(_plug("outside"))
     point = metadata.EntryPoint("outside", "outside_plug", "plugs.group")

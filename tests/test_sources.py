@@ -86,13 +86,13 @@ def package(tmp_path, monkeypatch):
         for folder in {path.parent for path in (tmp_path / "pack").rglob("*.py")}:
             (folder / "__init__.py").touch()
         importlib.invalidate_caches()
-        sources._parsed.cache_clear()
+        sources._READ.clear()
         return [name.removeprefix("pack/") for name in sources_of([module], within=within)]
 
     yield find
     for name in [name for name in sys.modules if name.partition(".")[0] == "pack"]:
         del sys.modules[name]
-    sources._parsed.cache_clear()
+    sources._READ.clear()
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,27 @@ def test_every_way_to_import_is_followed(package, line):
 def test_a_file_that_cannot_be_parsed_is_named_with_a_hash_of_its_own(package):
     """Somebody may be at it while a benchmark runs."""
     assert package("pack.a", {"a.py": "import pack.b", "b.py": "def f(:"}) == ["a.py", "b.py"]
+
+
+def test_a_package_that_raises_when_it_is_looked_for_is_not_followed(package):
+    """A broken DGL does; the run itself may catch it."""
+    files = {"a.py": "try:\n    from pack.broken.sub import f\nexcept Exception:\n    f = None",
+             "broken/__init__.py": "raise RuntimeError", "broken/sub.py": "f = 1"}  # fmt: skip
+    assert package("pack.a", files) == ["a.py"]
+
+
+def test_what_was_edited_since_it_was_read_is_named(package, tmp_path):
+    package("pack.a", {"a.py": "f = 1", "b.py": "g = 1"})
+    (tmp_path / "pack" / "a.py").write_text("f = 1  # with a remark\n")
+    assert "pack/a.py" not in sources.edited_files()
+    (tmp_path / "pack" / "a.py").write_text("f = 2\n")
+    assert "pack/a.py" in sources.edited_files()
+
+
+def test_a_script_has_one_name_in_all_processes(package, tmp_path, monkeypatch):
+    package("pack.a", {"a.py": "f = 1"})
+    monkeypatch.setitem(sys.modules, "__mp_main__", importlib.import_module("pack.a"))
+    assert list(sources_of(["__mp_main__"], within=())) == ["__main__.py"]
 
 
 def test_a_circle_ends(package):

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field
 
 from bench.errors import UsageError
@@ -22,6 +24,12 @@ def test_lists_split_outside_brackets_and_quotes():
 def test_quotes_inside_quotes_do_not_end_them():
     assert split_list(r'c[path="q\"u,o.csv",k=1],d') == [r'c[path="q\"u,o.csv",k=1]', "d"]
     assert parse_spec(r'c[path="q\"uo.csv"]').options == {"path": 'q"uo.csv'}
+
+
+@given(st.text())
+def test_a_label_is_read_back_as_what_it_says(text):
+    options = {"text": text, "whole": 1}
+    assert parse_spec(Spec("name", options).label).options == options
 
 
 @pytest.mark.parametrize("text", ["2024-13-45", "0x_", "[" * 3000])

@@ -136,7 +136,7 @@ def compare(
     bench.errors.UsageError
         An unknown method, split, setting or value; the nearest names are offered. It is a
         :class:`bench.errors.ArgumentError`, which is also a ValueError, where a column is not
-        there.
+        there. Or a file of a method was edited since this Python process read it.
     bench.errors.DataError
         The data cannot be used as asked.
     bench.errors.StoreError

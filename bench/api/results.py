@@ -317,9 +317,13 @@ class Results:
         leaders = self._leaders(split, column)
         if leaders is None:
             top = counted_in.iloc[0]
-            return Best(
-                top["method"], top["title"], top["balanced_accuracy"], None, (), int(top["n"])
-            )
+            place = (column.label, split, top["method"])
+            seeds = {
+                run.seed
+                for run in self.source.table.runs
+                if (run.dataset, run.split, run.method) == place and run.status == "complete"
+            }
+            return Best(top["method"], top["title"], top["balanced_accuracy"], None, (), len(seeds))
         label = leaders.methods[leaders.confidence_set.best]
         top = here[here["method"] == label].iloc[0]
         members = tuple(name for name in here["method"] if name in leaders.members)

@@ -29,7 +29,7 @@ from bench.config import Resolved
 from bench.data.cache import default_folder
 from bench.data.obtain import locate, obtain
 from bench.data.same_bytes import read_bytes_of
-from bench.errors import StoreError, UnavailableError
+from bench.errors import StoreError, UnavailableError, UsageError
 from bench.method import METHODS
 from bench.report.document.numbers import counted
 from bench.report.model.measures import MAIN, Measure
@@ -38,6 +38,7 @@ from bench.sweep.archive import archived_records
 from bench.sweep.devices import Place, place_of
 from bench.sweep.estimate import estimate
 from bench.sweep.executors import make_executor
+from bench.sweep.fingerprint import edited_files_of
 from bench.sweep.local import default_jobs
 from bench.sweep.plan import (
     Grid,
@@ -142,6 +143,11 @@ def carry_out(
         content_sha256={label: item.prepared.content_sha256 for label, item in ready.items()},
         entity_kinds={label: [e.kind for e in i.prepared.entities] for label, i in ready.items()},
     )
+    if edited := edited_files_of(jobs_of(grid)):
+        raise UsageError(
+            f"Expected {', '.join(edited)} as this Python process has read it, but it changed "
+            "since. Restart Python (in a notebook: its kernel) and call again."
+        )
     samples = {label: len(item.prepared) for label, item in ready.items()}
 
     def run(

@@ -13,6 +13,7 @@ from bench.report.document.numbers import counted
 from bench.report.tables.search import Search, Validation, is_default, search_of, validation_of
 from bench.sweep.plan import Grid, Job, MethodPart, plan_document
 from bench.sweep.policy import Policy
+from bench.sweep.resume import failed_attempts
 from bench.sweep.store import TRIALS, Store
 from bench.sweep.trials import grid_of_trials, has_choice, key_of, proposals
 
@@ -144,10 +145,12 @@ class Outlook:
         ids = [job["job_id"] for job in plan["jobs"]]
         missing = [job_id for job_id in ids if job_id not in self._found]
         failures = {job_id: self._store.read_failure(job_id) or {} for job_id in missing}
+        jobs = {job.job_id: job for job in self.asked}
         return {job_id: self._found[job_id] for job_id in ids if job_id in self._found}, {
             job_id: failure["reason"]
             for job_id, failure in failures.items()
-            if failure.get("attempts", 0) >= self._policy.attempts and not self._policy.retry_failed
+            if failed_attempts(jobs[job_id], failure) >= self._policy.attempts
+            and not self._policy.retry_failed
         }
 
 

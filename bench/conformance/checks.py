@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from bench.conformance.shared import require_buffers, require_texts, saved_and_r
 from bench.conformance.subject import ConformanceError, FirstRun, MethodUnderTest, NotApplicable
 from bench.conformance.trial import Case, NetworkTrial, Trial
 from bench.conformance.watch import InstrumentedMethod, OneClassBatches, TrainingTrace
-from bench.errors import HiddenLabelsError
+from bench.errors import HiddenLabelsError, ModelError
 from bench.method import Method
 from bench.metrics import balanced_accuracy
 from bench.objects import objects_from_bytes, objects_to_bytes
@@ -71,11 +72,15 @@ def description(subject: MethodUnderTest) -> None:
 
 @check
 def trains(subject: MethodUnderTest) -> None:
-    """A short training ends with finite losses and predictions of shape (n, K)."""
+    """A short training ends with finite losses, predictions of shape (n, K) and a plain report."""
     run = subject.first_run
     if isinstance(run, Exception):
         raise run
     _require_predictions(run.trial, run.logits)
+    try:
+        json.dumps(dict(run.trial.report()), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConformanceError("plain finite values from report", str(error)) from error
 
 
 @check
@@ -163,10 +168,9 @@ def save_and_load(subject: MethodUnderTest) -> None:
         _save_and_load_objects(subject, run)
         return
     trained, fresh = _network_trial(run.trial), _network_trial(subject.untrained(subject.case))
-    fresh.method.initialise(fresh.network)
     try:
         fresh.load(saved_and_read(trained.state()))
-    except RuntimeError as error:
+    except (RuntimeError, ModelError) as error:
         raise ConformanceError(
             "modules and buffers made in setup or initialise, parameters of shapes known there",
             " ".join(str(error).split()),

@@ -27,6 +27,8 @@ from bench.spec import check_options, parse_spec
 Verdict = Literal["ok", "failed", "skipped"]
 VERDICTS: tuple[Verdict, ...] = ("ok", "failed", "skipped")
 
+# Encoder of the proteins beside molecules, for methods that take such pairs only.
+_PROTEIN = "conjoint_triad"
 # Characters of an error that are shown.
 _LONGEST = 400
 
@@ -65,7 +67,9 @@ def subject_of(text: str, finished: FinishedRuns, device: torch.device = CPU) ->
     if reason := entry.cls.missing():
         raise UnavailableError(f"The method {spec.name!r} cannot be checked here: {reason}")
     options = check_options(entry.cls.options_type, spec, "method")
-    return MethodUnderTest(entry.cls, options, entry.facts, finished, Case(device=device))
+    needs_pairs = entry.cls.refusal(options, ["molecule"]) is not None
+    case = Case(device=device, protein=_PROTEIN if needs_pairs else None)
+    return MethodUnderTest(entry.cls, options, entry.facts, finished, case)
 
 
 def encoder_of(text: str, device: torch.device = CPU) -> EncoderUnderTest:

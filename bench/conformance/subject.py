@@ -81,8 +81,9 @@ class MethodUnderTest:
         return trial
 
     def untrained(self, case: Case, *mixins: type[Method]) -> Trial:
-        """The method and its network before training, on the device of :attr:`case`."""
-        case = replace(case, device=self.case.device)
+        """The method and its network before training; device and proteins as :attr:`case` says."""
+        protein = case.protein or self.case.protein
+        case = replace(case, device=self.case.device, protein=protein)
         cls = type(self.cls.__name__, (*mixins, self.cls), {}) if mixins else self.cls
         return untrained(cls, self.options, case, self.finished)
 

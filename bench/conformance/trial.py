@@ -13,12 +13,13 @@ from torch import Tensor
 from bench.backbone import BACKBONES
 from bench.conformance.toy import toy_data, toy_split
 from bench.data.prepared import PreparedData
-from bench.method import METHODS, AnyMethod, Ensemble, Estimator, Method
+from bench.method import METHODS, AnyMethod, Context, Ensemble, Estimator, Method
 from bench.models.head import Precision
 from bench.options import Options
-from bench.spec import check_options, parse_spec, without_encoder
+from bench.spec import Spec, check_options, parse_spec, without_encoder
 from bench.split import Split
 from bench.training.checkpoint import CheckpointFile
+from bench.training.counts_view import CountsView, labels_of
 from bench.training.kinds import Begun, EnsembleRun, EstimatorRun, NetworkRun, begin
 from bench.training.loop import EpochReport, TrainingResult
 from bench.training.run import complete
@@ -103,12 +104,24 @@ class NetworkTrial:
         assert isinstance(self._run, NetworkRun)
         return self._run.logits(self.split.test if positions is None else positions)
 
+    def report(self) -> Mapping[str, Any]:
+        """What the method wants to be kept of its training."""
+        return self.method.report()
+
     def state(self) -> dict[str, Tensor]:
         """Everything that is saved of the run, by ``network.NAME`` and ``method.NAME``."""
         return self._run.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what :meth:`state` gave; every name must be there and no other."""
+        """Take over what :meth:`state` gave; every name must be there and no other.
+
+        The method is made anew from what the card of a model has, as whoever loads one makes it.
+        """
+        assert isinstance(self._run, NetworkRun)
+        context = _of_counts(self.method.context, self.data, self.split)
+        method = type(self.method)(self.method.options, context)
+        self.method = self._run.method = method.to(self.case.device, _dtype(self.case))
+        self.method.initialise(self.network)
         load_state(self.network, self.method, state)
 
 
@@ -124,12 +137,20 @@ class EstimatorTrial:
         """Fit on the training set."""
         complete(self._run)
 
+    def report(self) -> Mapping[str, Any]:
+        """What the method wants to be kept of its training."""
+        return self.estimator.report()
+
     def state(self) -> Mapping[str, Any] | None:
         """What is kept of the run; None where the method keeps no model."""
         return self.estimator.state()
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Take over what :meth:`state` gave, made anew as :meth:`NetworkTrial.load` does."""
+        assert isinstance(self._run, EstimatorRun)
+        context = _of_counts(self.estimator.context, self.data, self.split)
+        self.estimator = type(self.estimator)(self.estimator.options, context)
+        self._run.estimator = self.estimator
         self.estimator.load_state(state)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
@@ -155,12 +176,20 @@ class EnsembleTrial:
         """Choose on the validation set."""
         complete(self._run)
 
+    def report(self) -> Mapping[str, Any]:
+        """What the method wants to be kept of its training."""
+        return self.ensemble.report()
+
     def state(self) -> Mapping[str, Any] | None:
         """What is kept of the run; None where the method keeps no model."""
         return self.ensemble.state()
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Take over what :meth:`state` gave, made anew as :meth:`NetworkTrial.load` does."""
+        assert isinstance(self._run, EnsembleRun)
+        context = _of_counts(self.ensemble.context, self.data, self.split)
+        self.ensemble = type(self.ensemble)(self.ensemble.options, context)
+        self._run.ensemble = self.ensemble
         self.ensemble.load_state(state)
 
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
@@ -210,7 +239,7 @@ class FinishedRuns:
         cls: Any = METHODS.get(spec.name).cls
         options = check_options(cls.options_type, spec, "method")
         if encoder is not None:
-            case = replace(case, backbone=parse_spec(encoder).name)
+            case = replace(case, backbone=encoder)
         # So that a method that may not depend on these labels depends on the very same runs.
         case = replace(case, permuted_test_labels=False)
         key = (cls, options.model_dump_json(), case)
@@ -230,6 +259,28 @@ def untrained(cls: AnyMethod, options: Options, case: Case, finished: FinishedRu
     return NetworkTrial(cls, options, case, finished)
 
 
+def _dtype(case: Case) -> torch.dtype | None:
+    """What network and method are turned into; None where they stay as they are built."""
+    return None if case.dtype == torch.float32 else case.dtype
+
+
+def _of_counts(context: Context, data: PreparedData, split: Split) -> Context:
+    """What the card of a model keeps of `context`: class counts, and no data."""
+    train, valid = (
+        np.bincount(data.labels[part], minlength=data.num_classes).tolist()
+        for part in (split.train, split.valid)
+    )
+    return Context(
+        labels=labels_of(train),
+        num_classes=context.num_classes,
+        epochs=context.epochs,
+        seed=context.seed,
+        generator=context.generator,
+        runs=context.runs,
+        data_view=context.data_view and CountsView(train, valid, context.generator.device),
+    )
+
+
 def _begin(
     cls: AnyMethod, options: Options, case: Case, finished: FinishedRuns
 ) -> tuple[PreparedData, Split, Begun]:
@@ -243,8 +294,11 @@ def _begin(
     split = toy_split(data, dict(case.train_counts))
     if case.permuted_test_labels:
         data.labels[split.test] = np.roll(data.labels[split.test], 1)
-    backbone = BACKBONES.get(case.backbone).cls
-    backbones = {"molecule": (case.backbone, backbone.options_type(**{"hidden": 8, "out": 8}))}
+    encoder = parse_spec(case.backbone)
+    options_type = BACKBONES.get(encoder.name).cls.options_type
+    small: dict[str, Any] = dict.fromkeys({"hidden", "out"} & options_type.model_fields.keys(), 8)
+    encoder = Spec(encoder.name, {**small, **encoder.options})
+    backbones = {"molecule": (encoder.name, check_options(options_type, encoder, "backbone"))}
     if case.protein is not None:
         protein = BACKBONES.get(case.protein).cls
         backbones["protein"] = (case.protein, protein.options_type())
@@ -263,6 +317,6 @@ def _begin(
         seed=case.seed,
         device=case.device,
         runs=finished.required(cls, options, case),
-        dtype=None if case.dtype == torch.float32 else case.dtype,
+        dtype=_dtype(case),
     )
     return data, split, begun

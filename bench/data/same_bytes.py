@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import traceback
 from pathlib import Path
 
+import numpy as np
+
 from bench.dataset import Dataset, RawSamples
-from bench.errors import DataError
+from bench.errors import BenchError, DataError
 
 
 def read_bytes_of(dataset: Dataset, path: Path, sha256: str) -> RawSamples:
@@ -20,7 +23,8 @@ def read_bytes_of(dataset: Dataset, path: Path, sha256: str) -> RawSamples:
     Raises
     ------
     DataError
-        The file changed, cannot be copied, or is not this data set.
+        The file changed, cannot be copied, or is not this data set; or its reader raised, or gave
+        labels that are no whole numbers.
     """
     digest = hashlib.sha256()
     try:
@@ -43,10 +47,28 @@ def read_bytes_of(dataset: Dataset, path: Path, sha256: str) -> RawSamples:
                 "writes to it."
             )
         try:
-            return dataset.read(copy)
+            raw = dataset.read(copy)
         except DataError as error:
             # By the time the message is read, the copy is gone.
             raise DataError(str(error).replace(str(copy), str(path))) from error
+        except (BenchError, MemoryError):
+            raise
+        except Exception as error:  # a reader of the user's may raise anything
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise DataError(
+                f"Expected the data set's reader to read {path}, but got {type(error).__name__} in "
+                f"{Path(last.filename).name}, line {last.lineno}: {error}. Mend the file or the "
+                "reader."
+            ) from error
+    labels = raw.labels
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "biu":
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise DataError(
+            f"Expected an array of whole numbers as labels of {path}, but got {kind}. Mend the "
+            "data set's reader: number the classes from 0, and give rows without a label -1 and a "
+            "reason in `unusable`."
+        )
+    return raw
 
 
 def _not_copied(path: Path, error: OSError) -> DataError:

@@ -20,11 +20,11 @@ from bench.inference.card import Card, Part
 from bench.inference.order import EnvironmentOrder
 from bench.inference.samples import read_samples
 from bench.method import METHODS, Context, Ensemble, Estimator, FinishedRun, Method
-from bench.method import Part as DataPart
 from bench.models.network import Network, build_network
 from bench.options import Options
 from bench.spec import Spec, check_options
 from bench.sweep.worker import BLAS_THREADS
+from bench.training.counts_view import CountsView, labels_of
 from bench.training.evaluation import EvaluationBatches, predict_logits
 from bench.training.kinds import samples_as_text
 from bench.training.settings import TrainingSettings
@@ -108,7 +108,7 @@ class NetworkPredictor:
         context = replace(
             _context(card),
             runs=dict.fromkeys(cls.requires(options), start),
-            data_view=_CardView(card),
+            data_view=CountsView(card.train_counts, card.valid_counts),
         )
         method = cls(options, context)
         method.initialise(network)
@@ -130,7 +130,23 @@ class NetworkPredictor:
 
     def implied_log_prior(self) -> Tensor | None:
         """See :meth:`bench.method.Method.implied_log_prior`."""
-        return self.method.implied_log_prior()
+        return self.method.implied_log_prior() if _says_its_prior(type(self.method)) else None
+
+
+# Hooks of a method that decide under which prior its logits are a posterior.
+_DECIDING = frozenset(
+    ("loss", "prepare_epoch", "sample_epoch", "stages", "conclude", "adjust_logits", "predict")
+)
+
+
+def _says_its_prior(cls: type[Method]) -> bool:
+    """Whether the prior of `cls` was said for how it trains: not for a class that it changes."""
+    for base in cls.__mro__:
+        if "implied_log_prior" in vars(base):
+            return True
+        if not _DECIDING.isdisjoint(vars(base)):
+            return False
+    return False
 
 
 class EstimatorPredictor:
@@ -196,43 +212,9 @@ def threads_of_runs() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class _CardView:
-    """What a card knows of the data: how many samples there were."""
-
-    def __init__(self, card: Card) -> None:
-        self._counts = {"train": card.train_counts, "valid": card.valid_counts}
-
-    def labels(self, part: DataPart) -> Tensor:
-        """Labels of as many samples of each class, int64, (n,)."""
-        return torch.from_numpy(_labels(self._counts[part]))
-
-    def positions(self, part: DataPart) -> Tensor:
-        """As many positions, int64, (n,)."""
-        return torch.arange(len(self.labels(part)))
-
-    def embeddings(self, network: Network, part: DataPart = "train") -> Tensor:
-        """Not known."""
-        raise self._unknown("embeddings")
-
-    def logits(self, network: Network, part: DataPart = "valid") -> Tensor:
-        """Not known."""
-        raise self._unknown("logits")
-
-    def _unknown(self, what: str) -> ModelError:
-        return ModelError(
-            f"Expected setup and initialise to need no data but what a model's card has, but "
-            f"they read {what}. Read the data in begin_stage, begin_epoch or conclude, and keep "
-            "what is made of it in buffers."
-        )
-
-
-def _labels(counts: tuple[int, ...]) -> np.ndarray:
-    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-
-
 def _context(card: Card) -> Context:
     return Context(
-        labels=_labels(card.train_counts),
+        labels=labels_of(card.train_counts),
         num_classes=card.num_classes,
         epochs=int(card.training["epochs"]),
         seed=card.seed,

@@ -19,7 +19,7 @@ from bench.backbone import BACKBONES
 from bench.dataset import DATASETS
 from bench.method import METHODS
 from bench.registry import Registry
-from bench.sources import is_installed, sources_of
+from bench.sources import edited_files, is_installed, sources_of
 from bench.split import SPLITS
 from bench.sweep.plan import Job
 from bench.training.selector import FIGURES
@@ -42,6 +42,7 @@ _ROOMS = (
     "bench.split",
     "bench.training",
     "bench.datasets",
+    "bench.losses",
     "bench.methods",
 )
 # By the names that code has for them.
@@ -82,6 +83,15 @@ def sources_of_run(job: Job, read: Callable[[str], Json | None]) -> dict[str, st
             return {}
         found |= recorded
     return dict(sorted(found.items()))
+
+
+def edited_files_of(jobs: Iterable[Job]) -> list[str]:
+    """Files behind `jobs` that were edited since this process read them.
+
+    Runs, which are other processes, may have the new code, and what plans them has the old.
+    """
+    behind = {file for job in jobs for file in sources_of_job(job)}
+    return sorted(behind & edited_files())
 
 
 def changed_files(record: Json, now: Mapping[str, str]) -> tuple[str, ...] | None:

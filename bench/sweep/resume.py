@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from bench.sweep.fingerprint import sources_of_job
 from bench.sweep.plan import Job
 from bench.sweep.policy import Policy
 from bench.sweep.store import Store
@@ -67,8 +69,7 @@ def triage_jobs(
     """
     load = ResumePlan()
     left: set[str] = set()
-    failures = {job.job_id: store.read_failure(job.job_id) or {} for job in jobs}
-    attempts = {job_id: failure.get("attempts", 0) for job_id, failure in failures.items()}
+    attempts = {job.job_id: failed_attempts(job, store.read_failure(job.job_id)) for job in jobs}
     given_up = {
         job_id
         for job_id, count in attempts.items()
@@ -94,6 +95,13 @@ def triage_jobs(
         else:
             load.new.append(job)
     return load
+
+
+def failed_attempts(job: Job, failure: Mapping[str, Any] | None) -> int:
+    """Attempts at `job` that failed with the code that it has now: a mended file starts anew."""
+    if failure is None or failure.get("sources", now := sources_of_job(job)) != now:
+        return 0
+    return int(failure.get("attempts", 0))
 
 
 def done_without_weights(jobs: Sequence[Job], done: Collection[str], store: Store) -> set[str]:

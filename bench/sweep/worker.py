@@ -142,6 +142,7 @@ def record_failure(
         "reason": outcome.error,
         "traceback": text,
         "attempts": task.attempt if counted else task.attempt - 1,
+        "sources": sources_of_job(job),
         "epochs": epochs,
         "peak_memory_bytes": peak_memory_bytes,
         "provenance": provenance(),

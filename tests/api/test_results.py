@@ -97,6 +97,12 @@ def test_of_one_seed_no_lead_is_claimed(tmp_path):
     assert len(done.plot().axes) == 1
 
 
+@pytest.mark.filterwarnings("ignore::bench.errors.BenchWarning")
+def test_folds_of_one_seed_are_one_seed(tmp_path):
+    best = compare(out=tmp_path, methods=["ecfp_forest"], splits=["cv5"], seeds=[0]).best()
+    assert (best.significant, best.seeds) == (None, 1)
+
+
 def test_what_cannot_be_said_is_said():
     assert "nothing can be said" in str(Interval("a", "b", None, None, None, 0))
     assert Interval("a", "b", None, None, None, 0).significant is None

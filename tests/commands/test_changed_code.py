@@ -43,8 +43,8 @@ def edit(tmp_path, monkeypatch):
     def write(old="", new=""):
         assert old in METHOD
         (tmp_path / "my_methods.py").write_text(METHOD.replace(old, new))
-        for cached in (sources._parsed, fingerprint._sources):
-            cached.cache_clear()
+        sources._READ.clear()
+        fingerprint._sources.cache_clear()
         sys.modules.pop("my_methods", None)
         importlib.invalidate_caches()
         importlib.import_module("my_methods")
@@ -52,8 +52,8 @@ def edit(tmp_path, monkeypatch):
     yield write
     METHODS._entries.pop("mine", None)
     sys.modules.pop("my_methods", None)
-    for cached in (sources._parsed, fingerprint._sources):
-        cached.cache_clear()
+    sources._READ.clear()
+    fingerprint._sources.cache_clear()
 
 
 SIGN = ("return cross", "return -cross")
@@ -99,6 +99,19 @@ def test_an_edit_runs_again_what_it_touches_and_nothing_else(edit, start, tmp_pa
     _, out, err = start()
     assert "2 done before, 0 to do" in out
     assert "changed" not in err
+
+
+def test_a_process_that_has_read_the_file_before_its_edit_starts_nothing(
+    edit, start, bench, toy_arguments, tmp_path
+):
+    """As in a notebook: the workers would have the new code, and what plans them the old."""
+    edit()
+    assert start()[0] == 0
+    (tmp_path / "my_methods.py").write_text(METHOD.replace(*SIGN))
+    code, _, err = start("--seeds", "0,1")
+    assert code == 2
+    assert "Expected my_methods.py as this Python process has read it" in " ".join(err.split())
+    assert bench(*toy_arguments("--methods", "vanilla"))[0] == 0
 
 
 def test_what_is_kept_is_marked_in_every_table(edit, start, bench, tmp_path):

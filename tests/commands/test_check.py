@@ -52,6 +52,7 @@ class Table(CategoryBackbone):
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch):
+    monkeypatch.setenv("LTDD_PLUGINS", "")
     for registry in (METHODS, BACKBONES):
         registry.discover()
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
@@ -85,6 +86,60 @@ def test_each_check_is_a_line_and_all_is_well(bench):
     assert [line[10:].split(":")[0] for line in lines] == list(CHECKS)
     assert "  skipped frozen_parts: no stage freezes anything" in lines
     assert f"{len(CHECKS) - 1} ok, 0 failed, 1 skipped in" in summary
+
+
+NEEDS = '''
+import torch
+
+from bench.backbone import MoleculeBackbone, register_backbone
+from bench.method import Method, register_method
+from bench.options import Options
+
+
+class Shape(Options):
+    hidden: int = 4
+
+
+@register_backbone("sums", title="Sums", reference="This test, 2026.")
+class Sums(MoleculeBackbone):
+    """Atom features, added up: ``out`` is no option of it."""
+
+    options_type = Shape
+
+    def __init__(self, num_features, options):
+        super().__init__(num_features, options)
+        self.out_features = num_features
+        self.scale = torch.nn.Parameter(torch.ones(num_features))
+
+    def forward(self, graphs):
+        zeros = graphs.features.new_zeros(graphs.num_graphs, self.out_features)
+        return self.scale * zeros.index_add(0, graphs.graph_index, graphs.features)
+
+
+@register_method("taught", title="T", group="extension", reference="This test, 2026.")
+class Taught(Method):
+    """Of a run with another encoder."""
+
+    @classmethod
+    def requires(cls, options):
+        return {"teacher": "vanilla[backbone=sums]"}
+
+
+@register_method("paired", title="P", group="extension", reference="This test, 2026.")
+class Paired(Method):
+    """For pairs of a molecule and a protein."""
+
+    @classmethod
+    def refusal(cls, options, kinds):
+        return None if "protein" in kinds else "it takes pairs of a molecule and a protein"
+'''
+
+
+@pytest.mark.usefixtures("few_checks")
+def test_a_method_is_checked_on_data_and_encoders_that_it_can_use(bench, file):
+    code, out, _ = bench("--plugin", file(NEEDS), "check", "taught", "paired")
+    assert code == 0
+    assert out.count("2 ok, 0 failed, 1 skipped") == 2
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -137,21 +192,13 @@ def test_methods_and_encoders_of_one_file_are_checked(bench, file):
     assert [line for line in out.splitlines() if not line.startswith(" ")] == ["sound", "table"]
 
 
-def test_an_encoder_of_a_plugin_is_found_by_its_name(bench, file, monkeypatch):
-    monkeypatch.setenv("LTDD_PLUGINS", "")
-    monkeypatch.setattr(BACKBONES, "_discovered", False)
-    monkeypatch.setattr(METHODS, "_discovered", False)
+def test_an_encoder_of_a_plugin_is_found_by_its_name(bench, file):
     code, out, err = bench("--plugin", file(ENCODER), "check", "table")
     assert code == 0, err
     assert out.startswith("table\n")
 
 
-def test_a_name_that_a_broken_plugin_would_have_registered_ends_with_its_reason(
-    bench, file, monkeypatch
-):
-    monkeypatch.setenv("LTDD_PLUGINS", "")
-    monkeypatch.setattr(BACKBONES, "_discovered", False)
-    monkeypatch.setattr(METHODS, "_discovered", False)
+def test_a_name_that_a_broken_plugin_would_have_registered_ends_with_its_reason(bench, file):
     path = file("import no_such_package\n" + ENCODER)
     code, out, err = bench("--plugin", path, "check", "table")
     assert code == 2

@@ -30,7 +30,6 @@ def _own_registry(monkeypatch):
     METHODS.discover()
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     monkeypatch.setattr(METHODS, "_unavailable", dict(METHODS._unavailable))
-    monkeypatch.setattr(METHODS, "_discovered", False)
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.syspath_prepend("")  # the path is put back
 
@@ -87,6 +86,32 @@ def test_a_file_of_the_name_of_another_module_is_refused(bench, tmp_path, name):
     assert "Rename" in err
     with pytest.raises(UsageError, match="Rename"):
         import_file(path)
+
+
+def test_helpers_of_one_name_in_two_folders_are_refused(tmp_path):
+    """The second file would run with the helper of the first, and be dated by it."""
+    for folder, rate in (("one", 1), ("two", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"own_in_{folder}.py").write_text("import own_middle\n")
+        (tmp_path / folder / "own_middle.py").write_text("from own_rates import RATE\n")
+        (tmp_path / folder / "own_rates.py").write_text(f"RATE = {rate}\n")
+    import_file(tmp_path / "one" / "own_in_one.py")
+    import_file(tmp_path / "one" / "own_in_one.py")
+    with pytest.raises(UsageError, match=r"'own_(rates|middle)' is also .*one.*Rename .*two"):
+        import_file(tmp_path / "two" / "own_in_two.py")
+
+
+def test_why_a_file_is_not_there_is_said_whatever_its_method_is_called(bench, toy_arguments, write):
+    path = write("own_broken", "1 / 0\n")
+    code, _, err = bench("--plugin", path, *toy_arguments("--methods", "mine"))
+    assert code == 2
+    assert "own_broken is not imported, ZeroDivisionError: division by zero" in err
+
+
+def test_files_may_be_named_after_the_first_look_up(write, monkeypatch):
+    assert "own_late" not in METHODS
+    monkeypatch.setenv(VARIABLE, str(write("own_late")))
+    assert "own_late" in METHODS
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "text.txt", "."])

@@ -156,6 +156,18 @@ class LateModule(Method):
         return super().loss(logits, labels) + self.scale(logits[:, :1]).mean()
 
 
+class ReadsDataAtFirst(Method):
+    """Whoever loads a model has no data."""
+
+    def initialise(self, network):
+        self.register_buffer("centre", self.context.view.embeddings(network).mean(dim=0))
+
+
+class ReportsATensor(Method):
+    def report(self):
+        return {"weights": torch.ones(3)}
+
+
 class CountsEpochs(Method):
     """Loses its count when a run goes on in a fresh object."""
 
@@ -292,14 +304,14 @@ class KnowsItsBackbone(Method):
 
 BROKEN = {
     "description": [type("NoDocstring", (Method,), {})],
-    "trains": [WrongShape, NotFinite, GradientOfUnusedBranch],
+    "trains": [WrongShape, NotFinite, GradientOfUnusedBranch, ReportsATensor],
     "gradients": [UnusedParameter, UntrainedHead, FadesIn],
     "frozen_parts": [WritesToFrozenWeights, MovesFrozenStatistics],
     "inputs_unchanged": [WritesLabels, WritesSharedFeatures],
     "order_of_samples": [SameOrder, NegativePositions],
     "global_random_state": [DrawsFromTorch, DrawsFromNumPy, DrawsFromPython],
     "state_in_buffers": [PlainTensor, ListOfTensors],
-    "save_and_load": [LearnsAPlainNumber, LateModule],
+    "save_and_load": [LearnsAPlainNumber, LateModule, ReadsDataAtFirst],
     "goes_on_after_a_stop": [CountsEpochs, SetsInBeginStage, DrawsOnAndOn, RegistersLate],
     "prediction_of_one": [CentresABatch],
     "predicts_without_labels": [LooksAround],
@@ -551,6 +563,23 @@ class KeepingOfItself(Keeping):
         return {"means": self}
 
 
+class KeepingLessThanItUses(Keeping):
+    """Whoever loads a model has other labels: those of the training set in order."""
+
+    def logits(self, samples):
+        return super().logits(samples) * (1 + self.context.labels[:5].mean())
+
+
+class ReportsNaN(NearestMean):
+    def report(self):
+        return {"chosen": float("nan")}
+
+
+class ReportsNumPy(NearestMean):
+    def report(self):
+        return {"chosen": np.int64(1)}
+
+
 class Constant(NearestMean):
     def logits(self, samples):
         return 0 * super().logits(samples)
@@ -584,6 +613,9 @@ def test_an_estimator_that_keeps_a_model_is_loaded_again():
         (Constant, "learns_a_separable_set"),
         (KeepingSomethingElse, "save_and_load"),
         (KeepingOfItself, "save_and_load"),
+        (KeepingLessThanItUses, "save_and_load"),
+        (ReportsNaN, "trains"),
+        (ReportsNumPy, "trains"),
     ],
 )
 def test_a_broken_estimator_is_caught(cls, check):

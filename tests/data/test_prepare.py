@@ -493,6 +493,30 @@ def test_real_files_are_prepared_whole(ready, file, columns, rows, groups, molec
     )
 
 
+class _Raises(Toy):
+    def read(self, path):
+        return RawSamples((Entity("molecule", "molecule", ("C", "O")),), [0, 1], ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("toy", "words"),
+    [
+        (
+            Toy(replace(molecules("CCO", "C"), labels=np.array([0.5, 1.5]))),
+            "whole numbers as labels of .*toy.csv, but got float64",
+        ),
+        (
+            Toy(replace(molecules("CCO", "C"), labels=np.array([0.0, np.nan]))),
+            "but got float64",
+        ),
+        (_Raises(None), r"toy.csv, but got TypeError in dataset.py, line \d+"),
+    ],
+)
+def test_a_reader_that_gives_no_whole_numbers_or_raises_is_named(ready, toy, words):
+    with pytest.raises(DataError, match=words):
+        ready(toy)
+
+
 @pytest.mark.fault(15)
 def test_all_that_a_reader_and_the_featuriser_import_is_behind_the_cache(tmp_path, monkeypatch):
     """A cache that is reused after a helper of its reader changed shows old samples as new."""

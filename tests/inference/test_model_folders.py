@@ -6,12 +6,14 @@ import pickle
 
 import numpy as np
 import pytest
+from torch.nn.functional import cross_entropy
 
 from bench import files
 from bench.dataset import Entity, RawSamples
 from bench.errors import ModelError, UsageError
 from bench.inference import folder as folders
 from bench.inference.model import fit_model, load_model
+from bench.method import METHODS
 from bench.training.settings import TrainingSettings
 from tests.inference.conftest import molecules
 
@@ -307,6 +309,38 @@ def test_shares_count_up_to_a_factor_however_large(fitted, size):
     model, logits = fitted["vanilla"], np.array([[0.5, 1.0]])
     found = model.probabilities(logits, np.array([size, size]))
     assert np.array_equal(found, model.probabilities(logits, "equal"))
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Registers a method under `name` for the test."""
+    METHODS.discover()
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+
+    def register(name, cls):
+        METHODS.add(name, cls, title=name, group="extension", reference="none", version=1)
+        return fit_model(raw(), name="own", method=name, training=BRIEF).card.implied_log_prior
+
+    return register
+
+
+class _OtherLoss(METHODS.get("balanced_softmax").cls):
+    """Plain cross-entropy, of which the prior of the class that it derives from is not true."""
+
+    def loss(self, logits, labels):
+        return cross_entropy(logits, labels)
+
+
+class _OtherSteps(METHODS.get("balanced_softmax").cls):
+    """The same loss another way."""
+
+    def training_step(self, network, batch):
+        return self.loss(network(batch), batch.labels)
+
+
+def test_a_prior_is_not_inherited_by_what_trains_otherwise(registered):
+    assert registered("other_loss", _OtherLoss) is None
+    assert registered("other_steps", _OtherSteps) == pytest.approx(np.log([0.5, 0.5]))
 
 
 def test_a_prior_cannot_be_changed_where_none_is_known():

@@ -159,8 +159,8 @@ def plugged(tmp_path, monkeypatch):
     METHODS._entries.pop("mine", None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "plugins"]:
         del sys.modules[name]
-    for cached in (sources._parsed, fingerprint._sources):
-        cached.cache_clear()
+    sources._READ.clear()
+    fingerprint._sources.cache_clear()
 
 
 REGISTER = "register_method('mine', title='M', group='extension', reference='none')"
@@ -174,6 +174,14 @@ def test_a_class_that_a_function_elsewhere_makes_is_of_the_file_that_registers_i
         f"from plugins.factory import make\n{REGISTER}(make(0.1))",
     )
     assert found == {"plugins/mine.py", "plugins/factory.py"}
+
+
+@pytest.mark.parametrize("line", ["from bench.losses import cdt_loss", "import bench.losses"])
+def test_a_loss_that_is_offered_to_all_is_behind_what_uses_it(plugged, line):
+    assert "bench/methods/losses/cdt.py" in plugged(
+        mine=f"{line}\nfrom bench.method import Method, register_method\n"
+        f"@{REGISTER}\nclass Mine(Method):\n    pass"
+    )
 
 
 def test_a_class_that_derives_from_a_looked_up_one_has_that_ones_file_behind_it(plugged):

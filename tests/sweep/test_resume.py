@@ -1,5 +1,6 @@
 import pytest
 
+from bench.sweep.fingerprint import sources_of_job
 from bench.sweep.plan import with_required
 from bench.sweep.policy import Policy
 from bench.sweep.resume import triage_jobs
@@ -41,6 +42,16 @@ def test_what_was_left_is_tried_again_when_asked_for(store):
     assert _ids(triage_jobs([job], (), (), store, Policy(retry_failed=True)).retried) == [
         job.job_id
     ]
+
+
+def test_a_file_that_was_mended_since_is_tried_as_if_it_never_failed(store):
+    [job] = _jobs(splits=["random"])
+    now = sources_of_job(job)
+    store.write_failure(job.job_id, {"attempts": 3, "sources": now})
+    assert _ids(triage_jobs([job], (), (), store, Policy()).given_up) == [job.job_id]
+    store.write_failure(job.job_id, {"attempts": 3, "sources": {**now, "bench/method.py": "0"}})
+    load = triage_jobs([job], (), (), store, Policy())
+    assert (_ids(load.new), load.attempts) == ([job.job_id], {job.job_id: 0})
 
 
 def test_what_builds_on_a_run_that_is_left_is_left(store):
