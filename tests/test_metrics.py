@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import csv
 import json
 import math
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,8 +37,6 @@ from bench.metrics import (
 )
 from bench.metrics.confusion import MOST_CLASSES_IN_FULL
 from bench.metrics.evaluation import classes_of_record
-
-TABLE_2 = Path(__file__).parents[2] / "shared" / "paper" / "table2.csv"
 
 
 def pairs_of(matrix):
@@ -457,36 +453,6 @@ class TestRecallsFromPair:
         a, d = (first + second) / 2, first - second
         printed = [round(100 * v, 2) / 100 for v in (a, (4 * a - d * d) / (4 - d * d))]
         assert recalls_from_pair(*printed, rounding=0.00005) is not None
-
-    @pytest.mark.skipif(not TABLE_2.exists(), reason="the published tables are not here")
-    def test_published_pairs_that_no_confusion_matrix_has(self):
-        with TABLE_2.open() as file:
-            rows = [row for row in csv.DictReader(file) if row["dataset"] in ("hiv", "sbap")]
-        found = {
-            (row["dataset"], row["split"], row["method"])
-            for row in rows
-            if recalls_from_pair(
-                float(row["balanced_accuracy"]) / 100,
-                float(row["balanced_f1"]) / 100,
-                rounding=0.00005,
-            )
-            is None
-        }
-        assert len(rows) == 40
-        assert found == {
-            ("sbap", "random", "cb"),
-            ("sbap", "standard", "cb"),
-            ("hiv", "random", "ib"),
-            ("hiv", "random", "mixup"),
-            ("sbap", "random", "mixup"),
-            ("sbap", "standard", "mixup"),
-            ("sbap", "random", "dive"),
-            ("sbap", "standard", "dive"),
-            ("hiv", "standard", "cdt"),
-            ("sbap", "standard", "cdt"),
-            ("sbap", "random", "decoupling"),
-            ("sbap", "standard", "decoupling"),
-        }
 
 
 class TestRecordedMatrix:

@@ -288,7 +288,7 @@ def _dry_run(
         if settled.chosen is not None:
             asked += jobs_of(settled.grid(here))
         else:
-            later = runs_later(settled, here, resolved.settings, len(asked))
+            later = runs_later(here, resolved.settings, len(asked))
     joined: Collection[str] = ()
     found = records()
     if shipped is not None and here.datasets:

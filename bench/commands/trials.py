@@ -154,7 +154,7 @@ class Outlook:
         }
 
 
-def runs_later(settled: Settled, grid: Grid, settings: Settings, listed: int) -> int:
+def runs_later(grid: Grid, settings: Settings, listed: int) -> int:
     """Runs that come after the `listed` trials: further trials, and the table."""
     trials = settings.trials.number or 0
     rows = [trials if has_choice(row) else 1 for row in grid.methods]

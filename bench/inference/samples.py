@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.featurise import Progress, featurise, standardise
+from bench.data.featurise import featurise, standardise
 from bench.data.packed import PackedTexts
 from bench.data.prepared import HIDDEN, EntityIndex, PreparedData
 from bench.data.prepared_arrays import standard_entities
@@ -37,9 +37,7 @@ class NewSamples:
         return self.prepared.rows
 
 
-def read_samples(
-    entities: Sequence[Entity], card: Card, *, jobs: int = 1, on_progress: Progress | None = None
-) -> NewSamples:
+def read_samples(entities: Sequence[Entity], card: Card, *, jobs: int = 1) -> NewSamples:
     """Featurise new samples as those that the model was trained on, standardised where they were.
 
     Parameters
@@ -48,8 +46,8 @@ def read_samples(
         The model's inputs, n values each.
     card : Card
         Of the model.
-    jobs, on_progress
-        As :func:`bench.data.featurise.featurise` takes them.
+    jobs : int
+        Processes that parse molecules.
 
     Raises
     ------
@@ -65,7 +63,7 @@ def read_samples(
         for row, why in failed.items():
             problems[row] = problems[row] or why
         smiles = _distinct(entities, "molecule", problems)
-    graphs = featurise(smiles, jobs=jobs, on_progress=on_progress, keys=False)
+    graphs = featurise(smiles, jobs=jobs, keys=False)
     graph_of = dict(zip(smiles, graphs.graph_index.tolist(), strict=True))
     unreadable = {smiles[place]: reason for place, reason in graphs.failures.items()}
     category_of = {name: number for number, name in enumerate(card.categories)}

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from scipy.special import softmax
 
-from bench.data.featurise import Progress
 from bench.data.similarity import fingerprints_of, nearest_similarity
 from bench.dataset import Entity
 from bench.errors import ModelError, UsageError
@@ -73,13 +72,7 @@ class TrainedModel:
             update={"implied_log_prior": None if implied is None else tuple(implied.tolist())}
         )
 
-    def predict(
-        self,
-        entities: Sequence[Entity],
-        *,
-        jobs: int = 1,
-        on_progress: Progress | None = None,
-    ) -> Prediction:
+    def predict(self, entities: Sequence[Entity], *, jobs: int = 1) -> Prediction:
         """Logits of new samples; one that cannot be read keeps its place.
 
         Samples are computed in batches of up to 4,096, and the last bits of a sample's logits
@@ -91,15 +84,13 @@ class TrainedModel:
             The model's inputs as text, n values each, in the order of the card.
         jobs : int
             Processes that parse molecules; the result does not depend on it.
-        on_progress : callable, optional
-            Called now and then with the number of distinct molecules parsed so far and of all.
 
         Raises
         ------
         ModelError
             The inputs are not those of the model.
         """
-        samples = read_samples(entities, self.card, jobs=jobs, on_progress=on_progress)
+        samples = read_samples(entities, self.card, jobs=jobs)
         found = np.empty((0, self.card.num_classes))
         if len(samples.rows):
             with threads_of_runs():

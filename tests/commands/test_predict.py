@@ -57,7 +57,7 @@ class Fake:
     card: Card
     asked: list = field(default_factory=list)
 
-    def predict(self, entities, *, jobs=1, on_progress=None):
+    def predict(self, entities, *, jobs=1):
         self.asked.append([(entity.name, entity.kind, list(entity.values)) for entity in entities])
         texts = ["".join(values) for values in zip(*(e.values for e in entities), strict=True)]
         bad = [parse(text).mol is None for text in entities[0].values]

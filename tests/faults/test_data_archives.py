@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def test_a_link_in_place_of_a_table_is_read_as_the_text_it_is(tmp_path):
         read_activity_sets(tmp_path / "x.whl")
 
 
-def bomb(path: Path, size: int, compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", compression) as wheel:
+def bomb(path: Path, size: int) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for n in range(10):
             wheel.writestr(f"{FOLDER}/CHEMBL{n}_Ki.csv", bytes(size // 10))
     return path
@@ -77,17 +78,21 @@ def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
         read_activity_sets(path)
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
-def test_a_zip_bomb_that_lies_about_its_size_gives_no_more_than_it_says(
-    tmp_path, monkeypatch, compression
+def test_a_zip_bomb_that_lies_about_its_size_takes_no_more_memory_than_it_says(
+    tmp_path, monkeypatch
 ):
     """An archive says it is small and is not."""
     monkeypatch.setattr(_table, "LARGEST_BYTES", 100_000)
-    path = bomb(tmp_path / "x.whl", 10_000_000, compression)
-    data = path.read_bytes().replace((1_000_000).to_bytes(4, "little"), b"\x00\x01\x00\x00")
+    path = bomb(tmp_path / "x.whl", 100_000_000)
+    data = path.read_bytes().replace((10_000_000).to_bytes(4, "little"), b"\x00\x01\x00\x00")
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"x\.whl"):
-        read_activity_sets(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"x\.whl"):
+            read_activity_sets(path)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_encrypted_member_is_one_clear_error(tmp_path):

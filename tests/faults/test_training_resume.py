@@ -51,19 +51,13 @@ def difference(make, stops):
 
 
 @pytest.mark.fault(7)
-@pytest.mark.parametrize("name", IN_EPOCHS)
-def test_every_method_stopped_at_epoch_3_of_6_ends_bit_equal(name):
-    """What a method keeps beside its weights is lost in a stop."""
-    assert difference(maker(name, *OPTIONS.get(name, {}).items()), [3]) is None
-
-
-@pytest.mark.fault(7)
 @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("vanilla", {}),  # the first stage of decoupling
         ("decoupling", {"share": 1.0}),
+        ("lws", {"share": 1.0}),
         ("sdr", LATE),
         ("sdr_la", {**LATE, "dynamic": False}),
         ("sdr_released", LATE),

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from bench.report.figures.source import source_of_table
+from bench.report.html.results import places_of
 from bench.report.model.table2 import table2
 
 CLASS_COUNTS = {"hiv": [90, 30], "chembl_ki": [12, 60], "uspto_50k": [60, 40, 20, 10]}
@@ -189,3 +190,8 @@ def binary(balanced_accuracy):
 def source_of(plan, records, failures, leaders=None):
     """What figures and the page are made of, from what ``table2`` takes."""
     return source_of_table(table2(plan, records, failures, leaders), records)
+
+
+def lines_of(source):
+    """Every planned entry of Table 2, place by place and the best first."""
+    return [line for place in places_of(source) for line in place.lines]

@@ -19,7 +19,6 @@ from bench.metrics.evaluation import ADDED, LOWER_IS_BETTER
 from bench.report.document.caption import rare_classes
 from bench.report.figures.source import Source
 from bench.report.html.details import details_json
-from bench.report.html.results import lines_of
 from bench.report.model import measures
 from bench.report.model.classes import classes_used
 from bench.report.model.measures import KNOWN, MAIN, measures_named
@@ -28,7 +27,7 @@ from bench.report.writers.csv_files import runs_csv, table2_csv
 from bench.report.writers.markdown import markdown
 from bench.report.writers.terminal import render_terminal
 from bench.sweep.store import Store
-from tests.report.report_records import make_grid, make_plan
+from tests.report.report_records import lines_of, make_grid, make_plan
 from tests.report.stored_runs import arrays_of, record_of, store_run
 
 ASKED = measures_named(["balanced_accuracy", "mcc", "average_precision", "bedroc", "recall_few"])

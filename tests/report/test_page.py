@@ -25,12 +25,13 @@ from bench.report.html.chart import chart_of
 from bench.report.html.details import details_json
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.overview import overviews
-from bench.report.html.results import lines_of, places_of
+from bench.report.html.results import places_of
 from bench.report.model.best_sets import best_sets
 from bench.report.model.published import published
 from bench.report.model.verdict import verdicts
 from bench.report.writers.csv_files import table2_csv
 from tests.report.report_records import (
+    lines_of,
     make_grid,
     make_job,
     make_plan,

@@ -10,14 +10,13 @@ import pytest
 from rich.console import Console
 
 from bench.metrics import balanced_f1s, f1s, frequency_groups, recalls
-from bench.report.html.results import lines_of
 from bench.report.model.table2 import table2
 from bench.report.tables.table2 import table2_report
 from bench.report.writers.csv_files import table2_csv
 from bench.report.writers.latex import report_latex
 from bench.report.writers.markdown import markdown, report_markdown
 from bench.report.writers.terminal import render_terminal
-from tests.report.report_records import make_grid, make_plan, make_record, source_of
+from tests.report.report_records import lines_of, make_grid, make_plan, make_record, source_of
 
 WHOLE = [[18, 1, 1, 0, 0], [2, 14, 0, 0, 0], [1, 0, 9, 0, 0], [0, 0, 0, 4, 1], [0, 0, 0, 1, 2]]
 

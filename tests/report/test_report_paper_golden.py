@@ -70,13 +70,14 @@ def reports():
 
 
 @pytest.mark.fault(52)
-@pytest.mark.parametrize("ending", ["csv", "md", "tex"])
-@pytest.mark.parametrize("name", SHEETS)
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    # Table 2 has fuller forms of its own, with golden files of their own.
+    [(n, e) for n in SHEETS for e in ("csv", "md", "tex") if n != "table2" or e == "tex"],
+)
 def test_every_sheet_equals_its_golden_file_byte_for_byte(reports, name, ending):
     write = {"csv": report_csv, "md": report_markdown, "tex": report_latex}[ending]
     path = GOLDEN / f"{name}.{ending}"
-    if name == "table2" and ending != "tex":
-        pytest.skip("Table 2 has fuller forms of its own, with golden files of their own.")
     made = write(reports[name]).encode()
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.mkdir(parents=True, exist_ok=True)

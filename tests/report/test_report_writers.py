@@ -393,16 +393,6 @@ def test_files_are_utf8_with_line_feeds_only(tmp_path):
         assert path.read_bytes().decode("utf-8").endswith("\n")
 
 
-def test_refused_records_leave_the_last_report_as_it_was(tmp_path):
-    jobs = make_grid()
-    write_report(tmp_path, table2(make_plan(jobs), [], {}))
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    stale = {**make_record(jobs[0]), "schema": 0}
-    with pytest.raises(StoreError):
-        write_report(tmp_path, table2(make_plan(jobs), [stale], {}))
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
 def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=f"report to {tmp_path / 'file' / 'results'}"):

@@ -199,4 +199,7 @@ def test_a_method_is_checked_on_the_device_that_is_asked_for(present):
     assert {parameter.device.type for parameter in parameters} == {"simulated"}
     for check in ("save_and_load", "goes_on_after_a_stop", "double_precision"):
         assert run_check(check, subject).text == ""
-    assert {case.device for *_, case in finished._trials} <= {present.device}
+    # What another depends on, too.
+    after = subject_of("logit_adjustment_posthoc", finished, present.device)
+    assert run_check("trains", after).verdict == "ok"
+    assert {case.device for *_, case in finished._trials} == {present.device}

@@ -9,6 +9,7 @@ def blas_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize("error", [None, ValueError], ids=["done", "failed"])
 def test_a_run_has_a_fixed_number_of_threads_for_linear_algebra_and_gives_them_back(
     monkeypatch, error
@@ -23,11 +24,16 @@ def test_a_run_has_a_fixed_number_of_threads_for_linear_algebra_and_gives_them_b
             raise error
 
     monkeypatch.setattr(worker, "_train_and_store", train)
-    with threadpool_limits(1):
-        before = blas_threads()
-        try:
-            worker._run_and_store(None, None, None, None)
-        except ValueError:
-            assert error
-        assert blas_threads() == before == {1}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # the suite has one, as a run must have whatever its process has
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            before = blas_threads()
+            try:
+                worker._run_and_store(None, None, None, None)
+            except ValueError:
+                assert error
+            assert blas_threads() == before == {1}
+    finally:
+        torch.set_num_threads(threads)
     assert seen == [{worker.BLAS_THREADS}]

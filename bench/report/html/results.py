@@ -183,11 +183,6 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
     return places
 
 
-def lines_of(source: Source, predictions: Predictions | None = None) -> list[Line]:
-    """Every planned entry of Table 2, place by place and the best first."""
-    return [line for place in places_of(source, predictions) for line in place.lines]
-
-
 def _line(
     source: Source,
     key: str,

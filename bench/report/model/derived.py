@@ -12,8 +12,6 @@ from bench.metrics import matrix_of_record
 from bench.metrics.evaluation import figures_of_classes, figures_of_scores
 from bench.report.model.measures import Measure
 
-Json = Mapping[str, Any]
-
 
 def with_figures(
     record: dict[str, Any],
