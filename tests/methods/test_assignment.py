@@ -182,19 +182,6 @@ def test_without_capacity_it_is_as_good_as_scikit_learn():
     assert best_of(features, 8, iterations=30) <= 1.01 * expected
 
 
-@pytest.mark.fault(39)
-def test_with_capacity_it_comes_near_the_optimal_assignment():
-    """The same with a limit on sizes; to a tenth, as the method's rule is the greedy one."""
-    constrained = pytest.importorskip("k_means_constrained")
-    features = unit_rows(np.random.default_rng(0), 200, centres=7)
-    labels = constrained.KMeansConstrained(5, size_max=40, n_init=3, random_state=0).fit_predict(
-        features
-    )
-    assert np.bincount(labels).max() <= 40
-    # The greedy rule gives late samples what is left; minimum-cost flow does not.
-    assert best_of(features, 5, capacity=40, iterations=30) <= 1.1 * squared_error(features, labels)
-
-
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 8), st.sampled_from(["f4", "f8"]))
 def test_first_centres_are_drawn_by_the_distance_to_the_nearest_before(
