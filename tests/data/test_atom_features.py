@@ -3,15 +3,14 @@ from __future__ import annotations
 import csv
 import gzip
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from rdkit import Chem
 
 from bench.data.atom_features import FEATURE_COUNT, atom_properties, feature_vectors
+from tests.real_data import real_file
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 SAMPLES = 1000
 
 ODD = (
@@ -64,10 +63,7 @@ def test_odd_atoms_equal_dgllife(capfd):
     ],
 )
 def test_a_sample_of_real_molecules_equals_dgllife(file, column, capfd):
-    path = SHARED / f"{file}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {SHARED}")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(real_file(f"{file}.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         smiles = sorted({row[column] for row in csv.DictReader(stream)})
     chosen = np.random.default_rng(0).permutation(len(smiles))[:SAMPLES]
     assert_equals_oracle([smiles[n] for n in chosen if Chem.MolFromSmiles(smiles[n])])

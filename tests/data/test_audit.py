@@ -15,8 +15,7 @@ from bench.errors import SplitError
 from bench.split import SPLITS, Split, make_split
 from bench.sweep.plan import Part
 from bench.sweep.splits import split_of
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
+from tests.real_data import real_file
 
 LABELS = np.repeat([0, 1], [300, 300])
 
@@ -205,10 +204,7 @@ def test_facts_and_sentences_are_plain_values():
 
 def uspto_50k():
     """The reactions, their labels, and the split that the field inherited."""
-    path = DATA / "uspto_50k.csv.gz"
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not in {DATA}")
-    table = pd.read_csv(path, keep_default_na=False)
+    table = pd.read_csv(real_file("uspto_50k.csv.gz"), keep_default_na=False)
     return table["reactants_smiles"] + ">>" + table["product_smiles"], table
 
 

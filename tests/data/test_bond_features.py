@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import gzip
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,8 @@ from bench.data.bond_features import (
 )
 from bench.data.featurise import featurise
 from bench.data.molecules import parse
+from tests.real_data import real_file
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 SAMPLES = 1000
 
 ODD = (
@@ -61,10 +60,7 @@ def asked_one_by_one(mol: Chem.Mol) -> list[list[float]]:
 
 @cache
 def sample_of(file: str, column: str) -> tuple[str, ...]:
-    path = SHARED / f"{file}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {SHARED}")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(real_file(f"{file}.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         smiles = sorted({row[column] for row in csv.DictReader(stream)})
     chosen = np.random.default_rng(0).permutation(len(smiles))[:SAMPLES]
     return tuple(smiles[n] for n in chosen)

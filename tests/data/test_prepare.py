@@ -29,21 +29,14 @@ from bench.datasets.csv_file import CsvFile, CsvOptions
 from bench.errors import DataError
 from bench.options import Options
 from bench.split import SPLITS, make_split
+from tests.real_data import real_file
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROOT = Path(__file__).parents[2]
 NAME = "toy_prepare"
 
 
-def real_path(file: str) -> Path:
-    path = SHARED / f"{file}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {SHARED}")
-    return path
-
-
 def real_rows(file: str) -> list[dict[str, str]]:
-    with gzip.open(real_path(file), "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(real_file(f"{file}.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -449,7 +442,7 @@ print(time.perf_counter() - start, *({"rdkit", "pandas", "joblib", "torch"} & sy
 
 @pytest.mark.slow
 def test_all_of_hiv_is_prepared_and_opened_again_in_a_blink(tmp_path):
-    path = real_path("hiv")
+    path = real_file("hiv.csv.gz")
     sha = hashlib.sha256(path.read_bytes()).hexdigest()
     data = prepare("hiv", DATASETS.get("hiv").cls(), path, sha, cache_dir=tmp_path, jobs=2)
     assert len(data) == data.total_rows == len(data.graphs) == len(set(data.identity)) == 41_127

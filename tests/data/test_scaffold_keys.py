@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 
 from bench.data import molecules
 from bench.data.molecules import parse, scaffold_key
+from tests.real_data import real_file
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 RINGS = ("c1ccccc1", "C1CCNCC1", "c1cc[nH]c1", "C1CC1(=O)", "[C@@H]1CCO1", "c1ccc2[nH]ccc2c1")
 PIECES = st.sampled_from(["C", "C(=O)", "C(=C)", "N", "C(CC)", "[C@H](F)", "S(=O)(=O)", *RINGS])
 
@@ -39,10 +38,7 @@ def test_the_cheaper_way_gives_what_rdkit_gives(text):
 
 @pytest.mark.parametrize("file", ["hiv", "ecreact", "uspto_50k"])
 def test_it_does_so_on_real_molecules_whatever_is_odd_about_them(file, monkeypatch):
-    path = SHARED / f"{file}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {SHARED}")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(real_file(f"{file}.csv.gz"), "rt", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))[::40]
     columns = [name for name in rows[0] if "smiles" in name]
     for text in sorted({row[name] for row in rows for name in columns}):

@@ -21,12 +21,10 @@ from bench.data.splits.standard import StandardOptions
 from bench.errors import SplitError, UnknownNameError, UsageError
 from bench.seeds import derive_seed
 from bench.split import SPLITS, Split, make_split
+from tests.real_data import real_file
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "split_hashes.json").read_text())
-
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data files are not here")
 
 # Refusals that groups or few samples of a class can rightly bring about.
 UNLUCKY = (
@@ -39,7 +37,7 @@ GROUPED = RandomOptions(group_duplicates=True)
 
 
 def real_labels(name):
-    table = pd.read_csv(DATA / f"{name}.csv.gz", usecols=["label"])
+    table = pd.read_csv(real_file(f"{name}.csv.gz"), usecols=["label"])
     return table["label"].to_numpy(), int(table["label"].max()) + 1
 
 
@@ -534,7 +532,6 @@ def test_balancing_leaves_training_as_it_is():
         np.testing.assert_array_equal(np.sort(everyone), np.arange(1000))
 
 
-@needs_data
 class TestRealData:
     @pytest.mark.fault(27)
     @pytest.mark.parametrize("name", ["random", "standard"])
@@ -576,7 +573,7 @@ class TestRealData:
     @pytest.mark.parametrize("dataset", ["chembl_ki", "davis", "hiv", "uspto_50k"])
     def test_ten_seeds_of_every_data_set_keep_scaffolds_whole(self, dataset):
         """A scaffold is trained and tested on, or a part is far off its size."""
-        table = pd.read_csv(DATA / f"{dataset}.csv.gz")
+        table = pd.read_csv(real_file(f"{dataset}.csv.gz"))
         texts = table["product_smiles" if dataset == "uspto_50k" else "smiles"]
         labels, num_classes = table["label"].to_numpy(), int(table["label"].max()) + 1
         place, distinct = pd.factorize(texts)

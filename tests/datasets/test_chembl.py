@@ -9,6 +9,7 @@ from bench.datasets._moleculeace import WHEEL, ActivitySet, read_activity_sets
 from bench.datasets.chembl_ki import ChemblKi
 from bench.datasets.chembl_target import ChemblTarget, single_targets
 from bench.errors import DataError
+from tests.real_data import real_file
 
 FOLDER = "MoleculeACE/Data/benchmark_data"
 
@@ -79,20 +80,20 @@ def test_a_molecule_counts_when_active_on_exactly_one_target():
     assert list(single_targets(sets).items()) == [("once", "A"), ("late", "A"), ("weak", "B")]
 
 
-def test_the_real_table_of_ki_is_read(real_file):
+def test_the_real_table_of_ki_is_read():
     samples = ChemblKi().read(real_file("chembl_ki.csv.gz"))
     assert np.bincount(samples.labels).tolist() == [1_239, 38_981]
     assert [entity.kind for entity in samples.entities] == ["molecule", "protein"]
     assert len(set(samples.entities[1].values)) == 23
 
 
-def test_the_real_wheel_alone_gives_ki_with_the_protein_as_category(real_file):
+def test_the_real_wheel_alone_gives_ki_with_the_protein_as_category():
     samples = ChemblKi().read(real_file(WHEEL.filename))
     assert np.bincount(samples.labels).tolist() == [1_239, 38_981]
     assert [entity.kind for entity in samples.entities] == ["molecule", "category"]
 
 
-def test_the_real_wheel_and_table_hold_the_same_pairs_and_labels_in_order(real_file):
+def test_the_real_wheel_and_table_hold_the_same_pairs_and_labels_in_order():
     table = ChemblKi().read(real_file("chembl_ki.csv.gz"))
     wheel = ChemblKi().read(real_file(WHEEL.filename))
     assert wheel.entities[0] == table.entities[0]
@@ -102,14 +103,14 @@ def test_the_real_wheel_and_table_hold_the_same_pairs_and_labels_in_order(real_f
     assert len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs}) == 23
 
 
-def test_no_ki_label_hangs_on_rounding(real_file):
+def test_no_ki_label_hangs_on_rounding():
     sets = read_activity_sets(real_file(WHEEL.filename))
     distance = np.abs(np.concatenate([s.activity for s in sets if s.measure == "Ki"]) - 5)
     assert (distance == 0).sum() == 133
     assert distance[distance > 0].min() > 1e-4
 
 
-def test_the_real_targets_are_those_of_the_protocol(real_file):
+def test_the_real_targets_are_those_of_the_protocol():
     samples = ChemblTarget().read(real_file(WHEEL.filename))
     counts = np.bincount(samples.labels)
     assert (len(samples.labels), len(counts), counts[0], counts[-1]) == (19_072, 29, 2_003, 74)

@@ -5,10 +5,11 @@ import pytest
 from pydantic import ValidationError
 
 from bench.datasets.davis import Davis, DavisOptions
+from tests.real_data import real_file
 
 
 @pytest.mark.parametrize(("threshold", "sizes"), [(30, [28_550, 1_506]), (10, [29_096, 960])])
-def test_the_real_file_is_read_at_both_thresholds(real_file, threshold, sizes):
+def test_the_real_file_is_read_at_both_thresholds(threshold, sizes):
     samples = Davis(DavisOptions(threshold_nm=threshold)).read(real_file("davis.csv.gz"))
     assert np.bincount(samples.labels).tolist() == sizes
     assert [entity.kind for entity in samples.entities] == ["molecule", "protein"]

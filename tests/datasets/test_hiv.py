@@ -8,6 +8,7 @@ import pytest
 from bench.datasets._files import read_file
 from bench.datasets.hiv import Hiv
 from bench.errors import DataError
+from tests.real_data import real_file
 
 
 def write(path, header, rows, delimiter=","):
@@ -17,14 +18,14 @@ def write(path, header, rows, delimiter=","):
 
 
 @pytest.fixture
-def rows(real_file):
+def rows():
     table = read_file(real_file("hiv.csv.gz"))
     return list(
         zip(table.column("smiles"), table.column("activity"), table.column("label"), strict=True)
     )
 
 
-def test_the_real_file_is_read(real_file):
+def test_the_real_file_is_read():
     samples = Hiv().read(real_file("hiv.csv.gz"))
     assert np.bincount(samples.labels).tolist() == [39_684, 1_443]
     assert samples.class_names == ("inactive", "active")
@@ -32,7 +33,7 @@ def test_the_real_file_is_read(real_file):
     assert samples.entities[0].values[0] == "CCC1=[O+][Cu-3]2([O+]=C(CC)C1)[O+]=C(CC)CC(CC)=[O+]2"
 
 
-def test_all_three_forms_give_the_same_samples(real_file, rows, tmp_path):
+def test_all_three_forms_give_the_same_samples(rows, tmp_path):
     reference = Hiv().read(real_file("hiv.csv.gz"))
     forms = [
         write(tmp_path / "HIV.csv", ("smiles", "activity", "HIV_active"), rows),

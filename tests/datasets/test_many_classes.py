@@ -26,6 +26,7 @@ from bench.datasets.npclassifier import Npclassifier, NpclassifierOptions
 from bench.datasets.uspto_template import UsptoTemplate
 from bench.errors import DataError
 from bench.split import SPLITS, Split, make_split
+from tests.real_data import real_file
 
 SETS = {
     "ecreact": Ecreact, "uspto_template": UsptoTemplate, "npclassifier": Npclassifier,
@@ -334,7 +335,7 @@ REAL = [
 
 @pytest.mark.parametrize(("name", "options", "rows", "classes", "largest", "smallest"), REAL)
 def test_real_files_have_the_rows_and_classes_of_their_description(
-    real_file, name, options, rows, classes, largest, smallest
+    name, options, rows, classes, largest, smallest
 ):
     samples = read(name, real_file(f"{name}.csv.gz"), **options)
     counts = np.bincount(samples.labels)
@@ -344,7 +345,7 @@ def test_real_files_have_the_rows_and_classes_of_their_description(
     assert all(len(entity.values) == rows for entity in samples.entities)
 
 
-def test_real_files_are_found_by_their_checksum(real_file):
+def test_real_files_are_found_by_their_checksum():
     for name, cls in SETS.items():
         real_file(f"{name}.csv.gz")
         assert locate(cls()).path.name == f"{name}.csv.gz"

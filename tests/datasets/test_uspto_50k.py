@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from bench.datasets.uspto_50k import Uspto50k, Uspto50kOptions
 from bench.errors import DataError
+from tests.real_data import real_file
 
 SIZES = [15_151, 11_896, 5_662, 909, 672, 8_237, 4_614, 811, 1_834, 230]
 
@@ -29,7 +30,7 @@ def read(path, inputs):
     return Uspto50k(Uspto50kOptions(inputs=inputs)).read(path)
 
 
-def test_the_real_file_is_read(real_file):
+def test_the_real_file_is_read():
     samples = Uspto50k().read(real_file("uspto_50k.csv.gz"))
     counts = [15_150, 11_896, 5_661, 909, 672, 8_237, 4_612, 811, 1_834, 230]
     assert np.bincount(samples.labels).tolist() == counts
@@ -39,7 +40,7 @@ def test_the_real_file_is_read(real_file):
     assert [entity.name for entity in samples.entities] == ["reactants", "product"]
 
 
-def test_the_inputs_option_chooses_the_molecules(real_file):
+def test_the_inputs_option_chooses_the_molecules():
     path = real_file("uspto_50k.csv.gz")
     reactants, product = read(path, "pair").entities
     assert read(path, "product").entities == (product,)

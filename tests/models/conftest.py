@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,6 @@ from bench.data.collate import GraphCollator
 from bench.data.packed import PackedGraphs
 from bench.data.prepared import EntityIndex, PreparedData
 from tests.bonds import FEATURES, types_of
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    if not DATA.is_dir():
-        pytest.skip(f"no data files at {DATA}")
-    return DATA
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from bench.models.conjoint_triad import (
     ConjointTriadOptions,
     conjoint_triads,
 )
+from tests.real_data import real_file
 
 
 def reference(sequence: str) -> list[float]:
@@ -69,8 +70,8 @@ def test_descriptors_become_embeddings_of_64():
     assert encoder(torch.from_numpy(rows)).shape == (2, encoder.out_features) == (2, 64)
 
 
-def test_real_sequences_lie_between_0_and_1_and_differ(shared_data):
-    with gzip.open(shared_data / "chembl_ki.csv.gz", "rt") as file:
+def test_real_sequences_lie_between_0_and_1_and_differ():
+    with gzip.open(real_file("chembl_ki.csv.gz"), "rt") as file:
         sequences = sorted({row["sequence"] for row in csv.DictReader(file)} - {""})
     rows = ConjointTriad(ConjointTriadOptions()).tokenise(sequences)
     assert rows.min() == 0

@@ -17,6 +17,7 @@ from bench.data.batch import GraphBatch
 from bench.data.featurise import featurise
 from bench.models.gcn import GCN, GCNOptions
 from bench.models.head import Head
+from tests.real_data import real_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,9 +99,9 @@ def some_smiles(path: Path, columns: list[str]) -> list[str]:
 @pytest.mark.parametrize("name", COLUMNS)
 @PRECISIONS
 def test_both_encoders_agree_on_real_molecules(
-    dgl_class, shared_data, make_batch, name, by_environment, dtype, tolerance
+    dgl_class, make_batch, name, by_environment, dtype, tolerance
 ):
-    smiles = some_smiles(shared_data / f"{name}.csv.gz", COLUMNS[name])
+    smiles = some_smiles(real_file(f"{name}.csv.gz"), COLUMNS[name])
     graphs = featurise([*smiles, "C", "[Na+]", "O"]).graphs
     assert len(graphs) >= 20
     assert np.count_nonzero(graphs.atoms_per_graph() == 1) >= 3

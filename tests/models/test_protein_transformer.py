@@ -17,6 +17,7 @@ from bench.models.protein_transformer import (
     ProteinTransformerOptions,
     kmer_words,
 )
+from tests.real_data import real_file
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_layers_start_from_different_weights(encoder):
     assert not torch.equal(first.query.weight, second.query.weight)
 
 
-def test_real_sequences_have_no_unknown_words_to_speak_of(shared_data, encoder):
-    with gzip.open(shared_data / "chembl_ki.csv.gz", "rt") as file:
+def test_real_sequences_have_no_unknown_words_to_speak_of(encoder):
+    with gzip.open(real_file("chembl_ki.csv.gz"), "rt") as file:
         sequences = sorted({row["sequence"] for row in csv.DictReader(file)} - {""})
     rows = encoder.tokenise(sequences)
     assert len(np.unique(rows, axis=0)) == len(sequences) > 1
