@@ -14,13 +14,13 @@ from bench.sweep.store import Store
 
 
 def show_failures(store: Store, jobs: Sequence[Job]) -> None:
-    """Print how each of `jobs` failed whose last attempt did, and where the details are."""
+    """Print how each of `jobs`, which are left undone, failed, and where the details are."""
     table = Table(box=box.SIMPLE_HEAD, title="Failed runs", title_justify="left")
     for heading in ("run", "status", "attempts", "epochs", "reason"):
         table.add_column(heading)
     for job in jobs:
         failure = store.why_failed(job.job_id)
-        if failure is None or store.read(job.job_id) is not None:
+        if failure is None:
             continue
         facts = (str(failure.get(key, "")) for key in ("status", "attempts", "epochs", "reason"))
         table.add_row(Text(job.describe()), *map(Text, facts))

@@ -93,12 +93,8 @@ def repeat_runs(out: Path, number: int, seed: int, jobs: int, data_dir: Path | N
         f"Trained again (draw {seed}): {len(planned)} of {counted(len(records), 'run')}, of "
         f"{counted(len({label_of(record) for record in chosen.values()}), 'method')}."
     )
-    _train(again, planned, records, ready, jobs)
-    found = {
-        job.job_id: _compared(store, again, records[job.job_id])
-        for job in planned
-        if again.read(job.job_id) is not None
-    }
+    done = _train(again, planned, records, ready, jobs)
+    found = {job.job_id: _compared(store, again, records[job.job_id]) for job in done}
     differing = _say(planned, found)
     _renew(store, records, known, found, {label_of(records[job.job_id]) for job in differing})
     if differing:
@@ -172,7 +168,8 @@ def _train(
     records: Mapping[str, Json],
     ready: Mapping[str, Ready],
     jobs: int,
-) -> None:
+) -> list[Job]:
+    """Train those of `planned` that `again` lacks, and give those that are done."""
     on_gpu = torch.cuda.is_available() and not _all_on_cpu(planned, records)
     settings = Settings(jobs=jobs, device="cuda" if on_gpu else "cpu")
     place = place_of(settings)
@@ -192,7 +189,7 @@ def _train(
             )
     samples = {label: len(item.prepared) for label, item in ready.items()}
     policy = Policy()
-    run_jobs(
+    left = run_jobs(
         planned,
         read_stored(again.records(), planned, samples, policy),
         asked=len(planned),
@@ -204,6 +201,7 @@ def _train(
         place=place,
         policy=policy,
     )
+    return [job for job in planned if job not in left]
 
 
 def _all_on_cpu(planned: list[Job], records: Mapping[str, Json]) -> bool:

@@ -49,6 +49,7 @@ from bench.sweep.plan import (
     open_dataset,
     plan_document,
     require_packages,
+    with_replaced,
     with_required,
 )
 from bench.sweep.policy import Policy
@@ -70,13 +71,13 @@ class Benchmark:
         The results folder.
     plan : dict
         As reports read it.
-    jobs : list of Job
-        The runs that were asked for and those that they depend on.
+    left : list of Job
+        The runs that failed, of those that were asked for and those that they depend on.
     """
 
     store: Store
     plan: dict[str, Any]
-    jobs: list[Job]
+    left: list[Job]
 
 
 def run_benchmark(
@@ -102,7 +103,7 @@ def run_benchmark(
         return _dry_run(resolved, policy, out, data_dir, baselines)
     done = carry_out(resolved, policy, out=out, data_dir=data_dir, baselines=baselines)
     code = show_report(done.store, with_registered_names(done.plan), shown=shown)
-    show_failures(done.store, done.jobs)
+    show_failures(done.store, done.left)
     return code
 
 
@@ -154,18 +155,17 @@ def carry_out(
         jobs: list[Job],
         write_plan: Callable[[list[Job], Stored], object],
         joined: Collection[str] = (),
-    ) -> list[Job]:
-        """Run what is not done of `jobs` and of what they depend on; all of these."""
+    ) -> tuple[list[Job], list[Job]]:
+        """Run what is not done of `jobs` and of what they depend on; all, and what is left."""
         hashes = make_splits(jobs, ready, cache, cores)
         jobs = [job for job in jobs if split_of_job(job) in hashes]
         needed = with_required(jobs)
         stored = read_stored(store.records(), needed, samples, policy, place.name, joined)
-        done = set() if policy.force else stored.done()
-        require_packages([job for job in needed if job.job_id not in done])
+        require_packages([job for job in needed if job.job_id not in stored.done()])
         for line in stored.notes():
             warn(line)
         write_plan(jobs, stored)
-        run_jobs(
+        left = run_jobs(
             needed,
             stored,
             asked=len(jobs),
@@ -177,19 +177,23 @@ def carry_out(
             place=place,
             policy=policy,
         )
-        return needed
+        return needed, left
+
+    replaced: dict[str, str] = {}
 
     def run_trials(jobs: list[Job], plan: Mapping[str, Any]) -> Outcomes:
-        needed = run(jobs, lambda *_: store.write_trials(plan))
-        show_failures(store, needed)
-        return outcomes_of(store, plan)
+        def write_plan(_: list[Job], stored: Stored) -> None:
+            replaced.update(stored.replaced)  # the plan holds the trials before, too
+            store.write_trials(with_replaced(plan, replaced))
+
+        _, left = run(jobs, write_plan)
+        show_failures(store, left)
+        return outcomes_of(store, with_replaced(plan, replaced))
 
     trials = None
     if resolved.settings.trials.number is not None:
         console.print("First the trials of each method's options, then the table.")
         settled = settle(grid, resolved, jobs_of, run_trials)
-        if settled.chosen is None:
-            raise StoreError("Trials are missing, so that nothing is chosen. Run it again.")
         say_choices(settled)
         grid, trials = settled.grid(grid), settled.to_json(resolved.settings)
     jobs = jobs_of(grid)
@@ -207,14 +211,15 @@ def carry_out(
                 f"The last table in {out} showed other samples of the name {label}: it is "
                 "replaced, its runs are kept. --out gives this file a folder of its own."
             )
-        plan.update(plan_document(resolved, jobs, stored.kept, trials))
+        document = plan_document(resolved, jobs, stored.kept, trials)
+        plan.update(with_replaced(document, stored.replaced))
         if joined is not None:
             plan["settings"]["joined"] = joined.to_json()
         store.write_plan(plan)
 
-    needed = run(jobs, write_plan, () if joined is None else joined.files)
+    needed, left = run(jobs, write_plan, () if joined is None else joined.files)
     _forget_models(store, needed, resolved.settings.keep_models)
-    return Benchmark(store, plan, needed)
+    return Benchmark(store, plan, left)
 
 
 def _grid(resolved: Resolved) -> Grid:
@@ -303,10 +308,9 @@ def _dry_run(
             joined, found = with_them.files, chain(found, with_them.records())
     jobs = with_required(asked)
     stored = read_stored(found, jobs, samples, policy, place.name, joined)
-    done = set() if policy.force else stored.done()
     # A start with --force forgets how often runs have failed.
     tries = replace(policy, retry_failed=policy.retry_failed or policy.force)
-    load = triage_jobs(jobs, done, stored.changed, store, tries)
+    load = triage_jobs(jobs, stored.done(), stored.changed, store, tries)
     again = {job.job_id for job in load.again}
     missing = [job for job in jobs if job.job_id in load.attempts]
     given_up = {job.job_id for job in load.given_up}

@@ -41,7 +41,10 @@ class Stored:
     Attributes
     ----------
     checksums : dict of str to str
-        Job id to checksum of the record, of all that is stored, of whatever plan.
+        Job id to checksum of the record, of the jobs that are stored.
+    replaced : dict of str to str
+        Those of them that do not count and are done again: their code has changed, or the user
+        said so.
     changed, kept : dict of str to tuple of str
         Job id to files whose code has changed since, of the runs that are done again and of
         those that are kept; None where the record does not say which code made it.
@@ -50,13 +53,14 @@ class Stored:
     """
 
     checksums: dict[str, str]
+    replaced: dict[str, str]
     changed: dict[str, tuple[str, ...] | None]
     kept: dict[str, tuple[str, ...] | None]
     costs: Costs
 
     def done(self) -> set[str]:
         """Ids of the runs that count."""
-        return self.checksums.keys() - self.changed.keys()
+        return self.checksums.keys() - self.replaced.keys()
 
     def notes(self) -> list[str]:
         """A line for each set of files that has changed."""
@@ -99,17 +103,21 @@ def read_stored(
     joined : collection of str
         Ids of runs that were made elsewhere: they are kept though their code has changed.
     """
-    stored = Stored({}, {}, {}, Costs(dict(samples), device=device))
+    stored = Stored({}, {}, {}, {}, Costs(dict(samples), device=device))
     jobs = {job.job_id: job for job in needed}
     for record in records:
         job_id = record["job_id"]
-        stored.checksums[job_id] = record["checksum"]
         stored.costs.add(record)
-        if job_id in jobs and not policy.force:
-            files = changed_files(record, sources_of_job(jobs[job_id]))
-            if files != ():
-                chosen = stored.kept if policy.keep_changed or job_id in joined else stored.changed
-                chosen[job_id] = files
+        if job_id not in jobs:
+            continue
+        stored.checksums[job_id] = record["checksum"]
+        files = () if policy.force else changed_files(record, sources_of_job(jobs[job_id]))
+        if files != () and (policy.keep_changed or job_id in joined):
+            stored.kept[job_id] = files
+        elif files != ():
+            stored.changed[job_id] = files
+        if policy.force or job_id in stored.changed:
+            stored.replaced[job_id] = record["checksum"]
     return stored
 
 
@@ -125,7 +133,7 @@ def run_jobs(
     settings: Settings,
     place: Place,
     policy: Policy,
-) -> None:
+) -> list[Job]:
     """Run those of `needed` that are not done, and say how many of each kind there are.
 
     Parameters
@@ -139,12 +147,16 @@ def run_jobs(
     ready, hashes : mapping
         Data sets by label, and hashes of splits from :func:`make_splits`.
     store, executor, settings, place, policy
+
+    Returns
+    -------
+    list of Job
+        Those that are left undone: they failed, or failed too often to be tried.
     """
-    done = set() if policy.force else stored.done()
     if policy.force:
         for job in needed:
             store.forget_attempts(job.job_id)
-    load = triage_jobs(needed, done, stored.changed, store, policy)
+    load = triage_jobs(needed, stored.done(), stored.changed, store, policy)
     missing = [job for job in needed if job.job_id in load.attempts]
     reused = len(needed) - len(missing) - len(load.given_up)
     _say_plan(asked, len(needed) - asked, reused, load, executor)
@@ -159,12 +171,13 @@ def run_jobs(
             device=place.device,
             deterministic=settings.deterministic,
             attempt=load.attempts[job.job_id] + 1,
-            replaces=stored.checksums.get(job.job_id) if job.job_id not in done else None,
+            replaces=stored.checksums.get(job.job_id),
         )
         for job in missing
     ]
     side_by_side = executor.side_by_side or len(tasks)
     runs = {job.job_id: _run_of(job) for job in missing}
+    left = {job.job_id for job in load.given_up}
     with (
         LiveRuns(missing, reused=reused, side_by_side=side_by_side, costs=stored.costs) as live,
         closing(Listeners(live, settings.track, store.root, runs)) as listeners,
@@ -173,6 +186,9 @@ def run_jobs(
         for outcome in outcomes:
             record = store.read(outcome.job_id) if outcome.error is None else None
             listeners.finished(outcome, record)
+            if outcome.error is not None:
+                left.add(outcome.job_id)
+    return [job for job in needed if job.job_id in left]
 
 
 def _run_of(job: Job) -> Run:

@@ -1,5 +1,6 @@
 """An edited method never keeps its old figures, unless somebody says so."""
 
+import csv
 import importlib
 import json
 import shutil
@@ -57,6 +58,7 @@ def edit(tmp_path, monkeypatch):
 
 
 SIGN = ("return cross", "return -cross")
+RAISES = ("return cross_entropy(logits, labels)", 'raise ZeroDivisionError("by design")')
 
 
 @pytest.fixture
@@ -137,6 +139,94 @@ def test_what_is_kept_is_marked_in_every_table(edit, start, bench, tmp_path):
     assert "earlier code" not in (folder / "table2.md").read_text()
 
 
+def _states(folder):
+    with (folder / "runs.csv").open() as file:
+        return {
+            row["method"]: (row["status"], row["balanced_accuracy"]) for row in csv.DictReader(file)
+        }
+
+
+def test_a_run_that_fails_after_an_edit_is_not_shown_with_its_old_figures(
+    edit, start, bench, tmp_path
+):
+    """An edited method raises, and the table shows what it came to before."""
+    edit()
+    start()
+    folder = tmp_path / "results"
+    before = _states(folder)
+    edit(*RAISES)
+    for _ in range(3):
+        code, out, _ = start()
+        assert code == 1
+        assert "1 again as their code has changed" in out
+        assert "Failed runs" in out
+        assert _states(folder)["mine"] == ("failed", "")
+        assert _states(folder)["vanilla"] == before["vanilla"]
+    code, out, err = start()  # it has failed too often to be tried
+    assert code == 1
+    assert "0 to do" in out
+    assert "Not tried: 1 run" in err
+    assert "Failed runs" in out
+    assert bench("report", "--out", folder)[0] == 1
+    assert _states(folder)["mine"] == ("failed", "")
+    code, out, _ = bench("verify", "--out", folder)
+    assert code == 0
+    assert "The last plan: 2 runs, 1 done, 1 failed." in out
+    bench("archive", "--out", folder)
+    new = tmp_path / "new"
+    new.mkdir()
+    for path in folder.glob("records.tar.xz*"):
+        shutil.copy(path, new)
+    assert bench("report", "--out", new)[0] == 1
+    # It counts where it is kept and where its code is here again.
+    code, out, _ = start("--keep-changed")
+    assert code == 0
+    assert "Mine (earlier code)" in out
+    assert "Failed runs" not in out
+    edit()
+    code, out, _ = start()
+    assert code == 0
+    assert "2 done before, 0 to do" in out
+    assert "Failed runs" not in out
+    assert _states(folder) == before
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_a_run_that_is_interrupted_leaves_no_old_figures_in_the_table(
+    edit, start, bench, tmp_path, monkeypatch, more
+):
+    edit()
+    start()
+    folder = tmp_path / "results"
+    before = _states(folder)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    if not more:
+        edit(*SIGN)
+    with monkeypatch.context() as patched:
+        patched.setattr("bench.training.kinds.train", interrupted)
+        assert start(*more)[0] == 130
+    assert bench("report", "--out", folder)[0] == 1
+    assert _states(folder)["mine"] == ("missing", "")
+    assert _states(folder)["vanilla"] == (("missing", "") if more else before["vanilla"])
+    assert _record(folder, "mine")  # it stays until its new one takes its place
+    assert start()[0] == 0
+    assert (_states(folder) == before) is bool(more)
+
+
+def test_a_trial_that_fails_after_an_edit_has_no_old_score(bench, toy_arguments, edit, tmp_path):
+    methods = ("--methods", "mine,vanilla", "--set", "trials.number=1")
+    edit()
+    assert bench(*toy_arguments(*methods))[0] == 0
+    edit(*RAISES)
+    assert bench(*toy_arguments(*methods))[0] == 1
+    code, out, _ = bench("settings", "--out", tmp_path / "results")
+    assert code == 1
+    assert "1 of 2 runs are done." in out
+
+
 def test_runs_that_do_not_say_which_code_made_them_do_not_count(edit, start, tmp_path):
     edit()
     start()
@@ -207,6 +297,23 @@ def test_repeating_names_a_change_that_changes_something(edit, start, repeat, tm
     assert "1 do not: a run of their method came out different" in err
 
 
+def test_a_repeat_that_fails_is_not_taken_for_an_earlier_one(edit, start, repeat, monkeypatch):
+    """What another code was confirmed by confirms this one, which raises."""
+    edit()
+    start()
+    edit("return cross_entropy(logits, labels)", "return 1 * cross_entropy(logits, labels)")
+    with monkeypatch.context() as patched:  # as where another run differs
+        patched.setattr(Store, "remove", lambda self: None)
+        patched.setattr(Store, "renew", lambda self, record: None)
+        assert repeat()[0] == 0
+    edit(*RAISES)
+    code, out, err = repeat()
+    assert code == 1
+    assert "mine · seed 0: could not be trained again" in err
+    assert "Failed runs" in out
+    assert "0 stored runs now count as made by the present code." in out
+
+
 def test_runs_that_came_with_the_folder_confirm_nothing(edit, start, repeat, tmp_path):
     """A stranger's folder says that its runs were trained again, and that they are equal."""
     edit()
@@ -220,7 +327,7 @@ def test_runs_that_came_with_the_folder_confirm_nothing(edit, start, repeat, tmp
 
 def test_kept_runs_of_several_changes_are_one_line():
     kept = {"a": ("bench/x.py",), "b": ("bench/y.py", "bench/z.py"), "c": None}
-    assert Stored({}, {}, kept, Costs({}, [])).notes() == [
+    assert Stored({}, {}, {}, kept, Costs({}, [])).notes() == [
         "bench/x.py, bench/y.py, bench/z.py have changed since 2 of these runs. Kept and marked.",
         "The code that made 1 of these runs is not recorded. Kept and marked.",
     ]
