@@ -172,6 +172,7 @@ def run_jobs(
             deterministic=settings.deterministic,
             attempt=load.attempts[job.job_id] + 1,
             replaces=stored.checksums.get(job.job_id),
+            keep_changed=policy.keep_changed,
         )
         for job in missing
     ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bench.sweep.fingerprint import changed_files, sources_of_job
 from bench.sweep.leases import Leases
 from bench.sweep.store import Store
 from bench.sweep.worker import Outcome, Task, record_failure
@@ -51,7 +53,8 @@ class Executor(ABC):
         """Outcomes of `tasks` as they end; one that depends on another starts after it.
 
         A task that depends on one that failed is not started: it fails with that reason. One that
-        another sweep is at waits for that sweep, and starts when it has left no record. Closing
+        another sweep is at waits for that sweep, and starts when it has left no record, one made
+        by other code, or one without the model that a task of these needs. Closing
         the generator, as an interrupt does, stops what is running.
 
         Parameters
@@ -120,11 +123,12 @@ class Executor(ABC):
             if not leases.claim(job_id):
                 continue
             del waiting[job_id]
-            if store.is_done(job_id, task.replaces):
+            to_run = _to_run(task, waiting, store)
+            if to_run is None:
                 leases.release(job_id)
                 ended.append(Outcome(job_id, elsewhere=True))
             else:
-                ready.append(task)
+                ready.append(to_run)
         return ready, ended
 
     def _heard_of(self, running: dict[str, Task], heard: _ProgressListener) -> list[Outcome]:
@@ -203,6 +207,19 @@ class _ProgressListener(Watcher):
         self.begun.setdefault(job_id, time.monotonic())
         self.epochs[job_id] = report.epoch
         self._watcher.epoch(job_id, report)
+
+
+def _to_run(task: Task, waiting: dict[str, Task], store: Store) -> Task | None:
+    """`task` with what it replaces by now; None where another sweep has done it."""
+    job = task.job
+    record = store.read(job.job_id)
+    if record is None or record["checksum"] == task.replaces:
+        return task
+    needed = {one.job_id for other in waiting.values() for one in other.job.requires.values()}
+    whole = job.job_id not in needed or store.has_weights(job.job_id)
+    if whole and (task.keep_changed or changed_files(record, sources_of_job(job)) == ()):
+        return None
+    return replace(task, replaces=record["checksum"])
 
 
 def _startable(waiting: dict[str, Task], running: dict[str, Task]) -> list[Task]:

@@ -201,13 +201,13 @@ class Store:
     ) -> None:
         """Store a finished run; `objects` are what a method without a network keeps.
 
-        One that is there already stays, unless it is damaged, lacks weights or has the checksum
+        One that is there already stays, unless it is damaged, lacks its model or has the checksum
         `replaces`.
         """
         from safetensors.numpy import save
 
         target = self._runs / job_id
-        if kind_of(target) is not None and not self.is_done(job_id, replaces):
+        if not (self.has_weights(job_id) and self.is_done(job_id, replaces)):
             _remove(target)
         with new_folder(target) as folder:
             contents = {
@@ -233,9 +233,7 @@ class Store:
         self._failure(job_id).unlink(missing_ok=True)
 
     def is_done(self, job_id: str, replaces: str | None = None) -> bool:
-        """Whether a run is stored with its weights; not, if its checksum is `replaces`."""
-        if not self.has_weights(job_id):
-            return False
+        """Whether a run is stored, with its model or not; no, if its checksum is `replaces`."""
         record = self.read(job_id)
         return record is not None and record["checksum"] != replaces
 
@@ -555,6 +553,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _remove(folder: Path) -> None:
+    if kind_of(folder) is None:
+        return
     aside = temporary_folder(folder.parent)
     os.replace(folder, aside / folder.name)
     shutil.rmtree(aside)

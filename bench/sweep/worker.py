@@ -48,7 +48,8 @@ class Task:
 
     `split_hash` is the hash of the split as planned; a worker that arrives at another refuses.
     `attempt` is 1 more than the attempts of earlier starts that failed. `replaces` is the checksum
-    of the stored record that the new one takes the place of, if any.
+    of the stored record that the new one takes the place of, if any. `keep_changed` says that a
+    record which another sweep stores meanwhile counts though other code made it.
     """
 
     job: Job
@@ -61,6 +62,7 @@ class Task:
     deterministic: bool = True
     attempt: int = 1
     replaces: str | None = None
+    keep_changed: bool = False
 
 
 @dataclass(frozen=True)

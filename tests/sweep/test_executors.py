@@ -338,6 +338,41 @@ def test_a_run_that_is_replaced_stays_until_the_new_one_is_stored(toy_tasks):
     assert checksum(first) == again
 
 
+@pytest.fixture
+def by_another_sweep(toy_tasks):
+    """Tasks that another sweep has done since they were planned, and their store."""
+    tasks = toy_tasks("results", ["vanilla", "ncm"])
+    assert all(outcome.error is None for outcome in InProcess().run(tasks))
+    return tasks, Store(tasks[0].results_dir)
+
+
+def test_a_run_of_another_sweep_counts_though_its_model_was_not_kept(by_another_sweep):
+    """Where another sweep keeps no models, all its runs are trained once more."""
+    tasks, store = by_another_sweep
+    for task in tasks:
+        store.forget_model(task.job.job_id)
+    [outcome] = InProcess().run(tasks[:1])
+    assert outcome.elsewhere
+    shutil.rmtree(store.root / "runs" / tasks[1].job.job_id)
+    first, second = InProcess().run(tasks)  # the second needs the first one's model
+    assert (first.error, first.elsewhere, second.error) == (None, False, None)
+    assert store.has_weights(tasks[0].job.job_id)
+
+
+@pytest.mark.parametrize("keep_changed", [False, True])
+def test_a_run_of_another_sweep_with_other_code_counts_only_where_such_are_kept(
+    by_another_sweep, keep_changed
+):
+    """A method is edited while a sweep goes on, and the next one takes over what that one makes."""
+    tasks, store = by_another_sweep
+    [task, _] = (replace(task, keep_changed=keep_changed) for task in tasks)
+    record = store.read(task.job.job_id)
+    store.renew({**record, "sources": {**record["sources"], "bench/seeds.py": "0" * 16}})
+    [outcome] = InProcess().run([task])
+    assert (outcome.error, outcome.elsewhere) == (None, keep_changed)
+    assert (store.read(task.job.job_id)["sources"] == record["sources"]) is not keep_changed
+
+
 def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, commands):
     pytest.importorskip("submitit")
     commands(sbatch=f'cat "$1" > {tmp_path}/script; echo Submitted batch job 7')

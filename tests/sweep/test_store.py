@@ -521,6 +521,7 @@ def test_a_run_whose_model_is_removed_stays_finished(store):
 def test_a_run_without_its_model_is_replaced_by_one_with_it(store):
     _write(store)
     store.forget_model("a1")
-    assert not store.is_done("a1")
-    _write(store)
     assert store.is_done("a1")
+    assert not store.is_done("a1", replaces=store.read("a1")["checksum"])
+    _write(store)
+    assert store.has_weights("a1")
