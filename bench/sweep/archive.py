@@ -241,22 +241,25 @@ def archived_records(store: Store) -> Iterator[dict[str, Any]]:
 def _files_of(store: Store, job_id: str) -> tuple[dict[str, bytes], str | None]:
     """What is archived of a run, and what is wrong with it, in which case that is nothing."""
     folder = store.root / "runs" / job_id
-    _, problem = store.examine(job_id)
+    record, problem = store.examine(job_id)
     if problem is None and not _RUN.fullmatch(f"runs/{job_id}/{RECORD}"):
         problem = "expected a job id of 20 hexadecimal digits"
     if problem is not None:
         return {}, problem
+    path = folder / DECISIONS
     try:
         decisions = store.decisions(job_id)
-    except StoreError as error:
+        packed = (
+            pack_decisions(job_id, decisions)
+            if kind_of(path) is None
+            else read_regular(path, MOST_DECISIONS)
+        )
+        content = read_regular(folder / RECORD)
+    except (FileNotFoundError, ValueError, StoreError) as error:
         return {}, str(error)
-    path = folder / DECISIONS
-    packed = (
-        pack_decisions(job_id, decisions)
-        if kind_of(path) is None
-        else read_regular(path, MOST_DECISIONS)
-    )
-    return {RECORD: read_regular(folder / RECORD), DECISIONS: packed}, None
+    if json.loads(content) != record:
+        return {}, "it was replaced while it was read; archive again"
+    return {RECORD: content, DECISIONS: packed}, None
 
 
 def _tar(root: Path, members: Mapping[str, bytes]) -> bytes:

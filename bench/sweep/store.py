@@ -207,8 +207,7 @@ class Store:
         from safetensors.numpy import save
 
         target = self._runs / job_id
-        if not (self.has_weights(job_id) and self.is_done(job_id, replaces)):
-            _remove(target)
+        aside = None
         with new_folder(target) as folder:
             contents = {
                 _PREDICTIONS: save(_contiguous(predictions)),
@@ -230,6 +229,11 @@ class Store:
                 "files": files,
             }
             write_new(folder / RECORD, _document(content, target / RECORD))
+            # Not before the new run is whole: on a full disk the one before stays.
+            if not (self.has_weights(job_id) and self.is_done(job_id, replaces)):
+                aside = _put_aside(target)
+        if aside is not None:
+            shutil.rmtree(aside)
         self._failure(job_id).unlink(missing_ok=True)
 
     def is_done(self, job_id: str, replaces: str | None = None) -> bool:
@@ -275,7 +279,7 @@ class Store:
                 packed = read_regular(self._runs / job_id / DECISIONS, MOST_DECISIONS)
                 return unpack_decisions(job_id, packed)
             return decisions_of(self.predictions(job_id))
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:
             raise StoreError(
                 f"Expected labels and predictions of a run in {self._runs / job_id}, but {error}. "
                 "Remove the folder and run the benchmark command again."
@@ -335,7 +339,7 @@ class Store:
         path = self._runs / job_id / name
         try:
             return arrays_from_bytes(read_regular(path, MOST_ARRAYS))
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:
             raise StoreError(
                 f"Expected arrays in {path}, but {error}. Remove the folder and run the benchmark "
                 "command again."
@@ -552,9 +556,10 @@ def _names(folder: Path) -> list[str]:
     return [path.stem for path in files if not path.name.startswith(".")]
 
 
-def _remove(folder: Path) -> None:
+def _put_aside(folder: Path) -> Path | None:
+    """Move `folder` into a temporary one; None where there is none."""
     if kind_of(folder) is None:
-        return
+        return None
     aside = temporary_folder(folder.parent)
     os.replace(folder, aside / folder.name)
-    shutil.rmtree(aside)
+    return aside

@@ -186,6 +186,25 @@ def test_damaged_runs_and_plans_are_named_and_left_out(full):
     assert len(archived.left_out) == 5
 
 
+@pytest.mark.parametrize("after", [shutil.rmtree, None])
+def test_a_run_that_a_sweep_replaces_meanwhile_is_named_and_never_mixed(full, monkeypatch, after):
+    """The record of one run is archived with the labels of another, or there is a traceback."""
+    decisions = Store.decisions
+
+    def replaced(store, job_id):
+        if job_id == IDS[0] and after is not None:
+            after(store.root / "runs" / job_id)
+        elif job_id == IDS[0]:
+            store.renew({**store.read(job_id), "value": "another"})
+        return decisions(store, job_id)
+
+    before = _members(full)
+    monkeypatch.setattr(Store, "decisions", replaced)
+    archived = _write(full)
+    assert (archived.runs, archived.kept) == (3, (f"run {IDS[0]}",))
+    assert _members(full) == before
+
+
 def test_a_folder_without_runs_cannot_be_archived(tmp_path):
     with pytest.raises(StoreError, match="Run the benchmark first"):
         _write(Store(tmp_path))

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -13,6 +14,7 @@ from bench.errors import StoreError
 from bench.files import MOST_JSON
 from bench.perf.synthetic_runs import write_runs
 from bench.processes import Process
+from bench.sweep import store as store_module
 from bench.sweep.plan import plan_document
 from bench.sweep.store import Store, to_json
 from tests.sweep.test_plan import _jobs
@@ -28,8 +30,8 @@ def store(tmp_path):
     return store
 
 
-def _write(store, job_id="a1", **record):
-    store.write(job_id, {"value": 1.5, **record}, PREDICTIONS, WEIGHTS)
+def _write(store, job_id="a1", replaces=None, **record):
+    store.write(job_id, {"value": 1.5, **record}, PREDICTIONS, WEIGHTS, replaces)
 
 
 def _folder(store, job_id="a1"):
@@ -109,6 +111,31 @@ def test_failing_inside_the_write_leaves_nothing(store, monkeypatch):
     assert os.listdir(store.root / "runs") == []
 
 
+@pytest.mark.parametrize("files", range(3))
+def test_failing_inside_a_write_that_replaces_leaves_what_is_there(store, monkeypatch, files):
+    """A disk that is full, or a loss that is no number, takes the finished run along."""
+    _write(store)
+    first = store.read("a1")
+    write_new = store_module.write_new
+
+    def full(path, data):
+        if len(list(path.parent.iterdir())) == files:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_new(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "write_new", full)
+        with pytest.raises(OSError, match="No space"):
+            _write(store, value=2.0, replaces=first["checksum"])
+    assert store.read("a1") == first
+    with pytest.raises(ValueError, match="JSON"):
+        _write(store, value=float("nan"), replaces=first["checksum"])
+    assert store.read("a1") == first
+    _write(store, value=2.0, replaces=first["checksum"])
+    assert store.read("a1")["value"] == 2.0
+    assert os.listdir(store.root / "runs") == ["a1"]
+
+
 def test_nan_is_refused_rather_than_written(store):
     with pytest.raises(ValueError, match="JSON"):
         _write(store, value=float("nan"))
@@ -163,10 +190,10 @@ def test_a_finished_run_is_replaced_only_where_its_checksum_is_named(store):
     assert store.read("a1")["value"] == 1.0
     assert store.is_done("a1")
     assert not store.is_done("a1", replaces=first)
-    store.write("a1", {"value": 3.0}, PREDICTIONS, WEIGHTS, replaces=first)
+    _write(store, value=3.0, replaces=first)
     assert store.read("a1")["value"] == 3.0
     # Another sweep that meant to replace the first finds it replaced.
-    store.write("a1", {"value": 4.0}, PREDICTIONS, WEIGHTS, replaces=first)
+    _write(store, value=4.0, replaces=first)
     assert store.read("a1")["value"] == 3.0
 
 
