@@ -260,7 +260,7 @@ def _renew(
     exact = all(found[job_id].verdict == BIT_FOR_BIT for job_id in equal)
     methods = {label_of(records[job_id]) for job_id in equal} - differing
     confirmed = {part for job_id in equal for part in components(records[job_id])}
-    renewed = left = 0
+    renewed = left = replaced = 0
     for job_id, job in known.items():
         now = sources_of_job(job)
         if changed_files(records[job_id], now) == ():
@@ -269,14 +269,18 @@ def _renew(
             left += 1
             continue
         how = {"equal": BIT_FOR_BIT if exact else WITHIN, **processor()}
-        store.renew({**records[job_id], "sources": now, "confirmed": how})
-        renewed += 1
+        if store.renew({**records[job_id], "sources": now, "confirmed": how}):
+            renewed += 1
+        else:
+            replaced += 1
     console.print(f"{renewed} stored runs now count as made by the present code.")
     if left:
         warn(
             f"{left} do not: a run of their method came out different, or none on their data set, "
             "split or encoder was drawn."
         )
+    if replaced:
+        warn(f"{replaced} were replaced meanwhile by another command and are left as they are.")
 
 
 def _labels_of(job: Job, records: Mapping[str, Json]) -> set[str]:

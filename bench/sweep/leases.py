@@ -62,7 +62,7 @@ class Leases:
         if self._is_taken(path):
             return False
         # Two that find the same lease ended must not both take it.
-        with self._locked():
+        with _locked(self._folder):
             if self._is_taken(path):
                 return False
             write_atomically(path, json.dumps(self._owner).encode())
@@ -75,7 +75,7 @@ class Leases:
         """Give a claimed job back, its result stored or not."""
         path = self._path(job_id)
         self._held.discard(path)
-        with self._locked():
+        with _locked(self._folder):
             if _read(path) == self._owner:  # not taken over while this process was suspended
                 path.unlink()
 
@@ -88,19 +88,6 @@ class Leases:
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.json"
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / ".lock"):
-                yield
-        except OSError as error:
-            raise StoreError(
-                f"Expected a folder for the leases of runs that can be written at {self._folder}, "
-                f"but got: {error.strerror or error}. Remove what is there, or choose another "
-                "results folder with --out."
-            ) from None
-
     def _is_taken(self, path: Path) -> bool:
         """Whether somebody alive has the lease at `path`."""
         if path in self._held:
@@ -110,8 +97,7 @@ class Leases:
         except OSError:  # there is none, or the lock tells what is wrong with the folder
             self._seen.pop(path, None)
             return False
-        owner = _read(path)
-        if owner is not None and _has_ended(owner):
+        if _is_of_ended(path):
             return False
         now = time.monotonic()
         if self._seen.get(path, (None, now))[0] != touched:
@@ -125,6 +111,40 @@ class Leases:
                     os.utime(path, follow_symlinks=False)
                 except OSError:  # given back meanwhile, or the disk is away for a while
                     continue
+
+
+def remove_ended(folder: Path) -> None:
+    """Remove the leases in `folder` of processes that can be seen to have ended.
+
+    Raises
+    ------
+    StoreError
+        Leases cannot be written there.
+    """
+    if not any(map(_is_of_ended, folder.glob("*.json"))):
+        return
+    with _locked(folder):  # somebody may be taking one over
+        for path in filter(_is_of_ended, folder.glob("*.json")):
+            path.unlink()
+
+
+def _is_of_ended(path: Path) -> bool:
+    owner = _read(path)
+    return owner is not None and _has_ended(owner)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            yield
+    except OSError as error:
+        raise StoreError(
+            f"Expected a folder for the leases of runs that can be written at {folder}, but got: "
+            f"{error.strerror or error}. Remove what is there, or choose another results folder "
+            "with --out."
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from bench.files import (
 )
 from bench.objects import arrays_from_bytes, objects_from_bytes, objects_to_bytes
 from bench.sweep.decisions import decisions_of, unpack_decisions
+from bench.sweep.leases import remove_ended
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -120,10 +122,14 @@ class Store:
         for name in ("", *_FOLDERS):
             for path in remove_strays(self.root / name):
                 log.warning("%s is removed: the process that wrote it was killed.", path)
-        # A sweep that was killed after a run was stored did not come to these.
-        for path in (*self._checkpoints.glob("*.safetensors"), *self.leases.glob("*.json")):
-            if self.has_weights(path.stem):
-                path.unlink(missing_ok=True)
+        remove_ended(self.leases)
+        # A sweep that was killed after a run was stored did not come to its checkpoint. One that is
+        # younger than the run is of its replacement.
+        for path in self._checkpoints.glob("*.safetensors"):
+            with suppress(FileNotFoundError):
+                stored = (self._runs / path.stem / _WEIGHTS).lstat().st_mtime_ns
+                if path.lstat().st_mtime_ns <= stored:
+                    path.unlink()
 
     def remove(self) -> None:
         """Remove the whole folder, which must be one that only a command writes to."""
@@ -241,11 +247,18 @@ class Store:
         record = self.read(job_id)
         return record is not None and record["checksum"] != replaces
 
-    def renew(self, record: Mapping[str, Any]) -> None:
-        """Write the record of a stored run again, after what it says of its code has changed."""
+    def renew(self, record: Mapping[str, Any]) -> bool:
+        """Write the record of a stored run again, after what it says of its code has changed.
+
+        Not where the stored one has another checksum by now; gives whether it was written.
+        """
+        stored = self.read(record["job_id"])
+        if stored is None or stored["checksum"] != record["checksum"]:
+            return False
         content = {key: value for key, value in record.items() if key != "checksum"}
         path = self._runs / record["job_id"] / RECORD
         write_atomically(path, _document(content, path))
+        return True
 
     def has_weights(self, job_id: str) -> bool:
         """Whether the model of a stored run is here."""

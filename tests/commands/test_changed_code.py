@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from bench import sources
+from bench.commands import repeat as commands_repeat
 from bench.commands.sweep import Stored
 from bench.method import METHODS
 from bench.sweep import fingerprint
@@ -295,6 +296,29 @@ def test_repeating_names_a_change_that_changes_something(edit, start, repeat, tm
     assert "training from epoch 1 on" in err
     assert _record(folder, "mine") == before
     assert "1 do not: a run of their method came out different" in err
+
+
+def test_a_run_that_is_replaced_while_it_is_repeated_is_left_alone(
+    edit, start, bench, repeat, monkeypatch, tmp_path
+):
+    """Another command trains the same run meanwhile, and its record is overwritten."""
+    edit()
+    start()
+    edit("return cross_entropy(logits, labels)", "return 1 * cross_entropy(logits, labels)")
+    train = commands_repeat._train
+
+    def beside_another_command(*arguments):
+        done = train(*arguments)
+        start()
+        return done
+
+    monkeypatch.setattr(commands_repeat, "_train", beside_another_command)
+    code, out, err = repeat()
+    assert code == 0, err
+    assert "0 stored runs now count" in out
+    assert "1 were replaced meanwhile by another command" in err
+    assert Store(tmp_path / "results").read(_record(tmp_path / "results", "mine")["job_id"])
+    assert bench("verify", "--out", tmp_path / "results")[0] == 0
 
 
 def test_a_repeat_that_fails_is_not_taken_for_an_earlier_one(edit, start, repeat, monkeypatch):

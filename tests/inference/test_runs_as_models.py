@@ -109,8 +109,8 @@ def test_a_run_of_before_objects_were_kept_is_refused(runs, copied):
     store, job_id = Store(copied("ecfp_forest").parent.parent), copied("ecfp_forest").name
     record = store.read(job_id)
     files = {name: sha for name, sha in record["files"].items() if name != "model.skops"}
-    (copied("ecfp_forest") / "model.skops").unlink()
     store.renew({**record, "files": files})
+    (copied("ecfp_forest") / "model.skops").unlink()
     assert store.examine(job_id)[1] is None
     with pytest.raises(ModelError, match="earlier version"):
         load_model(copied("ecfp_forest"))

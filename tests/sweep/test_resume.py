@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from bench.sweep.fingerprint import sources_of_job
@@ -101,9 +103,12 @@ def test_a_run_with_weights_is_not_done_again(store):
 def test_a_run_that_other_code_made_is_done_again_whether_or_not_it_has_a_checkpoint(store):
     [job] = _jobs(splits=["random"])
     _stored(store, job, "model.safetensors")
+    os.utime(store.root / "runs" / job.job_id / "model.safetensors", (0, 0))
     for _ in range(2):
         load = triage_jobs([job], (), {job.job_id}, store, Policy())
         assert _ids(load.changed) == [job.job_id]
         assert not load.resumed
         assert load.kinds() == "1 again as their code has changed"
         store.checkpoint(job.job_id).write_text("")
+        store.tidy()
+        assert store.checkpoint(job.job_id).exists()

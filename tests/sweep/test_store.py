@@ -3,6 +3,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bench.files import MOST_JSON
 from bench.perf.synthetic_runs import write_runs
 from bench.processes import Process
 from bench.sweep import store as store_module
+from bench.sweep.leases import Leases
 from bench.sweep.plan import plan_document
 from bench.sweep.store import Store, to_json
 from tests.sweep.test_plan import _jobs
@@ -175,12 +177,29 @@ def test_what_killed_processes_left_is_removed_and_named(store, caplog):
     for folder in (*stray, *living):
         folder.mkdir(parents=True)
     for name in ("a1", "b2"):
-        (checkpoints / f"{name}.safetensors").write_text("")
+        store.checkpoint(name).write_text("")
+    os.utime(store.checkpoint("a1"), (0, 0))  # before the run was stored
+    store.leases.joinpath("a1.json").write_text(json.dumps({**own._asdict(), "pid": 2**22 + 1}))
     store.tidy()
+    assert list(store.leases.glob("*.json")) == []
     assert not any(folder.exists() for folder in stray)
     assert all(folder.exists() for folder in living)
     assert all(str(folder) in caplog.text for folder in stray)
     assert [path.stem for path in checkpoints.iterdir()] == ["b2"]  # a1 is stored
+
+
+def test_what_a_living_sweep_is_at_stays(store):
+    """A second command removes the checkpoint of a run that is done again, and its lease."""
+    _write(store)
+    os.utime(_folder(store) / "model.safetensors", (0, 0))
+    store.checkpoint("a1").write_text("half an hour of training")
+    first, second = Leases(store.leases), Leases(store.leases)
+    assert first.claim("a1")
+    Store(store.root).tidy()
+    assert store.checkpoint("a1").exists()
+    assert not second.claim("a1")
+    first.close()
+    second.close()
 
 
 def test_a_finished_run_is_replaced_only_where_its_checksum_is_named(store):
@@ -203,6 +222,18 @@ def test_a_renewed_record_is_whole_and_keeps_its_files(store):
     record = store.read("a1")
     assert record["sources"] == {"methods/cb.py": "0" * 16}
     assert record["value"] == 1.5
+
+
+def test_a_record_that_is_replaced_meanwhile_is_not_renewed(store):
+    """A record of one run is written over that of another, whose files it does not know."""
+    _write(store)
+    first = store.read("a1")
+    _write(store, value=2.0, replaces=first["checksum"])
+    assert not store.renew({**first, "sources": {}})
+    assert store.read("a1")["value"] == 2.0
+    shutil.rmtree(_folder(store))
+    assert not store.renew(first)
+    assert not _folder(store).exists()
 
 
 def test_forgetting_attempts_keeps_the_finished_run(store):
