@@ -180,13 +180,15 @@ def carry_out(
         return needed, left
 
     replaced: dict[str, str] = {}
+    tried: list[Job] = []
 
     def run_trials(jobs: list[Job], plan: Mapping[str, Any]) -> Outcomes:
         def write_plan(_: list[Job], stored: Stored) -> None:
             replaced.update(stored.replaced)  # the plan holds the trials before, too
             store.write_trials(with_replaced(plan, replaced))
 
-        _, left = run(jobs, write_plan)
+        needed, left = run(jobs, write_plan)
+        tried.extend(needed)
         show_failures(store, left)
         return outcomes_of(store, with_replaced(plan, replaced))
 
@@ -218,7 +220,7 @@ def carry_out(
         store.write_plan(plan)
 
     needed, left = run(jobs, write_plan, () if joined is None else joined.files)
-    _forget_models(store, needed, resolved.settings.keep_models)
+    _forget_models(store, needed, resolved.settings.keep_models, tried)
     return Benchmark(store, plan, left)
 
 
@@ -234,11 +236,12 @@ def _grid(resolved: Resolved) -> Grid:
     return grid
 
 
-def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep) -> None:
+def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep, trials: Sequence[Job]) -> None:
     """Remove the models that are not to be kept, and say how many."""
     if keep == "all":
         return
-    freed = [store.forget_model(job_id) for job_id in models_to_forget(jobs, store.records(), keep)]
+    ids = models_to_forget(jobs, store.records(), keep, trials)
+    freed = [store.forget_model(job_id) for job_id in ids]
     if any(freed):
         console.print(
             f"Models of {counted(sum(size > 0 for size in freed), 'run')} removed, "

@@ -48,6 +48,18 @@ def test_the_best_seed_alone(bench, toy_arguments, kept):
     assert len(kept()) == 1
 
 
+@pytest.mark.parametrize("keep", ["best", "none"])
+def test_trials_leave_no_models(bench, toy_arguments, kept, keep):
+    """Twenty trials of each method fill the disk, whatever is to be kept."""
+    code, out, _ = bench(*toy_arguments(
+        "--methods", "focal", "--trials", "2", "--seeds", "0", "--keep-models", keep
+    ))  # fmt: skip
+    assert code == 0
+    assert kept() == ({("focal", 0)} if keep == "best" else set())
+    assert f"Models of {2 if keep == 'best' else 3} runs removed" in out
+    assert f"(--keep-models {keep})" in out
+
+
 def test_what_builds_on_a_run_without_its_model_has_it_trained_again(bench, toy_arguments, kept):
     bench(*toy_arguments("--methods", "vanilla", "--keep-models", "none"))
     assert kept() == set()

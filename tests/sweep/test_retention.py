@@ -56,6 +56,24 @@ def test_options_make_another_row():
     assert models_to_forget(jobs, records, "best") == []
 
 
+def test_encoders_make_other_rows():
+    """Of a row that was run with two encoders, one has no model left."""
+    jobs = _jobs(splits=["random"], methods=["vanilla", "vanilla[backbone=gin]"], seeds=[0, 1])
+    scores = {("gcn", 0): 0.1, ("gcn", 1): 0.2, ("gin", 0): 0.9, ("gin", 1): 0.8}
+    records = [_record(job, scores[job.encoder, job.seed]) for job in jobs]
+    forgotten = set(models_to_forget(jobs, records, "best"))
+    kept = {(job.encoder, job.seed) for job in jobs if job.job_id not in forgotten}
+    assert kept == {("gcn", 1), ("gin", 0)}
+
+
+def test_of_trials_none_is_a_best_one():
+    table, trials = (_jobs(splits=["random"], methods=["cb"], seeds=[seed]) for seed in (0, 100))
+    records = [_record(job) for job in (*table, *trials)]
+    for keep, forgotten in (("all", []), ("best", trials), ("none", [*table, *trials])):
+        found = models_to_forget(table, records, keep, trials)
+        assert found == [job.job_id for job in forgotten]
+
+
 @pytest.mark.parametrize("keep", ["best", "none"])
 def test_a_run_that_is_not_done_has_no_model(keep):
     assert models_to_forget(_jobs(splits=["random"]), [], keep) == []
