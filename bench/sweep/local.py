@@ -35,7 +35,8 @@ from bench.training.run import peak_memory_bytes
 # Imported once by the server from which runs are forked.
 _PRELOAD = ["bench.sweep.compiler", "bench.sweep.worker", "bench.training.run"]
 
-# What a run that is asked to stop gets to finish what it is writing.
+# What a run that is asked to stop gets to finish what it is writing, and one that has told its
+# outcome to end.
 _GRACE_SECONDS = 10.0
 
 
@@ -132,6 +133,8 @@ class Processes(Executor):
 
     def _end(self, receiver: Connection) -> None:
         process, _, gpu = self._running.pop(receiver)
+        process.join(_GRACE_SECONDS)
+        process.kill()  # what a plug-in left running in it, such as a thread, keeps it from ending
         process.join()
         receiver.close()
         if gpu is not None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -148,6 +149,20 @@ def test_a_run_past_its_time_is_ended_and_recorded_with_the_epochs_done(executed
     failure = Store(tmp_path / "results").read_failure(victim)
     assert (failure["status"], failure["epochs"], failure["attempts"]) == ("timed-out", 1, 1)
     assert failure["peak_memory_bytes"] > 2**20
+
+
+def test_a_run_that_does_not_end_after_its_outcome_holds_up_nobody(executed, monkeypatch):
+    """A thread that a plug-in leaves running hangs the sweep for ever, whatever its time limit."""
+    monkeypatch.setattr(local, "_GRACE_SECONDS", 0.1)
+
+    def execute(task, on_epoch):
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        return local.Outcome(task.job.job_id)
+
+    tasks = executed(execute, _jobs(seeds=[0, 1], splits=["random"]))
+    started = time.monotonic()
+    assert [outcome.error for outcome in Processes(1).run(tasks)] == [None, None]
+    assert time.monotonic() - started < 50
 
 
 def test_an_interrupted_run_is_recorded_as_such_and_is_no_attempt(executed, tmp_path):
