@@ -15,7 +15,6 @@ import socket
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -23,7 +22,7 @@ from typing import Any, get_args
 import bench
 from bench.errors import StoreError, UnavailableError
 from bench.files import read_regular, temporary_folder, write_atomically
-from bench.sweep.executor import Executor, Watcher
+from bench.sweep.executor import POLL_SECONDS, Executor, Watcher
 from bench.sweep.store import Store
 from bench.sweep.worker import Outcome, Status, Task, execute
 from bench.training.loop import EpochReport
@@ -31,7 +30,6 @@ from bench.training.run import peak_memory_bytes
 
 # How long what one machine wrote may take until another one sees it.
 VISIBLE_SECONDS = 15.0
-POLL_SECONDS = 0.5
 # Of a file in which a worker tells something.
 MOST_BYTES = 2**20
 
@@ -168,9 +166,14 @@ def _executed(task: Task, progress_dir: Path) -> Outcome:
     path = _progress_file(progress_dir, task.job.job_id)
 
     def tell(content: Any) -> None:
-        # The sweep may be gone, and its folder with it; the run is worth finishing all the same.
-        with suppress(OSError):
+        try:
             write_atomically(path, json.dumps(content).encode())
+        except FileNotFoundError:
+            # The sweep is gone, and the next one has tidied up and taken the run over.
+            if progress_dir.parent.is_dir():
+                raise SystemExit(1) from None
+        except OSError:  # the disk is full or away for a moment; the run is worth finishing
+            pass
 
     tell(None)
     return execute(

@@ -14,13 +14,13 @@ from typing import Any
 
 from bench.errors import UnavailableError
 from bench.sweep.cluster import (
-    POLL_SECONDS,
     ClusterExecutor,
     execute_on_worker,
     import_cluster_package,
     outcome_of,
     python_path,
 )
+from bench.sweep.executor import POLL_SECONDS
 from bench.sweep.worker import Outcome, Task
 
 # How often a run is begun again after its worker was lost.

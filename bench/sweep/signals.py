@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 
@@ -48,14 +49,30 @@ def signals_held() -> Iterator[None]:
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
     """Processes that are started in the block ignore interrupts, as this one does meanwhile."""
+    with _interrupts_to(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def interrupts_heard() -> Iterator[None]:
+    """Processes that are started in the block hear interrupts, as this one does meanwhile.
+
+    A command that a script starts in the background ignores them, and so would they.
+    """
+    with _interrupts_to(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _interrupts_to(handler: Any) -> Iterator[None]:
     if not _hears_signals():
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, before)
 
 
 def _hears_signals() -> bool:

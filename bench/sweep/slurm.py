@@ -26,7 +26,6 @@ from bench.errors import StoreError, UnavailableError
 from bench.files import read_regular, write_atomically
 from bench.sweep.cluster import (
     MOST_BYTES,
-    POLL_SECONDS,
     VISIBLE_SECONDS,
     ClusterExecutor,
     execute_on_worker,
@@ -34,6 +33,8 @@ from bench.sweep.cluster import (
     outcome_of,
     python_path,
 )
+from bench.sweep.executor import POLL_SECONDS
+from bench.sweep.signals import interrupts_heard
 from bench.sweep.worker import Outcome, Task
 
 
@@ -119,10 +120,17 @@ class Slurm(ClusterExecutor):
         # submitit shows the first GPUs of the machine to all that it starts here.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") if self._cluster == "local" else None
         gpus = [*taken, *[visible] * (len(calls) - len(taken))]
-        with self._quiet(private):
-            tasks, progress = zip(*calls, strict=True)
-            outcomes = [_outcome_file(private, task) for task in tasks]
-            jobs = list(self._executor.map_array(_write_outcome, tasks, progress, outcomes, gpus))
+        tasks, progress = zip(*calls, strict=True)
+        arguments = (tasks, progress, [_outcome_file(private, task) for task in tasks], gpus)
+        # On this machine submitit cancels by an interrupt.
+        with self._quiet(private), interrupts_heard():
+            try:
+                jobs = list(self._executor.map_array(_write_outcome, *arguments))
+            except self._submitit.core.utils.FailedJobError as error:
+                raise UnavailableError(
+                    f"Expected SLURM to take the runs, but got: {error}. See executor.partition, "
+                    "account, qos and sbatch in --print-config."
+                ) from None
         self._gpu_of.update(zip(jobs, taken, strict=False))
         return jobs
 

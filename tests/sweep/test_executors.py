@@ -1,7 +1,10 @@
 import os
 import pickle
 import shutil
+import signal
 import stat
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from bench.sweep.local import InProcess, Processes
 from bench.sweep.slurm import Slurm
 from bench.sweep.store import Store
 from bench.sweep.worker import Outcome
+from bench.training.loop import EpochReport
 
 # One depends on the run of another.
 METHODS = ("vanilla", "cb", "dive")
@@ -177,8 +181,12 @@ def test_a_worker_that_does_not_see_the_files_is_a_failure_that_says_so(toy_task
     assert Store(task.results_dir).read_failure(outcome.job_id)["reason"] == outcome.error
 
 
-def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks):
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks, request, handler):
+    """From a command that a script started in the background, the process of the run goes on."""
     pytest.importorskip("submitit")
+    before = signal.signal(signal.SIGINT, handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     [task] = toy_tasks("jobs", ["vanilla"], epochs=100_000)
     settings = resolve("quick", {"jobs": 1, "executor.name": "submitit-local"}).settings
     [outcome] = make_executor(settings, place_of(settings), task.results_dir, max_minutes=0.05).run(
@@ -187,6 +195,17 @@ def test_a_run_of_submitit_past_its_time_is_stopped_and_recorded(toy_tasks):
     assert outcome.status == "timed-out"
     failure = Store(task.results_dir).read_failure(outcome.job_id)
     assert failure["status"] == "timed-out"
+    deadline = time.monotonic() + 60
+    while any(str(task.cache_dir).encode() in line for line in _command_lines()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _command_lines():
+    """Of all processes that are going on."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
 
 
 def test_even_one_job_at_a_time_gets_a_process_of_its_own_unless_a_debugger_is_to_see_it(tmp_path):
@@ -291,6 +310,25 @@ def test_a_worker_is_not_believed_that_its_record_is_stored(toy_tasks, monkeypat
     assert (outcome.status, "a record that is not in" in outcome.error) == ("died", True)
 
 
+def test_a_worker_whose_sweep_was_tidied_up_ends(toy_tasks, monkeypatch):
+    """The next sweep has taken its run over, and it is trained twice side by side."""
+    [task] = toy_tasks("results", ["vanilla"])
+    progress = task.results_dir / "progress"
+    progress.mkdir()
+    told = []
+
+    def execute(task, on_epoch):
+        for epoch in (1, 2):
+            on_epoch(task.job.job_id, EpochReport(epoch, "main", 0.0, 0.0, 0.0, 0.0))
+            told.append(epoch)
+            shutil.rmtree(progress)  # as the next sweep does
+
+    monkeypatch.setattr("bench.sweep.cluster.execute", execute)
+    with pytest.raises(SystemExit):
+        execute_on_worker(task, progress)
+    assert told == [1]
+
+
 def test_progress_that_cannot_be_read_for_a_moment_ends_no_sweep(toy_tasks, monkeypatch):
     """A network's disk that is away once, when a worker is asked how far it is, stops all runs."""
 
@@ -391,6 +429,15 @@ def test_sbatch_gets_what_the_settings_ask_for(toy_tasks, tmp_path, commands):
         assert f"#SBATCH --{line}\n" in script
     assert "export PYTHONPATH=" in script
     executor.close()
+
+
+def test_a_submission_that_is_refused_is_named(toy_tasks, commands):
+    pytest.importorskip("submitit")
+    commands(sbatch="echo 'sbatch: error: invalid partition specified: NAME' >&2; exit 1")
+    [task] = toy_tasks("results", ["vanilla"])
+    with pytest.raises(UnavailableError, match=r"invalid partition .*executor\.partition"):
+        list(_executor(task.results_dir, name="slurm", partition="NAME").run([task]))
+    assert not list(task.cache_dir.glob("submitit-*"))
 
 
 def test_without_slurm_the_way_out_is_named(tmp_path, monkeypatch):
