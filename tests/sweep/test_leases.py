@@ -6,13 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from bench.errors import StoreError
 from bench.processes import Process
 from bench.sweep.leases import MISSED, Leases
 
+ROOT = Path(__file__).parents[2]
 BEAT = 0.05
 
 
@@ -127,7 +131,15 @@ def _file(folder):
 
 def _linked_lock(folder):
     folder.mkdir()
+    (folder / "other").write_text("mine")
     (folder / ".lock").symlink_to(folder / "other")
+
+
+def test_no_filelock_that_follows_links_is_allowed():
+    """Before 3.20.1 a link in the place of a lock empties the file that it leads to."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {one.name: one.specifier for one in map(Requirement, project["dependencies"])}
+    assert not needed["filelock"].contains("3.20.0")
 
 
 @pytest.mark.parametrize("make", [_file, _linked_lock])
@@ -135,6 +147,8 @@ def test_a_folder_that_cannot_hold_leases_is_one_clear_error(tmp_path, make):
     make(tmp_path / ".leases")
     with pytest.raises(StoreError, match=r"\.leases, but got: .*--out"):
         Leases(tmp_path / ".leases", BEAT).claim("a1")
+    if make is _linked_lock:
+        assert (tmp_path / ".leases" / "other").read_text() == "mine"
 
 
 @pytest.mark.fault(6)
