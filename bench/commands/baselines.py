@@ -72,6 +72,11 @@ class Joined:
         }
         return replace(self, files=kept)
 
+    def never_trained(self, asked: Sequence[Job]) -> set[str]:
+        """Ids of its runs, and of own ones in their places that no job of `asked` is or needs."""
+        theirs, own = ({job.job_id for job in with_required(jobs)} for jobs in (self.jobs, asked))
+        return {*self.files, *(theirs - own)}
+
     def in_words(self) -> str:
         """One line for the terminal."""
         return (

@@ -154,13 +154,13 @@ def carry_out(
     def run(
         jobs: list[Job],
         write_plan: Callable[[list[Job], Stored], object],
-        joined: Collection[str] = (),
+        kept: Collection[str] = (),
     ) -> tuple[list[Job], list[Job]]:
         """Run what is not done of `jobs` and of what they depend on; all, and what is left."""
         hashes = make_splits(jobs, ready, cache, cores)
         jobs = [job for job in jobs if split_of_job(job) in hashes]
         needed = with_required(jobs)
-        stored = read_stored(store.records(), needed, samples, policy, place.name, joined)
+        stored = read_stored(store.records(), needed, samples, policy, place.name, kept)
         require_packages([job for job in needed if job.job_id not in stored.done()])
         for line in stored.notes():
             warn(line)
@@ -201,10 +201,12 @@ def carry_out(
     jobs = jobs_of(grid)
     plan: dict[str, Any] = {}
     joined: Joined | None = None
+    kept: Collection[str] = ()
     if shipped is not None:
         joined = shipped.join(jobs, grid, resolved.settings, jobs_of).beside(store)
         joined.put(store)
         console.print(joined.in_words())
+        kept = joined.never_trained(jobs)
         jobs = [*jobs, *joined.jobs]
 
     def write_plan(jobs: list[Job], stored: Stored) -> None:
@@ -219,7 +221,7 @@ def carry_out(
             plan["settings"]["joined"] = joined.to_json()
         store.write_plan(plan)
 
-    needed, left = run(jobs, write_plan, () if joined is None else joined.files)
+    needed, left = run(jobs, write_plan, kept)
     _forget_models(store, needed, resolved.settings.keep_models, tried)
     return Benchmark(store, plan, left)
 
@@ -297,7 +299,7 @@ def _dry_run(
             asked += jobs_of(settled.grid(here))
         else:
             later = runs_later(here, resolved.settings, len(asked))
-    joined: Collection[str] = ()
+    kept: Collection[str] = ()
     found = records()
     if shipped is not None and here.datasets:
         try:
@@ -307,10 +309,10 @@ def _dry_run(
                 raise
         else:
             console.print(with_them.in_words())
+            kept, found = with_them.never_trained(asked), chain(found, with_them.records())
             asked = [*asked, *with_them.jobs]
-            joined, found = with_them.files, chain(found, with_them.records())
     jobs = with_required(asked)
-    stored = read_stored(found, jobs, samples, policy, place.name, joined)
+    stored = read_stored(found, jobs, samples, policy, place.name, kept)
     # A start with --force forgets how often runs have failed.
     tries = replace(policy, retry_failed=policy.retry_failed or policy.force)
     load = triage_jobs(jobs, stored.done(), stored.changed, store, tries)

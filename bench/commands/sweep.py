@@ -84,7 +84,7 @@ def read_stored(
     samples: Mapping[str, int],
     policy: Policy,
     device: str | None = None,
-    joined: Collection[str] = (),
+    never_trained: Collection[str] = (),
 ) -> Stored:
     """What is stored, and what of it counts under `policy`.
 
@@ -100,8 +100,8 @@ def read_stored(
         Under ``force`` nothing counts.
     device : str, optional
         What records will call the device of the runs; None where it is not known.
-    joined : collection of str
-        Ids of runs that were made elsewhere: they are kept though their code has changed.
+    never_trained : collection of str
+        Ids of runs that stand beside those asked for: they are kept though their code has changed.
     """
     stored = Stored({}, {}, {}, {}, Costs(dict(samples), device=device))
     jobs = {job.job_id: job for job in needed}
@@ -112,7 +112,7 @@ def read_stored(
             continue
         stored.checksums[job_id] = record["checksum"]
         files = () if policy.force else changed_files(record, sources_of_job(jobs[job_id]))
-        if files != () and (policy.keep_changed or job_id in joined):
+        if files != () and (policy.keep_changed or job_id in never_trained):
             stored.kept[job_id] = files
         elif files != ():
             stored.changed[job_id] = files

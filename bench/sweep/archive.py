@@ -208,16 +208,18 @@ def runs_to_join(store: Store) -> tuple[dict[str, dict[str, bytes]], dict[str, A
 
 
 def join_runs(store: Store, runs: Mapping[str, Mapping[str, bytes]]) -> None:
-    """Put runs of :func:`runs_to_join` into another folder; what is there stays as it is.
+    """Put runs of :func:`runs_to_join` into another folder; what is there and sound stays.
 
     Raises
     ------
     StoreError
         The folder cannot be written.
     """
-    here = set(store.job_ids())
+    lacking = {job_id: files for job_id, files in runs.items() if store.read(job_id) is None}
     try:
-        _put(store, {job_id: files for job_id, files in runs.items() if job_id not in here})
+        for job_id in lacking:
+            store.remove_run(job_id)  # one that is damaged
+        _put(store, lacking)
     except OSError as error:
         raise _not_writable(store.root, error) from error
 

@@ -135,6 +135,12 @@ class Store:
         """Remove the whole folder, which must be one that only a command writes to."""
         shutil.rmtree(self.root)
 
+    def remove_run(self, job_id: str) -> None:
+        """Remove a stored run, whole or damaged; nothing where there is none."""
+        aside = _put_aside(self._runs / job_id)
+        if aside is not None:
+            shutil.rmtree(aside)
+
     def forget_attempts(self, job_id: str) -> None:
         """Forget how a run failed and how far it has come; a finished run stays."""
         self._failure(job_id).unlink(missing_ok=True)

@@ -118,6 +118,38 @@ def test_own_runs_stay_and_are_not_called_joined(bench, toy_arguments, start, tm
         assert Store(tmp_path / "results").read(job_id) == record
 
 
+def test_own_runs_of_changed_code_are_not_trained_either(
+    bench, toy_arguments, start, trained, tmp_path
+):
+    """Runs that nobody asked for and that are said never to be trained are trained for hours."""
+    bench(*toy_arguments("--methods", "vanilla_tuned", *SEEDS))
+    own = Store(tmp_path / "results")
+    for record in list(own.records()):
+        own.renew({**record, "sources": {**record["sources"], "bench/seeds.py": "0" * 16}})
+    checksums = {record["checksum"] for record in own.records()}
+    trained.clear()
+    assert "3 runs: 2 done, 1 to do" in start("--dry-run")[1]
+    code, _, err = start()
+    assert code == 0, err
+    assert trained == ["cb"]
+    assert "bench/seeds.py has changed since 2 of these runs. Kept and marked." in err
+    assert checksums < {record["checksum"] for record in own.records()}
+    # What is asked for itself, with what that depends on, is trained as ever.
+    start("--methods", "cb,vanilla_tuned")
+    assert trained == ["cb", "vanilla", "vanilla_tuned"]
+
+
+def test_a_damaged_own_run_gives_its_place_to_the_joined_one(start, trained, tmp_path):
+    start()
+    own = Store(tmp_path / "results")
+    ids = plan_of(own.root)["settings"]["joined"]["runs"]
+    (own.root / "runs" / ids[0] / "decisions.safetensors").write_bytes(b"")
+    trained.clear()
+    assert start()[0] == 0
+    assert trained == []
+    assert all(own.read(job_id) for job_id in ids)
+
+
 def test_a_dry_run_lists_them_and_writes_nothing(start, trained, tmp_path):
     _, out, _ = start("--dry-run")
     assert "done    toy · random · vanilla · seed 0" in out
