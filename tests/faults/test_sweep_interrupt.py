@@ -9,15 +9,17 @@ from bench.sweep.store import Store
 from tests.faults.sweep_commands import TWELVE, Command, figures, left_behind
 
 
-def _slow_write(marker):
-    """Makes the writing of a record take a second, and says when it has begun."""
-    from bench.sweep import store
+def _slow_write(marker, seconds=0.5):
+    """Makes the writing of a record take a while that is waited for, and says when it has begun."""
+    from bench.sweep import local, store
+
+    local._GRACE_SECONDS = max(local._GRACE_SECONDS, seconds)
 
     original = store._contiguous
 
     def contiguous(arrays):
         marker.touch()
-        time.sleep(0.5)
+        time.sleep(seconds)
         return original(arrays)
 
     store._contiguous = contiguous
@@ -52,14 +54,16 @@ def test_an_interrupt_finishes_the_write_and_the_same_command_goes_on(tmp_path, 
 
 @pytest.mark.fault(9)
 def test_a_second_interrupt_ends_at_once_and_nothing_is_corrupt(tmp_path):
-    """An impatient second Ctrl-C leaves a result that cannot be read."""
+    """An impatient second Ctrl-C is waited out, or leaves a result that cannot be read."""
     marker = tmp_path / "writing"
-    command = Command(tmp_path, *TWELVE, prepare=partial(_slow_write, marker))
+    command = Command(tmp_path, *TWELVE, prepare=partial(_slow_write, marker, seconds=300))
     _wait_for(marker)
     command.send(signal.SIGINT)
-    time.sleep(0.1)
+    time.sleep(0.5)
+    assert command.process.is_alive()  # the first waits for what is being written
     command.send(signal.SIGINT)
     assert command.wait() in (130, -signal.SIGINT)
+    assert list(Store(command.out).records()) == []
     for path in (command.out / "runs").glob("[!.]*"):
         assert Store(command.out).read(path.name) is not None
     again = Command(tmp_path, *TWELVE)
