@@ -124,7 +124,8 @@ class Settings(Options):
     keep_models: Literal["best", "all", "none"] = Field(
         "all",
         description="models of finished runs that are kept, besides those that others depend on. "
-        "best: of each data set, split and method the seed that is best on validation",
+        "best: of each data set, split, method and encoder the seed that is best on validation; "
+        "of trials none",
     )
     executor: ExecutorSettings = ExecutorSettings()
     trials: TrialSettings = TrialSettings()

@@ -190,7 +190,12 @@ def remove_strays(folder: Path) -> list[Path]:
     What a living process is writing stays, and so does what one of another machine or container
     wrote to within the last day. So does whatever has not in full a name that is given here.
     """
-    return [path for path in entries(folder) if _is_stray(path) and _removed(path)]
+    return [path for path in strays(folder) if _removed(path)]
+
+
+def strays(folder: Path) -> list[Path]:
+    """What :func:`remove_strays` would remove from `folder`."""
+    return [path for path in entries(folder) if _is_stray(path)]
 
 
 def unreadable(path: Path, error: OSError) -> StoreError:

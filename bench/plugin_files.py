@@ -18,6 +18,9 @@ from bench.errors import UsageError
 
 VARIABLE = "LTDD_PLUGINS"
 
+# What Python finds elsewhere first, whatever is beside a file: a checkout has a folder `bench`.
+_NEVER_BESIDE = sys.stdlib_module_names | {"bench"}
+
 # Optional packages that encoders are made of; pip has the same names for them.
 _OPTIONAL = ("dgl", "dgllife", "torch_geometric")
 
@@ -77,7 +80,8 @@ def _imported_beside(path: Path) -> dict[str, Path]:
     found = {path.stem: path}
     waiting = [path]
     while waiting:
-        for name in set(_imported_names(waiting.pop())) - found.keys():
+        imported = set(_imported_names(waiting.pop())) - _NEVER_BESIDE
+        for name in imported - found.keys():
             for beside in (path.parent / name / "__init__.py", path.with_name(f"{name}.py")):
                 if beside.is_file() and name not in found:
                     found[name] = beside

@@ -146,13 +146,13 @@ def _source(module: str) -> _Source | None:
 _READ: dict[tuple[str, Path], _Source] = {}
 
 
-def edited_files() -> set[str]:
-    """Names of the files that do something else now than when this process read them."""
-    return {
+def edited(names: Collection[str]) -> list[str]:
+    """Those of the files called `names` that do something else now than when they were read."""
+    return sorted(
         source.name
         for (module, path), source in _READ.items()
-        if path.is_file() and _parsed(module, path).sha256 != source.sha256
-    }
+        if source.name in names and path.is_file() and _parsed(module, path).sha256 != source.sha256
+    )
 
 
 def _parsed(module: str, path: Path) -> _Source:

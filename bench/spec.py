@@ -56,7 +56,7 @@ def parse_spec(text: str) -> Spec:
         if key.strip() in options:
             raise UsageError(f"The option {key.strip()!r} stands twice in {text!r}.")
         read = _encoders if key.strip() == ENCODER else parse_value
-        options[key.strip()] = read(value)
+        options[key.strip()] = read(value) if value.strip() else ""
     return Spec(match["name"], options)
 
 

@@ -26,6 +26,12 @@ def test_quotes_inside_quotes_do_not_end_them():
     assert parse_spec(r'c[path="q\"uo.csv"]').options == {"path": 'q"uo.csv'}
 
 
+def test_no_text_is_an_empty_one():
+    """Tables have such labels."""
+    assert parse_spec("stack[networks=]").options == {"networks": ""}
+    assert Spec("stack", {"networks": ""}).label == "stack[networks=]"
+
+
 @given(st.text())
 def test_a_label_is_read_back_as_what_it_says(text):
     options = {"text": text, "whole": 1}

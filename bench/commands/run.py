@@ -49,14 +49,13 @@ from bench.sweep.plan import (
     open_dataset,
     plan_document,
     require_packages,
-    with_replaced,
     with_required,
 )
 from bench.sweep.policy import Policy
 from bench.sweep.resume import triage_jobs
 from bench.sweep.retention import Keep, models_to_forget
 from bench.sweep.splits import require_columns
-from bench.sweep.store import Store
+from bench.sweep.store import Store, with_replaced
 from bench.sweep.trials import check_trials
 from bench.tracking.listener import require_trackers
 
@@ -177,6 +176,12 @@ def carry_out(
             place=place,
             policy=policy,
         )
+        # What another command with other code has stored meanwhile does not count either.
+        since = {job.job_id: store.read(job.job_id) for job in left}
+        newer = {job_id: record["checksum"] for job_id, record in since.items() if record}
+        if newer := {job_id: newer[job_id] for job_id in newer.keys() - stored.done()}:
+            stored.replaced.update(newer)
+            write_plan(jobs, stored)
         return needed, left
 
     replaced: dict[str, str] = {}
@@ -222,7 +227,9 @@ def carry_out(
         store.write_plan(plan)
 
     needed, left = run(jobs, write_plan, kept)
-    _forget_models(store, needed, resolved.settings.keep_models, tried)
+    replaced.update((job["job_id"], job["replaces"]) for job in plan["jobs"] if "replaces" in job)
+    counting = [r for r in store.records() if r["checksum"] != replaced.get(r["job_id"])]
+    _forget_models(store, needed, counting, resolved.settings.keep_models, tried)
     return Benchmark(store, plan, left)
 
 
@@ -238,11 +245,17 @@ def _grid(resolved: Resolved) -> Grid:
     return grid
 
 
-def _forget_models(store: Store, jobs: Sequence[Job], keep: Keep, trials: Sequence[Job]) -> None:
+def _forget_models(
+    store: Store,
+    jobs: Sequence[Job],
+    records: Sequence[Mapping[str, Any]],
+    keep: Keep,
+    trials: Sequence[Job],
+) -> None:
     """Remove the models that are not to be kept, and say how many."""
     if keep == "all":
         return
-    ids = models_to_forget(jobs, store.records(), keep, trials)
+    ids = models_to_forget(jobs, records, keep, trials)
     freed = [store.forget_model(job_id) for job_id in ids]
     if any(freed):
         console.print(

@@ -140,7 +140,7 @@ _DECIDING = frozenset(
 
 
 def _says_its_prior(cls: type[Method]) -> bool:
-    """Whether the prior of `cls` was said for how it trains: not for a class that it changes."""
+    """Whether `cls` says its prior itself, or inherits it with all that decides it."""
     for base in cls.__mro__:
         if "implied_log_prior" in vars(base):
             return True

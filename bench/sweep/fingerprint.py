@@ -19,7 +19,7 @@ from bench.backbone import BACKBONES
 from bench.dataset import DATASETS
 from bench.method import METHODS
 from bench.registry import Registry
-from bench.sources import edited_files, is_installed, sources_of
+from bench.sources import edited, is_installed, sources_of
 from bench.split import SPLITS
 from bench.sweep.plan import Job
 from bench.training.selector import FIGURES
@@ -91,7 +91,7 @@ def edited_files_of(jobs: Iterable[Job]) -> list[str]:
     Runs, which are other processes, may have the new code, and what plans them has the old.
     """
     behind = {file for job in jobs for file in sources_of_job(job)}
-    return sorted(behind & edited_files())
+    return edited(behind)
 
 
 def changed_files(record: Json, now: Mapping[str, str]) -> tuple[str, ...] | None:

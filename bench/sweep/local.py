@@ -35,9 +35,10 @@ from bench.training.run import peak_memory_bytes
 # Imported once by the server from which runs are forked.
 _PRELOAD = ["bench.sweep.compiler", "bench.sweep.worker", "bench.training.run"]
 
-# What a run that is asked to stop gets to finish what it is writing, and one that has told its
-# outcome to end.
+# What a run that is asked to stop gets to finish what it is writing.
 _GRACE_SECONDS = 10.0
+# What one gets to end that has told its outcome: all that counts is stored, and others wait.
+_END_SECONDS = 1.0
 
 
 def default_jobs() -> int:
@@ -133,7 +134,7 @@ class Processes(Executor):
 
     def _end(self, receiver: Connection) -> None:
         process, _, gpu = self._running.pop(receiver)
-        process.join(_GRACE_SECONDS)
+        process.join(_END_SECONDS)
         process.kill()  # what a plug-in left running in it, such as a thread, keeps it from ending
         process.join()
         receiver.close()

@@ -513,19 +513,6 @@ def plan_document(
     }
 
 
-def with_replaced(plan: Mapping[str, Any], replaced: Mapping[str, str]) -> dict[str, Any]:
-    """`plan`, each job of which says what stored record it replaces.
-
-    Such a record does not count, whether or not its run is done again in the end. `replaced` is
-    job id to checksum; what is replaced of other plans does not matter.
-    """
-    jobs = [
-        {**job, "replaces": replaced[job["job_id"]]} if job["job_id"] in replaced else job
-        for job in plan["jobs"]
-    ]
-    return {**plan, "jobs": jobs}
-
-
 # Settings of the command line that say which cells, where they are run, or what is kept.
 _GRID_OR_PLACE = frozenset(
     (

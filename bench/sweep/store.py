@@ -39,6 +39,7 @@ from bench.files import (
     open_regular,
     read_regular,
     remove_strays,
+    strays,
     temporary_folder,
     write_atomically,
     write_new,
@@ -119,6 +120,11 @@ class Store:
 
     def tidy(self) -> None:
         """Remove what sweeps that were killed left behind; each thing is named in the log."""
+        for path in strays(self._runs):
+            # A run that was put aside for its replacement, and that did not come.
+            for aside in path.glob(f"*/{RECORD}"):
+                if kind_of(self._runs / aside.parent.name) is None:
+                    os.rename(aside.parent, self._runs / aside.parent.name)
         for name in ("", *_FOLDERS):
             for path in remove_strays(self.root / name):
                 log.warning("%s is removed: the process that wrote it was killed.", path)
@@ -126,7 +132,7 @@ class Store:
         # A sweep that was killed after a run was stored did not come to its checkpoint. One that is
         # younger than the run is of its replacement.
         for path in self._checkpoints.glob("*.safetensors"):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 stored = (self._runs / path.stem / _WEIGHTS).lstat().st_mtime_ns
                 if path.lstat().st_mtime_ns <= stored:
                     path.unlink()
@@ -424,6 +430,21 @@ class Store:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, _document(plan, path))
+        self._pass_on_replaced(plan)
+
+    def _pass_on_replaced(self, plan: Mapping[str, Any]) -> None:
+        """What does not count in this plan counts in none, and what counts again does in all."""
+        replaced = {job["job_id"]: job.get("replaces") for job in plan["jobs"]}
+        for preset in self.presets():
+            try:
+                known = self.read_plan(preset)
+            except StoreError:
+                continue
+            before = {job["job_id"]: job.get("replaces") for job in known["jobs"]}
+            now = {job_id: replaced.get(job_id, old) for job_id, old in before.items()}
+            if now != before:
+                path = self._plan(preset)
+                write_atomically(path, _document(with_replaced(known, now), path))
 
     def write_trials(self, plan: Mapping[str, Any]) -> None:
         """Keep the plan of a search for settings, which is no benchmark to report on."""
@@ -582,3 +603,17 @@ def _put_aside(folder: Path) -> Path | None:
     aside = temporary_folder(folder.parent)
     os.replace(folder, aside / folder.name)
     return aside
+
+
+def with_replaced(plan: Mapping[str, Any], replaced: Mapping[str, str | None]) -> dict[str, Any]:
+    """`plan`, each job of which says what stored record it replaces.
+
+    Such a record does not count, whether or not its run is done again in the end. `replaced` is
+    job id to checksum, None where nothing is; it may have runs of other plans.
+    """
+    jobs = []
+    for job in plan["jobs"]:
+        said = {key: value for key, value in job.items() if key != "replaces"}
+        checksum = replaced.get(job["job_id"])
+        jobs.append(said if checksum is None else {**said, "replaces": checksum})
+    return {**plan, "jobs": jobs}

@@ -10,6 +10,7 @@ import pytest
 
 from bench import sources
 from bench.commands import repeat as commands_repeat
+from bench.commands import run
 from bench.commands.sweep import Stored
 from bench.method import METHODS
 from bench.sweep import fingerprint
@@ -190,6 +191,55 @@ def test_a_run_that_fails_after_an_edit_is_not_shown_with_its_old_figures(
     assert "2 done before, 0 to do" in out
     assert "Failed runs" not in out
     assert _states(folder) == before
+
+
+def test_a_part_that_fails_after_an_edit_has_no_old_figures_in_the_whole(
+    edit, start, bench, toy_arguments, tmp_path
+):
+    """The table of a preset shows what another table of the folder does not."""
+    edit()
+    start()
+    folder = tmp_path / "results"
+    edit(*RAISES)
+    assert bench(*toy_arguments("--methods", "mine"))[0] == 1
+    assert bench("report", "--preset", "quick", "--out", folder)[0] == 1
+    assert _states(folder)["mine"] == ("failed", "")
+    edit()
+    assert bench(*toy_arguments("--methods", "mine"))[0] == 0
+    assert bench("report", "--preset", "quick", "--out", folder)[0] == 0
+
+
+def test_a_run_of_other_code_that_another_command_stores_meanwhile_does_not_count(
+    edit, start, monkeypatch, tmp_path
+):
+    edit()
+    start()
+    folder = tmp_path / "results"
+    run_jobs = run.run_jobs
+
+    def beside_another(*arguments, **more):
+        record = _record(folder, "mine")
+        Store(folder).renew({**record, "sources": {**record["sources"], "my_methods.py": "0"}})
+        return run_jobs(*arguments, **more)
+
+    monkeypatch.setattr(run, "run_jobs", beside_another)
+    edit(*RAISES)
+    code, out, _ = start()
+    assert code == 1
+    assert "Failed runs" in out
+    assert _states(folder)["mine"] == ("failed", "")
+
+
+def test_the_best_model_is_of_a_run_that_counts(edit, bench, toy_arguments, tmp_path):
+    edit()
+    asked = toy_arguments("--methods", "mine", "--seeds", "0,1,2")
+    bench(*asked)
+    edit("return cross", "1 / self.context.seed\n        return cross")
+    assert bench(*asked, "--keep-models", "best")[0] == 1
+    store = Store(tmp_path / "results")
+    kept = [r["job"]["seed"] for r in store.records() if store.has_weights(r["job_id"])]
+    # Seed 0 keeps what it had: its run is to be done again.
+    assert sorted(kept) in ([0, 1], [0, 2])
 
 
 @pytest.mark.parametrize("more", [(), ("--force",)])

@@ -101,6 +101,15 @@ def test_helpers_of_one_name_in_two_folders_are_refused(tmp_path):
         import_file(tmp_path / "two" / "own_in_two.py")
 
 
+def test_a_file_beside_a_checkout_or_a_name_of_python_is_imported(tmp_path):
+    (tmp_path / "bench").mkdir()
+    for name in ("bench/__init__.py", "types.py"):
+        (tmp_path / name).write_text("1 / 0\n")
+    path = tmp_path / "own_beside.py"
+    path.write_text("import types\nfrom bench.method import METHODS\n")
+    import_file(path)
+
+
 def test_why_a_file_is_not_there_is_said_whatever_its_method_is_called(bench, toy_arguments, write):
     path = write("own_broken", "1 / 0\n")
     code, _, err = bench("--plugin", path, *toy_arguments("--methods", "mine"))

@@ -13,6 +13,7 @@ def subject(request):
     return subject_of(few(request.param), _FINISHED)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.fault(23)
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("check", CHECKS)

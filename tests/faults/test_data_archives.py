@@ -81,7 +81,7 @@ def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
 def test_a_zip_bomb_that_lies_about_its_size_takes_no_more_memory_than_it_says(
     tmp_path, monkeypatch
 ):
-    """An archive says it is small and is not."""
+    """An archive says it is small and is not; of the ways to pack, by the one that all use."""
     monkeypatch.setattr(_table, "LARGEST_BYTES", 100_000)
     path = bomb(tmp_path / "x.whl", 100_000_000)
     data = path.read_bytes().replace((10_000_000).to_bytes(4, "little"), b"\x00\x01\x00\x00")
