@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,7 +139,7 @@ def _source(module: str) -> _Source | None:
     if path is None:
         return None
     if (module, path) not in _READ:
-        _READ[module, path] = _parsed(module, path)
+        _READ[module, path] = _parsed(module, path, path.read_bytes())
     return _READ[module, path]
 
 
@@ -151,13 +152,16 @@ def edited(names: Collection[str]) -> list[str]:
     return sorted(
         source.name
         for (module, path), source in _READ.items()
-        if source.name in names and path.is_file() and _parsed(module, path).sha256 != source.sha256
+        if source.name in names
+        and path.is_file()
+        and _parsed(module, path, path.read_bytes()).sha256 != source.sha256
     )
 
 
-def _parsed(module: str, path: Path) -> _Source:
+@cache
+def _parsed(module: str, path: Path, content: bytes) -> _Source:
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(content)
     except (SyntaxError, ValueError):  # edited since it was imported, and not finished
         tree = ast.Module([ast.Pass()], [])
     package = module if _is_package(module) else module.rpartition(".")[0]

@@ -149,6 +149,8 @@ def carry_out(
             "since. Restart Python (in a notebook: its kernel) and call again."
         )
     samples = {label: len(item.prepared) for label, item in ready.items()}
+    # Checksums of stored records that do not count, of trials and table.
+    replaced: dict[str, str] = {}
 
     def run(
         jobs: list[Job],
@@ -163,6 +165,7 @@ def carry_out(
         require_packages([job for job in needed if job.job_id not in stored.done()])
         for line in stored.notes():
             warn(line)
+        replaced.update(stored.replaced)
         write_plan(jobs, stored)
         left = run_jobs(
             needed,
@@ -177,22 +180,19 @@ def carry_out(
             policy=policy,
         )
         # What another command with other code has stored meanwhile does not count either.
-        since = {job.job_id: store.read(job.job_id) for job in left}
-        newer = {job_id: record["checksum"] for job_id, record in since.items() if record}
-        if newer := {job_id: newer[job_id] for job_id in newer.keys() - stored.done()}:
-            stored.replaced.update(newer)
+        undone = {job.job_id for job in left} - stored.done()
+        now = {job_id: rec["checksum"] for job_id in undone if (rec := store.read(job_id))}
+        if not now.items() <= stored.replaced.items():
+            stored.replaced.update(now)
+            replaced.update(now)
             write_plan(jobs, stored)
         return needed, left
 
-    replaced: dict[str, str] = {}
     tried: list[Job] = []
 
     def run_trials(jobs: list[Job], plan: Mapping[str, Any]) -> Outcomes:
-        def write_plan(_: list[Job], stored: Stored) -> None:
-            replaced.update(stored.replaced)  # the plan holds the trials before, too
-            store.write_trials(with_replaced(plan, replaced))
-
-        needed, left = run(jobs, write_plan)
+        # The plan holds the trials before, too.
+        needed, left = run(jobs, lambda *_: store.write_trials(with_replaced(plan, replaced)))
         tried.extend(needed)
         show_failures(store, left)
         return outcomes_of(store, with_replaced(plan, replaced))
@@ -227,9 +227,7 @@ def carry_out(
         store.write_plan(plan)
 
     needed, left = run(jobs, write_plan, kept)
-    replaced.update((job["job_id"], job["replaces"]) for job in plan["jobs"] if "replaces" in job)
-    counting = [r for r in store.records() if r["checksum"] != replaced.get(r["job_id"])]
-    _forget_models(store, needed, counting, resolved.settings.keep_models, tried)
+    _forget_models(store, needed, resolved.settings.keep_models, tried, replaced)
     return Benchmark(store, plan, left)
 
 
@@ -248,14 +246,15 @@ def _grid(resolved: Resolved) -> Grid:
 def _forget_models(
     store: Store,
     jobs: Sequence[Job],
-    records: Sequence[Mapping[str, Any]],
     keep: Keep,
     trials: Sequence[Job],
+    replaced: Mapping[str, str],
 ) -> None:
     """Remove the models that are not to be kept, and say how many."""
     if keep == "all":
         return
-    ids = models_to_forget(jobs, records, keep, trials)
+    counting = (r for r in store.records() if r["checksum"] != replaced.get(r["job_id"]))
+    ids = models_to_forget(jobs, counting, keep, trials)
     freed = [store.forget_model(job_id) for job_id in ids]
     if any(freed):
         console.print(

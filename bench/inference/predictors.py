@@ -133,7 +133,8 @@ class NetworkPredictor:
         return self.method.implied_log_prior() if _says_its_prior(type(self.method)) else None
 
 
-# Hooks of a method that decide under which prior its logits are a posterior.
+# Hooks of a method that decide under which prior its logits are a posterior. Not `training_step`:
+# methods such as `ride` train the same another way.
 _DECIDING = frozenset(
     ("loss", "prepare_epoch", "sample_epoch", "stages", "conclude", "adjust_logits", "predict")
 )

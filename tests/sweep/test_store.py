@@ -413,6 +413,16 @@ def test_a_run_that_is_a_link_counts_as_missing_and_is_replaced(store, tmp_path,
     assert elsewhere.exists()
 
 
+def _assert_is_named(store, path, problem):
+    """Nothing is read of the document at `path`, and its `problem` is told."""
+    if path == "plan.json":
+        with pytest.raises(StoreError, match=problem):
+            store.read_plan()
+    else:
+        examine = store.examine if "runs" in path else store.examine_failure
+        assert examine("a1") == (None, problem)
+
+
 @pytest.mark.parametrize("path", ["runs/a1/record.json", "failures/a1.json", "plan.json"])
 def test_a_pipe_or_an_endless_file_is_named_and_never_read(store, path):
     """A report waits for ever, or fills the memory."""
@@ -422,13 +432,7 @@ def test_a_pipe_or_an_endless_file_is_named_and_never_read(store, path):
     for make in (os.mkfifo, lambda place: os.symlink("/dev/zero", place)):
         (store.root / path).unlink()
         make(store.root / path)
-        problem = f"{Path(path).name} is no regular file"
-        if path == "plan.json":
-            with pytest.raises(StoreError, match=problem):
-                store.read_plan()
-        else:
-            examine = store.examine if "runs" in path else store.examine_failure
-            assert examine("a1") == (None, problem)
+        _assert_is_named(store, path, f"{Path(path).name} is no regular file")
 
 
 def _as_somebody_else(function):
@@ -489,12 +493,7 @@ def test_a_document_larger_than_any_that_is_written_is_named_and_never_parsed(st
     store.write_plan(a_plan())
     os.truncate(store.root / path, MOST_JSON + 1)
     problem = f"{Path(path).name} has {MOST_JSON + 1} bytes, expected at most {MOST_JSON}"
-    if path == "plan.json":
-        with pytest.raises(StoreError, match=problem):
-            store.read_plan()
-    else:
-        examine = store.examine if "runs" in path else store.examine_failure
-        assert examine("a1")[1] == problem
+    _assert_is_named(store, path, problem)
 
 
 def test_what_no_command_would_read_is_not_written(store, monkeypatch):
