@@ -423,7 +423,8 @@ def verify(
     metavar="[FILE]",
     is_flag=False,
     flag_value="-",
-    help="write truth, prediction and probabilities of each sample; - for standard output",
+    help="write truth, prediction and probabilities of each sample, and its row in the file, from "
+    "0 below the header; - for standard output",
 )
 @click.option(
     "--classes",

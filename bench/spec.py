@@ -37,6 +37,11 @@ class Spec:
         return f"{self.name}[{inside}]"
 
 
+def spec_of(name: str, options: Options) -> Spec:
+    """The plug-in `name` with those of its `options` that are not the defaults."""
+    return Spec(name, options.model_dump(mode="json", exclude_defaults=True))
+
+
 def parse_spec(text: str) -> Spec:
     """Read one ``name`` or ``name[key=value,...]``; values are read as YAML scalars.
 

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bench.api.inputs import TextColumns, is_missing, text_columns
 from bench.errors import ArgumentError, BenchWarning, ModelError
-from bench.files import MOST_JSON, kind_of, read_regular
+from bench.plain_text import some_of
+from bench.spec import spec_of
 
 if TYPE_CHECKING:
+    from bench.inference.card import Part
     from bench.inference.model import Prediction, TrainedModel
+    from bench.registry import Registry
 
 Prior = Literal["as-is", "train", "equal"] | Sequence[float]
 
@@ -70,7 +74,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         What happens to samples whose SMILES cannot be read. ``"raise"``: an error names them.
         ``"skip"``: ``fit`` leaves them out with a warning that names them; ``predict_proba`` and
         ``decision_function`` give NaN in their place, and ``predict`` None, in an array of
-        objects.
+        objects. ``score`` and scorers of scikit-learn need samples that can be read.
     protein : str or int, optional
         The column of X, by name or number, that holds amino-acid sequences.
     standardise : bool
@@ -152,8 +156,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         bench.errors.TrainingError
             The method cannot be trained on these samples.
         """
-        if self.bad not in ("raise", "skip"):
-            raise ArgumentError(f"Expected bad='raise' or 'skip', but got {self.bad!r}.")
+        skips, seed = self._skips(), _seed(self.random_state)
         labels = _labels(y)
         columns = text_columns(X)
         if len(labels) != len(columns):
@@ -162,12 +165,12 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
                 "classes."
             )
         try:
-            model, classes = self._fit(columns, labels)
+            model, classes = self._fit(columns, labels, seed)
         except _BadSamplesError as error:
             problems = self._problems(columns)
             if not problems:
                 raise ArgumentError(str(error)) from None
-            if self.bad == "raise":
+            if not skips:
                 raise ArgumentError(
                     f"Expected SMILES that can be read, but {_named(problems, len(columns))} "
                     "Mend or remove them, or leave them out by bad='skip'."
@@ -180,7 +183,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
             kept = np.setdiff1d(np.arange(len(columns)), list(problems))
             if not len(kept):
                 raise ArgumentError("Expected SMILES that can be read, but got none.") from None
-            model, classes = self._fit(columns.rows(kept), labels[kept])
+            model, classes = self._fit(columns.rows(kept), labels[kept], seed)
         self.model_ = model
         self.classes_ = classes
         self.n_features_in_ = len(columns.names)
@@ -226,6 +229,22 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
         """
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Accuracy on samples `X`, all of which can be read, with classes `y`, shape (n,).
+
+        Raises
+        ------
+        bench.errors.ArgumentError
+            SMILES cannot be read.
+        """
+        predicted = self.predict(X)
+        if unread := [row for row, one in enumerate(predicted) if one is None]:
+            raise ArgumentError(
+                f"Expected SMILES that can be read, but {len(unread)} of {len(predicted)} cannot, "
+                f"such as row {unread[0]}. Leave them out of what is scored."
+            )
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def nearest_similarity(self, X: Any) -> np.ndarray | None:  # noqa: N803
         """Highest Tanimoto similarity of each sample to a training sample, float64, shape (n,).
@@ -310,11 +329,16 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
     def _restored(
         cls, model: TrainedModel, document: Mapping[str, Any] | None
     ) -> LongTailClassifier:
+        from bench.backbone import BACKBONES
+        from bench.method import METHODS
+
         card = model.card
         if document is None:
             made = cls(
-                card.method.label,
-                backbone={kind: part.label for kind, part in card.backbones.items()},
+                _asked(METHODS, card.method),
+                backbone={kind: _asked(BACKBONES, part) for kind, part in card.backbones.items()}
+                or "gcn",
+                valid_share=card.valid_share or 0.1,
                 random_state=card.seed,
                 standardise=card.standardise,
                 **{
@@ -325,18 +349,20 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
             made.classes_ = np.array(card.class_names)
             proteins = [place for place, one in enumerate(card.inputs) if one.kind == "protein"]
             made.protein = proteins[0] if proteins else None
-            names = None
+            names = [one.name for one in card.inputs] if len(card.inputs) > 1 else None
         else:
             try:
                 made = cls(**document["parameters"])
                 made.classes_ = np.array(document["classes"], dtype=document["dtype"])
                 names = document["feature_names"]
-                if len(made.classes_) != len(card.class_names):
-                    raise ValueError(f"there are {len(made.classes_)} classes")
+                if tuple(map(str, made.classes_)) != card.class_names:
+                    raise ValueError(f"its classes are {some_of(list(map(str, made.classes_)))}")
+                if names is not None and len(names) != len(card.inputs):
+                    raise ValueError(f"its columns are {some_of(names)}")
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError(
-                    f"Expected {_ESTIMATOR} of a classifier with {len(card.class_names)} classes, "
-                    f"but it is damaged: {error}. Copy the folder again from where it was made."
+                    f"Expected {_ESTIMATOR} of a classifier of {some_of(card.class_names)}, but "
+                    f"it is damaged: {error}. Copy the folder again from where it was made."
                 ) from None
         made.model_ = model
         made.n_features_in_ = len(card.inputs)
@@ -344,7 +370,14 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
             made.feature_names_in_ = np.array(names, dtype=object)
         return made
 
-    def _fit(self, columns: TextColumns, labels: np.ndarray) -> tuple[TrainedModel, np.ndarray]:
+    def _skips(self) -> bool:
+        if self.bad not in ("raise", "skip"):
+            raise ArgumentError(f"Expected bad='raise' or 'skip', but got {self.bad!r}.")
+        return self.bad == "skip"
+
+    def _fit(
+        self, columns: TextColumns, labels: np.ndarray, seed: int
+    ) -> tuple[TrainedModel, np.ndarray]:
         from bench.data.left_out import TooManyBadError
         from bench.dataset import RawSamples
         from bench.inference.model import fit_model
@@ -381,7 +414,7 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
                 options={**spec.options, **_plain(self.options or {})},
                 backbones=backbones,
                 training=self._training(),
-                seed=_seed(self.random_state),
+                seed=seed,
                 valid_share=self.valid_share,
                 standardise=bool(self.standardise),
                 max_bad=0.0,
@@ -404,11 +437,11 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):
 
     def _predicted(self, x: Any) -> Prediction:
         check_is_fitted(self)
-        columns = text_columns(x)
+        skips, columns = self._skips(), text_columns(x)
         self._require_columns(columns)
         found = self.model_.predict(columns.entities(self.protein), jobs=_processes(self.n_jobs))
         problems = {row: why for row, why in enumerate(found.problems) if why is not None}
-        if problems and self.bad == "raise":
+        if problems and not skips:
             raise ArgumentError(
                 f"Expected SMILES that can be read, but {_named(problems, len(columns))} Mend or "
                 "remove them, or set bad='skip' to have NaN in their place."
@@ -549,22 +582,31 @@ def _processes(n_jobs: int | None) -> int:
     return n_jobs or 1
 
 
+def _asked(registry: Registry[Any], part: Part) -> str:
+    """A method or an encoder as it is asked for, with all its options that are not the defaults."""
+    options_type = registry.get(part.name).cls.options_type
+    return spec_of(part.name, options_type.model_validate(part.options)).label
+
+
 def _plain(value: Any) -> Any:
     """`value` as JSON has it."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _document(folder: Path) -> Mapping[str, Any] | None:
     """What :meth:`LongTailClassifier.save` kept beside the model; None where it did not."""
-    if kind_of(folder / _ESTIMATOR) is None:
+    from bench.inference.folder import read_beside
+
+    text = read_beside(folder, _ESTIMATOR)
+    if text is None:
         return None
     try:
-        document = json.loads(read_regular(folder / _ESTIMATOR, MOST_JSON))
-    except (OSError, ValueError, RecursionError) as error:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ModelError(
             f"Expected {folder / _ESTIMATOR} to be a classifier's, but it cannot be read: {error}."
         ) from None

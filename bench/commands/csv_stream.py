@@ -9,9 +9,9 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -51,12 +51,15 @@ class TableReader:
     dialect : Dialect
     rows : iterator of list of str
         As many texts a row as in the header.
+    bad : mapping of int to str
+        Rows that could not be read, and why.
     """
 
     where: str
     header: list[str]
     dialect: Dialect
     rows: Iterator[list[str]]
+    bad: Mapping[int, str] = field(default_factory=dict)
 
     def blocks(self, size: int) -> Iterator[list[list[str]]]:
         """The rows, up to `size` at a time."""
@@ -98,7 +101,7 @@ def open_table(
             Path(source).expanduser(), delimiter=delimiter, sheet=sheet, expected=expected
         )
         cells = map(list, zip(*found.columns.values(), strict=True))
-        yield TableReader(found.where, list(found.columns), Dialect(","), cells)
+        yield TableReader(found.where, list(found.columns), Dialect(","), cells, found.bad)
         return
     where = "the standard input" if source == STANDARD else source
     if sheet is not None:
@@ -267,14 +270,14 @@ def _delimiter(header: str, source: str, asked: str | None, expected: Sequence[s
 
 
 def _rows(lines: Iterable[str], delimiter: str, where: str) -> Iterator[list[str]]:
-    """Header and rows; blank lines are none."""
+    """Header and rows; blank lines are none, but a missing value of a single column is a row."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    width = 0
+    width = -1
     try:
         for cells in reader:
-            if not "".join(cells).strip() and not 1 < width == len(cells):
+            if not "".join(cells).strip() and width != len(cells):
                 continue
-            if width and len(cells) != width:
+            if width > 0 and len(cells) != width:
                 raise DataError(
                     f"Expected {width} values a row in {where}, as its header has, but line "
                     f"{reader.line_num} has {len(cells)}. Quote values that hold the delimiter."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import stat
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.checkout import PROGRAM
 from bench.commands.archive import open_results
 from bench.commands.arguments import resolve_arguments
 from bench.commands.console import console, warn
@@ -34,16 +35,15 @@ from bench.inference.model import Card, TrainedModel, fit_model
 from bench.method import METHODS
 from bench.plain_text import some_of
 from bench.report.document.numbers import counted
-from bench.spec import Spec, check_options
+from bench.spec import Spec, check_options, spec_of
 from bench.sweep.local import default_jobs
-from bench.sweep.plan import Part, dataset_part, expand, open_dataset
+from bench.sweep.plan import Part, dataset_part, expand, method_part, open_dataset
 from bench.training.loop import EpochReport
 from bench.training.settings import SELECT_BY, TrainingSettings
 
 # Of a normal distribution, within which 95 of 100 draws fall.
 _Z = 1.96
 _SHOWN_CLASSES = 40
-_PROGRAM = "run_bench.py"
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
     record = run_by_id(store, like)
     job = record["job"]
     method = job["method"]
-    training = TrainingSettings.model_validate_json(_json(job["training"]))
+    training = TrainingSettings.model_validate_json(json.dumps(job["training"]))
     given = {
         name: arguments[name] for name in ("epochs", "select_by") if arguments.get(name) is not None
     }
@@ -189,17 +189,23 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
     backbones = {kind: part["label"] for kind, part in job["backbones"].items()}
     if arguments["backbone"] is not None:
         backbones["molecule"] = arguments["backbone"]
-    notes = [
-        f"As run {record['job_id']}: {method['label']}, {counted(training.epochs, 'epoch')} at "
-        "most. The epoch is chosen again, on the samples held back, as in the benchmark, where it "
-        f"was {record['selection']['epoch']}."
-    ]
+    notes = [f"As run {record['job_id']}: {method['label']}."]
+    if epoch := record["selection"]["epoch"]:
+        notes[0] = (
+            f"{notes[0][:-1]}, {counted(training.epochs, 'epoch')} at most. The epoch is chosen "
+            "again, on the samples held back, as in the benchmark, where it was "
+            f"{epoch}."
+        )
     known = METHODS.get(method["name"])
     if known.facts["version"] != method["version"]:
         notes.append(
             f"The run was made by version {method['version']} of {method['name']}, this is version "
             f"{known.facts['version']}, which computes something else."
         )
+    # A file that is named lacks the columns of splits, which count as content.
+    other = arguments["data"] is not None and any(
+        job["dataset"]["options"].get(name) for name in ("split_column", "date_column")
+    )
     return _Recipe(
         dataset=_dataset_of(arguments, job["dataset"], store.datasets_of_plans()),
         method=method["name"],
@@ -207,7 +213,7 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
         backbones=backbones,
         training=training,
         seed=job["seed"] if arguments["seed"] is None else arguments["seed"],
-        content_sha256=record["data"].get("content_sha256"),
+        content_sha256=None if other else record["data"].get("content_sha256"),
         notes=notes,
     )
 
@@ -227,11 +233,9 @@ def _dataset_of(
     options = run["options"]
     if arguments["data"] is not None:
         columns = {
-            "smiles_col": ",".join(options.get("smiles_columns") or ()) or None,
+            "smiles_col": options.get("smiles_columns"),
             "label_col": options.get("label_column"),
             "protein_col": options.get("protein_column"),
-            "split_col": options.get("split_column"),
-            "date_col": options.get("date_column"),
             "label_cut": options.get("label_cut"),
             "standardise": options.get("standardise"),
         }
@@ -306,8 +310,15 @@ def _fit(
             on_progress=on_features,
             jobs=arguments["jobs"] or default_jobs(),
         )
-    if arguments["epochs"] is not None and not heard:
-        warn(f"{recipe.method} does not train by epochs: --epochs changes nothing.")
+    part = method_part(Spec(recipe.method, {**recipe.options}), {})
+    for option, fits, why in (
+        ("epochs", heard, "does not train by epochs"),
+        ("select_by", heard, "does not train by epochs"),
+        ("backbone", part.follows, "has no network"),
+    ):
+        if arguments[option] is not None and not fits:
+            name = option.replace("_", "-")
+            warn(f"{recipe.method} {why}: --{name} changes nothing.")
     return model
 
 
@@ -334,12 +345,10 @@ def _show(card: Card, raw: RawSamples, to: Path) -> None:
     console.print(table)
     console.print(validation_in_words(card))
     for name, value in card.valid.items():
-        if name != SELECT_BY and value is not None:
+        if name != SELECT_BY and value is not None and card.epoch:
             console.print(f"Epoch chosen by validation {name}: {value:.4f}")
     console.print(f"Model: {card.method.label}, in {to}")
-    console.print(
-        f"Predict: {_command()} predict {shlex.quote(str(to))} new.csv --to predictions.csv"
-    )
+    console.print(f"Predict: {PROGRAM} predict {shlex.quote(str(to))} new.csv --to predictions.csv")
 
 
 def validation_in_words(card: Card) -> str:
@@ -379,6 +388,11 @@ def _require_free(to: Path, force: bool) -> None:
         It does, or cannot be written.
     """
     kind = kind_of(to)
+    if os.path.ismount(to) or to.resolve() == Path.cwd():
+        raise ModelError(
+            f"Expected a folder for the model that can be replaced as a whole, but {to} is "
+            "where this program runs, or a file system of its own. Name a folder below it in --to."
+        )
     whole = to.absolute()
     above = next((one for one in whole.parents if kind_of(one) is not None), whole)
     if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
@@ -451,23 +465,8 @@ def _chosen(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     checked = check_options(
         METHODS.get(method).cls.options_type, Spec(method, dict(options)), "method"
     )
-    changed: dict[str, Any] = checked.model_dump(mode="json", exclude_defaults=True)
-    return changed
+    return spec_of(method, checked).options
 
 
 def _suggestion() -> str:
     return "ecfp_forest and balanced_softmax are good to start with; --list methods shows all."
-
-
-def _json(values: Any) -> str:
-    import json
-
-    return json.dumps(values)
-
-
-def _command() -> str:
-    """How this program was started."""
-    program = sys.argv[0]
-    return (
-        f"python {shlex.quote(program)}" if Path(program).name == _PROGRAM else Path(program).name
-    )

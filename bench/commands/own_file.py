@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,36 @@ def file_as_datasets(path: str | Path, arguments: Mapping[str, Any]) -> list[str
     lacking = [option for option in ("smiles_col", "label_col") if not given.get(option)]
     if lacking:
         raise UsageError(_which_columns(path, given, lacking))
-    given["smiles_col"] = split_list(given["smiles_col"])
+    given["smiles_col"] = _smiles_columns(path, given)
     options = {_SETTINGS[name]: value for name, value in given.items()}
     return [csv_dataset(path, task) for task in tasks_of(path, options)]
+
+
+def names_of_columns(text: str, columns: Collection[str]) -> list[str]:
+    """Those of `columns` that `text` names, as a whole or separated by commas.
+
+    In a list, a name that holds a comma stands in double quotes.
+
+    Examples
+    --------
+    >>> names_of_columns('"SMILES, canonical",salt', ["SMILES, canonical", "salt"])
+    ['SMILES, canonical', 'salt']
+    """
+    if text in columns:
+        return [text]
+    return [name if name in columns else _unquoted(name) for name in split_list(text)]
+
+
+def _smiles_columns(path: str | Path, given: Mapping[str, Any]) -> list[str]:
+    asked = given["smiles_col"]
+    if not isinstance(asked, str):
+        return list(asked)
+    if not set(',"') & set(asked):
+        return split_list(asked)
+    try:
+        return names_of_columns(asked, _columns_of(path, given))
+    except BenchError:  # it is said when the file is read as a data set
+        return names_of_columns(asked, ())
 
 
 def molecule_column(path: str | Path) -> str | None:
@@ -81,8 +108,7 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
     path : str or Path
     options : mapping
         Those of :class:`bench.datasets.csv_file.CsvOptions`, but ``label_column`` may be a list,
-        or a text with commas that is not itself the name of a column. In such a text, a name that
-        holds a comma stands in double quotes.
+        or a text as :func:`names_of_columns` takes it.
 
     Raises
     ------
@@ -108,10 +134,10 @@ def tasks_of(path: str | Path, options: Mapping[str, Any]) -> list[dict[str, Any
         expected=first.smiles_columns,
         sheet=first.sheet,
     )
-    if isinstance(asked, str) and asked in table.columns:
-        return [{**options, "label_column": asked}]
     if isinstance(asked, str):
-        names = [name if name in table.columns else _unquoted(name) for name in names]
+        names = names_of_columns(asked, table.columns)
+    if len(names) < 2:
+        return [{**options, "label_column": names[0]}]
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f"Expected each label column once, but got {repeated[0]!r} twice.")
     stem = Path(path).name.partition(".")[0].replace(":", "_")
@@ -188,20 +214,12 @@ def refuse_without_file(arguments: Mapping[str, Any]) -> None:
 
 def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence[str]) -> str:
     """What is not given, the columns of the file, and options that may be meant."""
-    from bench.datasets._files import read_file
-    from bench.datasets._table import DELIMITERS, delimiter_name
-
-    delimiter = delimiter_name(given.get("delimiter"))
-    if delimiter not in DELIMITERS:  # it is refused once the columns are named
-        delimiter = None
     text = (
         f"Expected {' and '.join('--' + name.replace('_', '-') for name in lacking)}, the columns "
         "of molecules and of classes"
     )
     try:
-        columns = read_file(
-            Path(path).expanduser(), delimiter=delimiter, sheet=given.get("sheet")
-        ).columns
+        columns = _columns_of(path, given)
     except BenchError as error:
         return f"{text}, but they are not given. {error}"
     shown = ", ".join(map(repr, list(columns)[:_MOST_COLUMNS]))
@@ -213,6 +231,17 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
     if smiles is None or label is None:
         return text
     return f"{text} Perhaps: {shlex.join(['--smiles-col', smiles, '--label-col', label])}"
+
+
+def _columns_of(path: str | Path, given: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    """The columns of a file, by the options that are `given`."""
+    from bench.datasets._files import read_file
+    from bench.datasets._table import DELIMITERS, delimiter_name
+
+    delimiter = delimiter_name(given.get("delimiter"))
+    if delimiter not in DELIMITERS:  # it is refused once the columns are named
+        delimiter = None
+    return read_file(Path(path).expanduser(), delimiter=delimiter, sheet=given.get("sheet")).columns
 
 
 def smiles_column(columns: Mapping[str, Sequence[str]]) -> str | None:

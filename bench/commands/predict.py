@@ -23,7 +23,7 @@ from bench.commands.csv_stream import (
     open_table,
     open_target,
 )
-from bench.commands.own_file import molecule_column, smiles_column
+from bench.commands.own_file import molecule_column, names_of_columns, smiles_column
 from bench.commands.progress import LiveStep
 from bench.commands.streams import show_error
 from bench.data.molecules import parse
@@ -77,12 +77,9 @@ def predict_table(
     shares = _prior(prior, loaded.card)
     # Says so before anything is read where the method has no such prior.
     loaded.probabilities(np.zeros((1, len(loaded.card.class_names))), shares)
-    own = None if source == STANDARD else molecule_column(source)
-    asked = {
-        "molecule": split_list(smiles_col or own or ""),
-        "protein": [protein_col] if protein_col else [],
-    }
-    expected = [name for names in asked.values() for name in names]
+    molecules = smiles_col or (None if source == STANDARD else molecule_column(source)) or ""
+    proteins = [protein_col] if protein_col else []
+    expected = [*split_list(molecules), *proteins]
     expected = expected or [input_.name for input_ in loaded.card.inputs]
     form: dict[str, Any] = {"delimiter": delimiter, "sheet": sheet, "expected": expected}
     total = count_rows(source, **form)
@@ -101,11 +98,13 @@ def predict_table(
                     f"Expected a header and at least one row in {table.where}, but got only a "
                     "header."
                 )
+            asked = {"molecule": names_of_columns(molecules, table.header), "protein": proteins}
             columns = _columns(table, first, loaded.card, asked)
             writer = TableWriter(file, dialect_for(target, table.dialect))
             writer.write([[*table.header, *_new_columns(table.header, loaded.card)]])
             for block in chain([first], blocks):
-                made = _predict(loaded, columns, block, shares, jobs or default_jobs())
+                bad = [table.bad.get(tally.rows + row) for row in range(len(block))]
+                made = _predict(loaded, columns, block, bad, shares, jobs or default_jobs())
                 tally.add(made.problems)
                 writer.write(_joined(block, made, loaded.card.class_names))
                 if total is None:
@@ -161,6 +160,7 @@ def _predict(
     model: TrainedModel,
     columns: Sequence[_Column],
     block: Sequence[Sequence[str]],
+    bad: Sequence[str | None],
     prior: Prior | np.ndarray,
     jobs: int,
 ) -> _Predicted:
@@ -170,7 +170,10 @@ def _predict(
         model.probabilities(prediction.logits, prior),
         model.nearest_similarity(entities, jobs=jobs),
         # One line each, as they are counted and printed, too.
-        [None if text is None else " ".join(text.split()) for text in prediction.problems],
+        [
+            None if text is None else " ".join((unread or text).split())
+            for unread, text in zip(bad, prediction.problems, strict=True)
+        ],
     )
 
 

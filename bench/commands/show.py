@@ -252,8 +252,9 @@ def _predictions(
     names, decided = record["data"]["class_names"], store.decisions(record["job_id"])
     truth, predicted = decided[f"{part}_labels"], decided[f"{part}_predictions"]
     inputs = _inputs(store, record, part, data_dir)
-    columns = [*inputs.values(), [names[k] for k in truth], [names[k] for k in predicted]]
-    headings = [*inputs, "truth", "predicted"]
+    columns = [values for _, values in inputs]
+    columns += [[names[k] for k in truth], [names[k] for k in predicted]]
+    headings = [*(name for name, _ in inputs), "truth", "predicted"]
     if store.has_predictions(record["job_id"]):
         logits = store.predictions(record["job_id"])[f"{part}_logits"].astype(np.float64)
         columns += softmax(logits, axis=1).T.tolist()
@@ -270,8 +271,11 @@ def _predictions(
 
 def _inputs(
     store: Store, record: Json, part: Part, data_dir: Path | None
-) -> dict[str, Sequence[Any]]:
-    """Position of each sample, and what it consists of where the data set's file is here."""
+) -> list[tuple[str, Sequence[Any]]]:
+    """Position of each sample; where the data set's file is here its row and what it consists of.
+
+    Positions count the samples that can be used, rows all that the file has.
+    """
     archived = not store.has_predictions(record["job_id"])
     try:
         prepared = _prepared(store, record, data_dir)
@@ -282,15 +286,18 @@ def _inputs(
                 f"were tested, and the data file cannot tell: {error}"
             ) from None
         warn(f"Positions stand alone, without molecules: {error}")
-        return {"position": _kept_positions(store, record, part).tolist()}
+        return [("position", _kept_positions(store, record, part).tolist())]
     positions = (
         _positions_again(record, part, prepared)
         if archived
         else _kept_positions(store, record, part)
     )
     samples = samples_as_text(prepared, positions)
-    inputs = {entity.name: entity.values for entity in samples.entities}
-    return {"position": positions.tolist(), **inputs}
+    return [
+        ("position", positions.tolist()),
+        ("row", prepared.rows[positions].tolist()),
+        *((entity.name, entity.values) for entity in samples.entities),
+    ]
 
 
 def _kept_positions(store: Store, record: Json, part: Part) -> np.ndarray:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.dataset import EntityKind
 
-FORMAT = 1
+FORMAT = 2
 """Of model folders; raise it when older versions cannot read what is written."""
 
 # As many labels are made again of their counts.
 _MOST_SAMPLES = 10**8
 
-_PACKAGES = ("torch", "rdkit", "numpy", "scikit-learn")
+PACKAGES = ("torch", "rdkit", "numpy", "scikit-learn")
+"""Those that decide predictions."""
 
 
 class _Frozen(BaseModel):
@@ -62,6 +63,8 @@ class Card(_Frozen):
         Samples that it was trained and chosen on, by class.
     method, backbones, training, seed
         What was asked for.
+    valid_share : float or None
+        Share of each class that was held back for choices; None where that is not known.
     epoch : int
         The epoch that was chosen; 0 where no epoch trains.
     valid : dict
@@ -70,6 +73,8 @@ class Card(_Frozen):
         Logarithm of the class shares under which the softmax of its logits is a posterior.
     versions : dict
         Of Python and packages.
+    sources : dict of str to str
+        File to hash of the code that made it; empty where that is not known.
     job_id : str or None
         The run that it comes from.
     """
@@ -88,10 +93,12 @@ class Card(_Frozen):
     backbones: dict[str, Part]
     training: dict[str, Any]
     seed: int
+    valid_share: float | None = None
     epoch: int
     valid: dict[str, float | None]
     implied_log_prior: tuple[float, ...] | None = None
     versions: dict[str, str]
+    sources: dict[str, str] = Field(default_factory=dict)
     job_id: str | None = None
 
     @model_validator(mode="after")
@@ -113,7 +120,7 @@ class Card(_Frozen):
 def versions_here() -> dict[str, str]:
     """Versions of Python and of the packages that decide predictions, of this process."""
     found: dict[str, str] = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -30,8 +30,9 @@ from bench.inference.trained import TrainedModel
 from bench.method import METHODS
 from bench.options import Options
 from bench.seeds import derive_seed
-from bench.spec import Spec, check_options, parse_spec, without_encoder
+from bench.spec import Spec, check_options, parse_spec, spec_of, without_encoder
 from bench.split import Split
+from bench.sweep.fingerprint import sources_of_model
 from bench.training.finite import require_finite_logits
 from bench.training.kinds import Backbones, EnsembleRun, EstimatorRun, NetworkRun, begin
 from bench.training.loop import EpochReport, TrainingResult
@@ -77,6 +78,7 @@ class _Request:
     backbones: Backbones
     training: TrainingSettings
     seed: int
+    valid_share: float
     device: torch.device
     jobs: int
     on_epoch: Callable[[str, EpochReport], None] | None
@@ -157,6 +159,7 @@ def fit_model(
         _backbones(backbones, prepared),
         training,
         seed,
+        valid_share,
         choose_device(device),
         jobs,
         on_epoch,
@@ -227,6 +230,8 @@ def _fit(spec: Spec, request: _Request, done: dict[str, _Done]) -> _Done:
     result = begun.fit(on_epoch=on_epoch)
     require_finite_logits(result.valid_logits, "on the validation set")
     members = {role: other.model for role, other in needed.items()}
+    if isinstance(begun, EstimatorRun):
+        request = replace(request, backbones={})
     card = _card(spec, options, entry.facts, request, result)
     learned = _learned(begun, request, spec)
     model = TrainedModel(card, learned, members if isinstance(begun, EnsembleRun) else {})
@@ -286,17 +291,19 @@ def _card(
         valid_counts=counts[1],
         method=_part(spec, options, facts),
         backbones={
-            kind: _part(Spec(name), own, BACKBONES.get(name).facts)
+            kind: _part(spec_of(name, own), own, BACKBONES.get(name).facts)
             for kind, (name, own) in request.backbones.items()
         },
         training=request.training.model_dump(mode="json"),
         seed=request.seed,
+        valid_share=request.valid_share,
         epoch=result.best_epoch,
         valid={
             request.training.select_by: result.valid_figure,
             SELECT_BY: result.best_valid_balanced_accuracy,
         },
         versions=versions_here(),
+        sources=sources_of_model(spec.name, [name for name, _ in request.backbones.values()]),
     )
 
 

@@ -50,9 +50,7 @@ def write_model(
         )
     try:
         with new_folder(folder) as unfinished:
-            _write(model, unfinished)
-            for name, content in beside.items():
-                write_new(unfinished / name, content)
+            _write(model, unfinished, beside)
     except OSError as error:
         raise ModelError(
             f"Expected to write a model to {folder}, but got: {error.strerror or error}."
@@ -73,6 +71,27 @@ def read_model(folder: Path) -> TrainedModel:
         raise refusal(folder, error) from None
 
 
+def read_beside(folder: Path, name: str) -> bytes | None:
+    """The file `name` that was kept beside the model in `folder`; None where there is none.
+
+    Raises
+    ------
+    ModelError
+        It is not the one that was kept.
+    """
+    if kind_of(folder / name) is None:
+        return None
+    try:
+        data = read_regular(folder / name, MOST_JSON)
+        document = _card_in(read_regular(folder / CARD, MOST_JSON))
+        # The first format had no checksums of these.
+        if document["format"] != 1 and document["files"].get(name) != _sha256(data):
+            raise ValueError(f"{name} does not match its checksum")
+    except (OSError, ValueError, RecursionError) as error:
+        raise refusal(folder, error) from None
+    return data
+
+
 def refusal(folder: Path, reason: object) -> ModelError:
     """What to raise of a model that cannot be read."""
     if isinstance(reason, OSError) and reason.strerror:
@@ -83,12 +102,14 @@ def refusal(folder: Path, reason: object) -> ModelError:
     )
 
 
-def _write(model: TrainedModel, folder: Path) -> str:
-    """Write the files of a model; gives the checksum of its card."""
-    learned, files = model.learned, {}
-    for name, data in _contents(learned).items():
+def _write(
+    model: TrainedModel, folder: Path, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> str:
+    """Write the files of a model and those `beside` it; gives the checksum of its card."""
+    files = {}
+    for name, data in {**_contents(model.learned), **beside}.items():
         write_new(folder / name, data)
-        files[name] = hashlib.sha256(data).hexdigest()
+        files[name] = _sha256(data)
     if model.members:
         (folder / _MEMBERS).mkdir()
     for role, member in model.members.items():
@@ -99,7 +120,7 @@ def _write(model: TrainedModel, folder: Path) -> str:
     document = _sealed({**card, "files": files})
     text = (json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
     write_new(folder / CARD, text)
-    return hashlib.sha256(text).hexdigest()
+    return _sha256(text)
 
 
 def _contents(learned: Learned) -> dict[str, bytes]:
@@ -125,7 +146,7 @@ def _read(folder: Path, checksum: str | None = None) -> TrainedModel:
     from bench.inference.trained import TrainedModel
 
     text = read_regular(folder / CARD, MOST_JSON)
-    if checksum is not None and hashlib.sha256(text).hexdigest() != checksum:
+    if checksum is not None and _sha256(text) != checksum:
         raise ValueError(f"{folder.name}/{CARD} does not match its checksum")
     document = _card_in(text)
     files, roles = document.pop("files"), document.pop("members")
@@ -168,7 +189,7 @@ def read_checked(path: Path, checksum: str) -> bytes:
         It is another one's, too large, or no regular file.
     """
     data = read_regular(path, MOST_ARRAYS)
-    if hashlib.sha256(data).hexdigest() != checksum:
+    if _sha256(data) != checksum:
         raise ValueError(f"{path.name} does not match its checksum")
     return data
 
@@ -191,10 +212,11 @@ def _card_in(text: bytes) -> dict[str, Any]:
 
 
 def _require_versions(card: Mapping[str, Any], folder: Path) -> None:
-    if card.get("format") != FORMAT:
+    if card.get("format") not in (1, FORMAT):
         raise ModelError(
-            f"Expected a model of format {FORMAT} in {folder}, but got {card.get('format')!r}. "
-            "Use the version of the benchmark that made it, or fit it again."
+            f"Expected a model of format 1 or {FORMAT} in {folder}, but got "
+            f"{card.get('format')!r}. Use the version of the benchmark that made it, or fit it "
+            "again."
         )
     made_by, here = str(card.get("bench")), bench.__version__
     if made_by.partition(".")[0] != here.partition(".")[0]:
@@ -207,7 +229,11 @@ def _require_versions(card: Mapping[str, Any], folder: Path) -> None:
 def _sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     content = {key: value for key, value in document.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
-    return {**content, "checksum": hashlib.sha256(text).hexdigest()}
+    return {**content, "checksum": _sha256(text)}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _name_of(role: str) -> str:

@@ -122,6 +122,7 @@ def _card(record: Json, prepared: PreparedData | None, folder: Path) -> Card:
             SELECT_BY: selection["valid_balanced_accuracy"],
         },
         versions={"python": provenance["python"], **packages},
+        sources=record.get("sources") or {},
         job_id=record["job_id"],
     )
 

@@ -85,6 +85,12 @@ def sources_of_run(job: Job, read: Callable[[str], Json | None]) -> dict[str, st
     return dict(sorted(found.items()))
 
 
+def sources_of_model(method: str, backbones: Iterable[str]) -> dict[str, str]:
+    """File to hash of the code by which a model of these plug-ins predicts, as it is now."""
+    modules = _modules(METHODS, method).union(*(_modules(BACKBONES, name) for name in backbones))
+    return dict(_sources(frozenset(modules)))
+
+
 def edited_files_of(jobs: Iterable[Job]) -> list[str]:
     """Files behind `jobs` that were edited since this process read them.
 

@@ -358,5 +358,51 @@ def test_a_folder_is_never_written_over_and_a_foreign_one_is_refused(fitted, tmp
         kept.write_text(damaged)
         with pytest.raises(ModelError):
             LongTailClassifier.load(tmp_path / "model")
+    for foreign in ({"classes": document["classes"][::-1]}, {"dtype": "<U2"}):
+        kept.write_text(json.dumps({**document, **foreign}))
+        with pytest.raises(ModelError, match=r"estimator\.json"):
+            LongTailClassifier.load(tmp_path / "model")
     kept.unlink()
     assert LongTailClassifier.load(tmp_path / "model").classes_.tolist() == ["alcohol", "amine"]
+
+
+def test_a_loaded_model_is_cloned_as_it_was_made(tmp_path):
+    made = quick("cb", options={"beta": 0.9}, backbone="gcn[layers=1]", valid_share=0.25)
+    made.fit(SMILES, CLASSES).save(tmp_path / "model")
+    (tmp_path / "model" / "estimator.json").unlink()
+    again = clone(LongTailClassifier.load(tmp_path / "model")).fit(SMILES, CLASSES)
+    assert np.array_equal(again.predict_proba(SMILES), made.predict_proba(SMILES))
+    quick("ecfp_forest").fit(SMILES, CLASSES).save(tmp_path / "forest")
+    (tmp_path / "forest" / "estimator.json").unlink()
+    forest = LongTailClassifier.load(tmp_path / "forest")
+    assert (forest.method, forest.backbone) == ("ecfp_forest[trees=30]", "gcn")
+
+
+def test_pairs_of_a_model_of_the_command_line_are_told_apart(tmp_path):
+    pairs = pd.DataFrame({"left": SMILES, "right": SMILES[::-1]})
+    quick("ecfp_forest").fit(pairs, CLASSES).save(tmp_path / "model")
+    (tmp_path / "model" / "estimator.json").unlink()
+    model = LongTailClassifier.load(tmp_path / "model")
+    assert model.predict(pairs).shape == model.predict(pairs.to_numpy()).shape
+    with pytest.raises(ArgumentError, match="Expected the columns"):
+        model.predict(pairs[["right", "left"]])
+
+
+def test_what_is_skipped_draws_no_second_seed_and_has_no_score():
+    drawn = {"bad": "skip", "random_state": np.random.RandomState(1)}
+    whole = clone(quick("ecfp_forest", **drawn)).fit(SMILES, CLASSES)
+    with pytest.warns(BenchWarning, match="row 36"):
+        skipped = clone(quick("ecfp_forest", **drawn)).fit([*SMILES, "C1("], [*CLASSES, "amine"])
+    assert whole.model_.card.seed == skipped.model_.card.seed
+    model = quick("ecfp_forest", bad="skip").fit(SMILES, CLASSES)
+    assert model.score(SMILES, CLASSES) > 0.5
+    with pytest.raises(ArgumentError, match="1 of 37 cannot, such as row 36"):
+        model.score([*SMILES, "C1("], [*CLASSES, "amine"])
+    with pytest.raises(ArgumentError, match="bad='raise' or 'skip'"):
+        model.set_params(bad="Skip").predict(SMILES)
+
+
+def test_a_prior_of_pandas_is_kept(tmp_path):
+    model = quick(prior=pd.Series([0.5, 0.5])).fit(SMILES, CLASSES)
+    model.save(tmp_path / "model")
+    assert LongTailClassifier.load(tmp_path / "model").prior == [0.5, 0.5]

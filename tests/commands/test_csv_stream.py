@@ -94,6 +94,9 @@ def test_blank_lines_are_no_rows_but_rows_of_blanks_are(tmp_path):
     path.write_text("\n \nsmiles,name\n\nC,a\n,\n\nCC,b\n\n")
     assert read(path)[1] == [["C", "a"], ["", ""], ["CC", "b"]]
     assert count_rows(str(path), delimiter=None, expected=()) == 3
+    # As pandas writes and reads a missing value of a single column.
+    path.write_text('\n""\nsmiles\nC\n""\n\nCC\n   \n')
+    assert read(path)[1] == [["C"], [""], ["CC"], ["   "]]
 
 
 @pytest.mark.parametrize(

@@ -259,3 +259,46 @@ def test_a_class_whose_rows_cannot_be_read_is_left_out_and_named(fit, csv, tmp_p
     assert code == 0
     assert "are left out: ring of three." in err
     assert load_model(tmp_path / "model").card.class_names == ("alcohol", "amine", "ring")
+
+
+def test_options_that_change_nothing_are_named(fit, tmp_path):
+    code, out, err = fit(*FOREST, "--backbone", "gin", "--select-by", "mcc")
+    assert code == 0
+    assert "ecfp_forest has no network: --backbone changes nothing." in err
+    assert "ecfp_forest does not train by epochs: --select-by changes nothing." in err
+    assert "Epoch chosen" not in out
+    assert load_model(tmp_path / "model").card.backbones == {}
+
+
+def test_the_folder_of_the_program_is_no_place_for_a_model(fit, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    code, _, err = fit(*FOREST, to="here")
+    assert (code, "Name a folder below it in --to" in err) == (2, True)
+    assert fit(*FOREST, to="here/model")[0] == 0
+
+
+@pytest.mark.parametrize("named", ["SMILES, canonical", '"SMILES, canonical"'])
+def test_a_column_of_molecules_may_have_a_comma_in_its_name(bench, fit, tmp_path, named):
+    path = tmp_path / "comma.csv"
+    path.write_text("\n".join(['"SMILES, canonical",class', *(f"{s},{c}" for s, c in ROWS)]))
+    code, _, err = fit(*FOREST, path=path, columns=("--smiles-col", named, "--label-col", "class"))
+    assert code == 0, err
+    asked = ("--smiles-col", named, "--to", tmp_path / "p.csv")
+    assert bench("predict", tmp_path / "model", path, *asked)[0] == 0
+
+
+def test_like_a_run_whose_split_was_a_column(bench, toy_arguments, fit, csv, tmp_path):
+    path = tmp_path / "own.csv"
+    parts = ("train", "train", "train", "valid", "test")
+    rows = [f"{s},{c},{parts[n % 5]}" for n, (s, c) in enumerate(ROWS)]
+    path.write_text("\n".join(["smiles,class,set", *rows]) + "\n")
+    more = ("--methods", "ecfp_forest[trees=5]", "--split-col", "set", "--splits", "column")
+    code, _, err = bench(*toy_arguments(*more, path=path))
+    assert code == 0, err
+    [job_id] = Store(tmp_path / "results").job_ids()
+    like = ("--like", job_id, "--out", tmp_path / "results")
+    code, out, err = fit(*like, path=csv(), columns=())
+    assert code == 0, err
+    assert "other samples" not in err
+    assert f"As run {job_id}: ecfp_forest[trees=5]." in out

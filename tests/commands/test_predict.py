@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 from scipy.special import softmax
 
 from bench import cli
@@ -214,6 +215,17 @@ def test_single_column_is_that_of_molecules(fake, table, predicted):
     model = fake()
     assert predicted(table("x\nCCO\n"))[0] == 0
     assert model.asked[0][0][0] == "x"
+
+
+def test_a_record_of_sdf_that_cannot_be_read_says_why(fake, table, predicted):
+    whole = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO")) + "$$$$\n"
+    damaged = whole.replace("  3  2  0", "  x  y  0", 1)
+    assert damaged != whole
+    fake()
+    code, rows, err = predicted(table(whole + damaged + whole, "new.sdf"))
+    assert code == 0, err
+    assert [row[-1] for row in rows[1::2]] == ["", ""]
+    assert "RDKit cannot read the record" in rows[2][-1]
 
 
 def test_inputs_are_asked_for_in_the_order_of_the_card(fake, table, predicted):

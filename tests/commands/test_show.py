@@ -66,6 +66,8 @@ def test_missed_samples_alone_are_written(bench, done, tmp_path):
     missed, _ = rows_of(bench, *asked, "--missed")
     assert missed == [row for row in every if row["truth"] != row["predicted"]]
     assert 0 < len(missed) < len(every)
+    lines = (tmp_path / "toy.csv").read_text().splitlines()[1:]
+    assert all(lines[int(row["row"])] == f"{row['smiles']},{row['truth']}" for row in every)
     code, _, err = bench("show", done[0], "--missed", "--out", tmp_path / "results")
     assert (code, "--missed goes with --csv" in err) == (2, True)
 
@@ -81,7 +83,8 @@ def test_an_archived_run_has_the_same_samples_without_probabilities(bench, done,
     archived, err = rows_of(bench, done[0], "--out", tmp_path / "new", *asked)
     assert "no probabilities" in err
     assert archived == [
-        {name: row[name] for name in ("position", "smiles", "truth", "predicted")} for row in whole
+        {name: row[name] for name in ("position", "row", "smiles", "truth", "predicted")}
+        for row in whole
     ]
     (tmp_path / "toy.csv").unlink()
     code, _, err = bench("show", done[0], "--out", tmp_path / "new", *asked)

@@ -120,9 +120,29 @@ def test_no_model_at_all_is_refused(tmp_path):
 
 
 def test_another_format_is_refused(saved):
-    rewrite(saved, format=2)
-    with pytest.raises(ModelError, match="format 1"):
+    rewrite(saved, format=3)
+    with pytest.raises(ModelError, match="format 1 or 2"):
         load_model(saved)
+
+
+def test_the_first_format_is_read(fitted, saved):
+    rewrite(saved, format=1, sources={}, valid_share=None)
+    assert load_model(saved).card.class_names == fitted["vanilla"].card.class_names
+
+
+def test_other_code_and_other_packages_are_named(fitted, saved, caplog):
+    load_model(saved)
+    assert not caplog.records
+    card = fitted["vanilla"].card
+    rewrite(
+        saved,
+        sources={**card.sources, "bench/methods/vanilla.py": "0" * 16},
+        versions={**card.versions, "rdkit": "1.2.3", "torch": "2.13.0+another_build"},
+    )
+    load_model(saved)
+    text = caplog.text
+    assert "bench/methods/vanilla.py has changed, rdkit was 1.2.3" in text
+    assert "torch" not in text or not card.versions["torch"].startswith("2.13.0")
 
 
 def test_another_major_version_is_refused_and_another_minor_one_is_not(saved):
