@@ -165,10 +165,10 @@ def _predict(
     jobs: int,
 ) -> _Predicted:
     entities = [Entity(c.name, c.kind, [row[c.place] for row in block]) for c in columns]
-    prediction = model.predict(entities, jobs=jobs)
+    prediction = model.predict(entities, jobs=jobs, nearest=True)
     return _Predicted(
         model.probabilities(prediction.logits, prior),
-        model.nearest_similarity(entities, jobs=jobs),
+        prediction.similarity,
         # One line each, as they are counted and printed, too.
         [
             None if text is None else " ".join((unread or text).split())

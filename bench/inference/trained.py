@@ -16,7 +16,7 @@ from bench.dataset import Entity
 from bench.errors import ModelError, UsageError
 from bench.inference.card import Card
 from bench.inference.predictors import Learned, Predictor, make_predictor, threads_of_runs
-from bench.inference.samples import read_samples
+from bench.inference.samples import NewSamples, read_samples
 
 # Of a fingerprint of 2,048 bits.
 _WORDS = 32
@@ -34,10 +34,13 @@ class Prediction:
         Rows of NaN where a sample cannot be read.
     problems : tuple of str or None
         Why, in the order of the rows.
+    similarity : ndarray, shape (n,), or None
+        As :meth:`TrainedModel.nearest_similarity` has it, where it was asked for.
     """
 
     logits: np.ndarray
     problems: tuple[str | None, ...]
+    similarity: np.ndarray | None = None
 
 
 class TrainedModel:
@@ -72,7 +75,9 @@ class TrainedModel:
             update={"implied_log_prior": None if implied is None else tuple(implied.tolist())}
         )
 
-    def predict(self, entities: Sequence[Entity], *, jobs: int = 1) -> Prediction:
+    def predict(
+        self, entities: Sequence[Entity], *, jobs: int = 1, nearest: bool = False
+    ) -> Prediction:
         """Logits of new samples; one that cannot be read keeps its place.
 
         Samples are computed in batches of up to 4,096, and the last bits of a sample's logits
@@ -84,6 +89,8 @@ class TrainedModel:
             The model's inputs as text, n values each, in the order of the card.
         jobs : int
             Processes that parse molecules; the result does not depend on it.
+        nearest : bool
+            Whether similarity to the training molecules is asked for as well.
 
         Raises
         ------
@@ -97,7 +104,8 @@ class TrainedModel:
                 found = self.predictor.logits(samples.prepared)
         logits = np.full((len(samples.problems), self.card.num_classes), np.nan, found.dtype)
         logits[samples.rows] = found
-        return Prediction(logits, samples.problems)
+        similarity = self._nearest(samples, jobs) if nearest else None
+        return Prediction(logits, samples.problems, similarity)
 
     def probabilities(self, logits: np.ndarray, prior: Prior | np.ndarray = "as-is") -> np.ndarray:
         """Class probabilities, float64, (n, K), where classes are as frequent as `prior` says.
@@ -135,15 +143,7 @@ class TrainedModel:
         Of Morgan fingerprints, radius 2, 2,048 bits; of samples with several molecules the last
         one's. NaN where a sample cannot be read; None where the model keeps no fingerprints.
         """
-        known = self._fingerprints()
-        if known is None:
-            return None
-        samples = read_samples(entities, self.card, jobs=jobs)
-        similarity = np.full(len(samples.problems), np.nan)
-        if len(samples.rows):
-            asked = fingerprints_of(samples.prepared, jobs=jobs)
-            similarity[samples.rows] = nearest_similarity(asked, known)
-        return similarity
+        return self._nearest(read_samples(entities, self.card, jobs=jobs), jobs)
 
     def save(self, folder: Path, beside: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Keep the model in a new folder, with files `beside` it by name, whole or not at all.
@@ -156,6 +156,16 @@ class TrainedModel:
         from bench.inference.folder import write_model
 
         write_model(self, folder, beside)
+
+    def _nearest(self, samples: NewSamples, jobs: int) -> np.ndarray | None:
+        known = self._fingerprints()
+        if known is None:
+            return None
+        similarity = np.full(len(samples.problems), np.nan)
+        if len(samples.rows):
+            asked = fingerprints_of(samples.prepared, jobs=jobs)
+            similarity[samples.rows] = nearest_similarity(asked, known)
+        return similarity
 
     def _fingerprints(self) -> np.ndarray | None:
         own = self.learned.training.get("fingerprints")

@@ -58,22 +58,21 @@ class Fake:
     card: Card
     asked: list = field(default_factory=list)
 
-    def predict(self, entities, *, jobs=1):
+    def predict(self, entities, *, jobs=1, nearest=False):
         self.asked.append([(entity.name, entity.kind, list(entity.values)) for entity in entities])
         texts = ["".join(values) for values in zip(*(e.values for e in entities), strict=True)]
         bad = [parse(text).mol is None for text in entities[0].values]
         logits = np.zeros((len(texts), len(self.card.class_names)))
         logits[:, 0] = [len(text) - 4.5 for text in texts]
         logits[bad] = np.nan
-        return Prediction(logits, tuple("bad\nmolecule" if b else None for b in bad))
+        near = np.array([0.5 if parse(text).mol else np.nan for text in entities[-1].values])
+        problems = tuple("bad\nmolecule" if b else None for b in bad)
+        return Prediction(logits, problems, near if nearest else None)
 
     def probabilities(self, logits, prior="as-is"):
         shares = np.ones(logits.shape[1]) if isinstance(prior, str) else prior
         with np.errstate(divide="ignore"):
             return softmax(logits + np.log(shares), axis=1)
-
-    def nearest_similarity(self, entities, *, jobs=1):
-        return np.array([0.5 if parse(t).mol else np.nan for t in entities[-1].values])
 
 
 @pytest.fixture
