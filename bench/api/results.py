@@ -18,6 +18,7 @@ from bench.report.document.numbers import counted, fixed
 from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
 from bench.report.model.cells import BestSet, Column, Row, Run, Verdict
+from bench.report.model.lead import lead_of
 from bench.report.model.measures import unit
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.sampling_variance import covariance_from
@@ -47,15 +48,20 @@ class Best:
     ----------
     method, title : str
     mean : float
-        Balanced accuracy in percent.
+        Balanced accuracy in percent, over the runs of the comparison.
     significant : bool or None
-        Whether it is significantly better than all others; None where nothing can be tested, with
-        one seed or one method.
+        Whether it is significantly better than all others that are compared; None where nothing can
+        be tested.
     confidence_set : tuple of str
         Methods that are not significantly different from it, itself among them, best first
         (family-wise alpha 0.05); empty where nothing can be tested.
     seeds : int
         Seeds of the comparison.
+    among : str
+        Of which methods it is the best, where that is not all: `` of the methods compared on 3
+        shared seeds``.
+    higher : tuple of str
+        Methods that have a higher mean and are not compared, as runs of them are missing.
     """
 
     method: str
@@ -64,21 +70,25 @@ class Best:
     significant: bool | None
     confidence_set: tuple[str, ...]
     seeds: int
+    among: str = ""
+    higher: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        text = f"{self.method} has the highest balanced accuracy, {fixed(self.mean)} %"
+        highest = f"{self.method} has the highest balanced accuracy{self.among}"
+        text = f"{highest}, {fixed(self.mean)} %"
         if self.significant is None:
             return (
                 f"{text}. Whether it is better than the others cannot be tested: that takes two "
                 "seeds and two methods that have all their runs."
             )
-        if self.significant:
-            return f"{text}, significantly above all other methods ({self.seeds} seeds)."
-        others = [label for label in self.confidence_set if label != self.method]
-        return (
-            f"{text}. Not significantly different from it: {', '.join(others)} "
-            f"({self.seeds} seeds)."
-        )
+        seeds = counted(self.seeds, "seed")
+        said = f", significantly above all other methods{' compared' * bool(self.among)} ({seeds})."
+        if not self.significant:
+            others = [label for label in self.confidence_set if label != self.method]
+            said = f". Not significantly different from it: {', '.join(others)} ({seeds})."
+        if self.higher:
+            said += f" Higher, but not compared, as runs are missing: {', '.join(self.higher)}."
+        return text + said
 
 
 @dataclass(frozen=True)
@@ -307,33 +317,26 @@ class Results:
             No such data set or split, several of them and none named, or no finished run.
         """
         split, column = self._place(dataset, split)
-        summaries = self.table
-        here = summaries[(summaries["dataset"] == column.label) & (summaries["split"] == split)]
-        counted_in = here[here["n"] > 0]
-        if counted_in.empty:
+        lead = lead_of(self.source.table, split, column)
+        if lead is None:
             raise ArgumentError(
                 f"Expected finished runs on {column.label}, {split} split, but got none."
             )
-        leaders = self._leaders(split, column)
-        if leaders is None:
-            top = counted_in.iloc[0]
-            place = (column.label, split, top["method"])
-            seeds = {
-                run.seed
-                for run in self.source.table.runs
-                if (run.dataset, run.split, run.method) == place and run.status == "complete"
-            }
-            return Best(top["method"], top["title"], top["balanced_accuracy"], None, (), len(seeds))
-        label = leaders.methods[leaders.confidence_set.best]
-        top = here[here["method"] == label].iloc[0]
-        members = tuple(name for name in here["method"] if name in leaders.members)
+        titles = {row.label: row.heading for row in self.source.table.rows}
+        members = (
+            ()
+            if lead.best_set is None
+            else tuple(label for label in lead.best_set.ranked if label in lead.best_set.members)
+        )
         return Best(
-            label,
-            top["title"],
-            top["balanced_accuracy"],
-            members == (label,),
+            lead.label,
+            titles[lead.label],
+            lead.mean,
+            None if lead.best_set is None else len(members) == 1,
             members,
-            leaders.different_seeds,
+            len({run.seed for run in lead.runs}),
+            lead.among,
+            lead.higher,
         )
 
     def interval(

@@ -454,6 +454,25 @@ def test_verdict_chart_and_table_name_the_same_best_as_the_csv(judged):
     assert chart_of(place).marks[0].says.startswith(f"{float(best['mean']):.2f} percent")
 
 
+def test_a_mean_that_is_not_compared_is_not_called_the_highest():
+    """Means of sdr, which lacks a run, are above those of cb, the best of those compared."""
+    source, predictions = grid_of({**VALUES, "sdr": [(90, 30)] * 3})
+    [sdr] = [run for run in source.table.runs if (run.method, run.seed) == ("sdr", 2)]
+    jobs = make_grid(methods=VALUES)
+    records = [record for job_id, record in source.records.items() if job_id != sdr.job_id]
+    leaders = best_sets(source_of(make_plan(jobs), records, {}).table, predictions)
+    source = source_of(make_plan(jobs), records, {}, leaders)
+    places = places_of(source)
+    [overview] = overviews(source, places, (), "results")
+    assert overview.best == {"cb": "random, of the methods compared on 3 shared seeds"}
+    assert [says for says, _ in overview.commands[-2:]] == [
+        "List the test samples that cb missed on the random split (seed 0)",
+        "Predict new molecules, new.csv with the column smiles: train a final model like cb once, "
+        "then predict with it",
+    ]
+    assert [mark.behind for mark in chart_of(places[0]).marks] == ["+15.0", "", "-35.0"]
+
+
 def test_the_chart_is_on_one_scale():
     """Means 85, 58.33 and 50 of vanilla: the scale runs from below 50 to above 85."""
     source, _ = grid_of(VALUES)

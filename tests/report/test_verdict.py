@@ -7,7 +7,9 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api.results import Verdicts
+from bench.api.results import Results, Verdicts
+from bench.report.figures.source import source_of_table
+from bench.report.html.results import places_of
 from bench.report.model import verdict as verdict_module
 from bench.report.model.best_sets import best_sets
 from bench.report.model.measures import measures_named
@@ -18,6 +20,7 @@ from bench.report.model.verdict import verdicts
 from bench.report.writers.markdown import markdown
 from bench.report.writers.terminal import render_terminal
 from bench.statistics import Difference
+from bench.sweep.store import Store
 from tests.report.report_records import make_grid, make_job, make_plan, make_record, predictions_of
 
 # Samples of the two classes in every test set below.
@@ -117,6 +120,49 @@ def test_a_method_at_chance_is_not_named_as_the_cheapest():
     assert "It is not significantly better than any of the 2 others." in use
     assert "; vanilla, not significantly worse, takes 20 s (" in use
     assert any("plain" in advice.methods for advice in found.avoid)
+
+
+def best_of(table, tmp_path):
+    """The best as Python has it, and the line of the page's best."""
+    source = source_of_table(table, [])
+    [place] = places_of(source)
+    return Results(Store(tmp_path), source).best(), place.best
+
+
+def test_a_higher_mean_that_is_not_compared_is_named(tmp_path):
+    rights = {"focal": [(95, 48)] * 3, **THREE}
+    table, _ = judged(rights, absent=[("focal", 2)])
+    assert table.verdicts[0].use[0].sentences[:3] == (
+        "cb has the highest balanced accuracy of the methods compared on 3 shared seeds, 90.50 % "
+        "(3 seeds): 0.83 points above ib and 30.00 points above plain training (vanilla).",
+        "Higher, but not compared, as runs are missing: focal (95.50 %).",
+        "It is not significantly better than ib; than the other one it is.",
+    )
+    best, line = best_of(table, tmp_path)
+    assert (best.method, line.row.label, best.higher) == ("cb", "cb", ("focal",))
+    assert str(best) == (
+        "cb has the highest balanced accuracy of the methods compared on 3 shared seeds, 90.50 %. "
+        "Not significantly different from it: ib (3 seeds). Higher, but not compared, as runs are "
+        "missing: focal."
+    )
+    [verdict] = judged({name: rights[name] for name in ("cb", "vanilla", "focal")},
+                       absent=[("focal", 2)])[0].verdicts  # fmt: skip
+    assert "It is significantly better than the other method compared." in verdict.use[0].text
+
+
+def test_the_mean_of_the_best_is_that_of_the_seeds_compared(tmp_path):
+    # cb has 90.50 % on the seeds of vanilla, and 68.30 % on all of its own: ib has 89.67 %.
+    rights = {**THREE, "cb": [*THREE["cb"], (35, 17), (35, 17)]}
+    table, _ = judged(rights)
+    [use] = table.verdicts[0].use
+    assert use.sentences[0].startswith(
+        "cb has the highest balanced accuracy of the methods compared on 3 shared seeds, 90.50 % "
+        "(3 seeds): 0.83 points above ib"
+    )
+    assert use.methods == ("cb", "ib")
+    best, line = best_of(table, tmp_path)
+    assert (best.method, best.seeds, line.row.label) == ("cb", 3, "cb")
+    assert round(best.mean, 2) == 90.5
 
 
 def test_the_best_may_be_the_cheapest():

@@ -36,7 +36,7 @@ class Mark:
     best : bool
         Bold, and above chance: few seeds may not show that a method at chance is worse.
     behind : str
-        Points to the highest mean, which itself has none.
+        Points to the best, which itself has none.
     says : str
         The same in words.
     """
@@ -77,7 +77,7 @@ def chart_of(place: Place) -> Chart:
     if not known:
         marks = tuple(_mark(line, level, 0.0, 0.0, 100.0) for line in place.lines)
         return Chart(place, marks, (), None, "")
-    top = place.lines[0].cell.mean or 0.0  # the best is first
+    top = 0.0 if place.best is None else place.best.cell.mean or 0.0
     low, high = min(known), max(known)
     if chance is not None and low - chance > _NEAR * max(high - low, 1.0):
         chance = None

@@ -75,11 +75,12 @@ class Overview:
 
     @property
     def best(self) -> dict[str, str]:
-        """The methods with the highest mean, and on which splits."""
+        """The best methods, and on which splits."""
         found: dict[str, list[str]] = {}
         for place in self.places:
-            if place.lines[0].cell.n:
-                found.setdefault(place.lines[0].heading, []).append(place.split)
+            if place.best is not None and place.lead is not None:
+                split = f"{place.split},{place.lead.among}" if place.lead.among else place.split
+                found.setdefault(place.best.heading, []).append(split)
         return {name: " and ".join(splits) for name, splits in found.items()}
 
     @property
@@ -175,9 +176,9 @@ def _overview(
         },
         commands=_commands(source, column, runs, places, folder),
         anchors={
-            _missed(place.lines[0], folder)[1]: f"missed-{place.key}"
+            _missed(place.best, folder)[1]: f"missed-{place.key}"
             for place in places
-            if place.lines[0].cell.n
+            if place.best is not None
         },
         charts=tuple(map(chart_of, places)),
         with_paper=any(place.with_paper for place in places),
@@ -255,7 +256,7 @@ def _commands(
         sorted({run.seed for run in runs}),
     )
     found = [] if repeat is None else [(f"Repeat all runs of this data set{_cost(runs)}", repeat)]
-    bests = [place.lines[0] for place in places if place.lines[0].cell.n]
+    bests = [place.best for place in places if place.best is not None]
     found += [_missed(line, folder) for line in bests]
     of_method: dict[str, Line] = {}
     for line in bests:

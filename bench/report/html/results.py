@@ -13,6 +13,7 @@ from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
 from bench.report.model.cells import Cell, Column, Row, first_results
 from bench.report.model.costs import seconds_with_required
 from bench.report.model.frequency import FrequencyGroup, group_recall, groups_of
+from bench.report.model.lead import Lead, lead_of
 from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
 from bench.report.model.published import STAND_INS
 from bench.report.model.sampling_variance import Predictions
@@ -121,6 +122,8 @@ class Place:
         What the others are compared with; None where nothing can be.
     gaps : mapping
         By places in `rows`, which are in the order of the whole table.
+    lead : Lead or None
+        The best of those that are compared; None without a finished run.
     """
 
     key: str
@@ -131,6 +134,13 @@ class Place:
     lines: tuple[Line, ...]
     baseline: Row | None
     gaps: Gaps
+    lead: Lead | None
+
+    @property
+    def best(self) -> Line | None:
+        """The line of the best."""
+        label = None if self.lead is None else self.lead.label
+        return next((line for line in self.lines if line.row.label == label), None)
 
     @property
     def bold(self) -> bool:
@@ -177,7 +187,15 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
         lines.sort(key=lambda line: (line.cell.mean is None, -(line.cell.mean or 0.0)))
         places.append(
             Place(
-                f"p{len(places)}", split, column, rows, tuple(groups), tuple(lines), baseline, gaps
+                f"p{len(places)}",
+                split,
+                column,
+                rows,
+                tuple(groups),
+                tuple(lines),
+                baseline,
+                gaps,
+                lead_of(source.table, split, column),
             )
         )
     return places

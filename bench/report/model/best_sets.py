@@ -78,7 +78,8 @@ def _leaders(
     ]
     shared = tuple(labels for labels in named if len(labels) > 1)
     repeats = len({of_methods[0].seed for of_methods in runs})
-    return BestSet(tuple(cells), tuple(seeds), alpha, group, shared, repeats)
+    means = tuple((sign * scores.mean(axis=0)).tolist())
+    return BestSet(tuple(cells), tuple(seeds), alpha, group, means, shared, repeats)
 
 
 def clusters_of(methods: Sequence[Sequence[Run]], results: Mapping[str, Result]) -> tuple[int, ...]:

@@ -270,6 +270,8 @@ class BestSet:
         Chance of any false claim in the column.
     confidence_set : ConfidenceSet
         In the unit of tables.
+    means : tuple of float
+        Of each method over `seeds`, in the unit of tables.
     clusters : tuple of tuple of str
         Labels of methods that depend on the same trained network, where two or more do.
     repeats : int or None
@@ -280,6 +282,7 @@ class BestSet:
     seeds: tuple[int, ...]
     alpha: float
     confidence_set: ConfidenceSet
+    means: tuple[float, ...]
     clusters: tuple[tuple[str, ...], ...] = ()
     repeats: int | None = None
 
@@ -287,6 +290,17 @@ class BestSet:
     def different_seeds(self) -> int:
         """How many seeds are compared, whatever their folds."""
         return len(self.seeds) if self.repeats is None else self.repeats
+
+    @property
+    def best(self) -> str:
+        """Label of the best."""
+        return self.methods[self.confidence_set.best]
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """Labels of all that are compared, the best first."""
+        gaps = dict(zip(self.methods, self.confidence_set.gaps, strict=True))
+        return tuple(sorted(gaps, key=lambda label: (gaps[label], label != self.best)))
 
     @property
     def members(self) -> frozenset[str]:

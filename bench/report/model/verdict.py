@@ -30,6 +30,7 @@ from bench.report.model.cells import (
 )
 from bench.report.model.costs import measured_elsewhere, seconds_with_required
 from bench.report.model.frequency import group_recall, groups_of
+from bench.report.model.lead import Lead, lead_of
 from bench.report.model.measures import GROUP_RECALL, MAIN
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import Covariance, Predictions, covariance_from
@@ -126,24 +127,28 @@ class _Place:
         return sorted(known, key=lambda label: -known[label])
 
     @cached_property
+    def lead(self) -> Lead:
+        """The best; only where there is a finished run."""
+        lead = lead_of(self.table, self.split, self.column)
+        assert lead is not None  # or nothing is said of the place
+        return lead
+
+    @property
     def leaders(self) -> BestSet | None:
         """The best set by balanced accuracy; None where nothing can be tested."""
-        return (self.table.leaders or {}).get((self.split, self.column.label, _BA.name))
+        return self.lead.best_set
 
-    @cached_property
+    @property
     def best(self) -> str:
         """The method with the highest mean, among those that are compared."""
-        if self.leaders is None:
-            return self.ranked[0]
-        return self.leaders.methods[self.leaders.confidence_set.best]
+        return self.lead.label
 
     @cached_property
     def best_set(self) -> list[str]:
         """The best and what is not significantly different from it, best first."""
         if self.leaders is None:
             return [self.best]
-        others = [label for label in self.ranked if label in self.leaders.members]
-        return [self.best, *(label for label in others if label != self.best)]
+        return [label for label in self.leaders.ranked if label in self.leaders.members]
 
     @cached_property
     def behind(self) -> dict[str, float]:
@@ -151,6 +156,11 @@ class _Place:
         if self.leaders is None:
             return {}
         return dict(zip(self.leaders.methods, self.leaders.confidence_set.gaps, strict=True))
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """What the best is compared with, best first."""
+        return () if self.leaders is None else self.leaders.ranked[1:]
 
     @cached_property
     def worse(self) -> dict[str, float]:
@@ -211,29 +221,37 @@ def _use(place: _Place) -> Advice:
 
     Where no method is above chance, that alone.
     """
-    mean, chance = place.cell(place.best).mean, _chance(place, place.best)
-    if mean is not None and mean <= chance:
+    lead, chance = place.lead, _chance(place, place.best)
+    if lead.mean <= chance:
         return _said(f"No method is above chance ({fixed(chance)} %): use none of them.")
     best = place.headings[place.best]
-    runs = _in_words([run for run, _ in place.finished(place.best)])
-    highest = f"{best} has the highest balanced accuracy, {place.percent(place.best)} ({runs})"
+    runs, percent = _in_words(lead.runs), f"{fixed(lead.mean)} %"
+    highest = f"{best} has the highest balanced accuracy{lead.among}, {percent} ({runs})"
     if len(place.ranked) == 1:
         sentences = [
-            f"{best} has a balanced accuracy of {place.percent(place.best)} ({runs}).",
+            f"{best} has a balanced accuracy of {percent} ({runs}).",
             "No other method has a finished run here.",
         ]
     elif place.leaders is None:
         sentences = [f"{highest}, but that is no evidence: {_why_untested(place)}"]
     else:
-        sentences = [f"{highest}: {_gaps(place)}.", _significance(place)]
+        sentences = [f"{highest}: {_gaps(place)}.", *_not_compared(place), _significance(place)]
     return Advice((*sentences, *_costs(place), *_missed(place)), tuple(place.best_set))
+
+
+def _not_compared(place: _Place) -> list[str]:
+    """Methods above the best of which runs are missing."""
+    higher = place.lead.higher
+    if not higher:
+        return []
+    means = place.named(higher, place.percent)
+    return [f"Higher, but not compared, as runs are missing: {means}."]
 
 
 def _gaps(place: _Place) -> str:
     """Points above the next method, and above plain training, of those that are compared."""
-    others = [label for label in place.ranked if label in place.behind and label != place.best]
-    plain = [label for label in others if label == _PLAIN]
-    names = {label: place.headings[label] for label in (others[0], *plain)}
+    plain = [label for label in place.others if label == _PLAIN]
+    names = {label: place.headings[label] for label in (place.others[0], *plain)}
     names |= {label: f"plain training ({place.headings[label]})" for label in plain}
     return " and ".join(
         f"{fixed(place.behind[label])} points above {name}" for label, name in names.items()
@@ -242,15 +260,15 @@ def _gaps(place: _Place) -> str:
 
 def _significance(place: _Place) -> str:
     """Than which of the others the best is significantly better."""
-    assert place.leaders is not None  # or nothing is tested
-    others, alike = len(place.leaders.methods) - 1, place.best_set[1:]
+    others, alike = len(place.others), place.best_set[1:]
+    compared = " compared" if place.lead.limited else ""
     if not alike:
-        than = f"all {others} others" if others > 1 else "the other method"
+        than = f"all {others} others{compared}" if others > 1 else f"the other method{compared}"
         return f"It is significantly better than {than}."
     if others == 1:
-        return "It is not significantly better than the other method."
+        return f"It is not significantly better than the other method{compared}."
     if len(alike) == others:
-        return f"It is not significantly better than any of the {others} others."
+        return f"It is not significantly better than any of the {others} others{compared}."
     rest = others - len(alike)
     return (
         f"It is not significantly better than {place.named(alike)}; than the other "
@@ -453,9 +471,9 @@ def _not_complete(places: Sequence[_Place]) -> list[Advice]:
 
 def _resolved(place: _Place) -> Advice | None:
     """How many runs there are and how small a difference they can show."""
-    runs = [run for run, _ in place.finished(place.best)]
+    runs = place.lead.runs
     if place.leaders is not None:
-        seeds = _in_words([run for run in runs if run.replicate in place.leaders.seeds])
+        seeds = _in_words(runs)
         if place.worse:
             alike = [place.behind[label] for label in place.best_set[1:]]
             least = min(place.worse.values())
