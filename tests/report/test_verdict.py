@@ -235,6 +235,23 @@ def test_of_several_classes_the_mean_share_missed_in_a_frequency_group_is_named(
     )
 
 
+def test_a_class_that_is_rare_in_one_run_and_frequent_in_another_keeps_its_figures():
+    def edit(record):
+        seed = record["job"]["seed"]
+        record["data"]["train_counts"] = [51 - 2 * seed, 49 + 2 * seed]
+
+    table, _ = judged({"cb": [(90, 25)] * 2}, edit=edit)
+    [place] = places_of(source_of_table(table, []))
+    assert [group.short for group in place.groups] == ["0 (frequent)", "1 (rare)"]
+    assert [recall.value for recall in place.lines[0].recalls] == [90, 50]
+    [verdict] = table.verdicts
+    said = "cb misses 50.0 % of class 1 and 10.0 % of class 0 in the test set."
+    assert verdict.use[0].sentences[-1] == said
+    assert "The rarest class has 50 to 100 test samples: in one run" in " ".join(
+        texts(verdict.trust)
+    )
+
+
 def test_significantly_worse_methods_are_to_be_avoided_by_how_much():
     [worse] = verdict_of(THREE).avoid
     # Seeds of vanilla: 60, 60.5, 61 %.

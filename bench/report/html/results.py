@@ -10,7 +10,7 @@ from typing import Literal
 from bench.report.document.numbers import figure, fixed, published, share
 from bench.report.figures.source import Source
 from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
-from bench.report.model.cells import Cell, Column, Row, first_results
+from bench.report.model.cells import Cell, Column, Row
 from bench.report.model.costs import seconds_with_required
 from bench.report.model.frequency import FrequencyGroup, group_recall, groups_of
 from bench.report.model.lead import Lead, lead_of
@@ -166,7 +166,6 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
         Job id to what the run predicted. Without it methods are not compared with a baseline.
     """
     costs = seconds_with_required(source.table)
-    first = first_results(source.table.runs, lambda run: run.dataset)
     places: list[Place] = []
     keys = 0
     for split, column in source.places():
@@ -177,7 +176,13 @@ def places_of(source: Source, predictions: Predictions | None = None) -> list[Pl
             else gaps_between(source.table, split, column, rows, predictions)
         )
         baseline = baseline_of(rows) if gaps else None
-        groups = groups_of(first[column.label]) if column.label in first else []
+        groups = groups_of(
+            [
+                run.result
+                for run in source.table.runs
+                if (run.split, run.dataset) == (split, column.label) and run.result is not None
+            ]
+        )
         lines = [
             _line(source, f"c{keys + place}", split, column, row, costs, groups, gap_)
             for place, row in enumerate(rows)
@@ -230,7 +235,7 @@ def _line(
             _figure(source, split, column, row, measure)
             for measure in dict.fromkeys((_BA, *source.table.shown))
         ),
-        recalls=tuple(Recall(group.name, group_recall(cell, group.name)) for group in groups),
+        recalls=tuple(Recall(group.name, group_recall(cell, group)) for group in groups),
         seconds=fmean(seconds) if seconds else None,
         gap=gap_,
     )

@@ -278,11 +278,11 @@ def _significance(place: _Place) -> str:
 
 def _missed(place: _Place) -> list[str]:
     """Which share of the test samples of rare and of frequent classes the best takes wrongly."""
-    [_, result], *_ = place.finished(place.best)
+    groups = groups_of([result for label in place.ranked for _, result in place.finished(label)])
     shares = [
         (group, 100 - recall)
-        for group in groups_of(result)
-        if (recall := group_recall(place.cell(place.best), group.name)) is not None
+        for group in groups
+        if (recall := group_recall(place.cell(place.best), group)) is not None
     ]
     named = [
         f"{fixed(share, 1)} % of "
@@ -520,15 +520,19 @@ def _rare(place: _Place) -> Advice | None:
     if bounds is None:
         return None
     results = [run.result for run in cell.runs if run.result is not None]
-    tail = frequency_groups(np.array(results[0].train_counts))["tail"]
+    tails = [frequency_groups(np.array(result.train_counts))["tail"] for result in results]
+    tail = tails[0]
     half = fixed((bounds[1] - bounds[0]) / 2, 1)
-    tested = sorted({int(np.array(result.tested)[tail].sum()) for result in results})
+    tested = sorted(
+        {int(np.array(of.tested)[own].sum()) for of, own in zip(results, tails, strict=True)}
+    )
     samples = counted(tested[-1], "test sample")
     if len(tested) > 1:
         samples = f"{tested[0]:,} to {samples}"
     if len(tail) == 1:
         names = results[0].class_names
-        name = f", {names[tail[0]]}," if names else ""
+        same = all(own[0] == tail[0] for own in tails)
+        name = f", {names[tail[0]]}," if names and same else ""
         subject, what = f"The rarest class{name} has {samples}", "its recall"
     else:
         classes = len(results[0].train_counts)
