@@ -14,7 +14,7 @@ from bench.commands.report import checked_table
 from bench.errors import ArgumentError, nearest
 from bench.metrics.evaluation import classes_of_record
 from bench.plain_text import visible
-from bench.report.document.numbers import counted, fixed
+from bench.report.document.numbers import counted, figure, fixed, share
 from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
 from bench.report.model.cells import BestSet, Column, Row, Run, Verdict
@@ -197,8 +197,9 @@ class Results:
             ``dataset``, ``split``, ``method``, ``title``; ``backbone``, the encoder of molecules,
             empty for a method without a network; ``balanced_accuracy``, ``balanced_f1`` and
             ``recall_tail`` (mean recall of the rare classes) in percent, or balanced accuracy and
-            the ``metrics`` that were asked for, in the units of all tables, each with ``_std``;
-            ``n`` runs in the mean, of ``planned``; ``failed``; and ``best``: whether balanced
+            the ``metrics`` that were asked for, in the units of all tables, each with ``_std``
+            and the runs in its mean, ``_n``; ``n``, those of balanced accuracy, of ``planned``;
+            ``failed``; and ``best``: whether balanced
             accuracy is not significantly different from the highest of the data set and split
             (family-wise alpha 0.05), None where nothing can be tested.
         """
@@ -483,13 +484,17 @@ class Results:
     def _repr_html_(self) -> str:
         """What a notebook shows: the table, and a sentence for each data set and split."""
         table = self.table
-        shown = table.drop(columns=["title", "backbone", "failed", "planned", "best"]).copy()
+        shown = table[
+            ["dataset", "split", "method", *(m.name for m in self._summarised), "n"]
+        ].copy()
         for measure in self._summarised:
-            shown[measure.name] = [
-                _figure(mean, std, measure.decimals)
-                for mean, std in zip(table[measure.name], table[f"{measure.name}_std"], strict=True)
+            cells = [
+                self.source.table.cells[split, dataset, method, measure.name]
+                for split, dataset, method in zip(
+                    table["split"], table["dataset"], table["method"], strict=True
+                )
             ]
-            shown = shown.drop(columns=f"{measure.name}_std")
+            shown[measure.name] = [figure(cell) + share(cell) for cell in cells]
         shown["n"] = [
             str(n) if n == planned else f"{n} of {planned}"
             for n, planned in zip(table["n"], table["planned"], strict=True)
@@ -530,10 +535,10 @@ class Results:
         }  # fmt: skip
         for measure in self._summarised:
             cell = table.cell(split, column, row, measure)
-            values[measure.name] = None if cell is None else cell.mean
-            values[f"{measure.name}_std"] = None if cell is None else cell.std
-        cell = table.cell(split, column, row, _BA)
-        assert cell is not None  # rows of a place are planned there
+            assert cell is not None  # rows of a place are planned there
+            values[measure.name] = cell.mean
+            values[f"{measure.name}_std"], values[f"{measure.name}_n"] = cell.std, cell.n
+        cell = table.cells[split, column.label, row.label, _BA.name]
         leaders = self._leaders(split, column)
         tested = leaders is not None and row.label in leaders.methods
         return {
@@ -637,10 +642,3 @@ def _classes(run: Run, record: Mapping[str, Any], encoders: Mapping[str, str]) -
         "dataset": run.dataset, "split": run.planned_split, "method": run.method,
         "backbone": encoders[run.method], "seed": run.seed, "class": names, **figures,
     }  # fmt: skip
-
-
-def _figure(mean: float, std: float, decimals: int) -> str:
-    if mean != mean:  # NaN: no run
-        return "–"
-    text = fixed(mean, decimals)
-    return text if std != std else f"{text} ± {fixed(std, decimals)}"

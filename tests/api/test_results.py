@@ -5,13 +5,17 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.api.results import Best, Interval
+from bench.api.results import Best, Interval, Results
 from bench.dataset import Entity
 from bench.errors import ArgumentError, UsageError
+from bench.report.figures.source import source_of_table
+from bench.report.model.measures import measures_named
 from bench.report.model.paired_cells import gap_over_seeds
 from bench.report.model.sampling_variance import covariance_from
+from bench.report.model.table2 import table2
 from bench.sweep.store import Store
 from tests.api.conftest import compare
+from tests.report.report_records import make_grid, make_plan, make_record
 
 
 def test_the_table_holds_means_of_the_runs_best_first(results):
@@ -169,6 +173,19 @@ def test_the_page_is_the_one_that_the_harness_writes(results, tmp_path):
     text = path.read_text()
     assert "Vanilla GCN" in text
     assert "ECFP forest" in text
+
+
+def test_each_figure_says_how_many_runs_are_in_its_mean(tmp_path):
+    jobs = make_grid()
+    records = [make_record(job, metrics={"bedroc": 0.5}) for job in jobs]
+    records[2]["metrics"]["bedroc"] = None
+    [measure] = measures_named(["bedroc"], where="metrics")
+    table = table2(make_plan(jobs), records, {}, shown=(measure,))
+    found = Results(Store(tmp_path), source_of_table(table, records))
+    [row] = found.table.to_dict("records")
+    assert (row["n"], row["bedroc_n"], row["planned"]) == (3, 2, 3)
+    assert "(2/3)" in found._repr_html_()
+    assert "/3)" not in found._repr_html_().replace("(2/3)", "", 1)
 
 
 def test_a_notebook_shows_a_table_and_names_as_they_are(results):
