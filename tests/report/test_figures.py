@@ -423,6 +423,35 @@ def test_an_error_of_one_percent_is_seen_where_no_numbers_are(monkeypatch, datas
     assert bool(figure.axes[0].texts) is (dataset == "hiv")
 
 
+def test_a_class_that_one_seed_does_not_test_keeps_the_figures_of_the_others():
+    whole = [[10, 0, 0], [0, 4, 0], [0, 0, 2]]
+    confusions = {
+        ("vanilla", 0): [[8, 2, 0], [0, 4, 0], [0, 0, 2]],
+        ("vanilla", 1): [[10, 0, 0], [0, 2, 2], [0, 0, 0]],
+        ("cb", 0): [[10, 0, 0], [0, 4, 0], [0, 1, 1]],
+        ("cb", 1): [[10, 0, 0], [0, 4, 0], [0, 0, 0]],
+    }
+    there = source(
+        make_grid(methods=("vanilla", "cb"), seeds=(0, 1)), dict.fromkeys(confusions, whole)
+    )
+    for record in there.records.values():
+        job = record["job"]
+        record["confusion"] = confusions[job["method"]["name"], job["seed"]]
+    (confusion,) = drawn(confusion_figures(there)).values()
+    said = [text.get_text() for text in confusion.axes[0].texts]
+    assert said[0] == "90.0\n± 14.1"
+    assert said[6:] == ["0.0", "0.0", "100.0"]
+    (sizes,) = drawn(class_size_figures(there)).values()
+    means = sizes.axes[0].containers[0].lines[0].get_ydata()
+    assert means.tolist() == [90.0, 75.0, 100.0]
+    (gain,) = drawn(gain_figures(there)).values()
+    assert sorted(bar.get_height() for bar in gain.axes[0].patches) == [-50.0, 10.0, 25.0]
+    for record in there.records.values():
+        record["confusion"] = [[10, 0, 0], [0, 4, 0], [0, 0, 0]]
+    (empty,) = drawn(confusion_figures(there)).values()
+    assert [text.get_text() for text in empty.axes[0].texts][6:] == ["none"] * 3
+
+
 def test_bars_of_groups_are_the_cells_of_the_table():
     there = source(make_grid(("uspto_50k",), methods=("vanilla", "cb")))
     (figure,) = drawn(group_figures(there)).values()

@@ -15,6 +15,7 @@ from bench.report.figures.source import (
     Source,
     class_recalls,
     has_many_classes,
+    mean_and_deviation,
     mean_over_runs,
 )
 from bench.report.figures.style import (
@@ -27,7 +28,6 @@ from bench.report.figures.style import (
     in_lines,
     logarithmic,
     mark_count_groups,
-    mean_and_deviation,
     panels,
     say_empty,
     side_label,

@@ -12,11 +12,16 @@ from matplotlib.image import AxesImage
 
 from bench.metrics import matrix_of_record
 from bench.plain_text import visible
-from bench.report.figures.source import Json, Source, has_many_classes, mean_over_runs
+from bench.report.figures.source import (
+    Json,
+    Source,
+    has_many_classes,
+    mean_and_deviation,
+    mean_over_runs,
+)
 from bench.report.figures.style import (
     file_name,
     headline,
-    mean_and_deviation,
     place,
     say_empty,
     side_label,
@@ -101,14 +106,20 @@ def _draw(axes: Axes, runs: list[Json]) -> AxesImage:
     axes.set_xticks(ticks, [names[k] for k in ticks], fontsize=6)
     axes.set_yticks(ticks, [names[k] for k in ticks], fontsize=6)
     if _numbered(count):
-        for row, col in np.ndindex(mean.shape):
-            text = f"{mean[row, col]:.1f}"
-            if deviation is not None:
-                text += f"\n± {deviation[row, col]:.1f}"
-            # Viridis is dark below, bright above.
-            colour = "black" if mean[row, col] > 60 else "white"
-            axes.text(col, row, text, ha="center", va="center", color=colour, fontsize=7)
+        _number(axes, mean, deviation)
     return image
+
+
+def _number(axes: Axes, mean: np.ndarray, deviation: np.ndarray | None = None) -> None:
+    """The figure of each cell; "none" where there is none."""
+    for row, col in np.ndindex(mean.shape):
+        none = np.isnan(mean[row, col])
+        text = "none" if none else f"{mean[row, col]:.1f}"
+        if deviation is not None and not np.isnan(deviation[row, col]):
+            text += f"\n± {deviation[row, col]:.1f}"
+        # Viridis is dark below, bright above; without a figure a cell is empty.
+        colour = "black" if none or mean[row, col] > 60 else "white"
+        axes.text(col, row, text, ha="center", va="center", color=colour, fontsize=7)
 
 
 def _draw_groups(axes: Axes, runs: list[Json]) -> AxesImage:
@@ -126,12 +137,7 @@ def _draw_groups(axes: Axes, runs: list[Json]) -> AxesImage:
     axes.axvline(0.5, color="white", linewidth=2)
     axes.set_xticks(range(len(GROUPS) + 1), ["right", *GROUPS], fontsize=6)
     axes.set_yticks(range(len(GROUPS)), GROUPS, fontsize=6)
-    for row, col in np.ndindex(mean.shape):
-        text = "none" if np.isnan(mean[row, col]) else f"{mean[row, col]:.1f}"
-        dark = np.isnan(mean[row, col]) or mean[row, col] > 60
-        axes.text(
-            col, row, text, ha="center", va="center", color="black" if dark else "white", fontsize=7
-        )
+    _number(axes, mean)
     return image
 
 

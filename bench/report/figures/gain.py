@@ -18,6 +18,7 @@ from bench.report.figures.source import (
     by_class_size,
     class_recalls,
     has_many_classes,
+    mean_and_deviation,
     mean_over_runs,
 )
 from bench.report.figures.style import (
@@ -28,7 +29,6 @@ from bench.report.figures.style import (
     headline,
     logarithmic,
     mark_count_groups,
-    mean_and_deviation,
     place,
     say_empty,
     side_label,

@@ -89,6 +89,19 @@ def mean_over_runs(values: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(sums, runs, out=np.full(sums.shape, np.nan), where=runs > 0)
 
 
+def mean_and_deviation(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """:func:`mean_over_runs`, and the deviation of the same values with ddof 1.
+
+    It is nan of a single value, and None of a single run.
+    """
+    mean, stacked = mean_over_runs(values), np.stack(values)
+    if len(values) < 2:
+        return mean, None
+    squares = np.nansum((stacked - mean) ** 2, axis=0)
+    more = np.count_nonzero(~np.isnan(stacked), axis=0) - 1
+    return mean, np.sqrt(np.divide(squares, more, out=np.full(mean.shape, np.nan), where=more > 0))
+
+
 def by_class_size(record: Json) -> np.ndarray:
     """Class indices, the largest in training first, equal ones by index; shape (K,)."""
     return np.argsort(-np.asarray(record["data"]["train_counts"]), kind="stable")

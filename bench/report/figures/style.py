@@ -232,12 +232,6 @@ def dataset(column: Column) -> str:
     return column.label
 
 
-def mean_and_deviation(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Over the runs of a list, with ddof 1; None instead of the deviation of a single run."""
-    stacked = np.stack(values)
-    return stacked.mean(axis=0), stacked.std(axis=0, ddof=1) if len(values) > 1 else None
-
-
 def files_of(figure: Figure, suffixes: Sequence[str] = SUFFIXES) -> dict[str, bytes]:
     """``pdf``, ``svg`` and ``png`` to the content of the file; equal figures, equal bytes."""
     # The layout is found once, not once a format.
