@@ -343,9 +343,7 @@ def report(
 @cli.command()
 @click.argument("names", nargs=-1, required=True, metavar="A [B ...]")
 @click.option("--baseline", metavar="NAME", help="method that the others are compared with")
-@click.option(
-    "--out", type=_FOLDER, default="results", show_default=True, help="folder of the methods"
-)
+@click.option("--out", type=_FOLDER, show_default="results", help="folder of the methods")
 @click.option(
     "--metric",
     default="balanced_accuracy",
@@ -355,7 +353,7 @@ def report(
 )
 @click.option("--csv", "to", metavar="FILE", help="also write the comparison as CSV")
 def compare(
-    names: tuple[str, ...], baseline: str | None, out: Path, metric: str, to: str | None
+    names: tuple[str, ...], baseline: str | None, out: Path | None, metric: str, to: str | None
 ) -> int:
     """Compare methods, or results folders, with a baseline: differences with 95 % intervals.
 

@@ -69,14 +69,14 @@ class Compared:
 
 
 def compare_results(
-    names: Sequence[str], baseline: str | None, *, out: Path, metric: str, to: Path | None
+    names: Sequence[str], baseline: str | None, *, out: Path | None, metric: str, to: Path | None
 ) -> int:
     """Print how methods or folders compare with `baseline`, and write it to the CSV file `to`.
 
     Parameters
     ----------
     names : sequence of str
-        Results folders, or methods of the results folder `out`.
+        Results folders, or methods of the results folder `out`, ``results`` if None.
     baseline : str or None
         A method; needed but where every method is in two folders.
     metric : str
@@ -85,7 +85,7 @@ def compare_results(
     Raises
     ------
     UsageError
-        No such method or metric, or folders and methods mixed.
+        No such method or metric, folders and methods mixed, or `out` beside folders.
     StoreError
         Data or splits differ, or nothing is in common.
     """
@@ -98,6 +98,16 @@ def compare_results(
     pairs = _pairs(folders, methods, baseline)
     table = _joined(folders)
     compared = list(_compared(table, folders, pairs, measure))
+    if not compared and any(
+        paired_runs(table, split, column, *pair)
+        for split in table.splits
+        for column in table.columns
+        for pair in pairs
+    ):
+        raise StoreError(
+            f"Expected a measure that the runs have, but got --metric {metric}: {measure.says}. No "
+            "such class has test samples there. Name another measure."
+        )
     if not compared:
         raise StoreError(
             "Expected a seed that both methods of a pair have finished on the same split, but "
@@ -114,19 +124,24 @@ def compare_results(
 
 
 def _opened(
-    names: Sequence[str], out: Path, measure: Measure
+    names: Sequence[str], out: Path | None, measure: Measure
 ) -> tuple[list[Folder], Sequence[str] | None]:
     """The folders to read, and the methods that were named, None where folders were."""
     given = [Path(name) for name in names]
     are_folders = [_is_results(path) for path in given]
     if not any(are_folders):
-        return [_folder("", out, measure)], names
+        return [_folder("", Path("results") if out is None else out, measure)], names
     if not all(are_folders):
         others = [name for name, known in zip(names, are_folders, strict=True) if not known]
         raise UsageError(
             f"Expected results folders only, or methods only, but {', '.join(others)} is no "
             "results folder (it has neither plan.json nor records.tar.xz). Name methods with the "
             "folder in --out."
+        )
+    if out is not None:
+        raise UsageError(
+            f"Expected results folders without --out, but got --out {out}: --out is the folder of "
+            "methods."
         )
     if len({path.resolve() for path in given}) < len(given):
         raise UsageError(f"Expected different folders, but got {' and '.join(names)}.")
@@ -167,6 +182,8 @@ def _pairs(
         methods = [as_label(label_of.get(name, name), holders) for name in methods]
     if baseline is not None:
         baseline = as_label(label_of.get(baseline, baseline), (*holders, *labels))
+        if baseline not in (*holders, *labels):
+            raise UnknownNameError("method", baseline, {*holders, *labels}, where="--baseline")
     where = ", ".join(str(folder.store.root) for folder in folders)
     if methods is None:
         twice = [(other, own[0]) for own in holders.values() for other in own[1:]]
@@ -180,6 +197,8 @@ def _pairs(
         methods_twice = counted(len({first for _, first in twice}), "method")
         console.print(f"{methods_twice} in several folders: the later folder minus the first.")
     if not alone:
+        if baseline is not None:
+            warn(f"Not used: --baseline {baseline}, as all methods are in several folders.")
         return twice
     if baseline is None:
         if twice:
@@ -191,8 +210,6 @@ def _pairs(
                 "but got none."
             )
         baseline = alone.pop()
-    if baseline not in (*holders, *labels):
-        raise UnknownNameError("method", baseline, {*holders, *labels}, where="--baseline")
     found = holders[baseline][0] if baseline in holders else baseline
     pairs = [*twice, *((label, found) for label in alone if label != found)]
     if not pairs:
@@ -257,7 +274,13 @@ def _compared(
                 runs = paired_runs(table, split, column, method, baseline, measure)
                 where = f"{column.label}, {split_heading(split).lower()}"
                 if not runs:
-                    warn(f"{where}: {method} and {baseline} have no finished seed in common.")
+                    no_class = bool(paired_runs(table, split, column, method, baseline))
+                    why = (
+                        f"{measure.heading} is undefined, as no such class has test samples"
+                        if no_class
+                        else "no finished seed in common"
+                    )
+                    warn(f"{where}, {method} and {baseline}: {why}.")
                     continue
                 _refuse_other_splits(runs, where)
                 gap = gap_over_seeds(table, split, column, method, baseline, covariance, measure)

@@ -200,6 +200,25 @@ def test_another_measure_has_its_own_interval(monkeypatch, out, tmp_path):
     assert float(row["mean"]) == pytest.approx(sum(tail) / 2, abs=1e-4)
 
 
+def test_a_measure_that_no_run_has_is_not_a_missing_seed(monkeypatch, capsys, tmp_path):
+    asked = ("--baseline", "vanilla", "--metric", "recall_few", "--out", fill(tmp_path))
+    assert run(monkeypatch, "compare", "cb", *asked) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cb and vanilla: few is undefined, as no such class has test samples." in said
+    assert "fewer than 20 training samples. No such class has test samples there." in said
+    assert "in common" not in said
+
+
+def test_what_is_not_used_is_said(monkeypatch, capsys, tmp_path):
+    folders = [fill(tmp_path / name) for name in ("before", "after")]
+    assert run(monkeypatch, "compare", *folders, "--baseline", "vanila") == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert run(monkeypatch, "compare", *folders, "--out", tmp_path) == 2
+    assert "--out is the folder of methods" in " ".join(capsys.readouterr().err.split())
+    assert run(monkeypatch, "compare", *folders, "--baseline", "vanilla") == 0
+    assert "Not used: --baseline vanilla, as" in " ".join(capsys.readouterr().err.split())
+
+
 def test_report_takes_one_folder_and_points_to_compare(monkeypatch, capsys, out, tmp_path):
     assert run(monkeypatch, "report", "--out", out, "--out", tmp_path / "other") == 2
     error = " ".join(capsys.readouterr().err.split())
