@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from bench.commands.own_file import csv_dataset, molecule_column, tasks_of
 from bench.dataset import DATASETS
 from bench.errors import ArgumentError, nearest
@@ -68,11 +70,25 @@ def own_data(
     Raises
     ------
     ArgumentError
-        A column is not named or not there.
+        A column is not named or not there, or what is asked of a file is asked of a registered data
+        set.
     """
     if isinstance(data, str) and smiles is None and label is None:
         spec = parse_spec(data)
         if spec.name in DATASETS:
+            of_files = {
+                "protein": protein,
+                "label_cut": label_cut,
+                "standardise": standardise or None,
+                "name": name,
+                **options,
+            }
+            if unused := [f"{key}=" for key, value in of_files.items() if value is not None]:
+                raise ArgumentError(
+                    f"Expected none of {', '.join(unused)} with the registered data set {data}: "
+                    "that is for a file or a frame. Its own options stand in brackets; --list "
+                    f"{spec.name} names them."
+                )
             folder = Path(out) if out is not None else _RESULTS / _word(spec.label)
             return OwnData([data], folder)
     columns = [smiles] if isinstance(smiles, str) else list(smiles or ())
@@ -111,7 +127,7 @@ def _cut(given: str | float | Sequence[float] | None) -> str | None:
     """A cut as the command line has it."""
     if given is None or isinstance(given, str):
         return given
-    return ",".join(map(str, given)) if isinstance(given, Sequence) else str(given)
+    return str(given) if np.ndim(given) == 0 else ",".join(map(str, given))  # type: ignore[arg-type]
 
 
 def _csv_of(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -211,6 +212,33 @@ def test_a_file_below_the_home_folder_is_known_by_its_content(tmp_path, monkeypa
         asked = {**nothing, "smiles": "smiles", "label": "class", "standardise": False}
         folders.add(own_data("~/my.csv", **asked, options={}).folder)
     assert len(folders) == 2
+
+
+NO_FILE = {
+    **dict.fromkeys(("smiles", "label", "protein", "label_cut", "name", "out")),
+    "standardise": False, "options": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"protein": "seq"}, {"label_cut": 0}, {"standardise": True}, {"name": "foo"},
+        {"options": {"max_bad": 0.5}},
+    ],
+)  # fmt: skip
+def test_what_is_of_files_is_refused_beside_a_registered_data_set(asked):
+    assert own_data("hiv", **NO_FILE).datasets == ["hiv"]
+    [word] = asked.get("options", asked)
+    with pytest.raises(ArgumentError, match=f"none of {word}= with the registered data set hiv"):
+        own_data("hiv", **{**NO_FILE, **asked})
+
+
+@pytest.mark.parametrize("cut", [np.array([1, 3]), pd.Series([1, 3]), (1, 3)])
+def test_cuts_may_be_an_array(cut, tmp_path):
+    asked = {**NO_FILE, "smiles": "smiles", "label": "class", "label_cut": cut, "out": tmp_path}
+    [dataset] = own_data({"smiles": ["C"] * 6, "class": range(6)}, **asked).datasets
+    assert '"1,3"' in dataset
 
 
 def test_no_attempt_at_all_is_refused(tmp_path):
