@@ -18,6 +18,7 @@ from bench.metrics import evaluate
 from bench.metrics.evaluation import ADDED, LOWER_IS_BETTER
 from bench.report.document.caption import rare_classes
 from bench.report.figures.source import Source
+from bench.report.html import write
 from bench.report.html.details import details_json
 from bench.report.model import measures
 from bench.report.model.classes import classes_used
@@ -150,13 +151,15 @@ def test_many_figures_stand_below_each_other_where_they_are_too_wide(store):
     assert "…" not in text
 
 
-def test_the_page_has_them(store, table):
+def test_the_page_has_them(store, table, monkeypatch):
     done = {run.job_id: store.read(run.job_id) for run in table.runs}
     source = Source(table, done)
     lines = lines_of(source)
     shown = [figure.measure for figure in lines[0].figures]
     assert shown == list(dict.fromkeys((MAIN[0], *ASKED)))
     assert '["MCC",3]' in details_json(source, lines, "results")
+    monkeypatch.setattr(write, "packed_libraries", dict)
+    assert "random split</b>: in percent but for MCC on the test set" in write.page(source)
 
 
 def test_recall_of_few_has_the_interval_of_the_tail(table):

@@ -90,7 +90,12 @@ def page(
         lstrip_blocks=True,
     )
     environment.globals.update(
-        counted=counted, fixed=fixed, signed=signed, duration=duration, split_heading=split_heading
+        counted=counted,
+        fixed=fixed,
+        signed=signed,
+        duration=duration,
+        split_heading=split_heading,
+        unit=measures.unit,
     )
     table = source.table
     places = places_of(source, predictions)
