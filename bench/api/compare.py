@@ -277,11 +277,8 @@ def _warn(text: str) -> None:
 
 
 def _warn_of_failures(results: Results) -> None:
-    failed = results.failed
-    if len(failed):
-        first = failed.iloc[0]
-        where = f"{first['dataset']} / {first['split']} / {first['method']} / seed {first['seed']}"
-        more = f", and {len(failed) - 1} more in .failed" if len(failed) > 1 else ""
-        _warn(
-            f"{len(failed)} of {len(results.runs)} runs failed: {where}: {first['reason']}{more}."
-        )
+    runs = results.source.table.runs
+    if failed := [run for run in runs if run.status == "failed"]:
+        first, *others = failed
+        more = f", and {len(others)} more in .failed" if others else ""
+        _warn(f"{len(failed)} of {len(runs)} runs failed: {first.name}: {first.reason}{more}.")

@@ -114,6 +114,7 @@ def test_what_cannot_be_said_is_said():
     assert Interval("a", "b", 2.0, 1.0, 3.0, 2).significant is True
     assert Interval("a", "b", 2.0, -1.0, 3.0, 2).significant is False
     assert "significantly above all" in str(Best("a", "A", 70.0, True, ("a",), 3))
+    assert "(1 seed)" in str(Best("a", "A", 70.0, True, ("a",), 1))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from scipy.stats import t as student
 
 from bench.api.results import Results
 from bench.report.document.caption import caption
+from bench.report.figures.omega import omega_figures
 from bench.report.figures.source import Source
+from bench.report.html import write
 from bench.report.model import measures
 from bench.report.model.best_sets import best_sets
 from bench.report.model.paired_cells import gap_over_seeds
@@ -27,7 +29,7 @@ from bench.split import SPLITS
 from bench.statistics import summarise
 from bench.statistics.variance import covariance_of_means, errors_of_gaps
 from bench.sweep.decisions import decisions_of
-from tests.report.report_records import make_grid, make_plan
+from tests.report.report_records import make_grid, make_plan, make_record, source_of
 from tests.report.stored_runs import arrays_of, record_of
 
 COUNTS = (200, 60)
@@ -129,6 +131,21 @@ def test_an_interval_counts_seeds_apart_from_folds(folded):
     found = Results(store, Source(one, {})).interval("cb", "vanilla")
     assert "(1 seed, 5 pairs of runs)" in str(found)
     assert "these two trained models only" not in str(found)
+
+
+def test_figures_and_the_page_name_the_fold(monkeypatch):
+    monkeypatch.setattr(write, "packed_libraries", dict)
+    jobs = make_grid(splits=FOLDS, methods=("sdr",), seeds=(1,))
+    records = [make_record(job) for job in jobs[:4]]
+    for record in records:
+        for report in record["history"]:
+            report["method"] = {"omega": [1.0, 1.0]}
+    there = source_of(make_plan(jobs), records, {})
+    [(_, figure)] = omega_figures(there)
+    assert figure.axes[0].get_title() == "hiv: sdr, seed 1, fold 0"
+    text = write.page(there)
+    assert "<td>cv5[fold=4]</td>" in text
+    assert "missed on the cv5 split (seed 1, fold 0)" in text
 
 
 def test_a_single_fold_is_a_split_like_any_other():

@@ -136,11 +136,7 @@ def stand_ins(table: Table) -> list[tuple[str, str]]:
 def failed_runs(table: Table) -> list[tuple[str, str]]:
     """Each failed run and its reason."""
     return [
-        (
-            FAILED,
-            f"{run.dataset} / {run.planned_split} / {run.method} / seed {run.seed}: {run.reason} "
-            f"(job {run.job_id})",
-        )
+        (FAILED, f"{run.name}: {run.reason} (job {run.job_id})")
         for run in table.runs
         if run.status == "failed"
     ]

@@ -26,20 +26,26 @@ from bench.report.figures.style import (
     whole,
 )
 from bench.report.model.many_classes import GROUPS_IN_WORDS
+from bench.report.model.measures import MAIN
 
 # By which the groups differ where colours cannot be seen.
 _LINES: dict[str, Literal["-", "--", ":"]] = {"many": "-", "medium": "--", "few": ":"}
 
 
 def omega_figures(source: Source) -> Iterator[tuple[str, Figure]]:
-    """One figure a split, a panel a method and data set; the first seed that is complete."""
+    """One figure a split, a panel a method and data set; the first run that is complete."""
     for split in source.table.splits:
         drawn = []
         for column in source.table.columns_of(split):
             for row in source.rows(split, column):
-                runs = source.runs(split, column, row)
-                if runs and (record := runs[min(runs)])["history"] and weights(record) is not None:
-                    drawn.append((f"{dataset(column)}: {row.heading}, seed {min(runs)}", record))
+                cell = source.table.cells[split, column.label, row.label, MAIN[0].name]
+                run = next((run for run in cell.runs if run.status == "complete"), None)
+                if run is None:
+                    continue
+                record = source.records[run.job_id]
+                if record["history"] and weights(record) is not None:
+                    title = f"{dataset(column)}: {row.heading}, seed {run.seed_and_fold}"
+                    drawn.append((title, record))
         if not drawn:
             continue
         figure, grid = titled_panels([title for title, _ in drawn], 2, 1.8, font=7)

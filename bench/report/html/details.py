@@ -96,7 +96,7 @@ def _visible(value: Any) -> Any:
 def _run(
     source: Source, run: Run, seconds: Mapping[str, float], facts: dict[str, int]
 ) -> dict[str, Any]:
-    seed = run.seed if run.fold is None else f"{run.seed}, fold {run.fold}"
+    seed = run.seed if run.fold is None else run.seed_and_fold
     shown: dict[str, Any] = {"seed": seed, "job": run.job_id, "status": run.status}
     if run.result is None:
         return {**shown, "reason": run.reason}

@@ -279,7 +279,7 @@ def _missed(best: Line, folder: str) -> tuple[str, str]:
     run = _first(best)
     return (
         f"List the test samples that {best.heading} missed on the {best.split} split (seed "
-        f"{run.seed})",
+        f"{run.seed_and_fold})",
         f"{PROGRAM} show {shlex.quote(run.job_id)} --out {shlex.quote(folder)} "
         "--csv missed.csv --missed",
     )

@@ -137,6 +137,16 @@ class Run:
         return self.split if self.fold is None else label_of_fold(self.split, self.fold)
 
     @property
+    def seed_and_fold(self) -> str:
+        """``0``, or ``0, fold 3``."""
+        return str(self.seed) if self.fold is None else f"{self.seed}, fold {self.fold}"
+
+    @property
+    def name(self) -> str:
+        """``hiv / random / cb / seed 0``."""
+        return f"{self.dataset} / {self.planned_split} / {self.method} / seed {self.seed}"
+
+    @property
     def replicate(self) -> int:
         """What tells the runs of a cell apart, in their order: the seed, and the fold if any."""
         return self.seed if self.fold is None else self.seed * _MOST_FOLDS + self.fold

@@ -211,8 +211,7 @@ def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
     for run in table.runs:
         if run.status == "failed":
             mark = marks[run.split, run.dataset, run.method].strip()
-            where = f"{run.dataset} / {run.planned_split} / {run.method} / seed {run.seed}"
-            lines.append((mark, f"{where}: {run.reason} (job {run.job_id})"))
+            lines.append((mark, f"{run.name}: {run.reason} (job {run.job_id})"))
     return lines
 
 

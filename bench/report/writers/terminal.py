@@ -191,8 +191,7 @@ def _holes(table: Table) -> Iterator[Text]:
     """What is not in the means, one line a run that failed."""
     for run in table.runs:
         if run.status == "failed":
-            where = f"{run.dataset} / {run.planned_split} / {run.method} / seed {run.seed}"
-            yield Text.assemble((f"{FAILED} failed ", "red"), f"{where}: {run.reason}")
+            yield Text.assemble((f"{FAILED} failed ", "red"), f"{run.name}: {run.reason}")
     missing = sum(run.status == "missing" for run in table.runs)
     if missing:
         yield Text(f"Missing: {counted(missing, 'planned run')}.", style="yellow")
