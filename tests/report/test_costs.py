@@ -1,6 +1,16 @@
+from bench.report.figures.cost import cost_figures
+from bench.report.html import write
 from bench.report.model.costs import methods_built_on, seconds_with_required
 from bench.report.model.table2 import table2
-from tests.report.report_records import make_job, make_plan, make_record
+from bench.report.writers.markdown import markdown
+from tests.report.report_records import (
+    lines_of,
+    make_grid,
+    make_job,
+    make_plan,
+    make_record,
+    source_of,
+)
 
 
 def table(*requirements, left_out=(), outside=()):
@@ -48,3 +58,27 @@ def test_a_run_outside_the_table_costs_what_its_record_says():
         outside=["vanilla", "dive"],
     )
     assert seconds_with_required(found) == {jobs["stack"]["job_id"]: 3 * 12.25}
+
+
+def test_table_page_and_figure_have_one_mean_and_mark_other_machines(monkeypatch):
+    monkeypatch.setattr(write, "packed_libraries", dict)
+    jobs = make_grid(methods=("cb", "vanilla"))
+    records = [make_record(job) for job in jobs]
+    for record in records:
+        record["time"]["seconds"] = 10.0 if record["job"]["seed"] == 2 else 1.0
+    plan = make_plan(jobs)
+    joined = [job["job_id"] for job in jobs if job["method"] == "cb"]
+    plan["settings"]["joined"] = {"source": "reference", "runs": joined}
+    source = source_of(plan, records, {})
+    found = {line.row.label: (line.seconds, line.elsewhere) for line in lines_of(source)}
+    assert found == {"cb": (4.0, True), "vanilla": (4.0, False)}
+    [(_, figure)] = cost_figures(source)
+    [axes] = figure.axes
+    assert [bars.lines[0].get_xdata().tolist() for bars in axes.containers] == [[4.0], [4.0]]
+    assert [text.get_text() for text in axes.texts] == ["*"]
+    assert axes.get_xlabel().endswith("\n* measured on another machine")
+    text = write.page(source)
+    assert (text.count("4.0 s*"), text.count("<span>* measured on another machine")) == (2, 1)
+    written = " ".join(markdown(source.table).split())
+    assert "| vanilla | 4.0 |" in written
+    assert "Those of cb were measured on another machine" in written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -25,9 +24,10 @@ from bench.report.figures.style import (
 )
 from bench.report.model import measures
 from bench.report.model.cells import Column
-from bench.report.model.costs import seconds_with_required
+from bench.report.model.costs import ELSEWHERE, mean_seconds, seconds_with_required
 
 _FONT = 7  # of the legend
+_ON_ANOTHER = f"\n{ELSEWHERE} measured on another machine"
 
 
 def cost_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -78,15 +78,15 @@ def _styles(source: Source) -> dict[str, tuple[str, str]]:
 def _points(
     axes: Axes, source: Source, split: str, column: Column, costs: Mapping[str, float]
 ) -> None:
-    styles = _styles(source)
+    styles, others = _styles(source), False
     for row in source.rows(split, column):
         cell = source.table.cells[split, column.label, row.label, measures.MAIN[0].name]
-        seconds = [costs[run.job_id] for run in cell.runs if run.job_id in costs]
-        if cell.mean is None or not seconds:
+        seconds, elsewhere = mean_seconds(source.table, cell.runs, costs)
+        if cell.mean is None or seconds is None:
             continue
         colour, marker = styles[row.label]
         axes.errorbar(
-            statistics.median(seconds),
+            seconds,
             cell.mean,
             yerr=None
             if cell.std is None
@@ -97,10 +97,13 @@ def _points(
             # A method with missing runs is drawn hollow.
             markerfacecolor=colour if cell.complete else "white",
         )
+        if elsewhere:
+            axes.annotate(ELSEWHERE, (seconds, cell.mean), (4, 2), textcoords="offset points")
+            others = True
     if not axes.has_data():
         say_empty(axes)
         return
     axes.set_xscale("log")
     logarithmic(axes.xaxis)
-    axes.set_xlabel("median seconds, with the runs that a run depends on")
+    axes.set_xlabel("mean seconds, with the runs that a run depends on" + others * _ON_ANOTHER)
     axes.set_ylabel("balanced accuracy [%]")

@@ -93,6 +93,11 @@ class Overview:
         """Whether a difference is that of one pair of runs."""
         return any(gap.pairs == 1 for place in self.places for gap in place.gaps.values())
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a time was measured on another machine."""
+        return any(line.elsewhere for place in self.places for line in place.lines)
+
     def key_of_dots(self, tested: bool) -> list[tuple[str, str]]:
         """The marks that are in the charts, and what they say.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from bench.report.document.numbers import figure, fixed, published, share
 from bench.report.figures.source import Source
 from bench.report.html.differences import Gaps, baseline_of, gap, gaps_between
 from bench.report.model.cells import Cell, Column, Row
-from bench.report.model.costs import seconds_with_required
+from bench.report.model.costs import mean_seconds, seconds_with_required
 from bench.report.model.frequency import FrequencyGroup, group_recall, groups_of
 from bench.report.model.lead import Lead, lead_of
 from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
@@ -82,6 +81,8 @@ class Line:
         As many as the place has frequency groups.
     seconds : float or None
         Mean over runs, with the runs that they depend on.
+    elsewhere : bool
+        Whether these were measured on another machine.
     gap : tuple or None
         Difference to the baseline, ends of its interval and seeds.
     """
@@ -100,6 +101,7 @@ class Line:
     figures: tuple[Figure, ...]
     recalls: tuple[Recall, ...]
     seconds: float | None
+    elsewhere: bool
     gap: Interval | None
 
     @property
@@ -218,7 +220,7 @@ def _line(
 ) -> Line:
     cell = source.table.cells[split, column.label, row.label, _BA.name]
     status = [run.status for run in cell.runs]
-    seconds = [costs[run.job_id] for run in cell.runs if run.job_id in costs]
+    seconds, elsewhere = mean_seconds(source.table, cell.runs, costs)
     return Line(
         key=key,
         split=split,
@@ -236,7 +238,8 @@ def _line(
             for measure in dict.fromkeys((_BA, *source.table.shown))
         ),
         recalls=tuple(Recall(group.name, group_recall(cell, group)) for group in groups),
-        seconds=fmean(seconds) if seconds else None,
+        seconds=seconds,
+        elsewhere=elsewhere,
         gap=gap_,
     )
 

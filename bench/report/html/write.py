@@ -22,6 +22,7 @@ from bench.report.html.libraries import pack, packed_libraries
 from bench.report.html.overview import overviews, shared_pictures
 from bench.report.html.results import HEADINGS, Place, places_of, signed
 from bench.report.model import measures
+from bench.report.model.costs import ELSEWHERE
 from bench.report.model.published import PAPER, of_paper
 from bench.report.model.registered import summary_of
 from bench.report.model.sampling_variance import Predictions
@@ -96,6 +97,7 @@ def page(
         duration=duration,
         split_heading=split_heading,
         unit=measures.unit,
+        elsewhere=ELSEWHERE,
     )
     table = source.table
     places = places_of(source, predictions)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping
 
 from bench.report.model.cells import Result, Run, Table
+
+# Behind seconds of another machine.
+ELSEWHERE = "*"
 
 
 def seconds_with_required(table: Table) -> dict[str, float]:
@@ -25,6 +29,21 @@ def seconds_with_required(table: Table) -> dict[str, float]:
 def measured_elsewhere(table: Table) -> frozenset[str]:
     """Job ids of runs that were joined from another folder: their seconds are another machine's."""
     return frozenset(table.settings.get("joined", {}).get("runs", ()))
+
+
+def mean_seconds(
+    table: Table, runs: Iterable[Run], costs: Mapping[str, float]
+) -> tuple[float | None, bool]:
+    """What runs cost on average, and whether that is in part another machine's time.
+
+    Parameters
+    ----------
+    costs : mapping
+        From :func:`seconds_with_required`; None where those of no run are known.
+    """
+    known = [run.job_id for run in runs if run.job_id in costs]
+    mean = statistics.fmean(costs[job_id] for job_id in known) if known else None
+    return mean, not measured_elsewhere(table).isdisjoint(known)
 
 
 def methods_built_on(table: Table) -> dict[str, list[str]]:

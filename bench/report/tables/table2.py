@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import groupby
@@ -23,7 +22,7 @@ from bench.report.document.report import (
 )
 from bench.report.model import measures
 from bench.report.model.cells import GROUPS, Row, Run, Table, first_results
-from bench.report.model.costs import measured_elsewhere, seconds_with_required
+from bench.report.model.costs import mean_seconds, seconds_with_required
 from bench.report.model.measures import Measure, unit
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 
@@ -217,29 +216,29 @@ def _failures(table: Table, marks: Marks) -> list[tuple[str, str]]:
 
 def _times(table: Table) -> list[Section]:
     costs = seconds_with_required(table)
-    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in table.runs:
-        if run.job_id in costs:
-            seconds[run.method, run.dataset].append(costs[run.job_id])
+        runs[run.method, run.dataset].append(run)
     devices = sorted({run.result.device for run in table.runs if run.result is not None})
-    lines = []
+    lines, others = [], []
     for row in table.rows:
-        found = [seconds[row.label, column.label] for column in table.columns]
-        means = [fixed(statistics.fmean(times), 1) if times else HOLE for times in found]
+        found = [
+            mean_seconds(table, runs[row.label, column.label], costs) for column in table.columns
+        ]
+        means = [HOLE if mean is None else fixed(mean, 1) for mean, _ in found]
         lines.append(line(row.heading, *means))
+        if any(elsewhere for _, elsewhere in found):
+            others.append(row.heading)
     said = (
         "Mean wall-clock seconds of a complete run, with those of the runs it depends on, over all "
-        f"splits and seeds, on: {', '.join(devices) or 'no device'}.{_measured_elsewhere(table)}"
+        f"splits and seeds, on: {', '.join(devices) or 'no device'}.{_elsewhere(table, others)}"
     )
     headings = plain_headings(["Method", *(dataset_heading(column) for column in table.columns)])
     return [Section("Time", headings, tuple(lines), paragraphs=(said,))]
 
 
-def _measured_elsewhere(table: Table) -> str:
+def _elsewhere(table: Table, names: Sequence[str]) -> str:
     """Of which methods the times are another machine's."""
-    elsewhere = measured_elsewhere(table)
-    rows = {run.method for run in table.runs if run.job_id in elsewhere}
-    names = [row.heading for row in table.rows if row.label in rows]
     if not names:
         return ""
     return (
