@@ -10,7 +10,7 @@ import pytest
 
 from bench.report.model.registered import with_registered_names
 from bench.report.model.table2 import table2
-from bench.report.tables.encoders import FILES, encoder_texts, sentence
+from bench.report.writers.encoders import FILES, encoder_texts, sentence
 from bench.report.writers.write import write_report
 from bench.statistics.two_way import two_way
 from tests.report.report_records import make_grid, make_plan, make_record
@@ -88,6 +88,20 @@ def test_a_seed_that_one_run_lacks_is_no_seed_of_the_test():
     texts = encoder_texts(planned(seeds=(0, 1, 2), left_out=lacks))
     degrees = {line["kind"]: line["degrees"] for line in lines(texts)}
     assert degrees["seed"] == "1"
+    assert texts["encoders.md"].endswith("Of 2 seeds that all of them have.\n")
+    assert texts["encoders.md"].count("(2/3) |") == 1
+
+
+def test_a_failed_run_is_marked_and_no_label_is_a_formula():
+    jobs = make_grid(("=*hiv*",), ("random",), METHODS, (0, 1))
+    plan = make_plan(jobs)
+    plan["settings"]["backbones"] = {"molecule": "gcn"}
+    records = [make_record(job) for job in jobs[1:]]
+    failures = {jobs[0]["job_id"]: {"reason": "it broke", "error": ""}}
+    texts = encoder_texts(table2(with_registered_names(plan), records, failures))
+    assert texts["encoders.md"].count("(1/2)† |") == 1
+    assert {line["dataset"] for line in lines(texts)} == {"'=*hiv*"}
+    assert "## =\\*hiv\\*, random split" in texts["encoders.md"]
 
 
 def test_one_seed_has_means_and_no_test():

@@ -8,8 +8,8 @@ from pathlib import Path
 from bench.errors import StoreError
 from bench.files import write_atomically
 from bench.report.model.cells import Table
-from bench.report.tables.encoders import FILES, encoder_texts
 from bench.report.writers.csv_files import runs_csv, table2_csv
+from bench.report.writers.encoders import FILES, encoder_texts
 from bench.report.writers.markdown import markdown
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import statistics
 from collections import defaultdict
 
 import numpy as np
 
-from bench.plain_text import visible
-from bench.report.model.cells import Row, Table
+from bench.report.document.numbers import counted, fixed
+from bench.report.document.report import ours
+from bench.report.model.cells import Cell, Row, Table
 from bench.report.model.measures import MAIN
+from bench.report.writers.csv_files import csv_text
+from bench.report.writers.markdown import escape
 from bench.spec import label_and_encoder
 from bench.statistics.two_way import TwoWay, two_way
 
@@ -44,28 +44,30 @@ def encoder_texts(table: Table) -> dict[str, str]:
     for split in table.splits:
         for column in table.columns:
             matrix = {
-                (method, encoder): cell.values
+                (method, encoder): cell
                 for method in methods
                 for encoder in encoders
                 if encoder in rows[method]
                 and (cell := table.cell(split, column, rows[method][encoder], MAIN[0])) is not None
             }
-            parts += [f"## {visible(column.label)}, {visible(split)} split"]
+            parts += [f"## {escape(f'{column.label}, {split} split')}"]
             parts.append(_markdown(methods, encoders, matrix))
-            for (method, encoder), values in matrix.items():
-                mean, std = _moments(values)
-                lines.append([column.label, split, "cell", method, encoder, mean, std,
-                              str(len(values)), "", "", ""])  # fmt: skip
-            found = _analysis(methods, encoders, matrix)
+            for (method, encoder), cell in matrix.items():
+                moments = ["" if one is None else fixed(one, 4) for one in (cell.mean, cell.std)]
+                lines.append([column.label, split, "cell", method, encoder, *moments,
+                              str(cell.n), "", "", ""])  # fmt: skip
+            seeds = _shared_seeds(methods, encoders, matrix)
+            found = _analysis(methods, encoders, matrix, seeds)
             parts.append(sentence(found))
+            if found is not None and any(cell.n > len(seeds) for cell in matrix.values()):
+                parts[-1] += f" Of {counted(len(seeds), 'seed')} that all of them have."
             for name in _PARTS if found is not None else ():
                 part = getattr(found, name)
                 p = "" if part.p is None else f"{part.p:.4g}"
                 lines.append([column.label, split, name, "", "", "", "", "", str(part.degrees),
                               f"{part.share:.4f}", p])  # fmt: skip
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([_HEADER, *lines])
-    return dict(zip(FILES, ("\n\n".join(parts) + "\n", out.getvalue()), strict=True))
+    texts = "\n\n".join(parts) + "\n", csv_text(_HEADER, lines)
+    return dict(zip(FILES, texts, strict=True))
 
 
 def sentence(found: TwoWay | None) -> str:
@@ -96,39 +98,35 @@ def sentence(found: TwoWay | None) -> str:
     return f"{verdict} ({tested or 'no test'}). Of the variance: {shares}."
 
 
+def _shared_seeds(
+    methods: list[str], encoders: list[str], matrix: dict[tuple[str, str], Cell]
+) -> list[int]:
+    """Those that all have; none where a method lacks an encoder."""
+    pairs = [(method, encoder) for method in methods for encoder in encoders]
+    if any(pair not in matrix for pair in pairs):
+        return []
+    return sorted(set.intersection(*(set(matrix[pair].values) for pair in pairs)))
+
+
 def _analysis(
     methods: list[str],
     encoders: list[str],
-    matrix: dict[tuple[str, str], dict[int, float]],
+    matrix: dict[tuple[str, str], Cell],
+    seeds: list[int],
 ) -> TwoWay | None:
-    pairs = [(method, encoder) for method in methods for encoder in encoders]
-    if any(pair not in matrix for pair in pairs):
-        return None
-    seeds = sorted(set.intersection(*(set(matrix[pair]) for pair in pairs)))
     if len(seeds) < 2:
         return None
-    scores = [[[matrix[m, e][seed] for seed in seeds] for e in encoders] for m in methods]
+    scores = [[[matrix[m, e].values[seed] for seed in seeds] for e in encoders] for m in methods]
     return two_way(np.array(scores))
-
-
-def _moments(values: dict[int, float]) -> tuple[str, str]:
-    numbers = list(values.values())
-    mean = f"{statistics.fmean(numbers):.4f}" if numbers else ""
-    return mean, f"{statistics.stdev(numbers):.4f}" if len(numbers) > 1 else ""
 
 
 def _markdown(
     methods: list[str],
     encoders: list[str],
-    matrix: dict[tuple[str, str], dict[int, float]],
+    matrix: dict[tuple[str, str], Cell],
 ) -> str:
     lines = [["method", *encoders], ["---", *["---:"] * len(encoders)]]
     for method in methods:
-        cells = []
-        for encoder in encoders:
-            values = list(matrix.get((method, encoder), {}).values())
-            text = f"{statistics.fmean(values):.2f}" if values else ""
-            cells.append(text + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""))
-        lines.append([method, *cells])
-    return "\n".join(f"| {' | '.join(visible(c).replace('|', chr(92) + '|') for c in line)} |"
-                     for line in lines)  # fmt: skip
+        entries = [ours(matrix.get((method, encoder))) for encoder in encoders]
+        lines.append([method, *(entry.text + entry.after for entry in entries)])
+    return "\n".join(f"| {' | '.join(map(escape, line))} |" for line in lines)
