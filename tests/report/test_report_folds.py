@@ -209,6 +209,21 @@ class TestTheSameTestSetForEverySeed:
         if same:
             assert auroc.members == (0, 1)
 
+    def test_intervals_there_say_nothing_of_other_samples(self, monkeypatch):
+        monkeypatch.setattr(write, "packed_libraries", dict)
+        narrow, alone = "a little too narrow", "of the randomness of training alone"
+        for splits, where in (
+            (("time",), "On the time split, all seeds have one test set"),
+            (("random", "time"), "too narrow. On the time split, all seeds"),
+            (("random",), ""),
+        ):
+            jobs = make_grid(splits=splits)
+            there = source_of(make_plan(jobs), [make_record(job) for job in jobs], {})
+            text = markdown(there.table)
+            assert where in text
+            assert (narrow in text, alone in text) == ("random" in splits, "time" in splits)
+            assert ("nothing of other samples (time)" in write.page(there)) == ("time" in splits)
+
     def test_a_split_of_the_users_says_it(self, monkeypatch):
         monkeypatch.setattr(SPLITS.get("random").cls, "same_test", True, raising=False)
         table, _ = stored(splits=("random",), seeds=(0, 1, 2))

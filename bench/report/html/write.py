@@ -25,7 +25,7 @@ from bench.report.model import measures
 from bench.report.model.costs import ELSEWHERE
 from bench.report.model.published import PAPER, of_paper
 from bench.report.model.registered import summary_of
-from bench.report.model.sampling_variance import Predictions
+from bench.report.model.sampling_variance import Predictions, splits_of_one_test_set
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 from bench.report.writers.csv_files import table2_csv
 from bench.report.writers.write import write_files
@@ -211,7 +211,13 @@ def _glossary(source: Source) -> list[tuple[str, str]]:
             "Interval",
             "where the mean of many more seeds would lie, with 95 % confidence. That of a "
             "difference compares runs of the same seed; it is not corrected for the number of "
-            "comparisons.",
+            "comparisons."
+            + (
+                " Where all seeds have one test set, that of a mean says nothing of other samples "
+                f"({', '.join(same)})."
+                if (same := splits_of_one_test_set(source.table))
+                else ""
+            ),
         ),
         (
             "Significant difference",

@@ -249,7 +249,8 @@ class Cell:
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the mean over seeds, shares within 0 to 100.
 
-        None below two values, and where all agree: that chance says nothing of the next seed.
+        None below two values, and where all agree: that chance says nothing of the next seed. On a
+        split whose seeds have one test set it says nothing of other samples.
         """
         if self.summary is None or self.summary.low is None or self.summary.high is None:
             return None

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 
 from bench.metrics import confusion_matrix, count_groups, frequency_groups
-from bench.report.model.cells import Result, Run, test_to_train_of_folds
-from bench.report.model.measures import Measure
+from bench.report.model.cells import Result, Run, Table, test_to_train_of_folds
+from bench.report.model.measures import MAIN, Measure
 from bench.split import SPLITS
 from bench.statistics import (
     balanced_accuracy_influence,
@@ -50,15 +50,35 @@ def test_to_train_of(runs: Sequence[Run]) -> float:
     Test samples / training samples, as :attr:`Result.test_to_train`; infinite where every seed has
     the same test set.
     """
-    name = runs[0].split.partition("[")[0]
-    hashes = {result_of(run).split_hash for run in runs}
-    if len(runs) > 1 and len(hashes) == 1:
+    if has_one_test_set(runs):
         return float("inf")
     if runs[0].fold is not None:
         return test_to_train_of_folds([result_of(run) for run in runs])
-    if len(runs) > 1 and name in SPLITS and getattr(SPLITS.get(name).cls, "same_test", False):
-        return float("inf")
     return result_of(runs[0]).test_to_train
+
+
+def has_one_test_set(runs: Sequence[Run]) -> bool:
+    """Whether several complete runs of one method on one split are tested on the same samples."""
+    if len(runs) < 2:
+        return False
+    if len({result_of(run).split_hash for run in runs}) == 1:
+        return True
+    name = runs[0].split.partition("[")[0]
+    known = runs[0].fold is None and name in SPLITS
+    return known and getattr(SPLITS.get(name).cls, "same_test", False)
+
+
+def splits_of_one_test_set(table: Table) -> list[str]:
+    """Those on which the seeds of a method are tested on the same samples."""
+    return [
+        split
+        for split in table.splits
+        if any(
+            where == split and has_one_test_set([run for run in cell.runs if run.result])
+            for (where, _, _, measure), cell in table.cells.items()
+            if measure == MAIN[0].name
+        )
+    ]
 
 
 def _covariance(

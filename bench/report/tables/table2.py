@@ -24,6 +24,7 @@ from bench.report.model import measures
 from bench.report.model.cells import GROUPS, Row, Run, Table, first_results
 from bench.report.model.costs import mean_seconds, seconds_with_required
 from bench.report.model.measures import Measure, unit
+from bench.report.model.sampling_variance import splits_of_one_test_set
 from bench.report.tables.mean_ranks import NO_TEST, task_ranks
 
 _SHORT_HASH = 12
@@ -168,10 +169,10 @@ def _intervals(table: Table) -> list[Section]:
     if not any(cell.interval for cell in table.cells.values()):
         return []
     said = (
-        f"Of the mean over seeds by Student's t, in {unit(table.shown)}. Seeds split the same data "
-        f"again, so that they are a little too narrow{_but_of_folds(table)}. There is no interval, "
-        "but a dash, for a single seed and where all seeds agree by chance. Whether two methods "
-        "differ is said by bold above, not by intervals that overlap."
+        f"Of the mean over seeds by Student's t, in {unit(table.shown)}. "
+        f"{_what_seeds_share(table)} There is no interval, but a dash, for a single seed and where "
+        "all seeds agree by chance. Whether two methods differ is said by bold above, not by "
+        "intervals that overlap."
     )
     sections = [Section("95 % intervals", paragraphs=(said,))]
     for split in table.splits:
@@ -190,6 +191,23 @@ def _intervals(table: Table) -> list[Section]:
             Section(split_heading(split), (Heading("Method"), *headings), tuple(lines), level=3)
         )
     return sections
+
+
+def _what_seeds_share(table: Table) -> str:
+    """What intervals leave out, as seeds share samples."""
+    again = (
+        "Seeds split the same data again, so that they are a little too narrow"
+        f"{_but_of_folds(table)}."
+    )
+    same = splits_of_one_test_set(table)
+    if not same:
+        return again
+    alone = (
+        "all seeds have one test set: there they are of the randomness of training alone, and say "
+        "nothing of other samples."
+    )
+    where = f"On the {' and '.join(same)} split{'s' * (len(same) > 1)}, {alone}"
+    return where if len(same) == len(table.splits) else f"{again} {where}"
 
 
 def _but_of_folds(table: Table) -> str:
