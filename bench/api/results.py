@@ -24,6 +24,7 @@ from bench.report.model.paired_cells import gap_over_seeds, paired_runs
 from bench.report.model.sampling_variance import covariance_from
 from bench.report.tables.mean_ranks import task_ranks
 from bench.spec import as_label
+from bench.statistics import Difference
 from bench.sweep.store import Store
 
 if TYPE_CHECKING:
@@ -122,9 +123,9 @@ class Interval:
 
         The interval is that of one comparison: of many pairs, some exclude 0 by chance.
         """
-        if self.low is None or self.high is None or self.low >= self.high:
+        if self.mean is None or self.low is None or self.high is None:
             return None
-        return self.low > 0 or self.high < 0
+        return Difference(self.mean, self.low, self.high, self.seeds).significant
 
     def __str__(self) -> str:
         pair = f"{self.first} minus {self.second}"

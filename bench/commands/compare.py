@@ -62,11 +62,6 @@ class Compared:
     gap: Difference
     seeds: int
 
-    @property
-    def significant(self) -> bool | None:
-        """Whether the interval leaves out 0; None where it has no width."""
-        return None if self.gap.low >= self.gap.high else self.gap.sign != "alike"
-
 
 def compare_results(
     names: Sequence[str], baseline: str | None, *, out: Path | None, metric: str, to: Path | None
@@ -330,7 +325,7 @@ def _grids(compared: Sequence[Compared], measure: Measure) -> Iterator[Grid]:
                 fixed(one.mean, measure.decimals),
                 f"{one.gap.mean:+.{measure.decimals}f} ({bounds})",
                 str(one.seeds) + (f", {one.gap.pairs} runs" if one.gap.pairs != one.seeds else ""),
-                {True: "yes", False: "no", None: "no spread"}[one.significant]
+                {True: "yes", False: "no", None: "no spread"}[one.gap.significant]
                 + " (these two models)" * (one.gap.pairs == 1),
             )
         yield grid
@@ -366,7 +361,7 @@ def _csv(compared: Sequence[Compared]) -> str:
             [
                 one.dataset, one.split, one.method, one.baseline,
                 *(fixed(figure, 4) for figure in figures),
-                str(one.seeds), str(one.gap.pairs), said[one.significant],
+                str(one.seeds), str(one.gap.pairs), said[one.gap.significant],
             ]
         )  # fmt: skip
     return csv_text(_HEADINGS, lines)

@@ -29,16 +29,24 @@ class Difference:
     pairs: int
 
     @property
+    def significant(self) -> bool | None:
+        """Whether the interval leaves out 0; None where it has no width."""
+        return None if self.low >= self.high else self.low > 0 or self.high < 0
+
+    @property
+    def reversed(self) -> Difference:
+        """Second minus first."""
+        return Difference(-self.mean, -self.high, -self.low, self.pairs)
+
+    @property
     def sign(self) -> Sign:
         """Which side of 0 the whole interval lies on; alike also where it has no width.
 
         An interval without width is that of a few differences that are equal by chance.
         """
-        if self.low >= self.high:
+        if not self.significant:
             return "alike"
-        if self.low > 0:
-            return "above"
-        return "below" if self.high < 0 else "alike"
+        return "above" if self.low > 0 else "below"
 
 
 def paired_difference(

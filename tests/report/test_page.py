@@ -23,13 +23,15 @@ from bench.report.html import write, write_page
 from bench.report.html.audit import environments, split_lines
 from bench.report.html.chart import chart_of
 from bench.report.html.details import details_json
+from bench.report.html.differences import packed_gaps
 from bench.report.html.libraries import packed_libraries
 from bench.report.html.overview import overviews
-from bench.report.html.results import places_of
+from bench.report.html.results import gap_in_words, places_of
 from bench.report.model.best_sets import best_sets
 from bench.report.model.published import published
 from bench.report.model.verdict import verdicts
 from bench.report.writers.csv_files import table2_csv
+from bench.statistics import Difference
 from tests.report.report_records import (
     lines_of,
     make_grid,
@@ -299,7 +301,7 @@ def test_the_best_is_first_and_differences_are_to_vanilla():
     [place] = places_of(*grid_of(VALUES))
     assert [line.heading for line in place.lines] == ["cb", "sdr", "vanilla"]
     assert place.baseline.label == "vanilla"
-    means = [None if line.gap is None else line.gap[0] for line in place.lines]
+    means = [None if line.gap is None else line.gap.mean for line in place.lines]
     assert means == [pytest.approx(35), pytest.approx(25 / 3), None]
     assert place.lines[2].compared(place.baseline) == "baseline"
     assert place.lines[0].compared(place.baseline).startswith("+35.00 [+")
@@ -322,9 +324,18 @@ def test_differences_are_those_of_python_in_both_directions():
                 expected = gap_over_seeds(
                     source.table, "random", place.column, one.label, other.label, covariance
                 )
-                assert gap(place.gaps, i, j)[:3] == pytest.approx(
+                found = gap(place.gaps, i, j)
+                assert (found.mean, found.low, found.high) == pytest.approx(
                     (expected.mean, expected.low, expected.high)
                 )
+
+
+def test_an_end_that_rounds_to_0_keeps_its_mark():
+    near = Difference(1.2, 0.004, 2.4, pairs=3)
+    assert gap_in_words(near).endswith("▲")
+    assert gap_in_words(near.reversed).endswith("▼")
+    packed = packed_gaps({(0, 1): near, (0, 2): near.reversed}, [0, 1, 2])
+    assert packed["gaps"] == [[1.2, 0.0, 2.4, 3, 1], [-1.2, -2.4, 0.0, 3, -1], None]
 
 
 def test_one_seed_says_so_and_has_no_mark(no_libraries):

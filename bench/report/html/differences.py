@@ -16,6 +16,7 @@ from bench.statistics import Difference
 
 _FIRST_CHOICE = "vanilla"
 _SECOND_CHOICE = "control"
+_SIGNS = {"above": 1, "alike": 0, "below": -1}
 # Places of two methods to the difference of the first from the second, which stands behind it.
 Gaps = Mapping[tuple[int, int], Difference]
 
@@ -72,19 +73,16 @@ def _looked_up(
     return of_pair
 
 
-def gap(gaps: Gaps, first: int, second: int) -> tuple[float, float, float, int] | None:
-    """Mean, low and high end and number of pairs of `first` minus `second`, in either order.
+def gap(gaps: Gaps, first: int, second: int) -> Difference | None:
+    """`first` minus `second`, in either order.
 
     Examples
     --------
     >>> gap({(0, 1): Difference(2.0, -1.0, 5.0, 3)}, 1, 0)
-    (-2.0, -5.0, 1.0, 3)
+    Difference(mean=-2.0, low=-5.0, high=1.0, pairs=3)
     """
-    if (found := gaps.get((first, second))) is not None:
-        return found.mean, found.low, found.high, found.pairs
-    if (found := gaps.get((second, first))) is not None:
-        return -found.mean, -found.high, -found.low, found.pairs
-    return None
+    found = gaps.get((second, first))
+    return gaps.get((first, second)) if found is None else found.reversed
 
 
 def baseline_of(rows: Sequence[Row]) -> Row | None:
@@ -101,7 +99,8 @@ def baseline_of(rows: Sequence[Row]) -> Row | None:
 def packed_gaps(gaps: Gaps, rows: Sequence[int]) -> dict[str, list[object]]:
     """`gaps` as the page holds them: rows of the table, and the pairs in rising order.
 
-    A pair is its mean, ends of the interval and number of seeds, or nothing.
+    A pair is its mean, ends of the interval, number of seeds, and 1 where it is significantly above
+    0, -1 where below, 0 where neither, nothing where it has no spread; or nothing.
     """
     places = range(len(rows))
     return {
@@ -109,7 +108,11 @@ def packed_gaps(gaps: Gaps, rows: Sequence[int]) -> dict[str, list[object]]:
         "gaps": [
             None
             if (found := gap(gaps, first, second)) is None
-            else [*(round(value, 2) + 0.0 for value in found[:3]), found[3]]
+            else [
+                *(round(value, 2) + 0.0 for value in (found.mean, found.low, found.high)),
+                found.pairs,
+                None if found.significant is None else _SIGNS[found.sign],
+            ]
             for first in places
             for second in places
             if first < second

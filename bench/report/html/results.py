@@ -16,11 +16,13 @@ from bench.report.model.lead import Lead, lead_of
 from bench.report.model.measures import GROUP_RECALL, MAIN, Measure
 from bench.report.model.published import STAND_INS
 from bench.report.model.sampling_variance import Predictions
+from bench.statistics import Difference
+from bench.statistics.paired import Sign
 
 State = Literal["complete", "incomplete", "failed", "missing"]
-Interval = tuple[float, float, float, int]
 
 _BA = MAIN[0]
+_MARKS: dict[Sign, str] = {"above": "▲", "alike": "≈", "below": "▼"}
 # What the paper compares is original here; the other groups are called by their names.
 _CATEGORIES = {"paper": "original"}
 HEADINGS = {
@@ -83,8 +85,8 @@ class Line:
         Mean over runs, with the runs that they depend on.
     elsewhere : bool
         Whether these were measured on another machine.
-    gap : tuple or None
-        Difference to the baseline, ends of its interval and seeds.
+    gap : Difference or None
+        To the baseline.
     """
 
     key: str
@@ -102,7 +104,7 @@ class Line:
     recalls: tuple[Recall, ...]
     seconds: float | None
     elsewhere: bool
-    gap: Interval | None
+    gap: Difference | None
 
     @property
     def dataset(self) -> str:
@@ -216,7 +218,7 @@ def _line(
     row: Row,
     costs: dict[str, float],
     groups: Sequence[FrequencyGroup],
-    gap_: Interval | None,
+    gap_: Difference | None,
 ) -> Line:
     cell = source.table.cells[split, column.label, row.label, _BA.name]
     status = [run.status for run in cell.runs]
@@ -279,22 +281,21 @@ def signed(value: float, decimals: int = 2) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
-def gap_in_words(gap_: Interval | None) -> str:
+def gap_in_words(gap_: Difference | None) -> str:
     """The difference with its interval, and a mark that says whether it is significant.
 
     The script of the page does the same for the baseline that is chosen there.
 
     Examples
     --------
-    >>> gap_in_words((1.25, 0.5, 2.0, 3))
-    '+1.25 [+0.50, +2.00] ▲'
+    >>> gap_in_words(Difference(1.25, 0.004, 2.5, pairs=3))
+    '+1.25 [+0.00, +2.50] ▲'
     """
     if gap_ is None:
         return "–"
-    mean, low, high, pairs = (round(value, 2) for value in gap_)
-    text = f"{signed(mean)} [{signed(low)}, {signed(high)}]"
-    if pairs == 1:
+    text = f"{signed(gap_.mean)} [{signed(gap_.low)}, {signed(gap_.high)}]"
+    if gap_.pairs == 1:
         return f"{text} one seed"
-    if low >= high:
-        return f"{signed(mean)} no spread"
-    return f"{text} {'▲' if low > 0 else '▼' if high < 0 else '≈'}"
+    if gap_.significant is None:
+        return f"{signed(gap_.mean)} no spread"
+    return f"{text} {_MARKS[gap_.sign]}"

@@ -87,25 +87,25 @@ for (const button of document.querySelectorAll(".sort")) {
   button.addEventListener("click", () => sortBy(button.closest("th")));
 }
 
-// The difference of the row from the baseline: its mean, ends of the interval and seeds.
+// The difference of the row from the baseline: its mean, ends of the interval, seeds and sign.
 function gapOf({ rows, gaps: pairs }, row, baseline) {
   const [i, j] = [rows.indexOf(row), rows.indexOf(baseline)];
   const [first, second] = [Math.min(i, j), Math.max(i, j)];
   const found = first < 0 ? null : pairs[first * rows.length - (first * (first + 1)) / 2 + second - first - 1];
   if (!found || i < j) return found;
-  const [mean, low, high, seeds] = found;
-  return [-mean, -high, -low, seeds];
+  const [mean, low, high, seeds, sign] = found;
+  return [-mean, -high, -low, seeds, sign === null ? null : -sign];
 }
 
 const signed = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(2)}`;
 
 function gapInWords(gap) {
   if (!gap) return "\u2013";
-  const [mean, low, high, seeds] = gap;
+  const [mean, low, high, seeds, sign] = gap;
   const text = `${signed(mean)} [${signed(low)}, ${signed(high)}]`;
   if (seeds === 1) return `${text} one seed`;
-  if (low >= high) return `${signed(mean)} no spread`;
-  return `${text} ${low > 0 ? "▲" : high < 0 ? "▼" : "≈"}`;
+  if (sign === null) return `${signed(mean)} no spread`;
+  return `${text} ${"▼≈▲"[sign + 1]}`;
 }
 
 function compare(dataset, select) {
