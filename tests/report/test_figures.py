@@ -523,6 +523,18 @@ def test_ranks_of_five_data_sets_are_drawn_with_bars_and_forms_of_a_data_set_are
     assert not ranks_of(ranked(three, five[:4]).table, measures.MAIN[0]).meaningful
 
 
+def test_a_method_that_is_not_planned_everywhere_is_not_called_missing():
+    jobs = make_grid(DATASETS, methods=(*METHODS, "ib"))
+    there = source(
+        [job for job in jobs if (job["dataset"], job["method"]) != ("bbbp", "sdr")],
+        left_out=[job["job_id"] for job in jobs if job["method"] == "cb"][:1],
+    )
+    (figure, _) = drawn(critical_difference_figures(there)).values()
+    note = " ".join(figure.get_supxlabel().split())
+    assert "Not ranked, as runs are missing: cb. " in note
+    assert note.endswith("as they are not planned on all data sets and splits: sdr.")
+
+
 def test_a_method_with_a_hole_is_not_ranked():
     jobs = make_grid(("hiv",), ("random", "standard"), ("vanilla", "cb", "ib"), (0, 1))
     hole = make_job("hiv", "random", "cb", 1)["job_id"]

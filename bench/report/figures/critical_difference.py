@@ -21,10 +21,12 @@ from bench.report.figures.style import (
     rows_high,
 )
 from bench.report.model import measures
-from bench.report.model.cells import Table
+from bench.report.model.cells import Row, Table
 from bench.report.model.measures import Measure
 from bench.report.tables.mean_ranks import rank_rows
 from bench.statistics.ranks import Ranks
+
+_NOT_PLANNED = "they are not planned on all data sets and splits"
 
 
 def critical_difference_figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -72,17 +74,25 @@ def _draw(source: Source, measure: Measure, ranks: Ranks) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     name_rows(axes, names)
     axes.set_xlabel("mean rank, 1 for the best")
-    left_out = [source.table.rows[place].heading for place in ranks.left_out]
+    left_out = [source.table.rows[place] for place in ranks.left_out]
+    planned = {row.label: _everywhere(source, row) for row in left_out}
     note = f"{ranks.verdict[:1].upper()}{ranks.verdict[1:]}."
     if difference is not None:
         note += " The bars join methods that are not significantly different."
-    if left_out:
-        note += f" Not ranked, as runs are missing: {', '.join(left_out)}."
+    for cause, is_planned in (("runs are missing", True), (_NOT_PLANNED, False)):
+        headings = [row.heading for row in left_out if planned[row.label] is is_planned]
+        if headings:
+            note += f" Not ranked, as {cause}: {', '.join(headings)}."
     headline(
         figure, f"Mean rank by {measure.heading} over {ranks.datasets} data sets, splits averaged"
     )
     figure.supxlabel(in_lines(note, figure.get_figwidth(), 7), fontsize=7)
     return figure
+
+
+def _everywhere(source: Source, row: Row) -> bool:
+    """Whether a method is planned wherever any is."""
+    return all(row in source.rows(*place) for place in source.places())
 
 
 def not_told_apart(mean_ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
