@@ -88,7 +88,8 @@ def _panel(axes: Axes, source: Source, split: str, column: Column, measure: Meas
         if cell is not None and cell.mean is not None:
             _method(axes, number, cell, cell.mean, is_best=row.label in best)
     low, high = axes.get_xlim()
-    chance = 100 / classes if (classes := _classes(source, split, column)) else -np.inf
+    runs = (run for cell in cells.values() if cell is not None for run in cell.runs)
+    chance = next((run.result.chance for run in runs if run.result is not None), -np.inf)
     with_chance = measure.name == "balanced_accuracy" and low - chance < _NEAR * (high - low)
     if with_chance:
         axes.axvline(chance, color="black", linestyle=":", linewidth=1)
@@ -126,14 +127,6 @@ def _label(measure: Measure) -> str:
 def _not_different(source: Source, split: str, column: Column, measure: Measure) -> frozenset[str]:
     leaders = (source.table.leaders or {}).get((split, column.label, measure.name))
     return frozenset() if leaders is None else leaders.members
-
-
-def _classes(source: Source, split: str, column: Column) -> int:
-    """Classes that are in the test set of the first complete run; 0 without one."""
-    for run in source.table.runs:
-        if (run.split, run.dataset) == (split, column.label) and run.result is not None:
-            return sum(count > 0 for count in run.result.tested)
-    return 0
 
 
 def _explain(

@@ -104,12 +104,9 @@ def _dots(line: Line) -> Iterator[float]:
 
 
 def _chance(lines: Sequence[Line]) -> float | None:
-    """Balanced accuracy of a constant prediction: one of the classes in the test set is right."""
-    for line in lines:
-        for run in line.cell.runs:
-            if run.result is not None and any(run.result.tested):
-                return 100 / sum(count > 0 for count in run.result.tested)
-    return None
+    """Balanced accuracy of a constant prediction."""
+    runs = (run for line in lines for run in line.cell.runs)
+    return next((run.result.chance for run in runs if run.result is not None), None)
 
 
 def _range(lines: Sequence[Line], low: float, high: float) -> tuple[float, float]:

@@ -96,6 +96,11 @@ class Result:
         """
         return _largest_share(self.tested, self.train_counts)
 
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy in percent of one class for all samples: of those tested, one."""
+        return 100 / max(sum(count > 0 for count in self.tested), 1)
+
 
 def _largest_share(tested: Sequence[int], trained: Sequence[int]) -> float:
     return max(test / train for test, train in zip(tested, trained, strict=True) if train)

@@ -416,9 +416,8 @@ def _at_chance(place: _Place) -> Advice | None:
 
 
 def _chance(place: _Place, label: str) -> float:
-    """Balanced accuracy in percent of one class for all samples, mean over the runs of a method."""
-    classes = [np.count_nonzero(result.tested) for _, result in place.finished(label)]
-    return statistics.fmean(100 / number for number in classes)
+    """That of the runs of a method, mean over them."""
+    return statistics.fmean(result.chance for _, result in place.finished(label))
 
 
 def _rising(place: _Place) -> Advice | None:
