@@ -17,7 +17,7 @@ from bench.plain_text import visible
 from bench.report.document.numbers import counted, figure, fixed, share
 from bench.report.figures.source import Source, source_of_table
 from bench.report.model import measures
-from bench.report.model.cells import BestSet, Column, Row, Run, Verdict
+from bench.report.model.cells import Column, Row, Run, Verdict
 from bench.report.model.lead import lead_of
 from bench.report.model.measures import unit
 from bench.report.model.paired_cells import gap_over_seeds, paired_runs
@@ -540,7 +540,7 @@ class Results:
             values[measure.name] = cell.mean
             values[f"{measure.name}_std"], values[f"{measure.name}_n"] = cell.std, cell.n
         cell = table.cells[split, column.label, row.label, _BA.name]
-        leaders = self._leaders(split, column)
+        leaders = table.best_set(split, column, _BA)
         tested = leaders is not None and row.label in leaders.methods
         return {
             **values,
@@ -549,9 +549,6 @@ class Results:
             "failed": sum(run.status == "failed" for run in cell.runs),
             "best": row.label in leaders.members if leaders is not None and tested else None,
         }
-
-    def _leaders(self, split: str, column: Column) -> BestSet | None:
-        return (self.source.table.leaders or {}).get((split, column.label, _BA.name))
 
     def _places(self, dataset: str | None, split: str | None) -> list[tuple[str, Column]]:
         places = self.source.places()

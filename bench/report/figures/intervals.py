@@ -125,7 +125,7 @@ def _label(measure: Measure) -> str:
 
 
 def _not_different(source: Source, split: str, column: Column, measure: Measure) -> frozenset[str]:
-    leaders = (source.table.leaders or {}).get((split, column.label, measure.name))
+    leaders = source.table.best_set(split, column, measure)
     return frozenset() if leaders is None else leaders.members
 
 

@@ -453,6 +453,10 @@ class Table:
         cells = (self.cell(split, column, row, measure) for row in self.rows)
         return any(cell is not None and cell.published is not None for cell in cells)
 
+    def best_set(self, split: str, column: Column, measure: Measure) -> BestSet | None:
+        """Of :attr:`leaders`; None where nothing can be tested."""
+        return (self.leaders or {}).get((split, column.label, measure.name))
+
     def best(self, split: str, column: Column, measure: Measure) -> frozenset[str]:
         """Labels of the methods that are bold in a column: those of `leaders`.
 
@@ -460,8 +464,8 @@ class Table:
         print alike share the lead.
         """
         if self.leaders is not None:
-            leaders = self.leaders.get((split, column.label, measure.name))
-            return frozenset() if leaders is None else leaders.members
+            best_set = self.best_set(split, column, measure)
+            return frozenset() if best_set is None else best_set.members
         means: dict[str, float] = {}
         for row in self.rows:
             cell = self.cell(split, column, row, measure)

@@ -57,7 +57,7 @@ def lead_of(table: Table, split: str, column: Column) -> Lead | None:
     ranked = sorted(cells, key=lambda label: -(cells[label].mean or 0.0))
     if not ranked:
         return None
-    best_set = (table.leaders or {}).get((split, column.label, MAIN[0].name))
+    best_set = table.best_set(split, column, MAIN[0])
     if best_set is None:
         top = cells[ranked[0]]
         runs = tuple(run for run in top.runs if run.replicate in top.values)

@@ -144,7 +144,7 @@ def _earlier_code(run: Run) -> str:
 
 
 def _in_best_group(table: Table, split: str, column: Column, row: Row, measure: Measure) -> str:
-    leaders = (table.leaders or {}).get((split, column.label, measure.name))
+    leaders = table.best_set(split, column, measure)
     if leaders is None or row.label not in leaders.methods:
         return ""
     return "yes" if row.label in leaders.members else "no"
