@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench.api.results import Results, Verdicts
 from bench.report.figures.source import source_of_table
+from bench.report.html import overview
 from bench.report.html.results import places_of
 from bench.report.model import verdict as verdict_module
 from bench.report.model.best_sets import best_sets
@@ -244,6 +245,8 @@ def test_a_class_that_is_rare_in_one_run_and_frequent_in_another_keeps_its_figur
     [place] = places_of(source_of_table(table, []))
     assert [group.short for group in place.groups] == ["0 (frequent)", "1 (rare)"]
     assert [recall.value for recall in place.lines[0].recalls] == [90, 50]
+    facts = overview._data(source_of_table(table, []), table.columns[0])
+    assert facts[-1] == "rarest: class, 49.0 % of the training samples"
     [verdict] = table.verdicts
     said = "cb misses 50.0 % of class 1 and 10.0 % of class 0 in the test set."
     assert verdict.use[0].sentences[-1] == said

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.checkout import PROGRAM
+from bench.metrics.groups import rarest_class
 from bench.plain_text import some_of
 from bench.report.document.numbers import counted, duration, fixed
 from bench.report.figures.source import Source
@@ -230,15 +231,18 @@ def _origin(source: Source, column: Column) -> str:
 
 def _data(source: Source, column: Column) -> list[str]:
     """Samples, classes, and the rare class with its share of the training samples."""
-    result = first_results(source.table.runs, lambda run: run.dataset).get(column.label)
-    if result is None:
+    results = [run.result for run in source.table.runs if run.dataset == column.label]
+    done = [result for result in results if result is not None]
+    if not done:
         return ["no complete run"]
+    result = done[0]
     counts = np.array(result.train_counts)
     facts = [counted(result.samples, "sample"), f"{len(counts):,} classes"]
     if len(counts) > MOST_CLASSES_SHOWN:
         return [*facts, f"{counts.min():,} to {counts.max():,} training samples a class"]
-    rarest = int(np.argsort(-counts, kind="stable")[-1])
-    name = f" {result.class_names[rarest]}" if result.class_names else ""
+    rarest = rarest_class(counts)
+    same = all(rarest_class(np.array(one.train_counts)) == rarest for one in done)
+    name = f" {result.class_names[rarest]}" if result.class_names and same else ""
     share = 100 * counts[rarest] / max(counts.sum(), 1)
     digits = 1 if share >= 1 else 2
     return [*facts, f"rarest: class{name}, {fixed(share, digits)} % of the training samples"]
