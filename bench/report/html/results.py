@@ -1,4 +1,4 @@
-"""The lines of the page's tables: one a method on a split of a data set, the best first."""
+"""The lines of the page's tables: one a method on a split of a data set, the highest first."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Place:
-    """A split of a data set with its lines, the best first.
+    """A split of a data set with its lines, the highest first.
 
     Attributes
     ----------

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.report.model.cells import BestSet, Cell, Column, Run, Table
+from bench.report.model.cells import BestSet, Column, Run, Table
 from bench.report.model.measures import MAIN
 from bench.report.model.wording import counted
 
@@ -34,9 +33,9 @@ class Lead:
     label: str
     mean: float
     runs: tuple[Run, ...]
-    best_set: BestSet | None
-    higher: tuple[str, ...]
-    limited: bool
+    best_set: BestSet | None = None
+    higher: tuple[str, ...] = ()
+    limited: bool = False
 
     @property
     def among(self) -> str:
@@ -49,26 +48,20 @@ class Lead:
 
 def lead_of(table: Table, split: str, column: Column) -> Lead | None:
     """The best of a place by balanced accuracy; None without a finished run."""
-    cells: Mapping[str, Cell] = {
-        row.label: cell
-        for row in table.rows
-        if (cell := table.cell(split, column, row, MAIN[0])) is not None and cell.n
-    }
-    ranked = sorted(cells, key=lambda label: -(cells[label].mean or 0.0))
+    cells = {row.label: table.cell(split, column, row, MAIN[0]) for row in table.rows}
+    done = {label: cell for label, cell in cells.items() if cell is not None and cell.n}
+    means = {label: cell.mean for label, cell in done.items() if cell.mean is not None}
+    ranked = sorted(means, key=lambda label: -means[label])
+    best_set = table.best_set(split, column, MAIN[0])
     if not ranked:
         return None
-    best_set = table.best_set(split, column, MAIN[0])
     if best_set is None:
-        top = cells[ranked[0]]
+        top = done[ranked[0]]
         runs = tuple(run for run in top.runs if run.replicate in top.values)
-        return Lead(ranked[0], top.mean or 0.0, runs, None, (), limited=False)
-    mean = best_set.means[best_set.confidence_set.best]
-    seeds = set(best_set.seeds)
-    higher = tuple(
-        label
-        for label in ranked
-        if label not in best_set.methods and (cells[label].mean or 0.0) > mean
-    )
-    others = any(cells[label].values.keys() != seeds for label in best_set.methods)
-    runs = tuple(run for run in cells[best_set.best].runs if run.replicate in seeds)
+        return Lead(ranked[0], means[ranked[0]], runs)
+    mean, seeds = best_set.means[best_set.confidence_set.best], set(best_set.seeds)
+    outside = [label for label in ranked if label not in best_set.methods]
+    higher = tuple(label for label in outside if means[label] > mean)
+    others = any(done[label].values.keys() != seeds for label in best_set.methods)
+    runs = tuple(run for run in done[best_set.best].runs if run.replicate in seeds)
     return Lead(best_set.best, mean, runs, best_set, higher, limited=bool(higher) or others)
