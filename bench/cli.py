@@ -77,7 +77,7 @@ _FILE_OPTIONS = (
         "--max-bad",
         type=click.FloatRange(0, 1),
         metavar="SHARE",
-        help="bad rows that --data may have: 0.05 is 5 %; default 0.01, and 5 rows in any case",
+        help="bad rows that --data may have: 0.05 is 5 %, 0 none; default 0.01, or 5 rows if more",
     ),
 )
 
@@ -320,7 +320,7 @@ def _one_folder(
 )
 @click.option("--preset", metavar="NAME", help="of the last benchmark with this preset")
 @click.option("--to", type=_FOLDER, help="folder to write to; the results folder when not given")
-@click.option("--html", is_flag=True, help="also write report.html, a page that needs no network")
+@click.option("--html", is_flag=True, help="also write report.html, a page that opens offline")
 @_metrics
 def report(
     out: Path,

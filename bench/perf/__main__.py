@@ -37,7 +37,7 @@ from bench.commands.streams import prepare_streams
     is_flag=True,
     help="instead of all this: every encoder beside PyTorch Geometric's or chemprop's",
 )
-@click.option("--markdown", is_flag=True, help="print the tables as the README shows them")
+@click.option("--markdown", is_flag=True, help="print the tables as Markdown")
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),

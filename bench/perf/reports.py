@@ -53,7 +53,7 @@ class Cost:
     show_default=True,
     help="of a file with three rows of each, which is trained on for an epoch",
 )
-@click.option("--markdown", is_flag=True, help="print the table as the README shows it")
+@click.option("--markdown", is_flag=True, help="print the table as Markdown")
 def reports(runs: int, classes: int, samples: int, many_classes: int, markdown: bool) -> None:
     """Time `report` and `verify` on many runs, AUROC and an epoch with many classes.
 

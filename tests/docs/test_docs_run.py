@@ -1,8 +1,8 @@
 """Every command and every example of README, CONTRIBUTING and the site is one that works.
 
 By default each command is read by the command line's own parser, its settings are resolved, and
-each example is compiled. The slow test runs them all, in the order of reading, in a copy of the
-checkout with small files.
+each example is compiled. The slow test runs those for which small files suffice, in the order of
+reading, in a copy of the checkout.
 """
 
 import os

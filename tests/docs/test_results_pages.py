@@ -89,3 +89,13 @@ def test_the_commands_of_the_page_rebuild_every_table_byte_for_byte(tmp_path):
     # Every folder of tables has its command.
     tables = {path.parent for path in (tmp_path / "results").rglob("table2.csv")}
     assert tables <= written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.parent.name)
+def test_the_records_and_plans_of_an_archive_keep_every_rule(archive, tmp_path):
+    for path in archive.parent.glob("records.tar.xz*"):
+        shutil.copy(path, tmp_path)
+    command = [sys.executable, str(ROOT / "run_bench.py"), "verify", "--out", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
