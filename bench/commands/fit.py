@@ -153,7 +153,7 @@ def _recipe(arguments: Mapping[str, Any]) -> _Recipe:
     return _Recipe(
         dataset=grid.datasets[0],
         method=method.name,
-        options=_chosen(method.name, method.options.model_dump(mode="json")),
+        options=spec_of(method.name, method.options).options,
         backbones={
             **resolved.settings.backbones.model_dump(),
             **({} if method.backbone is None else {"molecule": method.backbone.label}),
@@ -189,13 +189,13 @@ def _recipe_of_run(arguments: Mapping[str, Any], like: str, out: Path) -> _Recip
     backbones = {kind: part["label"] for kind, part in job["backbones"].items()}
     if arguments["backbone"] is not None:
         backbones["molecule"] = arguments["backbone"]
-    notes = [f"As run {record['job_id']}: {method['label']}."]
+    budget = ""
     if epoch := record["selection"]["epoch"]:
-        notes[0] = (
-            f"{notes[0][:-1]}, {counted(training.epochs, 'epoch')} at most. The epoch is chosen "
-            "again, on the samples held back, as in the benchmark, where it was "
-            f"{epoch}."
+        budget = (
+            f", {counted(training.epochs, 'epoch')} at most. The epoch is chosen again, on the "
+            f"samples held back, as in the benchmark, where it was {epoch}"
         )
+    notes = [f"As run {record['job_id']}: {method['label']}{budget}."]
     known = METHODS.get(method["name"])
     if known.facts["version"] != method["version"]:
         notes.append(

@@ -81,8 +81,12 @@ def _smiles_columns(path: str | Path, given: Mapping[str, Any]) -> list[str]:
         return list(asked)
     if not set(',"') & set(asked):
         return split_list(asked)
+    from bench.commands.csv_stream import open_table
+
+    form = {name: given.get(name) for name in ("delimiter", "sheet")}
     try:
-        return names_of_columns(asked, _columns_of(path, given))
+        with open_table(str(path), **form, expected=split_list(asked)) as table:
+            return names_of_columns(asked, table.header)
     except BenchError:  # it is said when the file is read as a data set
         return names_of_columns(asked, ())
 
@@ -214,12 +218,20 @@ def refuse_without_file(arguments: Mapping[str, Any]) -> None:
 
 def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence[str]) -> str:
     """What is not given, the columns of the file, and options that may be meant."""
+    from bench.datasets._files import read_file
+    from bench.datasets._table import DELIMITERS, delimiter_name
+
+    delimiter = delimiter_name(given.get("delimiter"))
+    if delimiter not in DELIMITERS:  # it is refused once the columns are named
+        delimiter = None
     text = (
         f"Expected {' and '.join('--' + name.replace('_', '-') for name in lacking)}, the columns "
         "of molecules and of classes"
     )
     try:
-        columns = _columns_of(path, given)
+        columns = read_file(
+            Path(path).expanduser(), delimiter=delimiter, sheet=given.get("sheet")
+        ).columns
     except BenchError as error:
         return f"{text}, but they are not given. {error}"
     shown = ", ".join(map(repr, list(columns)[:_MOST_COLUMNS]))
@@ -231,17 +243,6 @@ def _which_columns(path: str | Path, given: Mapping[str, Any], lacking: Sequence
     if smiles is None or label is None:
         return text
     return f"{text} Perhaps: {shlex.join(['--smiles-col', smiles, '--label-col', label])}"
-
-
-def _columns_of(path: str | Path, given: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
-    """The columns of a file, by the options that are `given`."""
-    from bench.datasets._files import read_file
-    from bench.datasets._table import DELIMITERS, delimiter_name
-
-    delimiter = delimiter_name(given.get("delimiter"))
-    if delimiter not in DELIMITERS:  # it is refused once the columns are named
-        delimiter = None
-    return read_file(Path(path).expanduser(), delimiter=delimiter, sheet=given.get("sheet")).columns
 
 
 def smiles_column(columns: Mapping[str, Sequence[str]]) -> str | None:

@@ -25,6 +25,7 @@ from bench.spec import (
     check_options,
     label_and_encoder,
     parse_spec,
+    spec_of,
     specs_of_lists,
     without_encoder,
 )
@@ -573,5 +574,5 @@ def _changed_options(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
         job.method.name: changed
         for job in jobs
         if job.method.name == label_and_encoder(job.method.label)[0]
-        and (changed := job.method.options.model_dump(mode="json", exclude_defaults=True))
+        and (changed := spec_of(job.method.name, job.method.options).options)
     }
