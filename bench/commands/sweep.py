@@ -63,18 +63,15 @@ class Stored:
         return self.checksums.keys() - self.replaced.keys()
 
     def notes(self) -> list[str]:
-        """A line for each set of files that has changed."""
+        """Which files have changed, and what is done with the runs."""
         again = (
             "Running again. (--keep-changed reuses such runs. If the change alters no figure, "
             "verify --repeat 1 shows it and spares the others.)"
         )
-        # Kept runs of other code may be many, of many methods: one line for all of them.
-        files = sorted({file for own in self.kept.values() for file in own or ()})
-        kept = [tuple(files) if own else own for own in self.kept.values()]
         return [
             f"{line} {what}"
-            for found, what in ((self.changed.values(), again), (kept, "Kept and marked."))
-            for line in changes_in_words(found)
+            for found, what in ((self.changed, again), (self.kept, "Kept and marked."))
+            for line in changes_in_words(found.values())
         ]
 
 

@@ -123,19 +123,25 @@ def changed_files(record: Json, now: Mapping[str, str]) -> tuple[str, ...] | Non
 
 
 def changes_in_words(changes: Iterable[tuple[str, ...] | None]) -> list[str]:
-    """A sentence for each set of files that has changed, with the number of runs.
+    """Which files have changed, those behind most runs first, and since how many runs.
 
     `changes` holds what :func:`changed_files` gave of each run; runs without a change do not count.
     """
+    sets = Counter(files for files in changes if files != ())
+    unknown = sets.pop(None, 0)
+    runs: Counter[str] = Counter()
+    for files, count in sets.items():
+        runs.update(dict.fromkeys(files or (), count))
     lines = []
-    for files, runs in Counter(files or () for files in changes if files != ()).items():
-        count = f"{runs} of these runs"
-        if not files:
-            lines.append(f"The code that made {count} is not recorded.")
-            continue
-        others = f" and {len(files) - _NAMED} more files" if len(files) > _NAMED else ""
-        verb = "has" if len(files) == 1 else "have"
-        lines.append(f"{', '.join(files[:_NAMED])}{others} {verb} changed since {count}.")
+    if runs:
+        most = sorted(runs, key=lambda file: (-runs[file], file))
+        others = f" and {len(most) - _NAMED} more" if len(most) > _NAMED else ""
+        verb = "has" if len(most) == 1 else "have"
+        fewer = ", some since fewer" if len(sets) > 1 else ""
+        named = ", ".join(most[:_NAMED])
+        lines.append(f"{named}{others} {verb} changed since {sets.total()} of these runs{fewer}.")
+    if unknown:
+        lines.append(f"The code that made {unknown} of these runs is not recorded.")
     return lines
 
 

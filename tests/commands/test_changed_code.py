@@ -402,6 +402,7 @@ def test_runs_that_came_with_the_folder_confirm_nothing(edit, start, repeat, tmp
 def test_kept_runs_of_several_changes_are_one_line():
     kept = {"a": ("bench/x.py",), "b": ("bench/y.py", "bench/z.py"), "c": None}
     assert Stored({}, {}, {}, kept, Costs({}, [])).notes() == [
-        "bench/x.py, bench/y.py, bench/z.py have changed since 2 of these runs. Kept and marked.",
+        "bench/x.py, bench/y.py, bench/z.py have changed since 2 of these runs, some since fewer. "
+        "Kept and marked.",
         "The code that made 1 of these runs is not recorded. Kept and marked.",
     ]

@@ -128,13 +128,17 @@ def test_changes_are_files_that_differ_came_or_went():
     assert changed_files({"sources": {}}, now) is None
 
 
-def test_changes_are_named_with_the_number_of_runs():
-    changes = [("bench/methods/cdt.py",)] * 6 + [None, (), tuple("abcdef")]
-    assert changes_in_words(changes) == [
+def test_changed_files_are_one_sentence_those_behind_most_runs_first():
+    one = ("bench/methods/cdt.py",)
+    assert changes_in_words([one] * 6 + [None, ()]) == [
         "bench/methods/cdt.py has changed since 6 of these runs.",
         "The code that made 1 of these runs is not recorded.",
-        "a, b, c, d and 2 more files have changed since 1 of these runs.",
     ]
+    assert changes_in_words([one] * 6 + [tuple("abcd")]) == [
+        "bench/methods/cdt.py, a, b, c and 1 more have changed since 7 of these runs, some since "
+        "fewer.",
+    ]
+    assert changes_in_words([()]) == []
 
 
 def _write_package(folder, monkeypatch, **files):

@@ -21,6 +21,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from PIL import Image
 
 from bench.metrics.groups import COUNT_BOUNDS
 from bench.report.model.cells import Column
@@ -245,8 +246,18 @@ def files_of(figure: Figure, suffixes: Sequence[str] = SUFFIXES) -> dict[str, by
         # Not savefig, which draws everything once more for a layout that is already found.
         write = getattr(_CANVASES[suffix](figure), f"print_{suffix}")
         write(stream, metadata=_METADATA[suffix])
-        files[suffix] = stream.getvalue()
+        files[suffix] = stream.getvalue() if suffix != "png" else _with_palette(stream)
     return files
+
+
+def _with_palette(stream: io.BytesIO) -> bytes:
+    """The PNG image in `stream` in 256 colours: a third of the bytes, equal to the eye."""
+    image = Image.open(stream)
+    small = io.BytesIO()
+    image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        small, "png", optimize=True
+    )
+    return small.getvalue()
 
 
 def file_name(*parts: str) -> str:
