@@ -151,6 +151,13 @@ def carry_out(
     samples = {label: len(item.prepared) for label, item in ready.items()}
     # Checksums of stored records that do not count, of trials and table.
     replaced: dict[str, str] = {}
+    hashes: dict[tuple[str, str, int], str] = {}
+
+    def split(jobs: list[Job]) -> list[Job]:
+        """Make the splits that there are not yet, and give the jobs whose data can be split so."""
+        new = [job for job in jobs if split_of_job(job) not in hashes]
+        hashes.update(make_splits(new, ready, cache, cores))
+        return [job for job in jobs if split_of_job(job) in hashes]
 
     def run(
         jobs: list[Job],
@@ -158,8 +165,7 @@ def carry_out(
         kept: Collection[str] = (),
     ) -> tuple[list[Job], list[Job]]:
         """Run what is not done of `jobs` and of what they depend on; all, and what is left."""
-        hashes = make_splits(jobs, ready, cache, cores)
-        jobs = [job for job in jobs if split_of_job(job) in hashes]
+        jobs = split(jobs)
         needed = with_required(jobs)
         stored = read_stored(store.records(), needed, samples, policy, place.name, kept)
         require_packages([job for job in needed if job.job_id not in stored.done()])
@@ -200,7 +206,12 @@ def carry_out(
     trials = None
     if resolved.settings.trials.number is not None:
         console.print("First the trials of each method's options, then the table.")
-        settled = settle(grid, resolved, jobs_of, run_trials)
+        seed = resolved.settings.trials.seed
+        first = replace(grid, splits=grid.splits[:1], seeds=(seed,), methods=grid.methods[:1])
+        # A mean over data sets needs all of them: one that cannot be split has no part in it.
+        possible = {job.dataset.label for job in split(jobs_of(first))}
+        searched = tuple(part for part in grid.datasets if part.label in possible)
+        settled = settle(replace(grid, datasets=searched), resolved, jobs_of, run_trials)
         say_choices(settled)
         grid, trials = settled.grid(grid), settled.to_json(resolved.settings)
     jobs = jobs_of(grid)

@@ -34,11 +34,14 @@ class Settled:
         On which they run.
     chosen : mapping of str to MethodPart, or None
         Label of each row to its settings; None while trials are missing.
+    unscored : tuple of str
+        Labels of rows that stay as they were asked for, as no trial of them has a score.
     """
 
     trials: Trials
     split: str
     chosen: Mapping[str, MethodPart] | None
+    unscored: tuple[str, ...] = ()
 
     def grid(self, asked: Grid) -> Grid:
         """The table's grid with the chosen settings; rows that have become equal are one."""
@@ -58,6 +61,7 @@ class Settled:
             "split": self.split,
             "tried": {row: len(parts) for row, parts in self.trials.items()},
             "chosen": {row: part.label for row, part in (self.chosen or {}).items()},
+            **({"unscored": list(self.unscored)} if self.unscored else {}),
         }
 
 
@@ -82,13 +86,14 @@ def settle(
     settings = resolved.settings
     split = grid.splits[0].label
     scores: dict[str, float | None] = {}
+    by_label: dict[str, str] = {}
     search: Search | None = None
     while True:
         trials = {row.label: proposals(row, settings, scores) for row in grid.methods}
         everything = grid_of_trials(grid, settings, trials)
         new = [part for part in everything.methods if key_of(part) not in scores]
         if search is not None and not new:
-            return Settled(trials, split, _choices(search, trials))
+            return _chosen(search, trials, by_label)
         so_far = Settled(trials, split, None)
         plan = _plan_of(resolved, jobs_of(everything), so_far)
         found, failed = run(jobs_of(replace(everything, methods=tuple(new))), plan)
@@ -104,7 +109,9 @@ def say_choices(settled: Settled) -> None:
     """A line for each row whose settings were chosen, or that has none to choose."""
     for row, part in (settled.chosen or {}).items():
         tried = len(settled.trials[row])
-        if tried > 1:
+        if row in settled.unscored:
+            warn(f"{row} stays as asked for, as no trial of it has a score on validation.")
+        elif tried > 1:
             text = "unchanged" if part.label == row else part.label
             console.print(f"{row}: {text}, the best of {counted(tried, 'trial')}")
 
@@ -163,15 +170,18 @@ def runs_later(grid: Grid, settings: Settings, listed: int) -> int:
     return table * len(grid.datasets) + max(further * len(grid.datasets) - listed, 0)
 
 
-def _choices(search: Search, trials: Trials) -> dict[str, MethodPart]:
-    chosen = {}
-    for row, parts in trials.items():
-        trial = search.chosen(row)
-        if trial is None:
-            warn(f"{row} keeps its defaults, as no trial of it has a score on validation.")
-        place = 0 if trial is None else [t.label for t in search.trials[row]].index(trial.label)
-        chosen[row] = parts[place]
-    return chosen
+def _chosen(search: Search, trials: Trials, by_label: Mapping[str, str]) -> Settled:
+    """What each row has from then on; `by_label` is the label of a trial to its key."""
+    best = {row: search.chosen(row) for row in trials}
+    chosen = {
+        # Rows that share a trial may have it at different places and call it differently.
+        row: next(part for part in parts if key_of(part) == by_label[trial.label])
+        if (trial := best[row]) is not None
+        else parts[0]
+        for row, parts in trials.items()
+    }
+    unscored = tuple(row for row, trial in best.items() if trial is None)
+    return Settled(trials, search.split, chosen, unscored)
 
 
 def _plan_of(resolved: Resolved, jobs: Sequence[Job], settled: Settled) -> dict[str, Any]:

@@ -2,11 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from bench.commands import trials as commands_trials
+from bench.commands.trials import settle
+from bench.config import resolve
 from bench.method import METHODS
+from bench.report.tables.search import Validation
+from bench.sweep.plan import expand, make_jobs
 from bench.sweep.store import Store
+from bench.sweep.trials import grid_of_trials, key_of
+from tests.commands.conftest import ROWS as ROWS_OF_TOY
 
 ROWS = "cb_focal,vanilla,class_balanced_sampling"
 
@@ -205,3 +212,60 @@ def test_a_plan_with_a_search_of_wrong_shape_is_refused(bench, arguments, tmp_pa
     code, _, err = bench("report", "--out", tmp_path / "results")
     assert code == 2
     assert "tried" in err
+
+
+def test_a_data_set_that_cannot_be_split_has_no_part_in_the_search(bench, csv, tmp_path):
+    """Without a score on it no mean over data sets would be known, and no settings chosen."""
+    common = ROWS_OF_TOY[:50]
+    paths = (csv(common), csv([*common, ("CC", "rare"), ("CCC", "rare")], name="small.csv"))
+    spec = 'csv[path="{}",smiles_columns=[smiles],label_column=class]'
+    code, out, err = bench(
+        "--datasets", ",".join(spec.format(path) for path in paths), "--splits", "standard",
+        "--epochs", 2, "--set", "training.batch_size=16", "--executor", "in-process",
+        "--methods", ROWS, "--trials", 3, "--seeds", 1, "--out", tmp_path / "results",
+    )  # fmt: skip
+    assert code == 0
+    assert "small is left out on the standard split: " in err
+    assert "6 runs: 0 done before, 6 to do" in out
+    assert "cb_focal: " in out
+    assert "stays as asked for" not in err
+
+
+def test_a_row_without_a_scored_trial_is_named(bench, arguments, monkeypatch, tmp_path):
+    def setup(self):
+        raise RuntimeError("no memory for this one")
+
+    monkeypatch.setattr(METHODS.get("cb_focal").cls, "setup", setup)
+    _, out, err = bench(*arguments())
+    assert "cb_focal stays as asked for, as no trial of it has a score on validation." in err
+    assert "cb_focal: " not in out
+    caption = (tmp_path / "results" / "table2.md").read_text().replace("\\", "")
+    assert "As asked for, since no trial has a score: cb_focal." in caption
+    bench("verify", "--out", tmp_path / "results")
+
+
+@pytest.mark.parametrize("rows", [("spcl", "spcl[queue=64]"), ("spcl[queue=64]", "spcl")])
+def test_rows_that_share_a_trial_each_get_the_best_of_their_own(rows):
+    """What they share is at another place of each, under the label of the first."""
+    resolved = resolve("quick", {"methods": list(rows), "datasets": ["hiv"], "trials.number": 20})
+    scores = {}
+
+    def run(jobs, plan):
+        for number, job in enumerate(plan["jobs"]):
+            score = float(number * 37 % 101)  # one of each, in no order
+            scores[job["job_id"]] = Validation(score, 1, np.array([score]), (5, 5))
+        return scores, {}
+
+    def jobs_of(grid):
+        return make_jobs(grid, {"hiv": "0" * 64}, {"hiv": ["molecule"]})
+
+    settled = settle(expand(resolved.settings), resolved, jobs_of, run)
+    everything = grid_of_trials(expand(resolved.settings), resolved.settings, settled.trials)
+    found = {
+        key_of(part): scores[job.job_id].score
+        for part, job in zip(everything.methods, jobs_of(everything), strict=True)
+    }
+    assert len(everything.methods) < 40  # some are shared
+    for row, parts in settled.trials.items():
+        best = max(parts, key=lambda part: found[key_of(part)])
+        assert settled.chosen[row] == best

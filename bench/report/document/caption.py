@@ -329,11 +329,13 @@ def _chosen_settings(table: Table) -> list[tuple[str, str]]:
     named = [
         f"{label} (unchanged)" if label == row else label
         for row, label in sorted(chosen.items())
-        if tried.get(row, 1) > 1
+        if tried.get(row, 1) > 1 and row not in trials.get("unscored", ())
     ]
     text += f" Chosen: {'; '.join(named)}." if named else ""
     text += f" All trials there are: {', '.join(fewer)}." if fewer else ""
     text += f" Nothing to choose: {', '.join(single)}." if single else ""
+    if unscored := trials.get("unscored"):
+        text += f" As asked for, since no trial has a score: {', '.join(unscored)}."
     return [("Trials", text)]
 
 
