@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from bench import __version__
 from bench.checkout import PROGRAM
@@ -108,9 +109,9 @@ def main() -> int:
     # What ends a batch job must stop its runs as an interrupt from the keyboard does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return exit_code_of(
-            cli, interrupted="Interrupted. Finished runs are kept; the same command goes on."
-        )
+        forced = "--force" in sys.argv[1:]
+        goes_on = "the same command goes on" if not forced else "with --force it starts over"
+        return exit_code_of(cli, interrupted=f"Interrupted. Finished runs are kept; {goes_on}.")
     finally:
         signal.signal(signal.SIGTERM, before)
         gc.set_threshold(*often)
@@ -244,6 +245,7 @@ def cli(context: click.Context, **arguments: Any) -> int:
 
         add_plugin_files(arguments["plugins"])
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
         return 0
     if arguments["listing"]:
         from bench.commands.listing import show_registered
@@ -271,6 +273,19 @@ def cli(context: click.Context, **arguments: Any) -> int:
         shown=shown,
         baselines=arguments["baselines"],
     )
+
+
+def _refuse_options_before(context: click.Context) -> None:
+    """Options before a command are those of a benchmark, and the command does not see them."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is ParameterSource.COMMANDLINE and parameter.name != "plugins":
+            command = context.invoked_subcommand
+            raise click.UsageError(
+                f"Expected {parameter.opts[0]} behind the command, as in {PROGRAM} {command} "
+                f"{parameter.opts[0]} ..., but got it before {command}, which does not see it "
+                "there. Only --plugin stands before a command."
+            )
 
 
 def _measures(names: str | None) -> Any:

@@ -74,7 +74,7 @@ def resolve_arguments(arguments: Mapping[str, Any], program: str = _PROGRAM) -> 
         if arguments.get("split_col") is not None:
             overrides.setdefault("splits", ["column"])
     resolved = resolve(arguments["preset"], overrides)
-    if arguments.get("sampler") is not None and resolved.settings.trials.number is None:
+    if "trials.sampler" in overrides and resolved.settings.trials.number is None:
         raise UsageError("--sampler goes with --trials N.")
     name = Path(program).name
     if name == _INSTALLED:  # found by its name, wherever it is
@@ -92,6 +92,10 @@ def policy_of(arguments: Mapping[str, Any]) -> Policy:
         )
     if arguments["retries"] < 1:
         raise UsageError(f"Expected 1 or more retries, but got {arguments['retries']}.")
+    if arguments["force"] and arguments["keep_changed"]:
+        raise UsageError(
+            "--force runs everything again, --keep-changed reuses what is done: give one of them."
+        )
     return Policy(
         max_minutes=minutes,
         attempts=arguments["retries"],

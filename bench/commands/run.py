@@ -264,6 +264,13 @@ def _forget_models(
     """Remove the models that are not to be kept, and say how many."""
     if keep == "all":
         return
+    if store.is_in_use():
+        # Its runs may depend on models of this command's, and no plan here tells.
+        console.print(
+            f"All models are kept for now, as another command is at work in {store.root}. Start "
+            f"this one again after it, to keep {keep}."
+        )
+        return
     counting = (r for r in store.records() if r["checksum"] != replaced.get(r["job_id"]))
     ids = models_to_forget(jobs, counting, keep, trials)
     freed = [store.forget_model(job_id) for job_id in ids]
@@ -293,6 +300,10 @@ def _dry_run(
         place = Place(resolved.settings.device, cores, note=str(error))
     if place.note:
         console.print(place.note)
+    try:
+        make_executor(resolved.settings, place, out, policy.max_minutes)
+    except UnavailableError as error:
+        console.print(str(error))
     sha256, kinds, samples = {}, {}, {}
     for part in grid.datasets:
         dataset = open_dataset(part)

@@ -247,9 +247,11 @@ def make_splits(
     hashes: dict[tuple[str, str, int], str] = {}
     warned: set[tuple[str, str]] = set()
     impossible: dict[tuple[str, str], SplitError] = {}
+    seeds: dict[tuple[str, str], set[int]] = {}
     for job in jobs:
         key = split_of_job(job)
         kind = key[0], label_and_fold(key[1])[0]
+        seeds.setdefault(kind, set()).add(key[2])
         if key in hashes or kind in impossible:
             continue
         prepared = ready[job.dataset.label].prepared
@@ -305,7 +307,12 @@ def make_splits(
     for (label, split_label), reason in impossible.items():
         if not possible:
             raise reason
-        warn(f"{label} is left out on the {split_label} split: {reason}")
+        others = (
+            " All its seeds are left out with this one."
+            if len(seeds[label, split_label]) > 1
+            else ""
+        )
+        warn(f"{label} is left out on the {split_label} split: {reason}{others}")
     return possible
 
 

@@ -137,6 +137,11 @@ class Store:
                 if path.lstat().st_mtime_ns <= stored:
                     path.unlink()
 
+    def is_in_use(self) -> bool:
+        """Whether a command is at a run of this folder, as far as can be seen."""
+        remove_ended(self.leases)
+        return any(self.leases.glob("*.json"))
+
     def remove(self) -> None:
         """Remove the whole folder, which must be one that only a command writes to."""
         shutil.rmtree(self.root)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.sweep.leases import Leases
 from bench.sweep.store import Store
 
 
@@ -41,6 +42,21 @@ def test_none_but_those_that_others_build_on(bench, toy_arguments, kept):
     assert "3 keep every rule" in out
     assert "could not be recomputed" not in out
     assert bench("archive", "--out", folder)[0] == 0
+
+
+def test_nothing_is_removed_while_another_command_is_at_work(bench, toy_arguments, kept):
+    """Its runs may need a model of this command's, whatever the plans in the folder say."""
+    arguments = toy_arguments("--methods", "cb", "--keep-models", "none")
+    leases = Store(arguments[arguments.index("--out") + 1]).leases
+    other = Leases(leases)
+    other.claim("0" * 20)
+    code, out, _ = bench(*arguments)
+    other.close()
+    assert code == 0
+    assert kept() == {("cb", 0)}
+    assert "All models are kept for now, as another command is at work" in out
+    _, out, _ = bench(*arguments)
+    assert kept() == set()
 
 
 def test_the_best_seed_alone(bench, toy_arguments, kept):

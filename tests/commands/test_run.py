@@ -364,3 +364,24 @@ def test_dry_run_of_a_file_that_is_not_there(bench, toy_arguments, tmp_path):
     code, _, err = bench(*toy_arguments("--dry-run", path=tmp_path / "absent.csv"))
     assert code == 2
     assert "absent.csv" in err
+
+
+def test_options_before_a_command_are_refused(bench, tmp_path):
+    """They are those of a benchmark: the command would look at another folder without a word."""
+    for before in (("--out", tmp_path), ("--preset", "paper"), ("--force",)):
+        code, _, err = bench(*before, "report")
+        assert code == 2
+        assert f"Expected {before[0]} behind the command" in err
+
+
+def test_options_that_contradict_each_other_are_refused(bench, toy_arguments):
+    code, _, err = bench(*toy_arguments("--force", "--keep-changed"))
+    assert (code, "give one of them" in err) == (2, True)
+    code, _, err = bench(*toy_arguments("--set", "trials.sampler=tpe"))
+    assert (code, "--sampler goes with --trials N." in err) == (2, True)
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(bench, toy_arguments):
+    code, _, err = bench(*toy_arguments("--max-minutes", 5, "--dry-run"))
+    assert code == 2
+    assert "--max-minutes needs runs in processes of their own" in err
