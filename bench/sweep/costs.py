@@ -185,7 +185,8 @@ def _measured(record: Mapping[str, Any]) -> _Measured:
     """Cost of a finished run; the median of a stage's epochs, as a machine may have paused."""
     stages = defaultdict(list)
     for epoch in record["history"]:
-        stages[epoch["stage"]].append(epoch["seconds"])
+        # No rule asks for a stage: epochs without one are one stage.
+        stages[epoch.get("stage", "")].append(epoch["seconds"])
     epochs = record["job"]["training"]["epochs"]
     in_epochs = sum(sum(seconds) for seconds in stages.values())
     return _Measured(

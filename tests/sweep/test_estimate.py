@@ -59,6 +59,13 @@ def test_stages_cost_what_each_of_them_does():
     assert _cost([record]) == (100, SAME)
 
 
+def test_epochs_that_name_no_stage_are_one():
+    """A record that keeps every rule ends each later start in its folder with a KeyError."""
+    record = _record("hiv", "cb", 100)
+    record["history"] = [{"seconds": 10}] * 10
+    assert _cost([record]) == (100, SAME)
+
+
 def test_another_method_by_the_ratio_of_the_two_elsewhere():
     records = [_record("hiv", "vanilla", 50), _record("davis", "vanilla", 20)]
     assert _cost(records) == (50, OTHER)
