@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.compliance.rules import name_of
 from bench.compliance.violation import Violation
-from bench.metrics.confusion import matrix_of_record
+from bench.metrics.confusion import matrix_of_record, mean_present
 from bench.metrics.evaluation import ADDED, figures_of_classes
 from bench.plain_text import beginning
 from bench.training.settings import SELECT_BY
@@ -57,6 +57,17 @@ def _follows(record: Json) -> str | None:
                 f"{record['metrics'].get(name)}."
             )
     return None
+
+
+def _areas_follow(record: Json) -> str | None:
+    areas = [float("nan") if area is None else area for area in record["per_class"]["auroc"]]
+    mean, recorded = mean_present(np.array(areas)), record["metrics"]["auroc_ovr_macro"]
+    if same(recorded, mean):
+        return None
+    return (
+        f"expected auroc_ovr_macro = {mean}, the mean of per_class.auroc over the classes that "
+        f"have one, but got {recorded}."
+    )
 
 
 def _is_feasible(record: Json) -> str | None:
@@ -137,6 +148,7 @@ _CHECKS: dict[str, Callable[[Json], str | None]] = {
     "confusion matrix adds up": _adds_up,
     "feasible pair": _is_feasible,
     "metrics follow": _follows,
+    "AUROC follows": _areas_follow,
     "counts fit": _counts_fit,
     "epochs rise": _epochs_rise,
     "selected as asked": _selected_as_asked,

@@ -42,6 +42,7 @@ def record_of(job, arrays):
             for name, group in metrics.groups.items()
         },
     }
+    record["per_class"] = metrics.to_record()["per_class"]
     valid = evaluated(arrays, "valid").balanced_accuracy
     record["job"]["method"]["options"] = parse_spec(job["method_label"]).options
     record["selection"] = {"epoch": 7, "valid_balanced_accuracy": valid}

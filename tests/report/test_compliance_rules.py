@@ -91,6 +91,9 @@ def history(*epochs):
         ("metrics.samples", 7, "counts fit"),
         ("confusion", [[10**30, 0], [0, 30]], "confusion matrix"),
         ("per_class.auroc", [1.0, 1.0, 1.0], "counts fit"),
+        ("per_class.auroc", [0.75, 0.76], "AUROC follows"),
+        ("per_class.auroc", [None, None], "AUROC follows"),
+        ("metrics.auroc_ovr_macro", None, "AUROC follows"),
         ("per_class.auroc", [1.0, 1.1], "per class"),
         ("per_class", {}, "per class"),
         ("files", None, "files"),
@@ -102,6 +105,13 @@ def history(*epochs):
 def test_a_record_changed_by_hand_is_caught_by_name(path, value, rule):
     """A record that was edited, or written by a broken sweep, stands in a table as a result."""
     assert rule in rules_broken(changed(path, value))
+
+
+def test_classes_without_an_auroc_are_left_out_of_its_mean():
+    for areas, mean in (([None, 0.6], 0.6), ([None, None], None)):
+        record = changed("per_class.auroc", areas)
+        record["metrics"]["auroc_ovr_macro"] = mean
+        assert violations_of_records([record]) == []
 
 
 def test_every_value_that_a_rule_names_must_be_there():
@@ -208,6 +218,7 @@ def stored(seed: int = 0):
     record["metrics"] |= {"auroc_ovr_macro": figures.auroc, "log_loss": figures.log_loss}
     record["metrics"] |= {"recall_head": figures.groups["head"].recall, "recall_middle": None}
     record["metrics"]["recall_tail"] = figures.groups["tail"].recall
+    record["per_class"] = figures.to_record()["per_class"]
     valid = evaluate(
         arrays["valid_labels"], arrays["valid_logits"], np.array(record["data"]["train_counts"])
     )
