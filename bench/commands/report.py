@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.commands.archive import open_results
 from bench.commands.console import console
+from bench.compliance.labels import LabelsOfSplits
 from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
 from bench.compliance.rules import violations_of_shape
 from bench.compliance.violation import Violation
@@ -169,12 +170,23 @@ def refuse_contradicted(store: Store, records: Iterable[Mapping[str, Any]]) -> N
     refuse([violation for record in records for violation in violations_of_stored(store, record)])
 
 
-def violations_of_stored(store: Store, record: Mapping[str, Any]) -> list[Violation]:
-    """Violations of a record by what is stored beside it: all scores, or predicted labels alone."""
+def violations_of_stored(
+    store: Store, record: Mapping[str, Any], labels: LabelsOfSplits | None = None
+) -> list[Violation]:
+    """Violations of a record by what is stored beside it: all scores, or predicted labels alone.
+
+    Where there are none, its labels are added to `labels`.
+    """
     job_id = record["job_id"]
     if store.has_predictions(job_id):
-        return list(violations_of_predictions(record, store.predictions(job_id)))
-    return list(violations_of_decisions(record, store.decisions(job_id)))
+        arrays = store.predictions(job_id)
+        found = list(violations_of_predictions(record, arrays))
+    else:
+        arrays = store.decisions(job_id)
+        found = list(violations_of_decisions(record, arrays))
+    if labels is not None and not found:
+        labels.add(record, arrays)
+    return found
 
 
 def planned_records(

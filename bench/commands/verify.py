@@ -10,6 +10,7 @@ from bench.commands.console import console
 from bench.commands.progress import LiveStep
 from bench.commands.report import examine_planned, violations_of_stored
 from bench.compliance.identity import violations_of_identity
+from bench.compliance.labels import LabelsOfSplits
 from bench.compliance.records import violations_of_records
 from bench.compliance.violation import Violation
 from bench.errors import StoreError
@@ -24,7 +25,8 @@ from bench.sweep.stored_jobs import job_of
 def verify_results(out: Path) -> int:
     """Check all runs in `out`, of whatever plan, and those of each plan that is kept together.
 
-    Kept are the last plan and the last one of each preset.
+    Kept are the last plan and the last one of each preset. Runs on one split have its labels in
+    whatever plan they are.
 
     Returns
     -------
@@ -42,13 +44,17 @@ def verify_results(out: Path) -> int:
         raise store.without_runs()
     violations: list[Violation] = []
     sound: set[str] = set()
+    labels = LabelsOfSplits()
     with LiveStep("Checking runs") as step:
         for number, job_id in enumerate(job_ids, start=1):
-            found = _violations_of(store, job_id)
+            found = _violations_of(store, job_id, labels)
             violations += found
             if not found:
                 sound.add(job_id)
             step.advance("Checking runs", number, len(job_ids))
+    differing = labels.violations()
+    violations += differing.values()
+    sound -= differing.keys()
     for job_id in store.failure_ids():
         _, problem = store.examine_failure(job_id)
         if problem:
@@ -92,13 +98,13 @@ def _violations_of_plan(
     return violations
 
 
-def _violations_of(store: Store, job_id: str) -> list[Violation]:
+def _violations_of(store: Store, job_id: str, labels: LabelsOfSplits) -> list[Violation]:
     record, problem = store.examine(job_id)
     if problem:
         rule = "files" if problem.startswith("files") else "whole"
         return [Violation(rule, f"run {job_id}", f"{problem}.")]
     try:
-        return violations_of_records([record]) or violations_of_stored(store, record)
+        return violations_of_records([record]) or violations_of_stored(store, record, labels)
     except StoreError as error:
         return [Violation("files", f"run {job_id}", str(error))]
 

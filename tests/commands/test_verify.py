@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from bench.commands.failures import show_failures
 from bench.method import METHODS
+from bench.metrics import evaluate
 from bench.sweep.store import Store, to_json
 
 
@@ -91,6 +92,41 @@ def test_other_predictions_are_found(bench, results):
     code, out, _ = bench("verify", "--out", results)
     assert code == 1
     assert "[metrics recomputed]" in out
+
+
+def reorder_labels(results, method):
+    """Give a run the labels of its split in another order, and perfect logits of these."""
+    folder, record = a_run(results, method)
+    arrays, counts = load_file(folder / "predictions.safetensors"), record["data"]["train_counts"]
+    for part in ("valid", "test"):
+        labels = arrays[f"{part}_labels"] = arrays[f"{part}_labels"][::-1].copy()
+        logits = arrays[f"{part}_logits"] = 9 * np.eye(len(counts), dtype=np.float32)[labels]
+        figures = evaluate(labels, logits, np.array(counts))
+        if part == "valid":
+            record["selection"]["valid_balanced_accuracy"] = figures.balanced_accuracy
+    save_file(arrays, folder / "predictions.safetensors")
+    reseal(folder, record | figures.to_record())
+    return folder
+
+
+def test_labels_that_are_not_those_of_the_split_are_found_in_runs_and_archives(
+    bench, results, toy_arguments, tmp_path
+):
+    """Labels in another order, as often as the record says, with perfect logits stand as 100 %."""
+    assert bench(*toy_arguments("--methods", "vanilla,cb,majority"))[0] == 0
+    folder = reorder_labels(results, "vanilla")
+    assert bench("archive", "--out", results)[0] == 0
+    archived = tmp_path / "archived"
+    archived.mkdir()
+    for path in results.glob("records.tar.xz*"):
+        shutil.copy(path, archived)
+    for place in (results, archived):
+        code, out, _ = bench("verify", "--out", place)
+        assert code == 1
+        assert f"[labels of the split] job {folder.name} (toy / random / vanilla / 0)" in out
+        assert "expected the valid and test labels of job" in out
+        assert "as 2 of 3 runs on this split of these samples have them" in out
+        assert "3 runs checked, 2 keep every rule; 1 violation." in out
 
 
 def test_a_run_on_another_split_than_the_others_is_found(bench, results):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.compliance.arithmetic import same
 from bench.compliance.identity import violations_of_identity
+from bench.compliance.labels import LabelsOfSplits
 from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
 from bench.compliance.records import violations_of_records
 from bench.compliance.rules import problem_of
@@ -159,6 +160,24 @@ def test_runs_on_other_data_or_splits_are_caught(path, value, rule):
     assert violation.rule == rule
     assert records[0]["job_id"] in violation.what
     assert records[1]["job_id"] in violation.what
+
+
+def test_the_labels_of_most_runs_on_a_split_are_expected_and_without_most_all_are_named():
+    def differing(*orders):
+        labels, jobs = LabelsOfSplits(), make_grid(methods="abcde"[: len(orders)], seeds=(0,))
+        for job, order in zip(jobs, orders, strict=True):
+            # A number of another size is no other label.
+            arrays = {"valid_labels": np.array([0, 1]), "test_labels": np.array(order, np.uint8)}
+            labels.add(make_record(job), arrays)
+        labels.add(make_record(make_job(seed=1)), arrays | {"test_labels": np.array([1, 1, 0])})
+        found = labels.violations()
+        assert all("expected the test labels of job" in v.what for v in found.values())
+        return [job["job_id"] in found for job in jobs]
+
+    assert differing([0, 1], [0, 1]) == [False, False]
+    assert differing([0, 1], [1, 0], [0, 1]) == [False, True, False]
+    assert differing([0, 1], [1, 0]) == [True, True]
+    assert differing([0, 1], [1, 0], [0, 1], [1, 0], [1, 1]) == [True] * 5
 
 
 def test_methods_with_more_epochs_than_others_are_caught():
