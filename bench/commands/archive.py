@@ -7,16 +7,21 @@ from pathlib import Path
 
 from bench.commands.console import console, errors, warn
 from bench.commands.progress import LiveStep
+from bench.plain_text import some_of
 from bench.report.document.numbers import counted
-from bench.sweep.archive import unpack_archive, write_archive
+from bench.sweep.archive import UNPACKED, unpack_archive, write_archive
 from bench.sweep.store import Store
 
 # A repository of results is to stay below 10 MiB, pictures and pages included.
 _LARGE_MIB = 5.0
+# Of very many runs, those that are named.
+_SHOWN = 20
 
 
 def archive_results(out: Path) -> int:
-    """Write the archive of all sound runs in `out`; 1 when some are damaged.
+    """Write the archive of all sound runs in `out`; 1 when it is not what is here.
+
+    That is so where something is damaged here or older than in the archive before.
 
     Raises
     ------
@@ -29,7 +34,12 @@ def archive_results(out: Path) -> int:
     for what in archived.left_out:
         warn(f"Left out, as it is damaged: {what}")
     for what in archived.kept:
-        warn(f"Damaged here and kept as the archive before had it: {what}")
+        warn(f"Kept as the archive before had it: {what}")
+    if archived.kept:
+        warn(
+            f"To take what the archive has, delete the folders of these runs, these plans and "
+            f"{out / UNPACKED}, and start again."
+        )
     size = archived.size / 2**20
     console.print(f"{counted(archived.runs, 'run')} in {archived.path}, {size:.2f} MiB.")
     if size > _LARGE_MIB:
@@ -40,6 +50,8 @@ def archive_results(out: Path) -> int:
 def open_results(out: Path) -> Store:
     """The results folder, after what its archive has and it lacked was put in place.
 
+    What is older here than in a new archive is warned of.
+
     Raises
     ------
     StoreError
@@ -47,7 +59,20 @@ def open_results(out: Path) -> Store:
     """
     store = Store(out)
     unpacked = unpack_archive(store)
-    if unpacked:
+    if unpacked.runs:
         # Results may go to the standard output.
-        errors.print(f"{counted(unpacked, 'run')} unpacked from the archive in {out}.")
+        errors.print(f"{counted(unpacked.runs, 'run')} unpacked from the archive in {out}.")
+    if unpacked.older:
+        warn(
+            f"{counted(len(unpacked.older), 'run')} in {out} differ from those of the archive and "
+            f"were finished earlier: {some_of(unpacked.older, _SHOWN)}. They stay. To take those "
+            f"of the archive, delete their folders and {out / UNPACKED}, or all of {out / 'runs'}, "
+            "and start again."
+        )
+    if unpacked.plans:
+        warn(
+            f"Plans in {out} differ from those of the archive: {some_of(unpacked.plans, _SHOWN)}. "
+            f"They stay. To take those of the archive, delete them and {out / UNPACKED} and start "
+            "again."
+        )
     return store

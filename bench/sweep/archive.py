@@ -8,7 +8,8 @@ until its checksum is written, so that a process may be killed at any moment in 
 
 ``runs/.unpacked`` is the checksum of the archive that was unpacked last. An archive is unpacked
 once, unless no run is left: what is discarded afterwards, to be run again, does not come back from
-it. Writing one takes over what the one before holds and the folder has lost.
+it. What is here stays, be it older than in the archive, which is told. Writing one takes over what
+the one before holds and the folder has lost, and of a run in both the one that was finished later.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import json
 import lzma
 import os
 import re
+import stat
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +45,7 @@ from bench.sweep.store import DECISIONS, RECORD, Store, plan_in, problem_of_reco
 _ARCHIVE = "records.tar.xz"
 _NEW = f"{_ARCHIVE}.new"
 _CHECKSUM = f"{_ARCHIVE}.sha256"
-_UNPACKED = "runs/.unpacked"
+UNPACKED = "runs/.unpacked"
 _PLAN = re.compile(r"plan\.json|plans/[a-z0-9_]{1,80}\.json")
 _RUN = re.compile(r"runs/(?P<job_id>[0-9a-f]{20})/(?P<file>record\.json|decisions\.safetensors)")
 # Settings of xz, spelt out: they decide the bytes. Runs on one split have the same labels, which
@@ -64,7 +67,8 @@ _MOST_MEMORY = 2**27
 class Archived:
     """What was written; `size` is in bytes.
 
-    Of what was damaged, `left_out` says how; what `kept` names is as the archive before had it.
+    Of what was damaged, `left_out` says how; what `kept` names is as the archive before had it, and
+    it says why.
     """
 
     path: Path
@@ -74,17 +78,34 @@ class Archived:
     kept: tuple[str, ...]
 
 
+class Unpacked(NamedTuple):
+    """How many runs were put in place, and what stayed that the archive has otherwise.
+
+    That is `older`, job ids of runs that were finished before those of the archive, and `plans` by
+    name, which say nothing of when they were made.
+    """
+
+    runs: int
+    older: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+
+
 class _Contents(NamedTuple):
-    """Of an archive, files of the runs that a folder lacks by job id, and all plans by name."""
+    """Of an archive, files of the runs that a folder lacks by job id, and all plans by name.
+
+    Files of the runs that are `here` have not been looked at.
+    """
 
     runs: dict[str, dict[str, bytes]]
     plans: dict[str, bytes]
+    here: dict[str, dict[str, bytes]]
 
 
 def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Archived:
     """Write the archive of all sound runs and plans of `store`.
 
-    A run or plan that is damaged here or gone, but in the archive that is replaced, stays in it.
+    A run or plan that is damaged here or gone, but in the archive that is replaced, stays in it. So
+    does a run that was finished later than the one here.
 
     Parameters
     ----------
@@ -115,12 +136,14 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
         on_progress(number, len(job_ids))
     if before is not None:
         sound = {*job_ids} - damaged.keys()
-        lost = _read(store.root, before, sound)
-        members |= lost.plans
-        for job_id, files in lost.runs.items():
+        archived = _read(store.root, before, sound)
+        later = _later(archived, {one: members[f"runs/{one}/{RECORD}"] for one in archived.here})
+        members |= archived.plans
+        for job_id, files in (archived.runs | later).items():
             members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
             if damaged.pop(job_id, None):
-                kept.append(f"run {job_id}")
+                kept.append(f"run {job_id}: damaged here")
+        kept += [f"run {job_id}: finished earlier here" for job_id in later]
     left_out += [f"run {job_id}: {problem}" for job_id, problem in damaged.items()]
     for path in (store.root / "plan.json", *entries(store.root / "plans")):
         name = path.relative_to(store.root).as_posix()
@@ -131,7 +154,7 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
             members[name] = read_regular(path)
         except StoreError as error:
             if name in members:
-                kept.append(name)
+                kept.append(f"{name}: damaged here")
             else:
                 left_out.append(str(error))
     content = lzma.compress(
@@ -145,22 +168,17 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
         write_atomically(store.root / _NEW, content)
         write_atomically(store.root / _CHECKSUM, f"{checksum}  {_ARCHIVE}\n".encode())
         os.replace(store.root / _NEW, store.root / _ARCHIVE)
-        write_atomically(store.root / _UNPACKED, checksum.encode())
+        write_atomically(store.root / UNPACKED, checksum.encode())
     except OSError as error:
         raise _not_writable(store.root, error) from error
     runs = sum(name.endswith(f"/{RECORD}") for name in members)
     return Archived(store.root / _ARCHIVE, runs, len(content), tuple(left_out), tuple(kept))
 
 
-def unpack_archive(store: Store) -> int:
+def unpack_archive(store: Store) -> Unpacked:
     """Put what the archive of `store` has and its folder lacks in place; nothing without one.
 
     Safe beside other processes that do the same: each run is put in place whole or not at all.
-
-    Returns
-    -------
-    int
-        Runs that were put in place.
 
     Raises
     ------
@@ -170,19 +188,28 @@ def unpack_archive(store: Store) -> int:
     """
     checksum = _checksum_to_unpack(store)
     if checksum is None:
-        return 0
-    lacking = _read(store.root, checksum, store.job_ids())
+        return Unpacked(0)
+    archived = _read(store.root, checksum, store.job_ids())
+    # A link to a folder is not followed.
+    folders = {job_id: store.root / "runs" / job_id for job_id in archived.here}
+    here = {
+        job_id: _content_of(folder / RECORD) if kind_of(folder) == stat.S_IFDIR else b""
+        for job_id, folder in folders.items()
+    }
+    older = tuple(_later(archived, here))
+    plans = {name: _content_of(store.root / name) for name in archived.plans}
     try:
-        _put(store, lacking.runs)
-        for name, content in lacking.plans.items():
+        _put(store, archived.runs)
+        for name, content in archived.plans.items():
             if kind_of(store.root / name) is None:
                 (store.root / name).parent.mkdir(exist_ok=True)
                 write_atomically(store.root / name, content)
         (store.root / "runs").mkdir(exist_ok=True)
-        write_atomically(store.root / _UNPACKED, checksum.encode())
+        write_atomically(store.root / UNPACKED, checksum.encode())
     except OSError as error:
         raise _not_writable(store.root, error) from error
-    return len(lacking.runs)
+    differing = [name for name in plans if plans[name] not in (b"", archived.plans[name])]
+    return Unpacked(len(archived.runs), older, tuple(differing))
 
 
 def runs_to_join(store: Store) -> tuple[dict[str, dict[str, bytes]], dict[str, Any] | None]:
@@ -196,11 +223,11 @@ def runs_to_join(store: Store) -> tuple[dict[str, dict[str, bytes]], dict[str, A
         The archive is damaged.
     """
     checksum = _checksum(store.root)
-    archived = _Contents({}, {}) if checksum is None else _read(store.root, checksum, ())
+    archived = _Contents({}, {}, {}) if checksum is None else _read(store.root, checksum, ())
     found = archived.runs
     for job_id in store.job_ids():
         files, problem = _files_of(store, job_id)
-        if problem is None:
+        if problem is None and not _is_later(found.get(job_id, {}).get(RECORD, b""), files[RECORD]):
             found[job_id] = files
     if store.has_plan():
         return found, store.read_plan()
@@ -287,7 +314,7 @@ def _tar(root: Path, members: Mapping[str, bytes]) -> bytes:
 def _checksum_to_unpack(store: Store) -> str | None:
     """The checksum of an archive; None where there is none or it was unpacked before."""
     checksum = _checksum(store.root)
-    unpacked = store.root / _UNPACKED
+    unpacked = store.root / UNPACKED
     if checksum is None or not store.job_ids() or kind_of(unpacked) is None:
         return checksum
     try:
@@ -312,22 +339,22 @@ def _checksum(root: Path) -> str | None:
 
 
 def _read(root: Path, checksum: str, here: Collection[str]) -> _Contents:
-    """The archive but for the runs that are `here`, all of it looked at before it is used."""
+    """The archive; all of it but the runs that are `here` is looked at before it is used."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     try:
         plain = decompressor.decompress(_content(root, checksum), _MOST_BYTES)
         if not decompressor.eof:
             raise _damaged(root, f"it is cut off or unpacks to more than {_MOST_BYTES} bytes")
-        lacking = _lacking(root, plain, set(here))
+        contents = _contents(root, plain, set(here))
     except (OSError, ValueError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
         raise _damaged(root, str(error)) from None
-    for job_id, files in lacking.runs.items():
+    for job_id, files in contents.runs.items():
         if problem := _problem(job_id, files):
             raise _damaged(root, f"of run {job_id}, {problem}")
-    for name, content in lacking.plans.items():
+    for name, content in contents.plans.items():
         if problem := plan_in(content)[1]:
             raise _damaged(root, f"of {name}, {problem}")
-    return lacking
+    return contents
 
 
 def _content(root: Path, checksum: str) -> bytes:
@@ -341,8 +368,8 @@ def _content(root: Path, checksum: str) -> bytes:
     raise _damaged(root, f"it does not match {_CHECKSUM}")
 
 
-def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
-    lacking = _Contents({}, {})
+def _contents(root: Path, plain: bytes, here: set[str]) -> _Contents:
+    contents = _Contents({}, {}, {})
     with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
         for number, member in enumerate(tar):
             if number == _MOST_MEMBERS:
@@ -356,11 +383,12 @@ def _lacking(root: Path, plain: bytes, here: set[str]) -> _Contents:
                 raise _damaged(root, f"{name} has {member.size} bytes, expected at most {most}")
             stream = tar.extractfile(member)
             assert stream is not None  # of a regular file
-            if run and run["job_id"] not in here:
-                lacking.runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
-            elif plan:
-                lacking.plans[name] = stream.read()
-    return lacking
+            if run:
+                runs = contents.here if run["job_id"] in here else contents.runs
+                runs.setdefault(run["job_id"], {})[run["file"]] = stream.read()
+            else:
+                contents.plans[name] = stream.read()
+    return contents
 
 
 def _problem(job_id: str, files: Mapping[str, bytes]) -> str | None:
@@ -372,6 +400,47 @@ def _problem(job_id: str, files: Mapping[str, bytes]) -> str | None:
         return problem_of_record(json.loads(files[RECORD]), job_id)
     except (ValueError, RecursionError) as error:
         return str(error)
+
+
+def _later(archived: _Contents, here: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """Of runs that are here, those that are in the archive otherwise, sound and finished later.
+
+    Parameters
+    ----------
+    archived : _Contents
+    here : mapping of str to bytes
+        Their records as they are here, by job id.
+    """
+    return {
+        job_id: files
+        for job_id, files in archived.here.items()
+        if _is_later(files.get(RECORD, b""), here[job_id]) and _problem(job_id, files) is None
+    }
+
+
+def _is_later(one: bytes, other: bytes) -> bool:
+    """Whether the run of one record was finished after that of the other; no, if either is none."""
+    if one == other:
+        return False
+    mine, theirs = _finished(one), _finished(other)
+    return mine is not None and theirs is not None and mine > theirs
+
+
+def _finished(record: bytes) -> datetime | None:
+    """When a run was finished; None where its record, which may be anything, does not say it."""
+    try:
+        moment = datetime.fromisoformat(json.loads(record)["time"]["finished"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _content_of(path: Path) -> bytes:
+    """Of a file in the folder; nothing of one that is not there or no regular file."""
+    try:
+        return read_regular(path)
+    except (FileNotFoundError, ValueError):
+        return b""
 
 
 def _damaged(root: Path, what: str) -> StoreError:

@@ -10,6 +10,7 @@ from bench.sweep.decisions import pack_decisions
 from bench.sweep.store import Store
 from tests.faults.sweep_commands import figures
 
+LATER = "2126-11-01T12:00:00+00:00"
 REPORT = ("table2.md", "table2.csv", "runs.csv")
 
 
@@ -139,13 +140,43 @@ def test_a_damaged_run_is_named_and_the_others_are_archived(bench, results):
     path.write_text(json.dumps({}))
     code, out, err = bench("archive", "--out", results)
     assert code == 1
-    assert f"Damaged here and kept as the archive before had it: run {path.parent.name}" in err
+    words = f"Kept as the archive before had it: run {path.parent.name}: damaged here"
+    assert words in err
+    assert f"delete the folders of these runs, these plans and {results / 'runs/.unpacked'}" in err
     assert "2 runs in" in out
     (results / "records.tar.xz").unlink()
     code, out, err = bench("archive", "--out", results)
     assert code == 1
     assert f"Left out, as it is damaged: run {path.parent.name}: " in err
     assert "1 run in" in out
+
+
+def test_what_is_older_than_in_a_new_archive_is_told_with_how_to_take_it(
+    bench, toy_arguments, results, tmp_path
+):
+    """A colleague's archive is pulled over an own one, and tables have the older runs."""
+    assert bench(*toy_arguments("--force", out="theirs"))[0] == 0
+    theirs, ids = Store(tmp_path / "theirs"), Store(results).job_ids()
+    for record in theirs.records():
+        assert theirs.renew(record | {"time": record["time"] | {"finished": LATER}})
+    assert bench("archive", "--out", theirs.root)[0] == 0
+    for path in theirs.root.glob("records.tar.xz*"):
+        shutil.copy(path, results)
+    code, _, err = bench("report", "--out", results)
+    assert code == 0
+    assert f"2 runs in {results} differ from those of the archive and were finished earlier" in err
+    assert ", ".join(ids) in err
+    assert (
+        f"delete their folders and {results / 'runs/.unpacked'}, or all of {results / 'runs'}"
+        in err
+    )
+    code, out, err = bench("archive", "--out", results)
+    assert code == 1
+    assert err.count("finished earlier here") == 2
+    assert "2 runs in" in out
+    shutil.rmtree(results / "runs")
+    assert "2 runs unpacked" in bench("report", "--out", results)[2]
+    assert {record["time"]["finished"] for record in Store(results).records()} == {LATER}
 
 
 def test_a_large_archive_is_warned_of(bench, results, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 from bench.errors import StoreError
 from bench.files import MOST_JSON
 from bench.sweep import archive
-from bench.sweep.archive import archived_records, unpack_archive, write_archive
+from bench.sweep.archive import archived_records, runs_to_join, unpack_archive, write_archive
 from bench.sweep.decisions import pack_decisions, unpack_decisions
 from bench.sweep.store import Store
 from tests.sweep.test_store import a_plan
@@ -122,7 +122,7 @@ def test_decisions_are_stored_in_the_smallest_type_and_read_back(classes, dtype)
 
 
 def test_an_unpacked_run_is_finished_and_decides_the_same_without_logits(full, empty):
-    assert unpack_archive(empty) == 3
+    assert unpack_archive(empty).runs == 3
     assert empty.read_plan() == empty.read_plan("quick") == full.read_plan()
     for job_id in IDS:
         assert empty.read(job_id) == full.read(job_id)
@@ -152,16 +152,65 @@ def test_only_what_the_folder_lacks_is_put_in_place(empty, full):
     plan["settings"]["epochs"] = 99
     empty.write_plan(plan)
     assert sorted(record["job_id"] for record in archived_records(empty)) == sorted(IDS[1:])
-    assert unpack_archive(empty) == 2
+    assert unpack_archive(empty).runs == 2
     assert empty.has_weights(IDS[0])
     assert empty.read_plan()["settings"]["epochs"] == 99
+
+
+EARLIER, LATER = ("2026-11-01T12:00:00+01:00", "2026-11-01T11:30:00+00:00")
+
+
+def _finish(store, finished):
+    """Write the first run as one that was finished then."""
+    store.remove_run(IDS[0])
+    record = {"value": finished, "time": {"finished": finished}}
+    store.write(IDS[0], record, _arrays(int(IDS[0], 16)), {"w": np.ones(4, np.float32)})
+
+
+def test_a_run_that_is_older_than_in_a_new_archive_is_named_and_not_archived_over_it(tmp_path):
+    """After a pull, tables have the older run, and the next archive has it, too, without a word."""
+    theirs, mine = (_fill(tmp_path / name, IDS[:2]) for name in ("theirs", "mine"))
+    _finish(theirs, LATER)
+    _finish(mine, EARLIER)
+    _write(theirs)
+    mine = _with_archive(mine.root, (theirs.root / ARCHIVE).read_bytes())
+    assert unpack_archive(mine) == (0, (IDS[0],), ())
+    assert mine.read(IDS[0])["value"] == EARLIER
+    assert runs_to_join(mine)[0].keys() == {*IDS[:2]}
+    assert b"11:30" in runs_to_join(mine)[0][IDS[0]]["record.json"]
+    assert _write(mine).kept == (f"run {IDS[0]}: finished earlier here",)
+    assert _members(mine) == _members(theirs)
+    # As the command says.
+    mine.remove_run(IDS[0])
+    (mine.root / archive.UNPACKED).unlink()
+    assert unpack_archive(mine) == (1, (), ())
+    assert mine.read(IDS[0]) == theirs.read(IDS[0])
+
+
+@pytest.mark.parametrize("finished", [LATER, EARLIER, "2026-11-01T11:00:00+00:00", "yesterday"])
+def test_a_run_that_is_as_new_as_in_the_archive_replaces_it(tmp_path, finished):
+    theirs, mine = (_fill(tmp_path / name, IDS[:1]) for name in ("theirs", "mine"))
+    _finish(theirs, EARLIER)
+    _finish(mine, finished)
+    _write(theirs)
+    mine = _with_archive(mine.root, (theirs.root / ARCHIVE).read_bytes())
+    assert unpack_archive(mine) == (0, (), ())
+    assert _write(mine).kept == ()
+    assert f'"{finished}"'.encode() in _members(mine)[f"runs/{IDS[0]}/record.json"]
+
+
+def test_plans_that_the_archive_has_otherwise_are_named(empty):
+    plan = a_plan()
+    plan["settings"]["epochs"] = 99
+    empty.write_plan(plan)
+    assert unpack_archive(empty) == (3, (), ("plan.json", "plans/quick.json"))
 
 
 def test_an_archive_is_unpacked_once_and_then_not_even_read(empty):
     unpack_archive(empty)
     shutil.rmtree(empty.root / "runs" / IDS[0])
     (empty.root / ARCHIVE).write_bytes(b"")
-    assert unpack_archive(empty) == 0
+    assert unpack_archive(empty).runs == 0
     assert list(archived_records(empty)) == []
     assert empty.read(IDS[0]) is None
     shutil.rmtree(empty.root / "runs")  # and with it what was remembered
@@ -201,7 +250,7 @@ def test_a_run_that_a_sweep_replaces_meanwhile_is_named_and_never_mixed(full, mo
     before = _members(full)
     monkeypatch.setattr(Store, "decisions", replaced)
     archived = _write(full)
-    assert (archived.runs, archived.kept) == (3, (f"run {IDS[0]}",))
+    assert (archived.runs, archived.kept) == (3, (f"run {IDS[0]}: damaged here",))
     assert _members(full) == before
 
 
@@ -222,7 +271,7 @@ def test_a_changed_byte_anywhere_is_refused(empty):
             path.write_bytes(changed)
             _assert_refused(empty)
         path.write_bytes(whole)
-    assert unpack_archive(empty) == 3
+    assert unpack_archive(empty).runs == 3
 
 
 def test_a_cut_archive_is_refused_even_with_a_checksum_that_fits(empty, tmp_path):
@@ -357,7 +406,7 @@ def test_unpacking_that_was_stopped_goes_on(empty, monkeypatch):
     with pytest.raises(StoreError, match=r"No space left.*--out"):
         unpack_archive(empty)
     monkeypatch.setattr(os, "rename", rename)
-    assert unpack_archive(empty) == 2
+    assert unpack_archive(empty).runs == 2
     assert len(list(empty.records())) == 3
 
 
@@ -377,7 +426,11 @@ def test_a_run_that_is_damaged_here_stays_in_the_archive(full):
     first = _write(full)
     (full.root / "runs" / IDS[0] / "record.json").write_text("{")
     again = _write(full)
-    assert (again.runs, again.left_out, again.kept) == (first.runs, (), (f"run {IDS[0]}",))
+    assert (again.runs, again.left_out, again.kept) == (
+        first.runs,
+        (),
+        (f"run {IDS[0]}: damaged here",),
+    )
     assert (full.root / "records.tar.xz").stat().st_size == first.size
 
 
@@ -385,7 +438,7 @@ def test_a_plan_that_is_gone_or_damaged_here_stays_in_the_archive(full):
     first = (full.root / ARCHIVE).read_bytes()
     (full.root / "plan.json").unlink()
     (full.root / "plans" / "quick.json").write_text("{")
-    assert _write(full).kept == ("plans/quick.json",)
+    assert _write(full).kept == ("plans/quick.json: damaged here",)
     assert (full.root / ARCHIVE).read_bytes() == first
 
 
@@ -393,7 +446,7 @@ def test_an_archive_is_unpacked_again_where_no_run_is_left(full):
     _write(full)
     for job_id in IDS:
         shutil.rmtree(full.root / "runs" / job_id)
-    assert unpack_archive(full) == 3
+    assert unpack_archive(full).runs == 3
 
 
 class _Killed(BaseException):
@@ -438,9 +491,9 @@ def test_killed_anywhere_between_its_writes_an_archive_blocks_nothing(
     for path in store.root.glob("records.tar.xz*"):
         shutil.copy(path, bare)
     [archived] = {len(list(archived_records(Store(bare))))}
-    assert unpack_archive(Store(bare)) == archived
+    assert unpack_archive(Store(bare)).runs == archived
     assert archived in ((0, 3) if first else (1, 3))
-    assert unpack_archive(store) == 0
+    assert unpack_archive(store).runs == 0
     assert _write(store).runs == 3
     whole = (store.root / ARCHIVE).read_bytes()
     line = f"{hashlib.sha256(whole).hexdigest()}  {ARCHIVE}\n"
@@ -463,7 +516,7 @@ def test_what_no_command_could_read_is_refused_before_anything_is_replaced(
         _write(store)
     assert {path: path.read_bytes() for path in store.root.glob("records.tar.xz*")} == before
     bare = _with_archive(tmp_path / "bare", before[store.root / ARCHIVE])
-    assert unpack_archive(bare) == 1
+    assert unpack_archive(bare).runs == 1
 
 
 @pytest.mark.fault(19)
@@ -515,7 +568,7 @@ def test_an_archive_of_this_repository_is_read_and_is_what_would_be_written(
     """The slow compression, the same for all, is that of the smallest alone."""
     for name in (ARCHIVE, f"{ARCHIVE}.sha256"):
         shutil.copy(path.with_name(name), tmp_path)
-    assert unpack_archive(Store(tmp_path)) > 0
+    assert unpack_archive(Store(tmp_path)).runs > 0
     if path != SMALLEST:
         monkeypatch.setattr(archive, "_FILTERS", ({"id": lzma.FILTER_LZMA2, "preset": 0},))
     written = _write(Store(tmp_path)).path.read_bytes()
