@@ -9,6 +9,7 @@ from bench.commands.archive import open_results
 from bench.commands.console import console
 from bench.commands.progress import LiveStep
 from bench.commands.report import examine_planned, violations_of_stored
+from bench.compliance.history import violations_of_history
 from bench.compliance.identity import violations_of_identity
 from bench.compliance.labels import LabelsOfSplits
 from bench.compliance.records import violations_of_records
@@ -104,7 +105,10 @@ def _violations_of(store: Store, job_id: str, labels: LabelsOfSplits) -> list[Vi
         rule = "files" if problem.startswith("files") else "whole"
         return [Violation(rule, f"run {job_id}", f"{problem}.")]
     try:
-        return violations_of_records([record]) or violations_of_stored(store, record, labels)
+        return violations_of_records([record]) or [
+            *violations_of_stored(store, record, labels),
+            *violations_of_history(record),
+        ]
     except StoreError as error:
         return [Violation("files", f"run {job_id}", str(error))]
 

@@ -103,7 +103,9 @@ def reorder_labels(results, method):
         logits = arrays[f"{part}_logits"] = 9 * np.eye(len(counts), dtype=np.float32)[labels]
         figures = evaluate(labels, logits, np.array(counts))
         if part == "valid":
-            record["selection"]["valid_balanced_accuracy"] = figures.balanced_accuracy
+            chosen = record["history"][record["selection"]["epoch"] - 1]
+            for said in (record["selection"], chosen):
+                said["valid_balanced_accuracy"] = figures.balanced_accuracy
     save_file(arrays, folder / "predictions.safetensors")
     reseal(folder, record | figures.to_record())
     return folder
@@ -127,6 +129,16 @@ def test_labels_that_are_not_those_of_the_split_are_found_in_runs_and_archives(
         assert "expected the valid and test labels of job" in out
         assert "as 2 of 3 runs on this split of these samples have them" in out
         assert "3 runs checked, 2 keep every rule; 1 violation." in out
+
+
+def test_a_history_that_says_another_score_of_the_chosen_epoch_is_found(bench, results):
+    folder, record = a_run(results)
+    record["history"][record["selection"]["epoch"] - 1]["valid_balanced_accuracy"] = 0.99
+    reseal(folder, record)
+    code, out, _ = bench("verify", "--out", results)
+    assert code == 1
+    assert f"[history] job {folder.name}" in out
+    assert "1 keep every rule; 1 violation." in out
 
 
 def test_a_run_on_another_split_than_the_others_is_found(bench, results):

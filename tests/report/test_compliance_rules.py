@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.compliance.arithmetic import same
+from bench.compliance.history import violations_of_history
 from bench.compliance.identity import violations_of_identity
 from bench.compliance.labels import LabelsOfSplits
 from bench.compliance.predictions import violations_of_decisions, violations_of_predictions
@@ -178,6 +179,31 @@ def test_the_labels_of_most_runs_on_a_split_are_expected_and_without_most_all_ar
     assert differing([0, 1], [1, 0], [0, 1]) == [False, True, False]
     assert differing([0, 1], [1, 0]) == [True, True]
     assert differing([0, 1], [1, 0], [0, 1], [1, 0], [1, 1]) == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "looked_at"),
+    [
+        ("vanilla", {}, True),
+        ("vanilla", {"version": 99}, False),
+        ("tau_norm", {}, False),  # chooses a power after training
+        ("ecfp_forest", {}, False),
+        ("not_registered", {}, False),
+    ],
+)
+def test_the_chosen_epoch_has_the_score_of_the_run_where_nothing_comes_after_it(
+    method, changes, looked_at
+):
+    record = make_record(make_job(method=method))
+    record["job"]["method"] |= changes
+    chosen = record["history"][record["selection"]["epoch"] - 1]
+    assert chosen["valid_balanced_accuracy"] != record["selection"]["valid_balanced_accuracy"]
+    assert len(list(violations_of_history(record))) == looked_at
+    record["provenance"]["device"] = "NVIDIA H100"
+    assert list(violations_of_history(record)) == []
+    record["provenance"]["device"] = "cpu"
+    chosen["valid_balanced_accuracy"] = record["selection"]["valid_balanced_accuracy"]
+    assert list(violations_of_history(record)) == []
 
 
 def test_methods_with_more_epochs_than_others_are_caught():
