@@ -99,6 +99,10 @@ class NetworkTrial:
         """Train to the end, or on from `checkpoint`, as every run is trained."""
         return complete(self._run, checkpoint=checkpoint, on_epoch=on_epoch)[0]
 
+    def fit(self) -> None:
+        """Train alone; :meth:`train` also predicts the test set, as every run does."""
+        self._run.fit()
+
     def logits(self, positions: np.ndarray | None = None) -> np.ndarray:
         """Predictions for the test set or for some `positions`, shape (n, K)."""
         assert isinstance(self._run, NetworkRun)
@@ -134,8 +138,12 @@ class EstimatorTrial:
         self.estimator = self._run.estimator
 
     def train(self) -> None:
-        """Fit on the training set."""
+        """Fit on the training set, then predict the test set, as every run does."""
         complete(self._run)
+
+    def fit(self) -> None:
+        """Fit on the training set alone."""
+        self._run.fit()
 
     def report(self) -> Mapping[str, Any]:
         """What the method wants to be kept of its training."""
@@ -173,8 +181,12 @@ class EnsembleTrial:
         self.ensemble = self._run.ensemble
 
     def train(self) -> None:
-        """Choose on the validation set."""
+        """Choose on the validation set, then predict the test set, as every run does."""
         complete(self._run)
+
+    def fit(self) -> None:
+        """Choose on the validation set alone."""
+        self._run.fit()
 
     def report(self) -> Mapping[str, Any]:
         """What the method wants to be kept of its training."""
