@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from bench.backbone import Backbone
 from bench.conformance.randomness import global_random_state, keep_global_random_state
+from bench.conformance.returned import require_embeddings, require_width
 from bench.conformance.trial import CPU
 from bench.conformance.watch import Copies, TrainingTrace, Watch, parts_of
 from bench.data.batch import GraphBatch
@@ -136,6 +137,7 @@ class EncoderUnderTest:
         }
         with initial_weights(seed, self.kind):
             encoder = self.cls(*sizes[self.kind], self.options)
+        require_width(getattr(encoder, "out_features", None), self.cls.__name__)
         with initial_weights(seed, "head"):
             network = Network([self.kind], {self.kind: encoder}, _CLASSES)
         network.head.reset(seed)
@@ -198,7 +200,11 @@ class EncoderUnderTest:
                 chosen = np.arange(step % 2, len(self.data))
                 inputs = self._read(collator, chosen)
                 copies = Copies(parts_of(inputs, "input"))
-                embeddings = self.encoder(network.train())(inputs)
+                encoder = self.encoder(network.train())
+                embeddings = encoder(inputs)
+                source = f"{self.cls.__name__}.forward"
+                rows = inputs.num_graphs if isinstance(inputs, GraphBatch) else len(inputs)
+                require_embeddings(embeddings, rows, encoder.out_features, source)
                 seen.written |= copies.changed(parts_of(inputs, "input"))
                 loss = F.cross_entropy(network.head(embeddings), labels[step % 2 :])
                 optimiser.zero_grad()

@@ -24,8 +24,14 @@ from bench.conformance.encoder import (
     with_features_of_their_own,
     with_other_bond_types,
 )
-from bench.conformance.shared import require_buffers, require_texts, saved_and_read, some_names
-from bench.conformance.subject import ConformanceError, NotApplicable
+from bench.conformance.shared import (
+    require_buffers,
+    require_texts,
+    saved_and_read,
+    see,
+    some_names,
+)
+from bench.conformance.verdicts import ConformanceError, NotApplicable
 from bench.data.batch import GraphBatch
 from bench.dataset import EntityKind
 from bench.models.network import Network
@@ -67,9 +73,21 @@ def description(subject: EncoderUnderTest) -> None:
 
 
 @check()
+def shapes(subject: EncoderUnderTest) -> None:
+    """The constructor sets ``out_features``, and forward returns floats of (n, out_features)."""
+    trained = subject.first_training
+    if isinstance(trained, ConformanceError):
+        raise trained
+    if isinstance(trained, Exception):
+        raise NotApplicable(see("trains"))
+
+
+@check()
 def trains(subject: EncoderUnderTest) -> None:
     """A short training ends with finite losses and embeddings of shape (n, out_features)."""
     trained = subject.first_training
+    if isinstance(trained, ConformanceError):
+        raise NotApplicable(see("shapes"))
     if isinstance(trained, Exception):
         raise trained
     if not np.isfinite(trained.losses).all():
@@ -314,7 +332,7 @@ def double_precision(subject: EncoderUnderTest) -> None:
 def _trained(subject: EncoderUnderTest) -> TrainedEncoder:
     trained = subject.first_training
     if isinstance(trained, Exception):
-        raise NotApplicable("a first training did not end, see trains")
+        raise NotApplicable(see("shapes" if isinstance(trained, ConformanceError) else "trains"))
     return trained
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.conformance.subject import ConformanceError
 from bench.conformance.trial import NetworkTrial
+from bench.conformance.verdicts import ConformanceError
 from bench.training.checkpoint import CheckpointFile
 from bench.training.loop import EpochReport, TrainingResult
 

@@ -18,8 +18,9 @@ from bench.conformance.checks import CHECKS
 from bench.conformance.encoder import EncoderUnderTest
 from bench.conformance.encoder_checks import ENCODER_CHECKS
 from bench.conformance.randomness import keep_global_random_state
-from bench.conformance.subject import ConformanceError, MethodUnderTest, NotApplicable
+from bench.conformance.subject import MethodUnderTest
 from bench.conformance.trial import CPU, Case, FinishedRuns
+from bench.conformance.verdicts import ConformanceError, NotApplicable
 from bench.errors import BenchError, UnavailableError
 from bench.method import METHODS
 from bench.spec import check_options, parse_spec

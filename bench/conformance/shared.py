@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 
-from bench.conformance.subject import ConformanceError
+from bench.conformance.verdicts import ConformanceError
 from bench.options import Options
 from bench.plain_text import some_of
 
@@ -111,6 +111,11 @@ def saved_and_read(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def some_names(names: Collection[str]) -> str:
     """The first of the sorted names, and how many more there are."""
     return some_of(sorted(names), _SHOWN)
+
+
+def see(name: str) -> str:
+    """Why a check says nothing where the check called `name` tells why training did not end."""
+    return f"a first training did not end, see {name}"
 
 
 def _tensors_in(value: Any) -> list[Tensor]:

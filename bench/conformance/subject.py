@@ -1,4 +1,4 @@
-"""A method under test, and the verdicts that a check can give."""
+"""A method under test."""
 
 from __future__ import annotations
 
@@ -12,20 +12,9 @@ import torch
 
 from bench.conformance.randomness import global_random_state, keep_global_random_state
 from bench.conformance.trial import Case, FinishedRuns, Trial, untrained
-from bench.conformance.watch import InstrumentedMethod
-from bench.method import AnyMethod, Method
+from bench.conformance.watch import instrumented
+from bench.method import AnyMethod
 from bench.options import Options
-
-
-class ConformanceError(Exception):
-    """A method or an encoder does not do what is expected of it."""
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"expected {expected}, but got {got}")
-
-
-class NotApplicable(Exception):  # noqa: N818 - nothing is wrong
-    """The check says nothing about this method or encoder, or cannot be made here."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +24,7 @@ class FirstRun:
     Attributes
     ----------
     trial : NetworkTrial, EstimatorTrial or EnsembleTrial
-        A network's method is :class:`InstrumentedMethod`.
+        Its method is one of those of :func:`~bench.conformance.watch.instrumented`.
     logits : ndarray, shape (n, K)
         Predictions for the test set.
     touched : set of str
@@ -74,13 +63,13 @@ class MethodUnderTest:
         """Where networks are trained."""
         return self.case.device
 
-    def trained(self, case: Case, *mixins: type[Method]) -> Trial:
+    def trained(self, case: Case, *mixins: AnyMethod) -> Trial:
         """The method trained on `case`; `mixins` go before it in the order of its bases."""
         trial = self.untrained(case, *mixins)
         trial.train()
         return trial
 
-    def untrained(self, case: Case, *mixins: type[Method]) -> Trial:
+    def untrained(self, case: Case, *mixins: AnyMethod) -> Trial:
         """The method and its network before training; device and proteins as :attr:`case` says."""
         protein = case.protein or self.case.protein
         case = replace(case, device=self.case.device, protein=protein)
@@ -109,9 +98,8 @@ class MethodUnderTest:
 
     def watched_run(self) -> FirstRun:
         """The method trained under watch, again each time."""
-        mixins = (InstrumentedMethod,) if issubclass(self.cls, Method) else ()
         before = global_random_state(self.case.device)
-        trial = self.trained(self.case, *mixins)
+        trial = self.trained(self.case, instrumented(self.cls))
         logits = trial.logits()
         after = global_random_state(self.case.device)
         touched = {name for name, state in before.items() if state != after[name]}

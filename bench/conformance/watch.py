@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.conformance.returned import require_logits, require_loss, require_order
 from bench.data.batch import Batch
-from bench.method import Method, Stage
+from bench.method import AnyMethod, Ensemble, Estimator, Method, Samples, Stage
 from bench.models.network import Network
 
 
@@ -44,7 +45,10 @@ class TrainingTrace:
 
 
 class InstrumentedMethod(Method):
-    """Goes before a method in the order of its bases; writes down what happens, changes nothing."""
+    """Goes before a method in the order of its bases; writes down what happens, changes nothing.
+
+    It refuses values that a method must not return.
+    """
 
     def setup(self) -> None:
         self.watch = Watch()
@@ -61,14 +65,22 @@ class InstrumentedMethod(Method):
 
     def sample_epoch(self, epoch: int) -> np.ndarray:
         order = super().sample_epoch(epoch)
+        require_order(order, _source(self, "sample_epoch"))
         self.watch.seen.orders.append(np.array(order))
         return order
 
     def training_step(self, network: Network, batch: Batch) -> Tensor:
         inputs = Copies(parts_of(batch))
         loss = super().training_step(network, batch)
+        require_loss(loss, _source(self, "training_step", "loss"))
         self.watch.seen.written |= inputs.changed(parts_of(batch))
         return loss
+
+    def predict(self, network: Network, batch: Batch) -> Tensor:
+        logits = super().predict(network, batch)
+        source = _source(self, "predict", "adjust_logits")
+        require_logits(logits, len(batch), self.context.num_classes, source, Tensor)
+        return logits
 
     def report(self) -> Mapping[str, Any]:
         self.watch.epoch_ends()
@@ -77,6 +89,33 @@ class InstrumentedMethod(Method):
     def conclude(self, network: Network) -> None:
         self.watch.training_ends()
         super().conclude(network)
+
+
+class InstrumentedEstimator(Estimator):
+    """Goes before an estimator; refuses predictions that it must not return."""
+
+    def logits(self, samples: Samples) -> np.ndarray:
+        logits = super().logits(samples)  # type: ignore[safe-super]
+        rows, classes = len(samples.entities[0].values), self.context.num_classes
+        require_logits(logits, rows, classes, _source(self, "logits"), np.ndarray)
+        return logits
+
+
+class InstrumentedEnsemble(Ensemble):
+    """Goes before an ensemble; refuses predictions that it must not return."""
+
+    def logits(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
+        found = super().logits(logits)  # type: ignore[safe-super]
+        rows, classes = next(iter(logits.values())).shape
+        require_logits(found, rows, classes, _source(self, "logits"), np.ndarray)
+        return found
+
+
+def instrumented(cls: AnyMethod) -> AnyMethod:
+    """What goes before a method of this kind, so that it is watched."""
+    if issubclass(cls, Estimator):
+        return InstrumentedEstimator
+    return InstrumentedEnsemble if issubclass(cls, Ensemble) else InstrumentedMethod
 
 
 class OneClassBatches(Method):
@@ -145,6 +184,18 @@ class Copies:
             for name, copy in self.copies.items()
             if name not in tensors or not torch.equal(copy, tensors[name])
         }
+
+
+def _source(method: object, *names: str) -> str:
+    """The first of these that a method overrides, with its class; the last where it has none.
+
+    The last is what the others call, in the order of the contract.
+    """
+    classes = [cls for cls in type(method).__mro__ if cls.__module__ != __name__]
+    found = [(name, next(cls for cls in classes if name in vars(cls))) for name in names]
+    own = [(name, cls) for name, cls in found if cls.__module__ != Method.__module__]
+    name, cls = [*own, found[-1]][0]
+    return f"{cls.__name__}.{name}"
 
 
 def _by_name(module: nn.Module) -> dict[str, Tensor]:

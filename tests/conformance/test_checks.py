@@ -16,7 +16,7 @@ from bench.conformance.run import run_check, run_checks
 from bench.conformance.subject import MethodUnderTest
 from bench.conformance.toy import toy_split
 from bench.conformance.trial import Case, FinishedRuns, NetworkTrial
-from bench.method import Estimator, Method, Stage
+from bench.method import Ensemble, Estimator, Method, Stage
 from bench.models.gcn import GCN
 from bench.options import Options
 
@@ -34,6 +34,44 @@ def failures(cls):
 class WrongShape(Method):
     def adjust_logits(self, logits):
         return logits[:, :1]
+
+
+class ScoresToSpare(Method):
+    """One more score than there are classes, as of an unknown one."""
+
+    def predict(self, network, batch):
+        logits = network(batch)
+        return torch.cat([logits, logits[:, :1]], dim=1)
+
+
+class ClassNumbers(Method):
+    def adjust_logits(self, logits):
+        return logits.argmax(dim=1)
+
+
+class ReturnsNothing(Method):
+    def loss(self, logits, labels):
+        super().loss(logits, labels)
+
+
+class ReturnsANumber(Method):
+    def training_step(self, network, batch):
+        return super().training_step(network, batch).item()
+
+
+class NotReduced(Method):
+    def loss(self, logits, labels):
+        return nn.functional.cross_entropy(logits, labels, reduction="none")
+
+
+class DetachedLoss(Method):
+    def loss(self, logits, labels):
+        return super().loss(logits, labels).detach()
+
+
+class EmptyEpochs(Method):
+    def sample_epoch(self, epoch):
+        return np.array([], np.int64)
 
 
 class NotFinite(Method):
@@ -323,7 +361,17 @@ class KnowsItsBackbone(Method):
 
 BROKEN = {
     "description": [type("NoDocstring", (Method,), {})],
-    "trains": [WrongShape, NotFinite, GradientOfUnusedBranch, ReportsATensor],
+    "shapes": [
+        WrongShape,
+        ScoresToSpare,
+        ClassNumbers,
+        ReturnsNothing,
+        ReturnsANumber,
+        NotReduced,
+        DetachedLoss,
+        EmptyEpochs,
+    ],
+    "trains": [NotFinite, GradientOfUnusedBranch, ReportsATensor],
     "gradients": [UnusedParameter, UntrainedHead, FadesIn],
     "frozen_parts": [WritesToFrozenWeights, MovesFrozenStatistics],
     "inputs_unchanged": [WritesLabels, WritesSharedFeatures],
@@ -361,11 +409,32 @@ def test_a_broken_method_is_caught(check, cls):
         pytest.skip("no dgl")
     broken = subject(cls)
     # Before the check itself, as in a run of all checks: it must not live on what this leaves.
-    assert run_check("trains", broken).verdict == ("failed" if check == "trains" else "ok")
+    trains = {"shapes": "skipped", "trains": "failed"}.get(check, "ok")
+    assert run_check("trains", broken).verdict == trains
     result = run_check(check, broken)
     assert result.verdict == "failed"
     assert result.text.startswith("expected ")
     assert ", but got " in result.text
+
+
+@pytest.mark.parametrize(
+    ("cls", "source", "got"),
+    [
+        (WrongShape, "WrongShape.adjust_logits", "torch.float32 of shape (21, 1)"),
+        (ScoresToSpare, "ScoresToSpare.predict", "torch.float32 of shape (21, 4)"),
+        (ClassNumbers, "ClassNumbers.adjust_logits", "torch.int64 of shape (21,), as of class"),
+        (ReturnsNothing, "ReturnsNothing.loss", "None; end it with return"),
+        (ReturnsANumber, "ReturnsANumber.training_step", "a value of type float; return the"),
+        (NotReduced, "NotReduced.loss", "shape (16,); take its mean"),
+        (DetachedLoss, "DetachedLoss.loss", "one without a gradient"),
+        (EmptyEpochs, "EmptyEpochs.sample_epoch", "int64 of shape (0,)"),
+    ],
+)
+def test_a_value_that_is_no_loss_and_no_logits_is_the_only_failure(cls, source, got):
+    results = {r.check: r for r in run_checks(subject(cls)) if r.check != "description"}
+    assert {name for name, r in results.items() if r.verdict != "skipped"} == {"shapes"}
+    assert f"from {source}," in results["shapes"].text.replace(" but", "")
+    assert f"but got {got}" in results["shapes"].text
 
 
 @pytest.mark.parametrize("check", ["trains", "predicts_without_labels"])
@@ -548,6 +617,40 @@ class NearestMean(Estimator):
         return -np.linalg.norm(self._features(samples)[:, None] - self.means, axis=2)
 
 
+class ListOfScores(NearestMean):
+    def logits(self, samples):
+        return super().logits(samples).tolist()
+
+
+class TensorOfScores(NearestMean):
+    def logits(self, samples):
+        return torch.from_numpy(super().logits(samples))
+
+
+class BestClasses(NearestMean):
+    def logits(self, samples):
+        return super().logits(samples).argmax(axis=1)
+
+
+class FewerRows(NearestMean):
+    def logits(self, samples):
+        return super().logits(samples)[1:]
+
+
+class MeanOfNone(Ensemble):
+    """Gives back one score a sample of the runs that it combines."""
+
+    @classmethod
+    def requires(cls, options):
+        return {"base": "vanilla"}
+
+    def fit(self, logits, labels):
+        """Nothing is chosen."""
+
+    def logits(self, logits):
+        return logits["base"].mean(axis=1)
+
+
 class SeenClassesOnly(NearestMean):
     def fit(self, train, valid):
         super().fit(train, valid)
@@ -624,7 +727,7 @@ def test_a_good_estimator_passes_and_what_needs_a_network_is_not_applicable():
     assert {r.check for r in results.values() if r.verdict == "failed"} == set()
     ok = {name for name, result in results.items() if result.verdict == "ok"}
     assert ok == {
-        "description", "trains", "global_random_state", "prediction_of_one",
+        "description", "shapes", "trains", "global_random_state", "prediction_of_one",
         "predicts_without_labels", "same_seed_same_result", "learns_a_separable_set",
         "two_classes", "ten_classes", "class_without_training_samples",
         "class_with_one_training_sample", "one_atom_molecules",
@@ -641,6 +744,11 @@ def test_an_estimator_that_keeps_a_model_is_loaded_again():
 @pytest.mark.parametrize(
     ("cls", "check"),
     [
+        (ListOfScores, "shapes"),
+        (TensorOfScores, "shapes"),
+        (BestClasses, "shapes"),
+        (FewerRows, "shapes"),
+        (MeanOfNone, "shapes"),
         (SeenClassesOnly, "class_without_training_samples"),
         (UnseededEstimator, "same_seed_same_result"),
         (RemembersMolecules, "prediction_of_one"),

@@ -81,6 +81,17 @@ class NotFinite(Molecules):
         return super().forward(graphs) / 0
 
 
+class NoWidth(Molecules):
+    def __init__(self, num_features, options):
+        super().__init__(num_features, options)
+        del self.out_features
+
+
+class ReturnsNothing(Molecules):
+    def forward(self, graphs):
+        super().forward(graphs)
+
+
 class OneRowAnAtom(Molecules):
     """Fits by chance where all molecules have one atom."""
 
@@ -290,7 +301,8 @@ class CategoriesOfABatch(Categories):
 
 BROKEN = {
     "description": [type("NoDocstring", (Molecules,), {})],
-    "trains": [WrongWidth, NotFinite, OneRowAnAtom],
+    "shapes": [WrongWidth, NoWidth, ReturnsNothing, OneRowAnAtom],
+    "trains": [NotFinite],
     "gradients": [UnusedParameter, Detached],
     "inputs_matter": [Constant],
     "inputs_unchanged": [WritesSharedFeatures],
@@ -324,11 +336,29 @@ def test_every_check_has_an_encoder_that_it_catches():
 def test_a_broken_encoder_is_caught(check, cls):
     broken = subject(cls, OPTIONS.get(cls))
     # Before the check itself, as in a run of all checks: it must not live on what this leaves.
-    assert run_check("trains", broken).verdict == ("failed" if check == "trains" else "ok")
+    trains = {"shapes": "skipped", "trains": "failed"}.get(check, "ok")
+    assert run_check("trains", broken).verdict == trains
     result = run_check(check, broken)
     assert result.verdict == "failed"
     assert result.text.startswith("expected ")
     assert ", but got " in result.text
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected", "got"),
+    [
+        (WrongWidth, "WrongWidth.forward, a tensor of floats of shape (14, 6)", "(14, 5)"),
+        (OneRowAnAtom, "OneRowAnAtom.forward, a tensor of floats of shape (14, 6)", "(69, 6)"),
+        (ReturnsNothing, "ReturnsNothing.forward", "None; end it with return"),
+        (NoWidth, "self.out_features in the constructor of NoWidth", "none"),
+    ],
+)
+def test_a_value_that_is_no_embedding_is_the_only_failure(cls, expected, got):
+    results = {r.check: r for r in run_checks(subject(cls)) if r.check != "description"}
+    assert {name for name, r in results.items() if r.verdict != "skipped"} == {"shapes"}
+    before, _, after = results["shapes"].text.partition(", but got ")
+    assert expected in before
+    assert after.endswith(got)
 
 
 @pytest.mark.parametrize("cls", [Molecules, Proteins, Categories])

@@ -12,8 +12,8 @@ import pytest
 
 from bench.conformance.checks import require_separated
 from bench.conformance.run import run_check, subject_of
-from bench.conformance.subject import NotApplicable
 from bench.conformance.trial import Case
+from bench.conformance.verdicts import NotApplicable
 from bench.method import usable_methods
 from bench.training.optimiser import make_optimiser
 from bench.training.settings import TrainingSettings
