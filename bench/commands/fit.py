@@ -352,7 +352,7 @@ def _show(card: Card, raw: RawSamples, to: Path) -> None:
 
 
 def validation_in_words(card: Card) -> str:
-    """The balanced accuracy on validation, and how far it can be trusted.
+    """The balanced accuracy on validation, over which classes, and how far it can be trusted.
 
     The uncertainty is that of the counts alone, as if every class were recognised equally well:
     per class two successes and two failures are added (Agresti and Coull, Am. Stat. 1998,
@@ -367,12 +367,23 @@ def validation_in_words(card: Card) -> str:
         share = (score * count + 2) / (count + 4)
         variance += share * (1 - share) / (count + 4)
     reach = 100 * _Z * variance**0.5 / len(held)
-    text = f"Validation balanced accuracy: {100 * score:.1f} %, within about {reach:.0f} points"
+    text = f"Validation balanced accuracy: {100 * score:.1f} %"
+    none = ""
+    if lacking := [
+        name for name, count in zip(card.class_names, card.valid_counts, strict=True) if not count
+    ]:
+        text += f" over {len(held)} of {len(card.valid_counts)} classes"
+        none = (
+            f" Of {some_of(list(map(repr, lacking)))} there is no sample in validation, so the "
+            "figure says nothing of how often that is recognised."
+        )
     smallest = min(held)
-    because = f" The smallest class has only {counted(smallest, 'sample')} there."
+    which = "of the others" if lacking else "class"
+    because = f" The smallest {which} has only {counted(smallest, 'sample')} there."
     chosen = "The epoch was chosen" if card.epoch else "Settings may have been chosen"
     return (
-        f"{text} (95 % interval from {counted(sum(held), 'sample')})."
+        f"{text}, within about {reach:.0f} points (95 % interval from "
+        f"{counted(sum(held), 'sample')}).{none}"
         f"{because if smallest < 30 else ''} {chosen} on these samples: expect somewhat less on "
         "new molecules, and less still on molecules unlike those of training. A benchmark run "
         "measures it on a test set."

@@ -227,7 +227,11 @@ def test_interrupt_leaves_nothing(fit, tmp_path, monkeypatch):
 def test_uncertainty_of_validation_grows_as_its_classes_shrink():
     def reach(counts, score):
         made = card().model_copy(
-            update={"valid_counts": counts, "valid": {"balanced_accuracy": score}}
+            update={
+                "class_names": ("a", "b"),
+                "valid_counts": counts,
+                "valid": {"balanced_accuracy": score},
+            }
         )
         text = validation_in_words(made)
         return float(text.partition("within about ")[2].partition(" ")[0])
@@ -237,6 +241,19 @@ def test_uncertainty_of_validation_grows_as_its_classes_shrink():
     assert reach((1000, 10), 0.8) > reach((1000, 100), 0.8) > 2
     # A perfect score on few samples is not certain.
     assert reach((1000, 4), 1.0) > 10
+
+
+def test_the_figure_of_validation_says_over_which_classes_it_is():
+    def words(counts):
+        names = ("common", "rare", "rarest")
+        update = {"class_names": names, "valid_counts": counts, "valid": {"balanced_accuracy": 1.0}}
+        return validation_in_words(card().model_copy(update=update))
+
+    assert "accuracy: 100.0 %, within" in words((99, 40, 30))
+    assert "no sample" not in words((99, 40, 30))
+    assert "accuracy: 100.0 % over 2 of 3 classes, within" in words((99, 4, 0))
+    assert "Of 'rarest' there is no sample in validation" in words((99, 4, 0))
+    assert "The smallest of the others has only 4 samples there." in words((99, 4, 0))
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_trains(
