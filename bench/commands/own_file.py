@@ -79,8 +79,8 @@ def _smiles_columns(path: str | Path, given: Mapping[str, Any]) -> list[str]:
     asked = given["smiles_col"]
     if not isinstance(asked, str):
         return list(asked)
-    if not set(',"') & set(asked):
-        return split_list(asked)
+    if not set(',"') & set(asked):  # one name, which may end in a space
+        return [asked]
     from bench.commands.csv_stream import open_table
 
     form = {name: given.get(name) for name in ("delimiter", "sheet")}

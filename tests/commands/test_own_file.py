@@ -41,6 +41,19 @@ def test_data_takes_a_path_with_the_options_of_a_run(bench, table, sign):
     assert again[1] == out
 
 
+def test_a_column_whose_name_ends_in_a_space_is_named_as_it_is(bench, table):
+    path = table(rows().replace("smiles,class", "smiles ,class "))
+    code, _, err = bench("data", path)
+    assert code == 2
+    words = shlex.split(err.split("Perhaps: ")[1])
+    assert words == ["--smiles-col", "smiles ", "--label-col", "class "]
+    code, out, err = bench("data", path, *words)
+    assert (code, "alcohol" in out) == (0, True), err
+    code, _, err = bench("data", path, "--smiles-col", "smiles", "--label-col", "class ")
+    assert code == 2
+    assert "Did you mean 'smiles '?" in err
+
+
 def test_a_file_with_brackets_in_its_name_is_a_file(bench, table):
     path = table(rows(), "m[1].csv")
     code, out, err = bench("data", path, *COLUMNS)
