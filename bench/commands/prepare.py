@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,15 @@ from bench.data.left_out import summary
 from bench.data.obtain import Located, obtain
 from bench.data.prepare import prepare
 from bench.data.prepared import PreparedData
+from bench.plain_text import some_of
+from bench.report.document.numbers import counted
 from bench.sweep.plan import Part, open_dataset
+
+# Names of classes that in many files stand for a label that is not there. What is always read as
+# no label is in bench.dataset.MISSING.
+_MAYBE_NO_LABEL = frozenset({"none", "null", "missing", "unknown", "-", "?"})
+# Names that a warning lists.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,39 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
             f"out: {summary(prepared.unusable)}."
             f"{undecided(row.reason for row in prepared.unusable)}"
         )
+    counts = prepared.class_counts().tolist()
+    for text in _doubtful_classes(dict(zip(prepared.class_names, counts, strict=True))):
+        warn(f"{part.label}: {text}")
     return Ready(located, prepared)
+
+
+def _doubtful_classes(samples: Mapping[str, int]) -> list[str]:
+    """Classes whose names may be a slip, in words.
+
+    Parameters
+    ----------
+    samples : mapping of str to int
+        Samples of each class.
+    """
+    same: dict[str, list[str]] = defaultdict(list)
+    for name in samples:
+        same[name.strip().casefold()].append(name)
+
+    def counts(names: Iterable[str]) -> str:
+        return some_of([f"{name!r} ({counted(samples[name], 'sample')})" for name in names], _SHOWN)
+
+    texts = [
+        "kept as classes of their own, though their names differ in capitals or spaces alone: "
+        f"{counts(names)}. If they are one, give them one name in the file."
+        for names in same.values()
+        if len(names) > 1
+    ]
+    if doubtful := [name for key in same.keys() & _MAYBE_NO_LABEL for name in same[key]]:
+        texts.append(
+            "kept as a class of its own, though the name may stand for a label that is not there: "
+            f"{counts(sorted(doubtful))}. If it does, leave these labels empty in the file."
+        )
+    return texts
 
 
 def undecided(reasons: Iterable[str]) -> str:

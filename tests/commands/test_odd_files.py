@@ -32,6 +32,22 @@ def test_shuffled_labels_score_as_chance_and_true_ones_do_not(bench, csv, tmp_pa
     assert abs(sum(scores["shuffled"]) / 3 - 1 / 3) < 0.18
 
 
+def test_classes_whose_names_may_be_a_slip_are_named_and_kept(bench, csv, toy_arguments):
+    names = ["Ring"] * 6 + ["ring"] * 5
+    rows = [*((s, "alcohol") for s in ALCOHOLS)]
+    rows += zip(AMINES + RINGS, ["unknown"] * 12 + ["-"] * 8 + names, strict=True)
+    path = csv(rows)
+    columns = ("--smiles-col", "smiles", "--label-col", "class")
+    for words in (["data", path, *columns], toy_arguments("--methods", "ecfp_forest", path=path)):
+        code, _, err = bench(*words)
+        assert code == 0
+        err = " ".join(err.split())
+        assert "capitals or spaces alone: 'Ring' (6 samples), 'ring' (5 samples)." in err
+        assert "a label that is not there: '-' (8 samples), 'unknown' (12 samples)." in err
+    _, out, err = bench("data", csv(), *columns)
+    assert "kept as" not in err + out
+
+
 HYPERVALENT = [
     "O=Cl(=O)(=O)F", "FBr(F)(F)(F)F", "FI(F)(F)(F)(F)(F)F", "Br[Br-]Br", "[Cl-]->[Be+2]<-[Cl-]",
 ]  # fmt: skip
