@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,18 @@ import torch
 from rich.text import Text
 
 from bench.backbone import BACKBONES
+from bench.checkout import PROGRAM
 from bench.commands.console import console
 from bench.conformance.encoder import EncoderUnderTest
 from bench.conformance.run import VERDICTS, Result, encoder_of, run_checks, subject_of
 from bench.conformance.subject import MethodUnderTest
 from bench.conformance.trial import FinishedRuns
+from bench.dataset import DATASETS
 from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
 from bench.plugin_files import import_file, plugin_files, reason_of
 from bench.registry import Registry
+from bench.report.document.numbers import counted
 from bench.spec import parse_spec
 from bench.training.run import choose_device
 
@@ -129,8 +133,9 @@ def _registered_by(path: Path) -> list[tuple[str, Registry[Any]]]:
     """What a file registers; it is imported unless it was found by itself."""
     if not path.is_file():
         raise UsageError(f"Expected the path of a Python file, but {path} is not there.")
-    own = _of_file(path)
-    if not own:
+    own, datasets = _of_file(path), _datasets_of(path)
+    found_by_itself = datasets and path.resolve() not in map(Path.resolve, plugin_files())
+    if not own and not datasets:
         before = {registry.kind: set(registry.names()) for registry in _REGISTRIES}
         _import(path)
         own = [
@@ -139,6 +144,14 @@ def _registered_by(path: Path) -> list[tuple[str, Registry[Any]]]:
             for name in registry.names()
             if name not in before[registry.kind]
         ]
+        datasets = _datasets_of(path)
+    if datasets and not own:
+        plugin = "" if found_by_itself else f"--plugin {shlex.quote(str(path))} "
+        raise UsageError(
+            f"Expected {path} to register a method or an encoder, but it registers "
+            f"{counted(len(datasets), 'data set')} alone. Describe and check it with: {PROGRAM} "
+            f"{plugin}data {' '.join(datasets)}"
+        )
     if not own:
         raise UsageError(
             f"Expected {path} to register a method or an encoder, but it does not. Put "
@@ -156,6 +169,11 @@ def _of_file(path: Path) -> list[tuple[str, Registry[Any]]]:
         for entry in registry
         if Path(entry.origin).resolve() == path.resolve()
     ]
+
+
+def _datasets_of(path: Path) -> list[str]:
+    """Names of the data sets that are registered already by a file."""
+    return [entry.name for entry in DATASETS if Path(entry.origin).resolve() == path.resolve()]
 
 
 def _import(path: Path) -> None:

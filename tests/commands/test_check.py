@@ -1,11 +1,14 @@
+import shlex
 import sys
 
 import pytest
 import torch
 
 from bench.backbone import BACKBONES
+from bench.checkout import CHECKOUT
 from bench.conformance.checks import CHECKS
 from bench.conformance.encoder_checks import ENCODER_CHECKS
+from bench.dataset import DATASETS
 from bench.method import METHODS
 
 BROKEN = """
@@ -53,7 +56,7 @@ class Table(CategoryBackbone):
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch):
     monkeypatch.setenv("LTDD_PLUGINS", "")
-    for registry in (METHODS, BACKBONES):
+    for registry in (METHODS, BACKBONES, DATASETS):
         registry.discover()
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_unavailable", dict(registry._unavailable))
@@ -273,6 +276,38 @@ def test_a_file_that_cannot_be_used_ends_with_2(bench, file, text, words):
     assert words in err
     assert "Traceback" not in err
     assert out == ""
+
+
+DATASET = """
+import numpy as np
+
+from bench.dataset import Dataset, Entity, RawSamples, Source, register_dataset
+
+
+@register_dataset("chains", title="Chains", reference="none")
+class Chains(Dataset):
+    sources = (Source("chains.txt"),)
+
+    def read(self, path):
+        smiles = path.read_text().split()
+        labels = np.array([text.endswith("O") for text in smiles], np.int64)
+        return RawSamples((Entity("molecule", "molecule", smiles),), labels, ("amine", "alcohol"))
+"""
+
+
+def test_a_file_of_data_sets_alone_is_sent_to_the_command_that_checks_them(bench, file, tmp_path):
+    code, _, err = bench("check", file(DATASET))
+    assert code == 2
+    assert "registers 1 data set alone" in " ".join(err.split())
+    words = shlex.split(err.partition("with: python run_bench.py ")[2])
+    assert words == ["--plugin", str(tmp_path / "mine.py"), "data", "chains"]
+    smiles = [f"{'C' * n}{end}" for n in range(1, 9) for end in "NO"]
+    (tmp_path / "chains.txt").write_text("\n".join(smiles))
+    code, out, err = bench(*words, "--data-dir", tmp_path)
+    assert (code, "alcohol" in out) == (0, True), err
+    code, _, err = bench("check", CHECKOUT / "datasets" / "hiv.py")
+    assert code == 2
+    assert err.endswith("with: python run_bench.py data hiv\n")
 
 
 def test_no_name_ends_with_2(bench):
