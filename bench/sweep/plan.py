@@ -31,6 +31,7 @@ from bench.spec import (
 )
 from bench.split import SPLITS
 from bench.strict_yaml import parse_value
+from bench.sweep.raw_samples import with_checked_samples
 from bench.titles import method_title
 from bench.training.settings import TrainingSettings, rule_of
 
@@ -329,9 +330,8 @@ def _dataset_part(spec: Spec) -> Part:
 
 
 def open_dataset(part: Part) -> Dataset:
-    """The data set object of a job's or a grid's data set."""
-    dataset: Dataset = DATASETS.get(part.name).cls(part.options)
-    return dataset
+    """The data set object of a job's or a grid's data set, whose samples are checked."""
+    return with_checked_samples(DATASETS.get(part.name).cls(part.options))
 
 
 def _encoder_part(text: str) -> Part:

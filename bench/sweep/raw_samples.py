@@ -1,0 +1,59 @@
+"""Refuse what a reader of a data set may give by mistake and nothing later can see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.dataset import Dataset, RawSamples
+from bench.errors import DataError
+
+
+def with_checked_samples(dataset: Dataset) -> Dataset:
+    """`dataset`, whose ``read`` from now on refuses such samples.
+
+    Its class stays, by whose code features are kept and runs are known.
+    """
+    read = dataset.read
+
+    def checked(path: Path) -> RawSamples:
+        raw = read(path)
+        require_plain(raw, path)
+        return raw
+
+    vars(dataset)["read"] = checked
+    return dataset
+
+
+def require_plain(raw: RawSamples, path: Path) -> None:
+    """Columns are in the order of the rows, and labels are one number a row.
+
+    A pandas Series is asked by index where a list is asked by place: after ``dropna`` or
+    ``sort_values`` a molecule would have the label of another row.
+
+    Raises
+    ------
+    DataError
+        A column is a Series, or the labels have more than one dimension.
+    """
+    columns = {
+        **{f"the values of entity {entity.name!r}": entity.values for entity in raw.entities},
+        **{f"`{name}`": texts for name, texts in raw.columns_of_splits().items()},
+        "`labels`": raw.labels,
+        "`row_names`": raw.row_names,
+        "`rows`": raw.rows,
+    }
+    for name, values in columns.items():
+        if hasattr(values, "iloc"):  # pandas need not be installed
+            kind = "an array" if name in ("`labels`", "`rows`") else "a list"
+            way = ".to_numpy()" if kind == "an array" else ".tolist()"
+            raise DataError(
+                f"Expected {kind} in the order of the rows as {name} of {path}, but got a "
+                f"{type(values).__name__} of pandas, which is asked by its index. Add {way} in the "
+                "data set's reader."
+            )
+    if raw.labels.ndim != 1:
+        raise DataError(
+            f"Expected one class number a row as `labels` of {path}, but got an array of shape "
+            f"{raw.labels.shape}. In the data set's reader, take .argmax(axis=1) of one-hot "
+            "labels, and .ravel() of a single column."
+        )
