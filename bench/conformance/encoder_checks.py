@@ -211,9 +211,13 @@ def renumbering(subject: EncoderUnderTest) -> None:
 
 @check()
 def embedding_of_one(subject: EncoderUnderTest) -> None:
-    """In evaluation an embedding does not depend on the inputs beside it."""
-    trained = _trained(subject)
-    alone = [subject.embed(trained.network, [place]) for place in range(len(subject.data))]
+    """In evaluation an embedding does not depend on the inputs beside it.
+
+    A fresh object with the same weights is asked, which has seen no other input.
+    """
+    trained, fresh = _trained(subject), subject.fresh()
+    fresh.load_state_dict(trained.network.state_dict())
+    alone = [subject.embed(fresh, [place]) for place in range(len(subject.data))]
     _require_close(
         np.concatenate(alone),
         trained.embeddings,
