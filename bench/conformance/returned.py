@@ -23,7 +23,7 @@ def require_loss(loss: object, source: str) -> None:
     if not isinstance(loss, Tensor):
         mend = "end it with return" if loss is None else "return the tensor, without float or item"
         raise ConformanceError(expected, f"{_kind(loss)}; {mend}")
-    if loss.ndim:
+    if loss.numel() != 1:  # shape (1,) trains as () does
         raise ConformanceError(expected, f"shape {tuple(loss.shape)}; take its mean")
     if not loss.is_floating_point():
         raise ConformanceError(expected, f"{loss.dtype}; a loss of whole numbers has no gradient")
