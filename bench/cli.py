@@ -280,11 +280,16 @@ def _refuse_options_before(context: click.Context) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is ParameterSource.COMMANDLINE and parameter.name != "plugins":
-            command = context.invoked_subcommand
+            command, option = str(context.invoked_subcommand), parameter.opts[0]
+            own = cli.commands[command].params
+            mend = (
+                f"Put it behind: {PROGRAM} {command} {option} ..."
+                if any(option in other.opts for other in own)
+                else f"{command} has no {option}: {PROGRAM} {command} --help lists what it has."
+            )
             raise click.UsageError(
-                f"Expected {parameter.opts[0]} behind the command, as in {PROGRAM} {command} "
-                f"{parameter.opts[0]} ..., but got it before {command}, which does not see it "
-                "there. Only --plugin stands before a command."
+                f"Expected only --plugin before a command, but got {option} before {command}, "
+                f"which does not see it there. {mend}"
             )
 
 

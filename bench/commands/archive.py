@@ -33,12 +33,10 @@ def archive_results(out: Path) -> int:
         archived = write_archive(store, partial(step.advance, "Reading runs"))
     for what in archived.left_out:
         warn(f"Left out, as it is damaged: {what}")
-    for what in archived.kept:
-        warn(f"Kept as the archive before had it: {what}")
     if archived.kept:
         warn(
-            f"To take what the archive has, delete the folders of these runs, these plans and "
-            f"{out / UNPACKED}, and start again."
+            f"What the archive had before stays in it: {some_of(archived.kept, _SHOWN)}. To take "
+            f"it here, too, delete it in {out} together with {out / UNPACKED} and start again."
         )
     size = archived.size / 2**20
     console.print(f"{counted(archived.runs, 'run')} in {archived.path}, {size:.2f} MiB.")

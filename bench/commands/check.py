@@ -23,7 +23,6 @@ from bench.errors import UnknownNameError, UsageError
 from bench.method import METHODS
 from bench.plugin_files import import_file, plugin_files, reason_of
 from bench.registry import Registry
-from bench.report.document.numbers import counted
 from bench.spec import parse_spec
 from bench.training.run import choose_device
 
@@ -148,9 +147,8 @@ def _registered_by(path: Path) -> list[tuple[str, Registry[Any]]]:
     if datasets and not own:
         plugin = "" if found_by_itself else f"--plugin {shlex.quote(str(path))} "
         raise UsageError(
-            f"Expected {path} to register a method or an encoder, but it registers "
-            f"{counted(len(datasets), 'data set')} alone. Describe and check it with: {PROGRAM} "
-            f"{plugin}data {' '.join(datasets)}"
+            f"Expected {path} to register a method or an encoder, but it registers data sets "
+            f"alone. Describe and check one with: {PROGRAM} {plugin}data {datasets[0]}"
         )
     if not own:
         raise UsageError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from bench.checkout import PROGRAM
@@ -20,7 +21,7 @@ from bench.commands.archive import open_results
 from bench.commands.arguments import resolve_arguments
 from bench.commands.console import console, warn
 from bench.commands.own_file import file_as_datasets, refuse_without_file
-from bench.commands.prepare import undecided
+from bench.commands.prepare import undecided, warn_of_classes
 from bench.commands.progress import LiveStep
 from bench.commands.run_id import run_by_id
 from bench.commands.streams import show_error
@@ -267,6 +268,9 @@ def _read(recipe: _Recipe, data_dir: Path | None) -> RawSamples:
         f"{recipe.dataset.label}: {len(raw.labels):,} rows, {len(raw.class_names)} classes, from "
         f"{located.path.name} ({located.origin})"
     )
+    labels = raw.labels[raw.labels >= 0]
+    counts = np.bincount(labels, minlength=len(raw.class_names)).tolist()
+    warn_of_classes(recipe.dataset.label, raw.class_names, counts)
     if recipe.content_sha256 not in (None, raw.content_sha256()):
         warn("These are other samples than those of the run.")
     return raw

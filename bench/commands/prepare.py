@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,10 +58,14 @@ def prepare_dataset(part: Part, data_dir: Path | None, cache: Path, cores: int) 
             f"out: {summary(prepared.unusable)}."
             f"{undecided(row.reason for row in prepared.unusable)}"
         )
-    counts = prepared.class_counts().tolist()
-    for text in _doubtful_classes(dict(zip(prepared.class_names, counts, strict=True))):
-        warn(f"{part.label}: {text}")
+    warn_of_classes(part.label, prepared.class_names, prepared.class_counts().tolist())
     return Ready(located, prepared)
+
+
+def warn_of_classes(label: str, names: Sequence[str], counts: Sequence[int]) -> None:
+    """Warn of classes of the data set `label` whose names may be a slip."""
+    for text in _doubtful_classes(dict(zip(names, counts, strict=True))):
+        warn(f"{label}: {text}")
 
 
 def _doubtful_classes(samples: Mapping[str, int]) -> list[str]:
@@ -79,18 +83,23 @@ def _doubtful_classes(samples: Mapping[str, int]) -> list[str]:
     def counts(names: Iterable[str]) -> str:
         return some_of([f"{name!r} ({counted(samples[name], 'sample')})" for name in names], _SHOWN)
 
-    texts = [
-        "kept as classes of their own, though their names differ in capitals or spaces alone: "
-        f"{counts(names)}. If they are one, give them one name in the file."
-        for names in same.values()
-        if len(names) > 1
-    ]
+    texts = []
+    if alike := [counts(names) for names in same.values() if len(names) > 1]:
+        texts.append(
+            "kept as classes of their own, though their names differ in capitals or spaces alone: "
+            f"{'; '.join(alike[:_SHOWN])}{_more(len(alike))}. If they are one, give them one name "
+            "in the file."
+        )
     if doubtful := [name for key in same.keys() & _MAYBE_NO_LABEL for name in same[key]]:
         texts.append(
             "kept as a class of its own, though the name may stand for a label that is not there: "
             f"{counts(sorted(doubtful))}. If it does, leave these labels empty in the file."
         )
     return texts
+
+
+def _more(groups: int) -> str:
+    return f"; and {counted(groups - _SHOWN, 'more group')}" if groups > _SHOWN else ""
 
 
 def undecided(reasons: Iterable[str]) -> str:

@@ -72,8 +72,8 @@ def require_width(width: object, source: str) -> int:
     ------
     ConformanceError
     """
-    if isinstance(width, int) and width > 0:
-        return width
+    if isinstance(width, int | np.integer) and not isinstance(width, bool) and width > 0:
+        return int(width)
     raise ConformanceError(
         f"self.out_features in the constructor of {source}, the width of what forward returns",
         f"{width!r}" if width is not None else "none",

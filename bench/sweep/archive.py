@@ -143,7 +143,7 @@ def write_archive(store: Store, on_progress: Callable[[int, int], None]) -> Arch
             members |= {f"runs/{job_id}/{name}": content for name, content in files.items()}
             if damaged.pop(job_id, None):
                 kept.append(f"run {job_id}: damaged here")
-        kept += [f"run {job_id}: finished earlier here" for job_id in later]
+        kept += [f"run {job_id}: older here" for job_id in later]
     left_out += [f"run {job_id}: {problem}" for job_id, problem in damaged.items()]
     for path in (store.root / "plan.json", *entries(store.root / "plans")):
         name = path.relative_to(store.root).as_posix()

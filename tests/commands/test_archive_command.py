@@ -140,9 +140,9 @@ def test_a_damaged_run_is_named_and_the_others_are_archived(bench, results):
     path.write_text(json.dumps({}))
     code, out, err = bench("archive", "--out", results)
     assert code == 1
-    words = f"Kept as the archive before had it: run {path.parent.name}: damaged here"
+    words = f"What the archive had before stays in it: run {path.parent.name}: damaged here"
     assert words in err
-    assert f"delete the folders of these runs, these plans and {results / 'runs/.unpacked'}" in err
+    assert f"together with {results / 'runs/.unpacked'} and start again" in err
     assert "2 runs in" in out
     (results / "records.tar.xz").unlink()
     code, out, err = bench("archive", "--out", results)
@@ -172,7 +172,7 @@ def test_what_is_older_than_in_a_new_archive_is_told_with_how_to_take_it(
     )
     code, out, err = bench("archive", "--out", results)
     assert code == 1
-    assert err.count("finished earlier here") == 2
+    assert err.count("older here") == 2
     assert "2 runs in" in out
     shutil.rmtree(results / "runs")
     assert "2 runs unpacked" in bench("report", "--out", results)[2]

@@ -319,3 +319,11 @@ def test_like_a_run_whose_split_was_a_column(bench, toy_arguments, fit, csv, tmp
     assert code == 0, err
     assert "other samples" not in err
     assert f"As run {job_id}: ecfp_forest[trees=5]." in out
+
+
+def test_spellings_of_one_class_are_warned_of(fit, csv):
+    rows = [(smiles, kind.upper() if len(smiles) % 2 else kind) for smiles, kind in ROWS]
+    code, _, err = fit(*FOREST, path=csv(rows))
+    assert code == 0
+    assert err.count("kept as classes of their own") == 1
+    assert "'ALCOHOL' (15 samples), 'alcohol' (15 samples)" in " ".join(err.split())

@@ -371,7 +371,10 @@ def test_options_before_a_command_are_refused(bench, tmp_path):
     for before in (("--out", tmp_path), ("--preset", "paper"), ("--force",)):
         code, _, err = bench(*before, "report")
         assert code == 2
-        assert f"Expected {before[0]} behind the command" in err
+        assert f"got {before[0]} before report, which does not see it there." in err
+    assert "report has no --force: " in err
+    _, _, err = bench("--out", tmp_path, "report")
+    assert "report --out ..." in err
 
 
 def test_options_that_contradict_each_other_are_refused(bench, toy_arguments):

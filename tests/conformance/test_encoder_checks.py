@@ -1,6 +1,7 @@
 """Each check passes what is right and catches an encoder that is broken in just that way."""
 
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from torch import nn
 from bench.backbone import CategoryBackbone, MoleculeBackbone, ProteinBackbone
 from bench.conformance.encoder import EncoderUnderTest, renumbered, with_other_bond_types
 from bench.conformance.encoder_checks import ENCODER_CHECKS
+from bench.conformance.returned import require_width
 from bench.conformance.run import encoder_of, run_check, run_checks
+from bench.conformance.verdicts import ConformanceError
 from bench.models._segments import graph_sum
 from bench.models.protein_cnn import ProteinCNN, ProteinCNNOptions
 from bench.options import Options
@@ -503,3 +506,9 @@ def test_checks_leave_the_global_random_state_alone():
     for check in ENCODER_CHECKS["molecule"]:
         run_check(check, subject(DrawsFromPython))
     assert (random.random(), torch.rand(1)) == expected
+
+
+@pytest.mark.parametrize(("width", "taken"), [(8, True), (np.int64(8), True), (True, False)])
+def test_a_width_is_any_whole_number(width, taken):
+    with nullcontext() if taken else pytest.raises(ConformanceError, match="out_features"):
+        assert require_width(width, "Mine") == 8

@@ -178,7 +178,7 @@ def test_a_run_that_is_older_than_in_a_new_archive_is_named_and_not_archived_ove
     assert mine.read(IDS[0])["value"] == EARLIER
     assert runs_to_join(mine)[0].keys() == {*IDS[:2]}
     assert b"11:30" in runs_to_join(mine)[0][IDS[0]]["record.json"]
-    assert _write(mine).kept == (f"run {IDS[0]}: finished earlier here",)
+    assert _write(mine).kept == (f"run {IDS[0]}: older here",)
     assert _members(mine) == _members(theirs)
     # As the command says.
     mine.remove_run(IDS[0])

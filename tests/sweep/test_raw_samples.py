@@ -20,7 +20,7 @@ def read(values=None, labels=None, **columns):
     class Reader(Dataset):
         def read(self, path):
             entity = Entity("molecule", "molecule", texts)
-            return RawSamples((entity,), numbers, ("no", "yes"), **columns)
+            return RawSamples((entity,), numbers, **{"class_names": ("no", "yes"), **columns})
 
     return with_checked_samples(Reader()).read("my.csv")
 
@@ -40,6 +40,10 @@ def test_lists_and_arrays_in_the_order_of_the_rows_are_taken():
         ({"rows": TABLE["class"]}, "an array in the order of the rows as `rows`"),
         ({"labels": np.eye(2, dtype=np.int64)[[1, 0, 1]]}, r"of shape \(3, 2\).* .argmax"),
         ({"labels": np.array([[1], [0], [1]])}, r"of shape \(3, 1\)"),
+        ({"values": TABLE[["smiles"]]}, r'Add \["column"\].tolist\(\)'),
+        ({"class_names": (0, 1)}, "texts as `class_names` of my.csv, but got a tuple of int"),
+        ({"class_names": np.array(["no", "yes"])}, "but got a ndarray. Write"),
+        ({"split_column": [0, 1, 2]}, "texts as `split_column` of my.csv, but got a list of int"),
     ],
 )
 def test_a_series_and_labels_of_two_dimensions_are_refused(columns, words):
@@ -54,3 +58,12 @@ def test_every_data_set_of_a_benchmark_is_checked(monkeypatch):
     part = dataset_part("csv[path=my.csv,smiles_columns=smiles,label_column=class]")
     with pytest.raises(DataError, match="got a Series of pandas"):
         open_dataset(part).read("my.csv")
+
+
+def test_a_reader_without_return_is_named():
+    class Forgetful(Dataset):
+        def read(self, path):
+            self.table = TABLE
+
+    with pytest.raises(DataError, match=r"from Forgetful\.read, but got a value of type None"):
+        with_checked_samples(Forgetful()).read("my.csv")
