@@ -18,10 +18,10 @@ import torch
 from bench.backbone import BACKBONES
 from bench.conformance.resume import first_difference, stop_and_go_on
 from bench.conformance.shared import (
+    did_not_end,
     require_buffers,
     require_texts,
     saved_and_read,
-    see,
     some_names,
 )
 from bench.conformance.subject import FirstRun, MethodUnderTest
@@ -89,7 +89,7 @@ def shapes(subject: MethodUnderTest) -> None:
     if isinstance(run, ConformanceError):
         raise run
     if isinstance(run, Exception):
-        raise NotApplicable(see("trains"))
+        raise did_not_end(run)
 
 
 @check
@@ -97,7 +97,7 @@ def trains(subject: MethodUnderTest) -> None:
     """A short training ends with finite losses, predictions of shape (n, K) and a plain report."""
     run = subject.first_run
     if isinstance(run, ConformanceError):
-        raise NotApplicable(see("shapes"))
+        raise did_not_end(run)
     if isinstance(run, Exception):
         raise run
     _require_predictions(run.trial, run.logits)
@@ -391,7 +391,7 @@ def dgl_backend(subject: MethodUnderTest) -> None:
 def _first_run(subject: MethodUnderTest) -> FirstRun:
     run = subject.first_run
     if isinstance(run, Exception):
-        raise NotApplicable(see("shapes" if isinstance(run, ConformanceError) else "trains"))
+        raise did_not_end(run)
     return run
 
 

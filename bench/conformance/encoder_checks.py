@@ -25,10 +25,10 @@ from bench.conformance.encoder import (
     with_other_bond_types,
 )
 from bench.conformance.shared import (
+    did_not_end,
     require_buffers,
     require_texts,
     saved_and_read,
-    see,
     some_names,
 )
 from bench.conformance.verdicts import ConformanceError, NotApplicable
@@ -79,7 +79,7 @@ def shapes(subject: EncoderUnderTest) -> None:
     if isinstance(trained, ConformanceError):
         raise trained
     if isinstance(trained, Exception):
-        raise NotApplicable(see("trains"))
+        raise did_not_end(trained)
 
 
 @check()
@@ -87,7 +87,7 @@ def trains(subject: EncoderUnderTest) -> None:
     """A short training ends with finite losses and embeddings of shape (n, out_features)."""
     trained = subject.first_training
     if isinstance(trained, ConformanceError):
-        raise NotApplicable(see("shapes"))
+        raise did_not_end(trained)
     if isinstance(trained, Exception):
         raise trained
     if not np.isfinite(trained.losses).all():
@@ -336,7 +336,7 @@ def double_precision(subject: EncoderUnderTest) -> None:
 def _trained(subject: EncoderUnderTest) -> TrainedEncoder:
     trained = subject.first_training
     if isinstance(trained, Exception):
-        raise NotApplicable(see("shapes" if isinstance(trained, ConformanceError) else "trains"))
+        raise did_not_end(trained)
     return trained
 
 

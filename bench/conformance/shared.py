@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 
-from bench.conformance.verdicts import ConformanceError
+from bench.conformance.verdicts import ConformanceError, NotApplicable
 from bench.options import Options
 from bench.plain_text import some_of
 
@@ -113,9 +113,10 @@ def some_names(names: Collection[str]) -> str:
     return some_of(sorted(names), _SHOWN)
 
 
-def see(name: str) -> str:
-    """Why a check says nothing where the check called `name` tells why training did not end."""
-    return f"a first training did not end, see {name}"
+def did_not_end(error: Exception) -> NotApplicable:
+    """What a check says where the first training ended with `error`, which another check tells."""
+    check = "shapes" if isinstance(error, ConformanceError) else "trains"
+    return NotApplicable(f"a first training did not end, see {check}")
 
 
 def _tensors_in(value: Any) -> list[Tensor]:

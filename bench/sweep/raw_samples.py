@@ -42,9 +42,10 @@ def require_plain(raw: RawSamples, path: Path) -> None:
         A column is a Series or holds other values than texts where these are needed, the labels
         have more than one dimension, or class names are no texts.
     """
+    of_splits = {f"`{name}`": column for name, column in raw.columns_of_splits().items()}
     columns = {
         **{f"the values of entity {entity.name!r}": entity.values for entity in raw.entities},
-        **{f"`{name}`": texts for name, texts in raw.columns_of_splits().items()},
+        **of_splits,
         "`labels`": raw.labels,
         "`row_names`": raw.row_names,
         "`rows`": raw.rows,
@@ -59,17 +60,15 @@ def require_plain(raw: RawSamples, path: Path) -> None:
                 f"{type(values).__name__} of pandas, which is asked by its index. Add {way} in the "
                 "data set's reader."
             )
-    texts: dict[str, Sequence[str]] = {"`class_names`": raw.class_names}
-    texts |= {f"`{name}`": column for name, column in raw.columns_of_splits().items()}
+    texts: dict[str, Sequence[str]] = {"`class_names`": raw.class_names, **of_splits}
     for name, values in texts.items():
         kinds = {type(value).__name__ for value in values if not isinstance(value, str)}
         if kinds or not isinstance(values, Sequence) or isinstance(values, str):
-            got = f"a {type(values).__name__}" + (
-                f" of {', '.join(sorted(kinds))}" if kinds else ""
-            )
+            of = f" of {', '.join(sorted(kinds))}" if kinds else ""
             raise DataError(
-                f"Expected a list or tuple of texts as {name} of {path}, but got {got}. Write "
-                "[str(value) for value in ...] in the data set's reader."
+                f"Expected a list or tuple of texts as {name} of {path}, but got a "
+                f"{type(values).__name__}{of}. Write [str(value) for value in ...] in the data "
+                "set's reader."
             )
     if raw.labels.ndim != 1:
         raise DataError(
